@@ -1,0 +1,130 @@
+"""Builds the ASGI application: the only list of routers, middleware and error mapping."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+
+from chroniccare import __version__
+from chroniccare.core import wire
+from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
+from chroniccare.front import Front
+from chroniccare.patients import api as patients
+from chroniccare.platform import wiring
+from chroniccare.platform.cache import cache
+from chroniccare.platform.telemetry import configure_logging
+from chroniccare.settings import Settings, load
+from chroniccare.tenancy.caller import Authority
+
+log = logging.getLogger(__name__)
+
+# Hot paths first: routes are tried in order.
+ROUTERS = (patients.router,)
+
+_DESCRIPTION = """
+Every answer is `{success, data | error, meta}`. Lists are `{items, next_cursor}`; send
+`next_cursor` back as `cursor`. Instants are UTC. `Idempotency-Key` makes any POST safe to repeat;
+`If-Match` makes a PUT safe against a change in between. Each operation names the scope its key
+needs.
+"""
+
+
+def build(settings: Settings) -> FastAPI:
+    """Return the application; its lifespan opens and closes what `settings` name."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with wiring.opened(settings) as platform:
+            app.state.platform = platform
+            yield
+
+    app = FastAPIOffline(
+        title="Chronic Care",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
+        docs_url="/docs",
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.authority = Authority(
+        pepper=settings.key_pepper.get_secret_value(),
+        per_second=settings.rate_limit_per_minute / 60,
+        burst=settings.rate_limit_burst,
+    )
+    for router in ROUTERS:
+        # Not include_router: that tries every route twice, 5 us each (docs/benchmarks.md).
+        app.router.routes.extend(router.routes)
+    app.add_api_route("/healthz", _alive, include_in_schema=False)
+    app.add_api_route("/readyz", _ready, include_in_schema=False)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Front, max_body_bytes=settings.max_body_bytes)
+    return app
+
+
+def application() -> FastAPI:
+    """Return the application for the environment's settings; what the server's workers call."""
+    settings = load()
+    configure_logging(settings.log_level)
+    return build(settings)
+
+
+def _answer(request: Request, problem: Problem) -> Response:
+    headers = {} if problem.retry_after is None else {"retry-after": str(problem.retry_after)}
+    if problem.status == 401:  # noqa: PLR2004  RFC 9110 asks for it with this status
+        headers["www-authenticate"] = "Bearer"
+    body = wire.failure(problem, request.scope.get("chroniccare.request_id", ""))
+    return Response(body, problem.status, headers=headers, media_type=wire.JSON)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101  registered for this class alone
+    return _answer(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  as above
+    return _answer(request, Invalid(details=[_field_error(item) for item in error.errors()]))
+
+
+def _field_error(item: dict[str, Any]) -> FieldError:
+    """Return one validation error; the offending value is left out."""
+    place, *path = item["loc"]
+    if item["type"] == "json_invalid":
+        return FieldError("body", "is not valid JSON", "json")
+    field = ".".join(str(step) for step in path) or str(place)
+    reason = item["msg"].removeprefix("Value error, ")
+    return FieldError(field, reason, item["type"])
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  as above
+    problem: Problem = NotFound("No such address.") if error.status_code == 404 else Problem()  # noqa: PLR2004
+    if error.status_code == 405:  # noqa: PLR2004
+        problem.message, problem.code = "This address does not take this method.", "METHOD"
+    problem.status = error.status_code
+    if error.status_code == 400:  # noqa: PLR2004  FastAPI: the body could not be read as text
+        problem = Invalid.field("body", "is not valid JSON in UTF-8", "json")
+    response = _answer(request, problem)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _alive() -> Response:
+    """Say that the process answers."""
+    return Response(b'{"status":"alive"}', media_type=wire.JSON)
+
+
+async def _ready(request: Request) -> Response:
+    """Say whether requests can be served: PostgreSQL answers; the cache may be away."""
+    await request.app.state.platform.database.ping()
+    state = {"status": "ready", "cache": "ready" if await cache().ping() else "away"}
+    return Response(wire.dumps(state), media_type=wire.JSON)

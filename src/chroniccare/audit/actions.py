@@ -1,0 +1,47 @@
+"""Every write is audited in its own transaction; every read of patient data before its answer."""
+
+from dataclasses import asdict, is_dataclass
+from typing import Any
+from uuid import UUID
+
+from chroniccare.audit import queries
+from chroniccare.core.ids import new_id
+from chroniccare.platform.postgres import Tx
+
+
+async def record(
+    tx: Tx,
+    *,
+    action: str,
+    entity_type: str,
+    entity_id: UUID,
+    before: Any = None,
+    after: Any = None,
+) -> None:
+    """Write what changed, in the transaction that changes it.
+
+    `before` and `after` are the record's dataclasses; only the fields that differ are kept.
+    """
+    await tx.run(
+        queries.INSERT, new_id(), tx.caller.tenant_id, entity_type, entity_id, action,
+        tx.caller.actor_id, tx.caller.actor_type, changes(before, after),
+        {"requestId": tx.caller.request_id}, tx.caller.ip_address, tx.now,
+    )  # fmt: skip
+
+
+def changes(before: Any, after: Any) -> dict[str, Any]:
+    """Return `{"before": {...}, "after": {...}}` with the fields that differ."""
+    old, new = _fields(before), _fields(after)
+    differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return {
+        "before": {name: old[name] for name in differing if name in old},
+        "after": {name: new[name] for name in differing if name in new},
+    }
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return dict(value)

@@ -1,0 +1,98 @@
+"""Reads of patient data, recorded durably before the answer leaves, by group commit.
+
+Requests that read at the same time share one insert and one commit: while one group is being
+committed the next one gathers. An answer waits for its group; if the group fails, the read is
+refused.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from chroniccare.audit import queries
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import Unavailable
+from chroniccare.core.ids import new_id
+from chroniccare.platform.postgres import begin_system, database
+
+_MAX_GROUP = 1000
+
+
+@dataclass(slots=True)
+class ReadLog:
+    """The group that gathers and the task that commits it; one a process."""
+
+    gathering: "list[tuple[dict[str, Any], asyncio.Future[None]]]" = field(default_factory=list)
+    committing: "asyncio.Task[None] | None" = None
+
+    async def record(
+        self, caller: Caller, *, entity_type: str, entity_id: UUID | None, action: str = "read",
+        details: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Wait until it is durable that the caller read this record.
+
+        Raises:
+            Unavailable: it could not be recorded; the answer must not leave.
+        """
+        now = database().clock()
+        row = {
+            "id": new_id(),
+            "tenant_id": caller.tenant_id,
+            "entity_type": entity_type,
+            "entity_id": entity_id,
+            "action": action,
+            "user_id": caller.actor_id,
+            "user_type": caller.actor_type,
+            "metadata": {"requestId": caller.request_id, **(details or {})},
+            "ip_address": caller.ip_address,
+            "created_at": now,
+        }
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.gathering.append((row, future))
+        if self.committing is None:
+            self.committing = asyncio.create_task(self._commit())
+        await future
+
+    async def _commit(self) -> None:
+        try:
+            while self.gathering:
+                group, self.gathering = self.gathering[:_MAX_GROUP], self.gathering[_MAX_GROUP:]
+                await _write(group)
+        finally:
+            self.committing = None
+
+
+async def _write(group: "list[tuple[dict[str, Any], asyncio.Future[None]]]") -> None:
+    failure: BaseException | None = None
+    try:
+        async with begin_system("audit-reads") as tx:
+            await tx.run(queries.INSERT_MANY, [row for row, _ in group])
+    except Exception as error:  # noqa: BLE001  every waiting request must learn of it
+        failure = error if isinstance(error, Unavailable) else Unavailable()
+        failure.__cause__ = error if failure is not error else None
+    for _, future in group:
+        if future.done():  # its request was cancelled
+            continue
+        if failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(failure)
+
+
+_log = ReadLog()
+
+
+def read_log() -> ReadLog:
+    """Return the process's read log."""
+    return _log
+
+
+async def note_read(
+    caller: Caller, *, entity_type: str, entity_id: UUID | None, action: str = "read",
+    details: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Record a read of patient data; see `ReadLog.record`."""
+    await _log.record(
+        caller, entity_type=entity_type, entity_id=entity_id, action=action, details=details
+    )

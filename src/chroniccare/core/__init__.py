@@ -1,0 +1,1 @@
+"""What every slice may use and what uses nothing of ours."""

@@ -1,0 +1,1 @@
+"""Facilities: where and when a clinic is open."""

@@ -1,0 +1,125 @@
+"""What every request passes first and last: its id, the body limit, the log line, the headers."""
+
+import logging
+import re
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chroniccare.core import wire
+from chroniccare.core.errors import Problem, TooLarge
+from chroniccare.core.ids import new_id
+from chroniccare.platform.cache import Allowance
+
+log = logging.getLogger("chroniccare.access")
+
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+_SERVER_ERROR = 500
+
+
+class Front:
+    """ASGI middleware; one, because each costs every request."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; whatever escapes the application becomes a 500 without internals."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(scope)
+        scope["chroniccare.request_id"] = request_id
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_headers(scope, request_id)]
+            await send(message)
+
+        try:
+            if _declared_length(scope) > self.max_body_bytes:
+                raise TooLarge  # noqa: TRY301  answered below, like a body that grows too large
+            await self.app(scope, self._limited(receive), send_with_headers)
+        except Exception as error:  # nothing but an answer may leave
+            problem = error if isinstance(error, Problem) else Problem()
+            if status:
+                raise  # the answer has begun: the server must cut the connection
+            if problem.status >= _SERVER_ERROR:
+                log.exception("unhandled", extra={"requestId": request_id})
+            await _answer(problem, request_id, send_with_headers)
+        finally:
+            _log(scope, request_id, status, started)
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Return `receive` that stops a body without a declared length at the limit."""
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_body_bytes:
+                raise TooLarge
+            return message
+
+        return limited
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            return text if _REQUEST_ID.match(text) else str(new_id())
+    return str(new_id())
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
+
+
+def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+    if scope["path"].startswith("/api/"):
+        headers.append((b"cache-control", b"no-store"))  # answers may hold patient data
+    allowance: Allowance | None = scope.get("chroniccare.allowance")
+    if allowance is not None:
+        headers.append((b"ratelimit-limit", b"%d" % allowance.limit))
+        headers.append((b"ratelimit-remaining", b"%d" % allowance.remaining))
+        headers.append((b"ratelimit-reset", b"%d" % allowance.reset_s))
+    return headers
+
+
+async def _answer(problem: Problem, request_id: str, send: Send) -> None:
+    body = wire.failure(problem, request_id)
+    headers: list[tuple[bytes, bytes]] = [
+        (b"content-type", wire.JSON.encode()),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _log(scope: Scope, request_id: str, status: int, started: float) -> None:
+    """Write the access line: the route's template, never the path, which may hold anything."""
+    if not log.isEnabledFor(logging.INFO):
+        return
+    route: Any = scope.get("route")
+    log.info(
+        "request",
+        extra={
+            "requestId": request_id,
+            "method": scope["method"],
+            "route": getattr(route, "path", None),
+            "status": status,
+            "ms": round((time.perf_counter() - started) * 1000, 1),
+        },
+    )

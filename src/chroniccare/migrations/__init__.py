@@ -1,0 +1,1 @@
+"""Numbered plain SQL and its runner."""

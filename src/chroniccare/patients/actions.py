@@ -1,0 +1,240 @@
+"""Patients: register, change, remove, find, and who cares for them."""
+
+from typing import Any
+from uuid import UUID
+
+from chroniccare.audit.actions import record
+from chroniccare.audit.reads import note_read
+from chroniccare.core import paging, wire
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
+from chroniccare.core.ids import new_id
+from chroniccare.patients import queries, rules
+from chroniccare.patients.schemas import AssignmentWrite, PatientWrite
+from chroniccare.platform.cache import Rendered, cache
+from chroniccare.platform.postgres import Tx, begin
+from chroniccare.webhooks.actions import emit
+
+CACHED_S = 300
+_OLDEST_YEARS = 130
+
+
+class MrnTaken(Conflict):
+    """Another patient of this clinic has the medical record number."""
+
+    code = "MRN_TAKEN"
+    message = "Another patient has this MRN."
+
+    def __init__(self) -> None:
+        super().__init__(details=[FieldError("mrn", "is another patient's", "taken")])
+
+
+def key(tenant_id: UUID, patient_id: UUID) -> str:
+    """Return the cache key of one patient."""
+    return f"patient:{tenant_id}:{patient_id}"
+
+
+def lists(tenant_id: UUID) -> str:
+    """Return the key of the generation of cached patient lists."""
+    return f"patients:{tenant_id}:list"
+
+
+async def create(tx: Tx, body: PatientWrite) -> queries.Patient:
+    """Register a patient.
+
+    Raises:
+        MrnTaken: another patient has the MRN.
+        Unprocessable: the birth date lies in the future or too far back.
+    """
+    _check_birth(tx, body)
+    patient_id = new_id()
+    if not await tx.run(queries.INSERT, _document(patient_id, body), tx.caller.tenant_id, tx.now):
+        raise MrnTaken
+    await tx.run(queries.INSERT_RESOURCE, patient_id, tx.caller.tenant_id)
+    await _write_parts(tx, patient_id, body)
+    patient = await get(tx, patient_id)
+    await _tell(tx, "create", patient, before=None)
+    await emit(tx, "patient.created", entity_type="patient", entity_id=patient_id)
+    return patient
+
+
+async def update(tx: Tx, patient: queries.Patient, body: PatientWrite) -> queries.Patient:
+    """Replace `patient`, which this transaction has locked, by `body`.
+
+    Raises:
+        MrnTaken: another patient has the MRN.
+        Unprocessable: the birth date lies in the future or too far back.
+    """
+    _check_birth(tx, body)
+    if body.mrn != patient.mrn and await tx.value(queries.MRN_TAKEN, body.mrn, patient.id):
+        raise MrnTaken
+    await tx.run(queries.UPDATE, _document(patient.id, body), tx.now)
+    await tx.run(queries.DELETE_CONTACT_POINTS, patient.id)
+    await tx.run(queries.DELETE_NAMES, patient.id)
+    await _write_parts(tx, patient.id, body)
+    changed = await get(tx, patient.id)
+    await _tell(tx, "update", changed, before=patient)
+    await emit(
+        tx, "patient.updated", entity_type="patient", entity_id=patient.id,
+        payload={"version": changed.version},
+    )  # fmt: skip
+    return changed
+
+
+async def delete(tx: Tx, patient: queries.Patient) -> None:
+    """Remove `patient` softly: nobody finds it any more, and its MRN is free again."""
+    await tx.run(queries.DELETE, patient.id, tx.now)
+    await tx.run(queries.DELETE_NAMES, patient.id)
+    await _tell(tx, "delete", patient, before=patient, after=None)
+    await emit(
+        tx, "patient.updated", entity_type="patient", entity_id=patient.id,
+        payload={"version": patient.version + 1, "deleted": True},
+    )  # fmt: skip
+
+
+async def get(tx: Tx, patient_id: UUID) -> queries.Patient:
+    """Return one patient.
+
+    Raises:
+        NotFound: none with this id in the caller's tenant.
+    """
+    patient = await tx.one(queries.GET, patient_id)
+    if patient is None:
+        raise NotFound("No such patient.")
+    return patient
+
+
+async def get_locked(tx: Tx, patient_id: UUID) -> queries.Patient:
+    """Return one patient and lock its row; see `get`."""
+    patient = await tx.one(queries.GET_FOR_UPDATE, patient_id)
+    if patient is None:
+        raise NotFound("No such patient.")
+    return patient
+
+
+async def rendered(caller: Caller, patient_id: UUID) -> Rendered:
+    """Return one patient as bytes, from the cache where it can be had; the read is audited.
+
+    Raises:
+        NotFound: none with this id in the caller's tenant.
+    """
+
+    async def load() -> Rendered:
+        async with begin(caller) as tx:
+            patient = await get(tx, patient_id)
+        return Rendered(patient.version, wire.dumps(patient))
+
+    found = await cache().through(key(caller.tenant_id, patient_id), CACHED_S, load)
+    await note_read(caller, entity_type="patient", entity_id=patient_id)
+    return found
+
+
+async def search(
+    tx: Tx,
+    *,
+    filters: list[Any],
+    name: str | None,
+    cursor: str | None,
+    limit: int,
+) -> paging.Page[queries.Patient]:
+    """Return one page of patients by last name, first name and id.
+
+    `filters` are MRN, birth date, treatment status and primary provider, each or None. Every word
+    of `name` must begin a word of the patient's name; when nobody matches so, one typing error a
+    word is forgiven.
+    """
+    after = paging.decode(cursor, "patients", [*filters, name], [str, str, UUID])
+    arguments = [*filters, *(after or [None, None, None]), limit + 1]
+    words = rules.fold(name) if name is not None else []
+    if name is not None and not words:
+        rows: list[queries.Patient] = []
+    elif not words:
+        rows = await tx.all(queries.LIST, *arguments)
+    else:
+        rows = await _search_by_name(tx, words, arguments)
+    return paging.page(
+        rows, limit, listing="patients", filters=[*filters, name],
+        key=lambda row: [row.last_name, row.first_name, row.id],
+    )  # fmt: skip
+
+
+async def _search_by_name(tx: Tx, words: list[str], arguments: list[Any]) -> list[queries.Patient]:
+    lows, highs = zip(*map(rules.prefix_range, words), strict=True)
+    if await tx.value(queries.ANY_BY_PREFIX, list(lows), list(highs)):
+        return await tx.all(queries.LIST_BY_PREFIX, *arguments, list(lows), list(highs))
+    pairs = [(typo, number) for number, word in enumerate(words) for typo in rules.typos(word)]
+    typos, numbers = zip(*pairs, strict=True)
+    return await tx.all(queries.LIST_BY_TYPO, *arguments, list(typos), list(numbers), len(words))
+
+
+async def assign(tx: Tx, patient_id: UUID, body: AssignmentWrite) -> queries.Assignment:
+    """Assign a provider to a patient; a new primary provider takes over from the old one.
+
+    Raises:
+        NotFound: no such patient.
+        Unprocessable: no such provider.
+    """
+    await get_locked(tx, patient_id)
+    if not await tx.value(queries.PROVIDER_EXISTS, body.provider_id):
+        raise Unprocessable.field("provider_id", "no such provider", "unknown")
+    if body.is_primary:
+        await tx.run(queries.END_PRIMARY, patient_id)
+    made = await tx.one(
+        queries.INSERT_ASSIGNMENT, new_id(), tx.caller.tenant_id, patient_id, body.provider_id,
+        body.relationship_type, body.is_primary, tx.now,
+    )  # fmt: skip
+    if made is None:
+        raise NotFound
+    await record(tx, action="assign", entity_type="patient", entity_id=patient_id, after=made)
+    tx.bump(lists(tx.caller.tenant_id))
+    return made
+
+
+async def unassign(tx: Tx, patient_id: UUID, provider_id: UUID) -> None:
+    """End a provider's assignment to a patient.
+
+    Raises:
+        NotFound: no such patient, or the provider is not assigned.
+    """
+    await get_locked(tx, patient_id)
+    ended = await tx.one(queries.END_ASSIGNMENT, patient_id, provider_id, tx.now)
+    if ended is None:
+        raise NotFound("This provider is not assigned to this patient.")
+    await record(tx, action="unassign", entity_type="patient", entity_id=patient_id, after=ended)
+    tx.bump(lists(tx.caller.tenant_id))
+
+
+def _check_birth(tx: Tx, body: PatientWrite) -> None:
+    # A day's grace: it may be tomorrow already where the patient lives.
+    if (body.date_of_birth - tx.now.date()).days > 1:
+        raise Unprocessable.field("date_of_birth", "must not be in the future", "future")
+    if tx.now.year - body.date_of_birth.year > _OLDEST_YEARS:
+        raise Unprocessable.field("date_of_birth", "is more than 130 years ago", "past")
+
+
+def _document(patient_id: UUID, body: PatientWrite) -> dict[str, Any]:
+    document = body.model_dump(mode="json", exclude={"contact_info": {"telecom"}})
+    return {"id": str(patient_id), **document}
+
+
+async def _write_parts(tx: Tx, patient_id: UUID, body: PatientWrite) -> None:
+    points = [{"id": str(new_id()), **point.model_dump()} for point in body.contact_info.telecom]
+    if points:
+        await tx.run(queries.INSERT_CONTACT_POINTS, points, tx.caller.tenant_id, patient_id, tx.now)
+    kinds, tokens = zip(*rules.tokens(body.first_name, body.last_name), strict=True)
+    await tx.run(queries.INSERT_NAMES, tx.caller.tenant_id, patient_id, list(kinds), list(tokens))
+
+
+_SAME: Any = object()
+
+
+async def _tell(
+    tx: Tx, action: str, patient: queries.Patient, *, before: Any, after: Any = _SAME
+) -> None:
+    """Audit a change and name what it makes stale."""
+    await record(
+        tx, action=action, entity_type="patient", entity_id=patient.id, before=before,
+        after=patient if after is _SAME else after,
+    )  # fmt: skip
+    tx.drop(key(tx.caller.tenant_id, patient.id))
+    tx.bump(lists(tx.caller.tenant_id))

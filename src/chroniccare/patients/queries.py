@@ -1,0 +1,174 @@
+"""SQL of patients, their contact points, names and assignments."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from chroniccare.platform.postgres import Command, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One patient; field order is the wire's. `contact_info` includes the contact points."""
+
+    id: UUID
+    mrn: str
+    first_name: str
+    last_name: str
+    date_of_birth: date
+    gender: str | None
+    contact_info: dict[str, Any]
+    emergency_contact: dict[str, Any]
+    insurance_info: dict[str, Any]
+    primary_diagnosis: str | None
+    icd10_codes: list[str]
+    treatment_status: str
+    communication_preferences: dict[str, Any]
+    consent_settings: dict[str, Any]
+    time_zone: str
+    language: str
+    is_active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A provider who cares for a patient."""
+
+    id: UUID
+    patient_id: UUID
+    provider_id: UUID
+    relationship_type: str
+    is_primary: bool
+    assigned_at: datetime
+    ended_at: datetime | None
+
+
+_COLUMNS = (
+    "p.id, p.mrn, p.first_name, p.last_name, p.date_of_birth, p.gender,"
+    " p.contact_info || jsonb_build_object('telecom', coalesce((SELECT jsonb_agg(jsonb_build_object("
+    "'system', c.system, 'value', c.value, 'use', c.use, 'rank', c.rank) ORDER BY c.rank, c.id)"
+    " FROM contact_points c WHERE c.tenant_id = p.tenant_id AND c.patient_id = p.id), '[]'))"
+    " AS contact_info,"
+    " p.emergency_contact, p.insurance_info, p.primary_diagnosis, p.icd10_codes,"
+    " p.treatment_status, p.communication_preferences, p.consent_settings, p.time_zone,"
+    " p.language, p.is_active, p.version, p.created_at, p.updated_at"
+)
+_LISTED = (
+    " AND ($1::text IS NULL OR p.mrn = $1) AND ($2::date IS NULL OR p.date_of_birth = $2)"
+    " AND ($3::text IS NULL OR p.treatment_status = $3)"
+    " AND ($4::uuid IS NULL OR EXISTS (SELECT FROM patient_providers a"
+    " WHERE a.tenant_id = p.tenant_id AND a.patient_id = p.id AND a.provider_id = $4"
+    " AND a.is_primary AND a.ended_at IS NULL))"
+    ' AND ($5::text IS NULL OR (p.last_name COLLATE "C", p.first_name COLLATE "C", p.id)'
+    " > ($5, $6, $7::uuid))"
+)
+_IN_ORDER = ' ORDER BY p.last_name COLLATE "C", p.first_name COLLATE "C", p.id LIMIT $8'
+
+GET = Query(Patient, f"SELECT {_COLUMNS} FROM patients p WHERE p.id = $1 AND p.deleted_at IS NULL")
+GET_FOR_UPDATE = Query(Patient, GET.sql + " FOR UPDATE OF p")
+LIST = Query(
+    Patient, f"SELECT {_COLUMNS} FROM patients p WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}"
+)
+# $9 and $10 are the ends of the ranges of each word's prefix; a patient must match every word.
+LIST_BY_PREFIX = Query(
+    Patient,
+    f"SELECT {_COLUMNS} FROM patients p JOIN (SELECT t.patient_id FROM unnest($9::text[],"
+    " $10::text[]) AS w (low, high) JOIN patient_name_tokens t"
+    " ON t.kind = 'word' AND t.token >= w.low AND t.token < w.high"
+    " GROUP BY t.patient_id HAVING count(DISTINCT w.low) = cardinality($9::text[])) m"
+    f" ON m.patient_id = p.id WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
+)
+# $9 and $10 pair each typing-error token with the number of the word it came from; $11 words.
+LIST_BY_TYPO = Query(
+    Patient,
+    f"SELECT {_COLUMNS} FROM patients p JOIN (SELECT t.patient_id FROM unnest($9::text[],"
+    " $10::int[]) AS w (token, word) JOIN patient_name_tokens t"
+    " ON t.kind = 'typo' AND t.token = w.token"
+    " GROUP BY t.patient_id HAVING count(DISTINCT w.word) = $11::int) m"
+    f" ON m.patient_id = p.id WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
+)
+ANY_BY_PREFIX = Command(
+    "SELECT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS w (low, high)"
+    " JOIN patient_name_tokens t ON t.kind = 'word' AND t.token >= w.low AND t.token < w.high"
+    " JOIN patients p ON p.tenant_id = t.tenant_id AND p.id = t.patient_id AND p.deleted_at IS NULL"
+    " GROUP BY t.patient_id HAVING count(DISTINCT w.low) = cardinality($1::text[]))"
+)
+_DOCUMENT = (
+    "jsonb_to_record($1::jsonb) AS d (id uuid, mrn text, first_name text, last_name text,"
+    " date_of_birth date, gender text, contact_info jsonb, emergency_contact jsonb,"
+    " insurance_info jsonb, primary_diagnosis text, icd10_codes jsonb, treatment_status text,"
+    " communication_preferences jsonb, consent_settings jsonb, time_zone text, language text,"
+    " is_active boolean)"
+)
+INSERT = Command(
+    "INSERT INTO patients (id, tenant_id, mrn, first_name, last_name, date_of_birth, gender,"
+    " contact_info, emergency_contact, insurance_info, primary_diagnosis, icd10_codes,"
+    " treatment_status, communication_preferences, consent_settings, time_zone, language,"
+    " is_active, created_at, updated_at)"
+    " SELECT d.id, $2, d.mrn, d.first_name, d.last_name, d.date_of_birth, d.gender,"
+    " d.contact_info, d.emergency_contact, d.insurance_info, d.primary_diagnosis, d.icd10_codes,"
+    " d.treatment_status, d.communication_preferences, d.consent_settings, d.time_zone,"
+    f" d.language, d.is_active, $3::timestamptz, $3 FROM {_DOCUMENT}"
+    " ON CONFLICT (tenant_id, mrn) WHERE deleted_at IS NULL DO NOTHING"
+)
+MRN_TAKEN = Command(
+    "SELECT EXISTS (SELECT FROM patients WHERE mrn = $1 AND id <> $2 AND deleted_at IS NULL)"
+)
+UPDATE = Command(
+    "UPDATE patients p SET mrn = d.mrn, first_name = d.first_name, last_name = d.last_name,"
+    " date_of_birth = d.date_of_birth, gender = d.gender, contact_info = d.contact_info,"
+    " emergency_contact = d.emergency_contact, insurance_info = d.insurance_info,"
+    " primary_diagnosis = d.primary_diagnosis, icd10_codes = d.icd10_codes,"
+    " treatment_status = d.treatment_status,"
+    " communication_preferences = d.communication_preferences,"
+    " consent_settings = d.consent_settings, time_zone = d.time_zone, language = d.language,"
+    " is_active = d.is_active, version = p.version + 1, updated_at = $2"
+    f" FROM {_DOCUMENT} WHERE p.id = d.id"
+)
+DELETE = Command(
+    "UPDATE patients SET deleted_at = $2, updated_at = $2, is_active = false,"
+    " version = version + 1 WHERE id = $1"
+)
+INSERT_RESOURCE = Command("INSERT INTO resource (id, tenant_id, kind) VALUES ($1, $2, 'patient')")
+DELETE_CONTACT_POINTS = Command("DELETE FROM contact_points WHERE patient_id = $1")
+INSERT_CONTACT_POINTS = Command(
+    "INSERT INTO contact_points (id, tenant_id, patient_id, system, value, use, rank, created_at)"
+    " SELECT d.id, $2, $3, d.system, d.value, d.use, d.rank, $4 FROM jsonb_to_recordset($1::jsonb)"
+    " AS d (id uuid, system text, value text, use text, rank smallint)"
+)
+DELETE_NAMES = Command("DELETE FROM patient_name_tokens WHERE patient_id = $1")
+INSERT_NAMES = Command(
+    "INSERT INTO patient_name_tokens (tenant_id, patient_id, kind, token)"
+    " SELECT $1, $2, kind, token FROM unnest($3::text[], $4::text[]) AS t (kind, token)"
+)
+
+_ASSIGNMENT = "id, patient_id, provider_id, relationship_type, is_primary, assigned_at, ended_at"
+LIST_ASSIGNMENTS = Query(
+    Assignment,
+    f"SELECT {_ASSIGNMENT} FROM patient_providers WHERE patient_id = $1"
+    " AND ($2 OR ended_at IS NULL) ORDER BY assigned_at, id LIMIT 200",
+)
+END_PRIMARY = Command(
+    "UPDATE patient_providers SET is_primary = false"
+    " WHERE patient_id = $1 AND is_primary AND ended_at IS NULL"
+)
+INSERT_ASSIGNMENT = Query(
+    Assignment,
+    "INSERT INTO patient_providers (id, tenant_id, patient_id, provider_id, relationship_type,"
+    " is_primary, assigned_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    " ON CONFLICT (tenant_id, patient_id, provider_id) WHERE ended_at IS NULL"
+    " DO UPDATE SET relationship_type = excluded.relationship_type,"
+    f" is_primary = excluded.is_primary RETURNING {_ASSIGNMENT}",
+)
+END_ASSIGNMENT = Query(
+    Assignment,
+    "UPDATE patient_providers SET ended_at = $3, is_primary = false WHERE patient_id = $1"
+    f" AND provider_id = $2 AND ended_at IS NULL RETURNING {_ASSIGNMENT}",
+)
+PROVIDER_EXISTS = Command(
+    "SELECT EXISTS (SELECT FROM providers WHERE id = $1 AND deleted_at IS NULL)"
+)

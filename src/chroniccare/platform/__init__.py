@@ -1,0 +1,1 @@
+"""The outside world: the only place where drivers are imported."""

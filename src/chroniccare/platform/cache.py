@@ -1,0 +1,370 @@
+"""Redis or Valkey: cached records, cached lists and rate limits. Away means slower, never wrong.
+
+Keys and lifetimes are the seed's, each with its tenant:
+
+    patient:{tenant}:{id}                          5 minutes
+    patients:{tenant}:list:{generation}:{digest}   2 minutes
+    provider:{tenant}:{id}                         10 minutes
+    facility:{tenant}:{id}                         10 minutes
+    appointment:{tenant}:{id}                      5 minutes
+    ratelimit:{key id}                             until the bucket is full again
+
+A changed record is not deleted but replaced by an empty value for a few seconds, and a record is
+only cached where no value stands: so a reader that read the old row before the change committed
+cannot put it back afterwards. A list's key holds a generation that every change replaces
+(DEL takes no wildcard). Drops that could not be delivered are owed, and are sent before anything
+is read over a new connection.
+"""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from math import ceil
+from secrets import token_bytes
+from urllib.parse import unquote, urlsplit
+
+import hiredis
+
+log = logging.getLogger(__name__)
+
+_TOMBSTONE_S = "10"  # longer than the statement timeout: no reader of the old row is older
+_GENERATION_S = "86400"
+_TIMEOUT_S = 0.5
+_RECONNECT_S = 0.5
+_MAX_OWED = 100_000
+
+_Reply = object
+
+# Atomic token bucket on the server's clock. Returns whether it was allowed, and what is left.
+_BUCKET = b"""
+local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local held = redis.call('HMGET', KEYS[1], 't', 'n')
+local tokens, last = tonumber(held[1]) or burst, tonumber(held[2]) or now
+tokens = math.min(burst, tokens + math.max(0, now - last) * rate / 1000)
+local allowed = 0
+if tokens >= 1 then tokens = tokens - 1; allowed = 1 end
+redis.call('HSET', KEYS[1], 't', tostring(tokens), 'n', now)
+redis.call('PEXPIRE', KEYS[1], math.ceil((burst - tokens) * 1000 / rate) + 1000)
+return {allowed, tostring(tokens)}
+"""
+
+
+class CacheAway(Exception):  # noqa: N818  a state, not a fault of the caller
+    """The cache cannot be reached just now; callers go on without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A record as it goes over the wire, with its version (the ETag)."""
+
+    version: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a token bucket answered.
+
+    Attributes:
+        limit: tokens a full bucket holds.
+        remaining: whole tokens left.
+        reset_s: seconds until the bucket is full again.
+        wait_s: seconds until the next token when none is left, else 0.
+    """
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset_s: int
+    wait_s: int
+
+
+def _allowance(*, allowed: bool, tokens: float, per_second: float, burst: int) -> Allowance:
+    wait = 0 if tokens >= 1 else ceil((1 - tokens) / per_second)
+    return Allowance(allowed, burst, int(tokens), ceil((burst - tokens) / per_second), wait)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; commands of one loop turn leave in one write, replies come in order."""
+
+    def __init__(self) -> None:
+        self.reader = hiredis.Reader()
+        self.waiting: deque[asyncio.Future[_Reply]] = deque()
+        self.buffer: list[bytes] = []
+        self.transport: asyncio.WriteTransport | None = None
+        self.loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self.reader.feed(data)
+        while True:
+            reply = self.reader.gets()
+            if reply is False:
+                return
+            future = self.waiting.popleft()
+            if not future.done():
+                future.set_result(reply)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        while self.waiting:
+            future = self.waiting.popleft()
+            if not future.done():
+                future.set_exception(CacheAway())
+
+    def send(self, *words: bytes | str) -> "asyncio.Future[_Reply]":
+        if self.transport is None:
+            raise CacheAway
+        future: asyncio.Future[_Reply] = self.loop.create_future()
+        self.waiting.append(future)
+        if not self.buffer:
+            self.loop.call_soon(self._flush)
+        self.buffer.append(hiredis.pack_command(words))
+        return future
+
+    def _flush(self) -> None:
+        data, self.buffer = b"".join(self.buffer), []
+        if self.transport is not None:
+            self.transport.write(data)
+
+
+@dataclass(slots=True)
+class Cache:
+    """One multiplexed connection, reopened in the background when it is lost."""
+
+    url: str
+    connection: _Connection | None = None
+    script: bytes = b""
+    owed: dict[str, bool] = field(default_factory=dict)
+    keeper: "asyncio.Task[None] | None" = None
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def get(self, key: str) -> bytes | None:
+        """Return what is cached under `key`; None for nothing, a tombstone or no cache."""
+        try:
+            reply = await self._ask("GET", key)
+        except CacheAway:
+            return None
+        return reply if isinstance(reply, bytes) and reply else None
+
+    async def put(self, key: str, value: bytes, ttl_s: int) -> None:
+        """Cache `value` for `ttl_s` seconds unless a value or a tombstone stands there."""
+        try:
+            await self._ask("SET", key, value, "NX", "EX", str(ttl_s))
+        except CacheAway:
+            return
+
+    async def through(
+        self, key: str, ttl_s: int, load: Callable[[], Awaitable[Rendered]]
+    ) -> Rendered:
+        """Return the record cached under `key`; on a miss `load` it and cache it."""
+        held = await self.get(key)
+        if held is not None:
+            version, _, data = held.partition(b"\n")
+            return Rendered(int(version), data)
+        found = await load()
+        await self.put(key, b"%d\n%s" % (found.version, found.data), ttl_s)
+        return found
+
+    async def drop(self, keys: list[str], generations: list[str]) -> None:
+        """Make `keys` stale and start a new generation of the lists in `generations`."""
+        if not keys and not generations:
+            return
+        self._owe(keys, generations)
+        try:
+            if self.connection is None:
+                raise CacheAway  # noqa: TRY301  answered just below, as a lost connection is
+            await self._settle(self.connection)
+        except CacheAway:
+            log.warning("cache away: drops are owed", extra={"count": len(self.owed)})
+
+    async def generation(self, key: str) -> bytes | None:
+        """Return the list generation under `key`; None when lists must not be cached now."""
+        try:
+            reply = await self._ask("GET", key)
+            if isinstance(reply, bytes):
+                return reply
+            # None yet, or evicted: this reader caches nothing, the next one has a generation.
+            await self._ask("SET", key, token_bytes(8), "NX", "EX", _GENERATION_S)
+        except CacheAway:
+            pass
+        return None
+
+    async def take(self, key: str, *, per_second: float, burst: int) -> Allowance:
+        """Take one token from the bucket under `key`.
+
+        Raises:
+            CacheAway: the cache cannot be reached; the caller limits locally.
+        """
+        words = ("1", key, repr(per_second), str(burst))
+        reply = await self._ask("EVALSHA", self.script, *words)
+        if isinstance(reply, hiredis.ReplyError):  # NOSCRIPT after a restart or a flush
+            reply = await self._ask("EVAL", _BUCKET, *words)
+        if not isinstance(reply, list):
+            raise CacheAway
+        return _allowance(
+            allowed=bool(reply[0]), tokens=float(reply[1]), per_second=per_second, burst=burst
+        )
+
+    async def ping(self) -> bool:
+        """Say whether the cache answers."""
+        try:
+            return await self._ask("PING") in {b"PONG", "PONG"}
+        except CacheAway:
+            return False
+
+    async def open(self) -> None:
+        """Connect, and keep connecting in the background; an absent cache is no error."""
+        await self._connect_once()
+        self.keeper = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Close the connection and stop reopening it."""
+        if self.keeper is not None:
+            self.keeper.cancel()
+            await asyncio.gather(self.keeper, return_exceptions=True)
+        if self.connection is not None and self.connection.transport is not None:
+            self.connection.transport.close()
+        self.connection = None
+
+    async def _ask(self, *words: bytes | str) -> _Reply:
+        if self.connection is None:
+            raise CacheAway
+        return await self._ask_on(self.connection, *words)
+
+    async def _ask_on(self, connection: _Connection, *words: bytes | str) -> _Reply:
+        future = connection.send(*words)
+        timer = connection.loop.call_later(_TIMEOUT_S, _expire, future)
+        try:
+            return await future
+        except CacheAway:
+            # A reply may still be on its way: only a new connection is sure to be in step.
+            if connection.transport is not None:
+                connection.transport.abort()
+            if self.connection is connection:
+                self.connection = None
+                self.lost.set()
+            raise
+        finally:
+            timer.cancel()
+
+    def _owe(self, keys: list[str], generations: list[str]) -> None:
+        self.owed.update(dict.fromkeys(keys, False))
+        self.owed.update(dict.fromkeys(generations, True))
+        if len(self.owed) > _MAX_OWED:
+            self.owed = {"*": True}  # too many to name: the next connection flushes everything
+
+    async def _settle(self, connection: _Connection) -> None:
+        """Send every owed drop over `connection`; those that were not answered stay owed."""
+        sending = dict(self.owed)
+        if "*" in sending:
+            await self._ask_on(connection, "FLUSHDB")
+        else:
+            drops = [_drop_words(key, is_list=is_list) for key, is_list in sending.items()]
+            await asyncio.gather(*(self._ask_on(connection, *words) for words in drops))
+        for key in sending:
+            self.owed.pop(key, None)
+
+    async def _keep(self) -> None:
+        """Reconnect as soon as the connection is lost, and then twice a second."""
+        while True:
+            if self.connection is not None and self.connection.transport is not None:
+                self.lost.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.lost.wait(), _RECONNECT_S)
+                continue
+            await self._connect_once()
+            if self.connection is None:
+                await asyncio.sleep(_RECONNECT_S)
+
+    async def _connect_once(self) -> None:
+        self.connection = None
+        try:
+            connection = await asyncio.wait_for(_connect(self.url), timeout=2)
+            # Nothing is read over this connection before what is owed has been dropped.
+            await self._settle(connection)
+            script = await self._ask_on(connection, "SCRIPT", "LOAD", _BUCKET)
+        except (OSError, TimeoutError, CacheAway) as error:
+            log.warning("cache cannot be reached", extra={"kind": type(error).__name__})
+            return
+        self.script = script if isinstance(script, bytes) else b""
+        self.connection = connection
+
+
+def _drop_words(key: str, *, is_list: bool) -> tuple[bytes | str, ...]:
+    if is_list:
+        return ("SET", key, token_bytes(8), "EX", _GENERATION_S)
+    return ("SET", key, b"", "EX", _TOMBSTONE_S)
+
+
+def _expire(future: "asyncio.Future[_Reply]") -> None:
+    if not future.done():
+        future.set_exception(CacheAway())
+
+
+async def _connect(url: str) -> _Connection:
+    """Open `redis://`, `rediss://` (TLS, verified) or `unix://`; log in and choose the database."""
+    parts = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    if parts.scheme == "unix":
+        _, connection = await loop.create_unix_connection(_Connection, unquote(parts.path))
+        number = ""
+    else:
+        tls = ssl.create_default_context() if parts.scheme == "rediss" else None
+        _, connection = await loop.create_connection(
+            _Connection, parts.hostname or "127.0.0.1", parts.port or 6379, ssl=tls
+        )
+        number = parts.path.strip("/")
+    replies = []
+    if parts.password:
+        user = (unquote(parts.username),) if parts.username else ()
+        replies.append(connection.send("AUTH", *user, unquote(parts.password)))
+    if number:
+        replies.append(connection.send("SELECT", number))
+    for reply in replies:
+        if isinstance(await reply, hiredis.ReplyError):
+            raise CacheAway
+    return connection
+
+
+@dataclass(slots=True)
+class LocalBucket:
+    """The token bucket of one process, for the time in which the cache is away."""
+
+    tokens: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def take(self, key: str, *, per_second: float, burst: int) -> Allowance:
+        """Take one token; the same arithmetic as on the server, on the monotonic clock."""
+        now = time.monotonic()
+        held, last = self.tokens.get(key, (float(burst), now))
+        held = min(float(burst), held + (now - last) * per_second)
+        allowed = held >= 1
+        held -= allowed
+        self.tokens[key] = (held, now)
+        return _allowance(allowed=allowed, tokens=held, per_second=per_second, burst=burst)
+
+
+_cache = Cache("")
+
+
+async def open_cache(url: str) -> Cache:
+    """Open the process's cache; the wiring calls it once. An empty `url` means no cache."""
+    global _cache  # noqa: PLW0603  one a process, opened and closed by the wiring alone
+    _cache = Cache(url)
+    if url:
+        await _cache.open()
+    return _cache
+
+
+def cache() -> Cache:
+    """Return the process's cache; before the wiring opened it, one that is always away."""
+    return _cache

@@ -1,0 +1,344 @@
+"""PostgreSQL: one transaction concept, `Tx`, and one way to open it, `begin`.
+
+A transaction carries the caller and a frozen clock, so that row-level security, audit and every
+rule see the same tenant, actor and time. After commit it drops the cache keys and wakes the loops
+that the actions named; a rolled-back transaction does neither.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import Conflict, Problem, Unavailable
+from chroniccare.core.wire import dumps
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+APP_ROLE = "chroniccare_app"
+"""Sees one tenant's rows; owns nothing."""
+SYSTEM_ROLE = "chroniccare_system"
+"""Sees ids and due times across tenants, for authentication and dispatch; nothing of a patient."""
+
+_STATEMENT_TIMEOUT_MS = "5000"
+_LOCK_TIMEOUT_MS = "2000"
+_IDLE_IN_TRANSACTION_MS = "30000"
+_CONNECT_TIMEOUT_S = 5.0
+_ACQUIRE_TIMEOUT_S = 5.0
+_RETRY_AFTER_S = 2
+_UNKNOWN_OUTCOME = (
+    "The database went away while the change was being committed, so it may or may not have been"
+    " made; repeat the request with the same Idempotency-Key."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[R]):
+    """One SQL statement and the record its rows become; a test prepares each against the schema."""
+
+    row: type[R]
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One SQL statement whose rows, if any, are read as bare values."""
+
+    sql: str
+
+
+@dataclass(slots=True)
+class Tx:
+    """An open transaction: connection, caller and frozen clock.
+
+    Attributes:
+        caller: whose tenant and actor this transaction acts for.
+        now: UTC instant at which the transaction began; the only clock inside it.
+    """
+
+    connection: "asyncpg.Connection[asyncpg.Record]"
+    caller: Caller
+    now: datetime
+    dropped: list[str] = field(default_factory=list)
+    bumped: list[str] = field(default_factory=list)
+    woken: set[str] = field(default_factory=set)
+
+    async def one(self, query: Query[R], *args: Any) -> R | None:
+        """Return the first row, or None."""
+        record = await self.connection.fetchrow(query.sql, *args)
+        return None if record is None else query.row(*record)
+
+    async def all(self, query: Query[R], *args: Any) -> list[R]:
+        """Return every row."""
+        row = query.row
+        return [row(*record) for record in await self.connection.fetch(query.sql, *args)]
+
+    async def value(self, command: Command, *args: Any) -> Any:
+        """Return the first column of the first row, or None."""
+        return await self.connection.fetchval(command.sql, *args)
+
+    async def values(self, command: Command, *args: Any) -> list[Any]:
+        """Return the first column of every row."""
+        return [record[0] for record in await self.connection.fetch(command.sql, *args)]
+
+    async def run(self, command: Command, *args: Any) -> int:
+        """Execute and return the number of rows affected."""
+        status = await self.connection.execute(command.sql, *args)
+        return int(status.rpartition(" ")[2]) if status[-1:].isdigit() else 0
+
+    def drop(self, *keys: str) -> None:
+        """Name cache keys that are stale once this commits."""
+        self.dropped.extend(keys)
+
+    def bump(self, *keys: str) -> None:
+        """Name generation counters of cached lists that are stale once this commits."""
+        self.bumped.extend(keys)
+
+    def wake(self, loop: str) -> None:
+        """Name a background loop that has work once this commits."""
+        self.woken.add(loop)
+
+
+AfterCommit = Callable[[Tx], Awaitable[None]]
+
+
+async def _nothing(_tx: Tx) -> None:
+    return
+
+
+def utc_now() -> datetime:
+    """Return the wall clock; read here, at the edge, and nowhere deeper."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Database:
+    """The pool of one process.
+
+    Attributes:
+        clock: what `Tx.now` is read from; tests put their own here.
+        after_commit: drops cache keys and wakes loops; set by the wiring.
+    """
+
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    clock: Callable[[], datetime] = utc_now
+    after_commit: AfterCommit = _nothing
+
+    async def ping(self) -> None:
+        """Make sure that PostgreSQL answers.
+
+        Raises:
+            Unavailable: it does not.
+        """
+        with _translated():
+            await self.pool.fetchval("SELECT 1", timeout=_ACQUIRE_TIMEOUT_S)
+
+
+_database: Database | None = None
+
+
+async def open_database(url: str, *, size: int) -> Database:
+    """Open the process's pool; the wiring calls it once.
+
+    Raises:
+        Unavailable: nothing answers at `url`.
+    """
+    global _database  # noqa: PLW0603  one pool a process, opened and closed by the wiring alone
+    with _translated():
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            init=_prepare_connection,
+            reset=_no_reset,
+            timeout=_CONNECT_TIMEOUT_S,
+            statement_cache_size=500,
+            server_settings={
+                "application_name": "chroniccare",
+                "TimeZone": "UTC",
+                "statement_timeout": _STATEMENT_TIMEOUT_MS,
+                "lock_timeout": _LOCK_TIMEOUT_MS,
+                "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION_MS,
+            },
+        )
+    _database = Database(pool)
+    return _database
+
+
+async def close_database() -> None:
+    """Close the pool; transactions still open get three seconds."""
+    global _database  # noqa: PLW0603  see open_database
+    if _database is None:
+        return
+    pool, _database = _database.pool, None
+    try:
+        await asyncio.wait_for(pool.close(), timeout=3)
+    except TimeoutError:
+        pool.terminate()
+
+
+def database() -> Database:
+    """Return the open database."""
+    if _database is None:
+        raise Unavailable
+    return _database
+
+
+async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + dumps(value),
+        decoder=lambda raw: orjson.loads(raw[1:]),
+        format="binary",
+    )
+
+
+async def _no_reset(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Skip asyncpg's reset round trip: every setting of ours is LOCAL to a transaction."""
+
+
+_OUTAGES = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DiskFullError,
+    asyncpg.InterfaceError,
+)
+_CONTENTION = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+
+def _translate(error: BaseException) -> Problem | None:
+    """Return the problem behind a driver's error: an outage, or a lock that was not granted."""
+    if isinstance(error, _CONTENTION):
+        return Conflict("Another request is changing the same records; try again.")
+    if isinstance(error, _OUTAGES):
+        log.warning("database unavailable", extra={"kind": type(error).__name__})
+        return Unavailable(retry_after=_RETRY_AFTER_S)
+    return None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        problem = _translate(error)
+        if problem is None:
+            raise
+        raise problem from None
+
+
+def begin(caller: Caller) -> "_Begin":
+    """Open a transaction in which only the caller's tenant can be seen.
+
+    Use as `async with begin(caller) as tx:`. Leaving the block commits, an exception rolls back.
+
+    Raises:
+        Unavailable: PostgreSQL cannot be reached or did not answer in time; nothing was changed.
+        Conflict: a lock was not granted within two seconds.
+    """
+    return _Begin(caller, APP_ROLE)
+
+
+def begin_system(job: str) -> "_Begin":
+    """Open a transaction across tenants that sees ids and due times only; `job` names the work."""
+    return _Begin(Caller(_NO_TENANT, None, "system", request_id=job), SYSTEM_ROLE)
+
+
+_NO_TENANT = UUID(int=0)
+
+
+class _Begin:
+    """A class and not a generator: one read pays for this on every request."""
+
+    __slots__ = ("caller", "connection", "database", "role", "tx")
+
+    def __init__(self, caller: Caller, role: str) -> None:
+        self.caller = caller
+        self.role = role
+
+    async def __aenter__(self) -> Tx:
+        self.database = database()
+        with _translated():
+            self.connection = await self.database.pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
+            try:
+                # One simple-protocol call. Both values are ours: a constant and a parsed UUID.
+                await self.connection.execute(
+                    f"BEGIN; SET LOCAL ROLE {self.role};"
+                    f" SET LOCAL app.tenant_id = '{self.caller.tenant_id}'"
+                )
+            except BaseException:
+                self.connection.terminate()
+                await self._release()
+                raise
+        self.tx = Tx(self.connection, self.caller, self.database.clock())  # type: ignore[arg-type]
+        return self.tx
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
+        if error is not None:
+            await self._end("ROLLBACK")
+            problem = _translate(error)
+            if problem is not None:
+                raise problem from None
+            return
+        try:
+            status = await self._end("COMMIT")
+        except Exception as failure:
+            if _translate(failure) is None:
+                raise
+            raise Unavailable(_UNKNOWN_OUTCOME, retry_after=_RETRY_AFTER_S) from None
+        if status != "COMMIT":
+            # PostgreSQL answers ROLLBACK to COMMIT when a statement failed and was ignored.
+            raise Unavailable(retry_after=_RETRY_AFTER_S)
+        if self.tx.dropped or self.tx.bumped or self.tx.woken:
+            await self.database.after_commit(self.tx)
+
+    async def _end(self, word: str) -> str:
+        try:
+            return await self.connection.execute(word)
+        except BaseException:
+            # Unknown state: never hand this connection to another caller.
+            self.connection.terminate()
+            if word == "COMMIT":
+                raise
+            return word
+        finally:
+            await self._release()
+
+    async def _release(self) -> None:
+        await self.database.pool.release(self.connection)
+
+
+@asynccontextmanager
+async def owner_connection(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Open one connection as the schema's owner, outside the pool: migrations and tests only."""
+    with _translated():
+        connection = await asyncpg.connect(url, timeout=_CONNECT_TIMEOUT_S)
+    try:
+        await _prepare_connection(connection)
+        yield connection
+    finally:
+        await connection.close()

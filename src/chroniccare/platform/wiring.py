@@ -1,0 +1,47 @@
+"""Everything a process opens and closes, in order, on one screen."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from chroniccare.platform import cache, postgres, wake
+from chroniccare.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What is open."""
+
+    settings: Settings
+    database: postgres.Database
+    cache: cache.Cache
+    bell: wake.Bell
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, hear: Callable[[str], None] | None = None
+) -> AsyncIterator[Platform]:
+    """Open database, cache and bell; close them in reverse order.
+
+    `hear` is called with the name of each loop that is rung for, in processes that run loops.
+
+    Raises:
+        Unavailable: PostgreSQL cannot be reached. An absent cache is no error.
+    """
+    async with AsyncExitStack() as stack:
+        database = await postgres.open_database(settings.database_url, size=settings.pool_size)
+        stack.push_async_callback(postgres.close_database)
+        held = await cache.open_cache(settings.redis_url)
+        stack.push_async_callback(held.close)
+        bell = wake.Bell(settings.database_url, hear)
+        bell.open()
+        stack.push_async_callback(bell.close)
+
+        async def after_commit(tx: postgres.Tx) -> None:
+            await held.drop(tx.dropped, tx.bumped)
+            if tx.woken:
+                bell.ring(tx.woken)
+
+        database.after_commit = after_commit
+        yield Platform(settings, database, held, bell)

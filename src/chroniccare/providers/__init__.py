@@ -1,0 +1,1 @@
+"""Providers, where they work and when."""

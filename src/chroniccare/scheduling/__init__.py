@@ -1,0 +1,1 @@
+"""Appointments and everything that keeps two of them apart."""

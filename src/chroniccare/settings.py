@@ -1,0 +1,150 @@
+"""Every default and limit an operator may change: one frozen class, read once from the environment.
+
+docs/settings.md is generated from it (`make docs`); a check fails when the two differ.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+PREFIX = "CHRONICCARE_"
+_UNPREFIXED = {
+    "database_url": "DATABASE_URL",
+    "redis_url": "REDIS_URL",
+    "rabbitmq_url": "RABBITMQ_URL",
+}
+_MIN_PEPPER = 32
+
+Driver = Literal["outbox", "null"]
+
+
+class SettingsError(Exception):
+    """A setting is missing or unsafe; the message names it and says what to do."""
+
+
+class Settings(BaseModel):
+    """What an operator may set. Field names in capitals behind CHRONICCARE_ are the variables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: Annotated[
+        str, Field(description="PostgreSQL 15 to 18. Empty: `up` starts the embedded PostgreSQL.")
+    ] = ""
+    redis_url: Annotated[
+        str, Field(description="Redis or Valkey. Empty: `up` starts the embedded Valkey.")
+    ] = ""
+    rabbitmq_url: Annotated[
+        str, Field(description="RabbitMQ 3.13 or later. Empty: PostgreSQL carries the work alone.")
+    ] = ""
+    environment: Annotated[
+        Literal["development", "production"],
+        Field(description="`production` refuses unsafe values at start."),
+    ] = "development"
+    key_pepper: Annotated[
+        SecretStr,
+        Field(
+            description="Secret of 32 or more characters that keys the hashes of API keys. "
+            "Empty: `up` makes one and keeps it in the data directory."
+        ),
+    ] = SecretStr("")
+    host: Annotated[str, Field(description="Address the API listens on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535, description="Port the API listens on.")] = 8000
+    workers: Annotated[int, Field(ge=1, le=64, description="API worker processes.")] = 1
+    pool_size: Annotated[
+        int, Field(ge=1, le=200, description="PostgreSQL connections of each process.")
+    ] = 10
+    rate_limit_per_minute: Annotated[
+        int, Field(ge=1, le=10_000_000, description="Requests a minute for each API key.")
+    ] = 6000
+    rate_limit_burst: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Requests a key may make at once.")
+    ] = 600
+    max_body_bytes: Annotated[
+        int, Field(ge=1024, le=16_777_216, description="Largest request body, in bytes.")
+    ] = 1_048_576
+    email_driver: Annotated[
+        Literal["outbox", "null", "smtp"],
+        Field(description="`outbox` keeps messages to look at, `smtp` sends them, `null` drops."),
+    ] = "outbox"
+    sms_driver: Annotated[
+        Driver, Field(description="`outbox` keeps messages to look at, `null` drops them.")
+    ] = "outbox"
+    push_driver: Annotated[
+        Driver, Field(description="`outbox` keeps messages to look at, `null` drops them.")
+    ] = "outbox"
+    smtp_url: Annotated[
+        str,
+        Field(description="`smtp://user:password@host:587` (STARTTLS) or `smtps://...:465`."),
+    ] = ""
+    email_from: Annotated[str, Field(description="Sender of email, `Name <address>`.")] = (
+        "Clinic <noreply@example.com>"
+    )
+    quiet_hours: Annotated[
+        str,
+        Field(
+            pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+            description="Local time of the patient in which no reminder is sent.",
+        ),
+    ] = "21:00-08:00"
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level logged.")
+    ] = "INFO"
+
+
+def variable(name: str) -> str:
+    """Return the environment variable behind the field `name`."""
+    return _UNPREFIXED.get(name, PREFIX + name.upper())
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `environ` (default: the process's).
+
+    Raises:
+        SettingsError: a value cannot be used; every variable at fault is named.
+    """
+    environ = os.environ if environ is None else environ
+    values = {n: environ[variable(n)] for n in Settings.model_fields if variable(n) in environ}
+    known = {variable(n) for n in Settings.model_fields} | {PREFIX + "DATA_DIR"}
+    unknown = sorted(k for k in environ if k.startswith(PREFIX) and k not in known)
+    if unknown:
+        raise SettingsError(f"unknown setting {', '.join(unknown)}: see docs/settings.md")
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        # The offending value is left out: it may be a secret.
+        parts = [f"{variable(str(e['loc'][0]))}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("; ".join(parts)) from None
+    _refuse_unsafe(settings)
+    return settings
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    """Refuse a pepper too short to protect, and in production anything that loses or leaks."""
+    pepper = settings.key_pepper.get_secret_value()
+    if pepper and len(pepper) < _MIN_PEPPER:
+        raise SettingsError(f"{variable('key_pepper')}: needs {_MIN_PEPPER} or more characters")
+    if settings.email_driver == "smtp" and not settings.smtp_url:
+        raise SettingsError(f"{variable('smtp_url')}: needed because the email driver is smtp")
+    if settings.environment == "production":
+        missing = [
+            n for n in ("database_url", "redis_url", "key_pepper") if not values_of(settings, n)
+        ]
+        if missing:
+            names = ", ".join(variable(n) for n in missing)
+            raise SettingsError(f"{names}: must be set when the environment is production")
+
+
+def values_of(settings: Settings, name: str) -> str:
+    """Return the field `name` as text, a secret in clear."""
+    value = getattr(settings, name)
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def data_dir(environ: Mapping[str, str] | None = None) -> Path | None:
+    """Return the data directory set by CHRONICCARE_DATA_DIR, if any; only `up` and its kin use it."""
+    environ = os.environ if environ is None else environ
+    value = environ.get(PREFIX + "DATA_DIR")
+    return Path(value) if value else None

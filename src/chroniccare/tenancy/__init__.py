@@ -1,0 +1,1 @@
+"""Tenants, API keys and the way from a credential to a caller."""

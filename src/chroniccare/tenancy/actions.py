@@ -1,0 +1,114 @@
+"""Tenants and their API keys: create, rotate, revoke."""
+
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from chroniccare.core.caller import system
+from chroniccare.core.errors import Conflict, Invalid, NotFound
+from chroniccare.core.ids import new_id
+from chroniccare.platform.postgres import Tx, begin, begin_system
+from chroniccare.tenancy import queries, rules
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_MAX_NAME = 255
+
+
+async def list_tenants() -> list[queries.Tenant]:
+    """Return every tenant, by subdomain."""
+    async with begin_system("tenants") as tx:
+        return await tx.all(queries.LIST_TENANTS)
+
+
+async def find_tenant(subdomain: str) -> queries.Tenant:
+    """Return the tenant with `subdomain`.
+
+    Raises:
+        NotFound: there is none.
+    """
+    async with begin_system("tenants") as tx:
+        tenant = await tx.one(queries.FIND_TENANT, subdomain)
+    if tenant is None:
+        raise NotFound("No tenant has this subdomain.")
+    return tenant
+
+
+async def create_tenant(*, name: str, subdomain: str) -> "UUID":
+    """Create a tenant and return its id.
+
+    Raises:
+        Invalid: name or subdomain cannot be used.
+        Conflict: the subdomain is taken.
+    """
+    if not 1 <= len(name.strip()) <= _MAX_NAME:
+        raise Invalid.field("name", "must have 1 to 255 characters", "length")
+    if not _SUBDOMAIN.fullmatch(subdomain):
+        raise Invalid.field(
+            "subdomain", "must be lower-case letters, digits and hyphens", "pattern"
+        )
+    tenant_id = new_id()
+    async with begin(system(tenant_id, job="create-tenant")) as tx:
+        if not await tx.run(queries.INSERT_TENANT, tenant_id, name.strip(), subdomain, tx.now):
+            raise Conflict("This subdomain is taken.")
+    return tenant_id
+
+
+async def create_key(
+    tx: Tx,
+    *,
+    pepper: str,
+    name: str,
+    scopes: frozenset[str],
+    environment: str = "live",
+    expires_at: datetime | None = None,
+    rotated_from: "UUID | None" = None,
+) -> str:
+    """Create a key for the transaction's tenant and return it: the only time it can be read.
+
+    Raises:
+        Invalid: an unknown scope or environment, an empty name, or an expiry in the past.
+    """
+    unknown = scopes - rules.SCOPES
+    if unknown or not scopes:
+        raise Invalid.field("scopes", f"must be among {', '.join(sorted(rules.SCOPES))}", "scope")
+    if environment not in {"live", "test"}:
+        raise Invalid.field("environment", "must be live or test", "choice")
+    if not 1 <= len(name) <= _MAX_NAME:
+        raise Invalid.field("name", "must have 1 to 255 characters", "length")
+    if expires_at is not None and expires_at <= tx.now:
+        raise Invalid.field("expires_at", "must be in the future", "past")
+    key, parts = rules.new_key(environment)
+    await tx.run(
+        queries.INSERT_KEY, new_id(), tx.caller.tenant_id, name, parts.key_id,
+        rules.key_hash(parts, pepper), environment, sorted(scopes), expires_at, tx.now, rotated_from,
+    )  # fmt: skip
+    return key
+
+
+async def rotate_key(tx: Tx, *, pepper: str, key_id: str, overlap: timedelta) -> str:
+    """Create a key like the one with `key_id`, which stays valid for `overlap`; return the new.
+
+    Raises:
+        NotFound: no active key with this id.
+    """
+    old = await tx.one(queries.FIND_OWN_KEY, key_id)
+    if old is None or not old.is_active:
+        raise NotFound("No active key has this id.")
+    await tx.run(queries.EXPIRE_KEY, key_id, tx.now + overlap)
+    return await create_key(
+        tx, pepper=pepper, name=old.key_name, scopes=frozenset(old.scopes),
+        environment=old.environment, rotated_from=old.id,
+    )  # fmt: skip
+
+
+async def revoke_key(tx: Tx, *, key_id: str) -> None:
+    """Revoke the key with `key_id`; every process refuses it within a second.
+
+    Raises:
+        NotFound: no active key with this id.
+    """
+    if not await tx.run(queries.REVOKE_KEY, key_id, tx.now):
+        raise NotFound("No active key has this id.")

@@ -1,0 +1,137 @@
+"""What every api module shares: the authorised caller, and the way an answer is written.
+
+A handler names its permission in its signature:
+
+    PatientsRead = Annotated[Caller, Security(authorise, scopes=["patients:read"])]
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Header, Request, Response
+from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+
+from chroniccare.core import wire
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import Forbidden, Invalid, PreconditionFailed, Unauthenticated
+from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
+from chroniccare.platform.postgres import Tx, database
+from chroniccare.tenancy.caller import Authority, with_request
+from chroniccare.tenancy.idempotency import Reply, fingerprint, once
+
+_BEARER = "bearer "
+
+
+class _KeyInHeader(SecurityBase):
+    """X-API-Key, or the same key as Authorization: Bearer."""
+
+    def __init__(self) -> None:
+        self.scheme_name = "ApiKey"
+        self.model = APIKey(
+            **{"in": APIKeyIn.header},
+            name="X-API-Key",
+            description="A key `cck_...`; `Authorization: Bearer cck_...` works as well.",
+        )
+
+    async def __call__(self, request: Request, scopes: SecurityScopes) -> Caller:
+        authority: Authority = request.app.state.authority
+        headers = request.headers
+        key = headers.get("x-api-key")
+        if key is None:
+            bearer = headers.get("authorization", "")
+            if not bearer.lower().startswith(_BEARER):
+                raise Unauthenticated
+            key = bearer[len(_BEARER) :].strip()
+        caller = await authority.authenticate(key, now=database().clock())
+        allowance = await authority.take(caller)
+        request.scope["chroniccare.allowance"] = allowance
+        if not caller.scopes.issuperset(scopes.scopes):
+            raise Forbidden
+        client = request.client
+        return with_request(
+            caller,
+            request_id=request.scope["chroniccare.request_id"],
+            ip_address=client.host if client else None,
+        )
+
+
+authorise = _KeyInHeader()
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="The same key with the same body answers the same and has one effect.",
+        examples=["5c1f6f0e-visit-42"],
+    ),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(alias="If-Match", description="ETag the record must still have.", examples=['"3"']),
+]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(alias="If-None-Match", description="ETag the client has already.", examples=['"3"']),
+]
+LIMIT_HELP = f"Rows a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} unless told."
+CURSOR_HELP = "Where to go on: `next_cursor` of the page before."
+
+
+def answer(caller: Caller, data: bytes, *, status: int = 200, etag: int | None = None) -> Response:
+    """Return `data` in the envelope; `etag` is the record's version."""
+    headers = None if etag is None else {"etag": f'"{etag}"'}
+    return Response(
+        wire.success(data, caller.request_id), status, headers=headers, media_type=wire.JSON
+    )
+
+
+def record(
+    caller: Caller, data: bytes, *, version: int, if_none_match: str | None = None
+) -> Response:
+    """Return one record with its ETag, or 304 when the client has this version already."""
+    if if_none_match is not None and _names(if_none_match, version):
+        return Response(status_code=304, headers={"etag": f'"{version}"'})
+    return answer(caller, data, etag=version)
+
+
+def page(caller: Caller, items: list[Any], next_cursor: str | None) -> Response:
+    """Return one page of a list."""
+    return answer(caller, wire.dumps({"items": items, "next_cursor": next_cursor}))
+
+
+def check_version(if_match: str | None, version: int) -> None:
+    """Compare If-Match with the record's version, inside the transaction that changes it.
+
+    Raises:
+        PreconditionFailed: the record has another version by now.
+        Invalid: the header is not a list of ETags.
+    """
+    if if_match is not None and not _names(if_match, version):
+        raise PreconditionFailed
+
+
+def _names(header: str, version: int) -> bool:
+    tags = [tag.strip() for tag in header.split(",")]
+    if not all(tag == "*" or tag.removeprefix("W/").strip('"').isalnum() for tag in tags):
+        raise Invalid.field("If-Match", 'must be ETags such as "3"', "etag")
+    return any(tag == "*" or tag.removeprefix("W/") == f'"{version}"' for tag in tags)
+
+
+async def post(
+    tx: Tx, request: Request, key: str | None, work: Callable[[], Awaitable[Reply]]
+) -> Response:
+    """Answer a POST once: a repeated Idempotency-Key answers what the first request answered."""
+    print_ = fingerprint(request.method, request.url.path, await request.body())
+    reply = await once(tx, key=key, request=print_, work=work)
+    headers = dict(reply.headers)
+    if reply.replayed:
+        headers["idempotent-replayed"] = "true"
+    body = wire.success(reply.data, tx.caller.request_id)
+    return Response(body, reply.status, headers=headers, media_type=wire.JSON)
+
+
+def created(data: bytes, *, location: str, version: int) -> Reply:
+    """Return the reply to a POST that made the record at `location`."""
+    return Reply(201, data, {"location": location, "etag": f'"{version}"'})

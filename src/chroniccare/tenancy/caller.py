@@ -1,0 +1,118 @@
+"""From a credential to a Caller, and the caller's allowance.
+
+An authorisation is remembered for less than a second, in the process, so revocation is everywhere
+within a second with no message that could be lost (ADR 0007). Expiry is checked on every request.
+"""
+
+import asyncio
+import hmac
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import RateLimited, Unauthenticated
+from chroniccare.platform.cache import Allowance, CacheAway, LocalBucket, cache
+from chroniccare.platform.postgres import begin_system
+from chroniccare.tenancy import queries, rules
+
+_REMEMBER_S = 0.8
+_NOTE_USE_EVERY = timedelta(minutes=1)
+_MAX_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    caller: Caller
+    expires_at: datetime | None
+    until: float  # monotonic seconds
+
+
+@dataclass(slots=True)
+class Authority:
+    """What one process needs to turn API keys into callers.
+
+    Attributes:
+        pepper: keys the hashes of API keys.
+        per_second: tokens a second that each key's bucket gains.
+        burst: tokens a full bucket holds.
+    """
+
+    pepper: str
+    per_second: float
+    burst: int
+    remembered: dict[str, _Remembered] = field(default_factory=dict)
+    asking: "dict[str, asyncio.Task[_Remembered]]" = field(default_factory=dict)
+    local: LocalBucket = field(default_factory=LocalBucket)
+
+    async def authenticate(self, key: str, *, now: datetime) -> Caller:
+        """Return the caller behind `key`, without request id and address.
+
+        Raises:
+            Unauthenticated: malformed, unknown, wrong, expired or revoked; all answer the same.
+            Unavailable: the database cannot say.
+        """
+        found = self.remembered.get(key)
+        if found is None or found.until < time.monotonic():
+            found = await self._ask_once(key)
+        if found.expires_at is not None and found.expires_at <= now:
+            raise Unauthenticated
+        return found.caller
+
+    async def _ask_once(self, key: str) -> _Remembered:
+        """Ask the database once for all requests that wait for the same key."""
+        parts = rules.parse_key(key)
+        if parts is None:
+            raise Unauthenticated
+        task = self.asking.get(key)
+        if task is None:
+            task = asyncio.create_task(self._ask(key, parts))
+            self.asking[key] = task
+            task.add_done_callback(lambda _: self.asking.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _ask(self, key: str, parts: rules.KeyParts) -> _Remembered:
+        started = (
+            time.monotonic()
+        )  # before the read: remembered time counts from what was true then
+        async with begin_system("authenticate") as tx:
+            record = await tx.one(queries.FIND_KEY, parts.key_id)
+            wanted = rules.key_hash(parts, self.pepper)
+            # An unknown id is compared too, so that both take the same time.
+            held = record.key_hash if record else bytes(len(wanted))
+            if (
+                not hmac.compare_digest(held, wanted)
+                or record is None
+                or not record.is_active
+                or not record.tenant_is_active
+                or record.environment != parts.environment
+            ):
+                raise Unauthenticated
+            if record.last_used_at is None or tx.now - record.last_used_at >= _NOTE_USE_EVERY:
+                await tx.run(queries.NOTE_KEY_USE, record.id, tx.now)
+        caller = Caller(record.tenant_id, record.id, "api_key", frozenset(record.scopes))
+        if len(self.remembered) >= _MAX_REMEMBERED:
+            self.remembered.clear()
+        found = _Remembered(caller, record.expires_at, started + _REMEMBER_S)
+        self.remembered[key] = found
+        return found
+
+    async def take(self, caller: Caller) -> Allowance:
+        """Take one token from the bucket of the caller's key.
+
+        Raises:
+            RateLimited: it is empty; the caller may try again after `retry_after` seconds.
+        """
+        name = f"ratelimit:{caller.tenant_id}:{caller.actor_id}"
+        try:
+            allowance = await cache().take(name, per_second=self.per_second, burst=self.burst)
+        except CacheAway:
+            allowance = self.local.take(name, per_second=self.per_second, burst=self.burst)
+        if not allowance.allowed:
+            raise RateLimited(retry_after=allowance.wait_s)
+        return allowance
+
+
+def with_request(caller: Caller, *, request_id: str, ip_address: str | None) -> Caller:
+    """Return `caller` for one request."""
+    return replace(caller, request_id=request_id, ip_address=ip_address)

@@ -1,0 +1,75 @@
+"""The same request twice has one effect and one answer.
+
+The key is claimed by a row in the transaction of the change itself, so key and change stand or
+fall together; a second request with the same key waits for the first and then reads its answer.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from chroniccare.core.errors import Invalid, Problem
+from chroniccare.platform.postgres import Tx
+from chroniccare.tenancy import queries
+
+KEPT = timedelta(hours=48)
+_MAX_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a request answers, apart from the envelope.
+
+    Attributes:
+        data: rendered JSON.
+        replayed: it is the kept answer of an earlier request.
+    """
+
+    status: int
+    data: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    replayed: bool = False
+
+
+class IdempotencyMismatch(Problem):
+    """The key was used before, with another request."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+    status = 422
+    message = "This Idempotency-Key was used with a different request."
+
+
+def fingerprint(method: str, path: str, body: bytes) -> bytes:
+    """Return 32 bytes that are the same only for the same request."""
+    head = f"{method} {path}\n".encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(head + body, digest_size=32).digest()
+
+
+async def once(
+    tx: Tx, *, key: str | None, request: bytes, work: Callable[[], Awaitable[Reply]]
+) -> Reply:
+    """Do `work` unless `key` has an answer already; `request` is its fingerprint.
+
+    Raises:
+        IdempotencyMismatch: the key belongs to another request.
+        Conflict: the first request with this key is still at work after two seconds.
+    """
+    if key is None:
+        return await work()
+    if not 1 <= len(key) <= _MAX_KEY or not key.isascii() or not key.isprintable():
+        raise Invalid.field("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
+    claimed = await tx.run(queries.CLAIM_IDEMPOTENCY_KEY, tx.caller.tenant_id, key, request, tx.now)
+    if not claimed:
+        kept = await tx.one(queries.GET_REPLY, key)
+        if kept is None or kept.request_hash != request or kept.status is None:
+            raise IdempotencyMismatch
+        return Reply(kept.status, kept.body or b"null", kept.headers or {}, replayed=True)
+    reply = await work()
+    await tx.run(queries.STORE_REPLY, key, reply.status, reply.headers, reply.data)
+    return reply
+
+
+async def forget_old(tx: Tx) -> int:
+    """Delete answers older than KEPT of the transaction's tenant; return how many."""
+    return await tx.run(queries.FORGET_REPLIES, tx.now - KEPT)

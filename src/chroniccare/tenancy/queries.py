@@ -1,0 +1,113 @@
+"""SQL of tenants, API keys and idempotency keys."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chroniccare.platform.postgres import Command, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One clinic organisation: the unit of isolation."""
+
+    id: UUID
+    name: str
+    subdomain: str
+    is_active: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What authentication needs of a key; `tenant_is_active` comes from its tenant."""
+
+    id: UUID
+    tenant_id: UUID
+    key_hash: bytes
+    environment: str
+    scopes: list[str]
+    is_active: bool
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    tenant_is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as its tenant sees it; the secret is not stored."""
+
+    id: UUID
+    key_name: str
+    key_id: str
+    environment: str
+    scopes: list[str]
+    is_active: bool
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """The answer kept under an idempotency key; `status` is NULL only inside its own request."""
+
+    request_hash: bytes
+    status: int | None
+    headers: dict[str, Any] | None
+    body: bytes | None
+
+
+LIST_TENANTS = Query(
+    Tenant, "SELECT id, name, subdomain, is_active, created_at FROM tenants ORDER BY subdomain"
+)
+FIND_TENANT = Query(
+    Tenant,
+    "SELECT id, name, subdomain, is_active, created_at FROM tenants WHERE subdomain = $1",
+)
+INSERT_TENANT = Command(
+    "INSERT INTO tenants (id, name, subdomain, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)"
+    " ON CONFLICT (subdomain) DO NOTHING"
+)
+FIND_KEY = Query(
+    KeyRecord,
+    "SELECT k.id, k.tenant_id, k.key_hash, k.environment, k.scopes, k.is_active, k.expires_at,"
+    " k.last_used_at, t.is_active AS tenant_is_active"
+    " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id WHERE k.key_id = $1",
+)
+NOTE_KEY_USE = Command("UPDATE api_keys SET last_used_at = $2 WHERE id = $1")
+LIST_KEYS = Query(
+    ApiKey,
+    "SELECT id, key_name, key_id, environment, scopes, is_active, last_used_at, expires_at,"
+    " created_at, revoked_at FROM api_keys ORDER BY created_at, id",
+)
+INSERT_KEY = Command(
+    "INSERT INTO api_keys (id, tenant_id, key_name, key_id, key_hash, environment, scopes,"
+    " expires_at, created_at, rotated_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+)
+REVOKE_KEY = Command(
+    "UPDATE api_keys SET is_active = false, revoked_at = coalesce(revoked_at, $2)"
+    " WHERE key_id = $1 AND is_active"
+)
+EXPIRE_KEY = Command(
+    "UPDATE api_keys SET expires_at = least(coalesce(expires_at, $2), $2) WHERE key_id = $1"
+)
+FIND_OWN_KEY = Query(
+    ApiKey,
+    "SELECT id, key_name, key_id, environment, scopes, is_active, last_used_at, expires_at,"
+    " created_at, revoked_at FROM api_keys WHERE key_id = $1",
+)
+
+CLAIM_IDEMPOTENCY_KEY = Command(
+    "INSERT INTO idempotency_keys (tenant_id, key, request_hash, created_at)"
+    " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+)
+GET_REPLY = Query(
+    StoredReply, "SELECT request_hash, status, headers, body FROM idempotency_keys WHERE key = $1"
+)
+STORE_REPLY = Command(
+    "UPDATE idempotency_keys SET status = $2, headers = $3, body = $4 WHERE key = $1"
+)
+FORGET_REPLIES = Command("DELETE FROM idempotency_keys WHERE created_at < $1")

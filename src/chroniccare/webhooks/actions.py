@@ -1,0 +1,33 @@
+"""Events for other systems: a row in the transaction of the fact, so none is lost or invented."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from chroniccare.core.ids import new_id
+from chroniccare.platform.postgres import Tx
+from chroniccare.webhooks import queries
+
+EventType = Literal[
+    "appointment.created",
+    "appointment.updated",
+    "appointment.cancelled",
+    "patient.created",
+    "patient.updated",
+    "medication.created",
+    "medication.adherence.low",
+]
+
+
+async def emit(
+    tx: Tx,
+    event_type: EventType,
+    *,
+    entity_type: str,
+    entity_id: UUID,
+    payload: dict[str, Any] | None = None,
+) -> None:
+    """Write an event; `payload` holds ids and versions only, receivers fetch the rest."""
+    await tx.run(
+        queries.INSERT_EVENT, new_id(), tx.caller.tenant_id, event_type, entity_type, entity_id,
+        payload or {}, tx.now,
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""The client of the tests: a clinic with its key; every answer is checked against OpenAPI."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from uuid import UUID
+
+import httpx
+import jsonschema_rs
+from fastapi import FastAPI
+
+from chroniccare.core.caller import Caller, system
+from chroniccare.core.ids import new_id
+from chroniccare.platform.postgres import begin
+from chroniccare.tenancy import actions
+from chroniccare.tenancy.rules import SCOPES
+
+MAX_PROBLEM_STATUS = 500
+
+
+class Contract:
+    """The OpenAPI document, and which of its operations the tests touched."""
+
+    touched: ClassVar[set[str]] = set()
+    routes: ClassVar[set[str]] = set()
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.patterns = []
+        self.validators: dict[tuple[str, str], Any] = {}
+        for path, operations in document["paths"].items():
+            pattern = re.compile("^" + re.sub(r"\{[^}]+\}", "[^/]+", path) + "$")
+            for method, operation in operations.items():
+                self.patterns.append((method.upper(), pattern, path, operation))
+                Contract.routes.add(f"{method.upper()} {path}")
+        # A fixed path is tried before one with parameters.
+        self.patterns.sort(key=lambda entry: entry[2].count("{"))
+
+    def check(self, response: httpx.Response) -> None:
+        """Fail unless the answer is one that the document describes."""
+        method, path = response.request.method, response.request.url.path
+        for wanted, pattern, template, operation in self.patterns:
+            if wanted == method and pattern.match(path):
+                break
+        else:
+            assert response.status_code in {404, 405}, f"{method} {path} is not documented"
+            return
+        name = f"{method} {template}"
+        Contract.touched.add(name)
+        described = operation["responses"].get(str(response.status_code))
+        assert described is not None, f"{name} answered {response.status_code}: {response.text}"
+        content = described.get("content", {}).get("application/json")
+        if content is None:
+            assert not response.content, f"{name} answered a body that is not documented"
+            return
+        validator = self._validator(name, str(response.status_code), content["schema"])
+        errors = [error.message for error in validator.iter_errors(response.json())]
+        assert not errors, f"{name} {response.status_code}: {errors[:5]}\n{response.text}"
+
+    def _validator(self, name: str, status: str, schema: dict[str, Any]) -> Any:
+        key = (name, status)
+        if key not in self.validators:
+            whole = {**schema, "components": self.document["components"]}
+            self.validators[key] = jsonschema_rs.validator_for(whole, validate_formats=True)
+        return self.validators[key]
+
+
+@dataclass(slots=True)
+class Clinic:
+    """One tenant, seen through its API key."""
+
+    tenant_id: UUID
+    key: str
+    app: FastAPI
+    contract: Contract
+    http: httpx.AsyncClient
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def caller(self) -> Caller:
+        """The system's own caller in this tenant, for looking behind the API."""
+        return system(self.tenant_id, job="test")
+
+    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request under /api/v1 and check the answer against the contract."""
+        response = await self.http.request(method, f"/api/v1{path}", **options)
+        self.contract.check(response)
+        assert response.status_code < MAX_PROBLEM_STATUS or response.status_code == 503
+        return response
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        return await self.send("GET", path, **options)
+
+    async def post(self, path: str, json: Any = None, **options: Any) -> httpx.Response:
+        return await self.send("POST", path, json=json, **options)
+
+    async def put(self, path: str, json: Any = None, **options: Any) -> httpx.Response:
+        return await self.send("PUT", path, json=json, **options)
+
+    async def delete(self, path: str, **options: Any) -> httpx.Response:
+        return await self.send("DELETE", path, **options)
+
+    def number(self, kind: str) -> int:
+        """Return 1, 2, 3, ... for each kind of thing."""
+        self.numbers[kind] = self.numbers.get(kind, 0) + 1
+        return self.numbers[kind]
+
+    async def make(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Create a record and return it."""
+        response = await self.post(path, body)
+        assert response.status_code == 201, response.text
+        data: dict[str, Any] = response.json()["data"]
+        return data
+
+    def patient_body(self, **fields: Any) -> dict[str, Any]:
+        number = self.number("patient")
+        return {
+            "mrn": f"MRN-{number}",
+            "first_name": "Maria",
+            "last_name": f"Gonzalez{'abcdefghij'[number % 10]}",
+            "date_of_birth": "1961-04-12",
+            "time_zone": "America/New_York",
+            "contact_info": {
+                "telecom": [
+                    {"system": "phone", "value": f"+1415555{number:04d}"},
+                    {"system": "email", "value": f"maria{number}@example.com", "rank": 2},
+                ]
+            },
+            **fields,
+        }
+
+    async def patient(self, **fields: Any) -> dict[str, Any]:
+        """Register a patient with a phone and an email address."""
+        return await self.make("/patients", self.patient_body(**fields))
+
+
+@asynccontextmanager
+async def new_clinic(
+    app: FastAPI, contract: Contract, *, scopes: frozenset[str] = SCOPES
+) -> AsyncIterator[Clinic]:
+    """Create a tenant and a key with `scopes`."""
+    pepper = app.state.authority.pepper
+    name = f"clinic-{str(new_id())[-12:]}"
+    tenant_id = await actions.create_tenant(name=name, subdomain=name)
+    async with begin(system(tenant_id, job="test")) as tx:
+        key = await actions.create_key(tx, pepper=pepper, name="tests", scopes=scopes)
+    transport = httpx.ASGITransport(app)
+    headers = {"X-API-Key": key}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://clinic.test", headers=headers
+    ) as http:
+        yield Clinic(tenant_id, key, app, contract, http)
