@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from chroniccare.core.caller import Caller, system
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import begin
+from chroniccare.providers.rules import npi_check_digit
 from chroniccare.tenancy import actions
 from chroniccare.tenancy.rules import SCOPES
 
@@ -24,6 +25,7 @@ class Contract:
     """The OpenAPI document, and which of its operations the tests touched."""
 
     touched: ClassVar[set[str]] = set()
+    counting: ClassVar[bool] = True  # off in generated tests, which touch everything by themselves
     routes: ClassVar[set[str]] = set()
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -41,14 +43,14 @@ class Contract:
     def check(self, response: httpx.Response) -> None:
         """Fail unless the answer is one that the document describes."""
         method, path = response.request.method, response.request.url.path
-        for wanted, pattern, template, operation in self.patterns:
-            if wanted == method and pattern.match(path):
-                break
-        else:
+        found = [p for p in self.patterns if p[0] == method and p[1].match(path)]
+        if not found:
             assert response.status_code in {404, 405}, f"{method} {path} is not documented"
             return
+        _, _, template, operation = found[0]
         name = f"{method} {template}"
-        Contract.touched.add(name)
+        if Contract.counting and response.is_success:
+            Contract.touched.add(name)
         described = operation["responses"].get(str(response.status_code))
         assert described is not None, f"{name} answered {response.status_code}: {response.text}"
         content = described.get("content", {}).get("application/json")
@@ -134,6 +136,44 @@ class Clinic:
     async def patient(self, **fields: Any) -> dict[str, Any]:
         """Register a patient with a phone and an email address."""
         return await self.make("/patients", self.patient_body(**fields))
+
+    def facility_body(self, **fields: Any) -> dict[str, Any]:
+        number = self.number("facility")
+        return {
+            "name": f"Riverside Clinic {number:03d}",
+            "facility_type": "clinic",
+            "address": {"line": [f"{number} Main St"], "city": "Springfield", "country": "US"},
+            "contact_info": {"telecom": [{"system": "phone", "value": f"+1212555{number:04d}"}]},
+            "operating_hours": {
+                day: [{"open": "08:00", "close": "17:00"}] for day in ("monday", "thursday")
+            },
+            "capabilities": ["lab"],
+            "timezone": "America/New_York",
+            **fields,
+        }
+
+    async def facility(self, **fields: Any) -> dict[str, Any]:
+        """Open a facility in New York."""
+        return await self.make("/facilities", self.facility_body(**fields))
+
+    def provider_body(self, **fields: Any) -> dict[str, Any]:
+        number = self.number("provider")
+        nine = f"1{number:08d}"
+        return {
+            "npi": nine + npi_check_digit(nine),
+            "first_name": "Aisha",
+            "last_name": f"Rahman{'abcdefghij'[number % 10]}",
+            "specializations": ["Endocrinology"],
+            "contact_info": {"telecom": [{"system": "phone", "value": f"+1312555{number:04d}"}]},
+            **fields,
+        }
+
+    async def provider(self, **fields: Any) -> dict[str, Any]:
+        """Register a provider, who works at a new facility unless `facilities` are given."""
+        if "facilities" not in fields:
+            facility = await self.facility()
+            fields["facilities"] = [{"facility_id": facility["id"], "is_primary": True}]
+        return await self.make("/providers", self.provider_body(**fields))
 
 
 @asynccontextmanager

@@ -1,8 +1,9 @@
 """What every test stands on: real engines, one application a worker, a new clinic a test."""
 
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -17,6 +18,7 @@ from chroniccare.platform.embedded import EngineUrls, engines
 from chroniccare.platform.wiring import Platform
 from chroniccare.settings import Settings, load
 from tests.client import Clinic, Contract, new_clinic
+from tests.rabbitmq import Node, NoRabbitError, private_node
 
 PEPPER = "a pepper that only the tests know, 32+"
 
@@ -81,6 +83,28 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(app.router.lifespan_context(app))
         yield Running(app, app.state.platform, Contract(app.openapi()))
+
+
+@dataclass(frozen=True, slots=True)
+class Rabbit:
+    """A broker: RABBITMQ_URL's, which cannot be restarted, or a node of our own."""
+
+    url: str
+    node: Node | None
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[Rabbit]:
+    """RabbitMQ of this worker; see tests/rabbitmq.py for where it comes from."""
+    if os.environ.get("RABBITMQ_URL"):
+        yield Rabbit(os.environ["RABBITMQ_URL"], None)
+        return
+    with ExitStack() as stack:
+        try:
+            node = stack.enter_context(private_node())
+        except NoRabbitError as error:
+            pytest.skip(str(error))
+        yield Rabbit(node.url, node)
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def values_of(settings: Settings, name: str) -> str:
 
 
 def data_dir(environ: Mapping[str, str] | None = None) -> Path | None:
-    """Return the data directory set by CHRONICCARE_DATA_DIR, if any; only `up` and its kin use it."""
+    """Return what CHRONICCARE_DATA_DIR names, if anything; only `up` and its kin use it."""
     environ = os.environ if environ is None else environ
     value = environ.get(PREFIX + "DATA_DIR")
     return Path(value) if value else None

@@ -19,7 +19,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
-import redis
+import valkey
 
 from chroniccare.platform import embedded, embedded_postgres, embedded_process
 from chroniccare.platform.embedded import EngineError, EngineUrls, engines, running_urls
@@ -190,7 +190,7 @@ def test_cluster_is_what_the_migrations_expect_and_data_survive_a_restart(base: 
 def test_cache_is_bounded_and_keeps_nothing(base: Path) -> None:
     with engines(base / "data", postgres=False) as urls:
         assert urls.database_url == ""
-        with redis.Redis.from_url(urls.cache_url, decode_responses=True) as cache:
+        with valkey.Valkey.from_url(urls.cache_url, decode_responses=True) as cache:
             assert cache.set("key", "value")
             for setting, value in {
                 "port": "0",

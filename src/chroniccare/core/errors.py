@@ -34,7 +34,7 @@ class FieldError:
     code: str = "invalid"
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818  the root of the tree; an answer, not a fault of ours
     """An answer other than success; subclasses set `code`, `status` and `message`."""
 
     code = "INTERNAL_ERROR"

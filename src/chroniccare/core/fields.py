@@ -6,24 +6,60 @@ surrogates, text over its limit, unknown fields.
 
 import re
 import unicodedata
+from collections.abc import Hashable
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    JsonValue,
+)
 from pydantic import StringConstraints as Str
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from chroniccare.core.time import EARLIEST, LATEST, zone_names
 
+_PHONE = re.compile(r"^\+?[\d() ./\u2010-\u2015-]+$")
 _MAX_DOCUMENT_DEPTH = 16
+_STRICT = ("bool", "int", "float")  # no set: a field may be called "type", and its schema is a dict
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+Hashed = TypeVar("Hashed", bound=Hashable)
+
+
+def _make_strict(schema: Any) -> None:
+    # Not ConfigDict(strict=True): that would refuse every UUID and date, which JSON has as text.
+    if isinstance(schema, list | tuple):
+        for item in schema:
+            _make_strict(item)
+    elif isinstance(schema, dict):
+        if schema.get("type") in _STRICT:
+            schema["strict"] = True
+        for item in schema.values():
+            _make_strict(item)
 
 
 class Wire(BaseModel):
     """A JSON object from or for a client; fields it does not know are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Take a number for a number and a truth value for one: no guessing from `1` or `"yes"`."""
+        schema = handler(source)
+        _make_strict(schema)
+        return schema
 
 
 def _printable(value: str) -> str:
@@ -57,6 +93,15 @@ def _zone(value: str) -> str:
     return value
 
 
+def _dated(value: Any) -> Any:
+    """Refuse numbers, also written as text, which pydantic would take for seconds since 1970."""
+    if isinstance(value, str) and not _DATED.match(value):
+        raise PydanticCustomError("date", "must be ISO 8601, such as 2026-12-01")
+    if not isinstance(value, str | date):
+        raise PydanticCustomError("date", "must be text in ISO 8601")
+    return value
+
+
 def _instant(value: datetime) -> datetime:
     if not EARLIEST <= value < LATEST:
         raise PydanticCustomError("range", "must lie between 1900 and 2200")
@@ -69,6 +114,22 @@ def _day(value: date) -> date:
     return value
 
 
+def distinct(values: list[Hashed]) -> list[Hashed]:
+    """Return `values`.
+
+    Raises:
+        PydanticCustomError: one of them stands there twice.
+    """
+    if len(set(values)) != len(values):
+        raise PydanticCustomError("distinct", "must not name the same thing twice")
+    return values
+
+
+def _costs(number: phonenumbers.PhoneNumber) -> bool:
+    """Return whether a message to `number` may be charged like a premium service."""
+    return phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE
+
+
 def phone_to_e164(value: str, region: str | None = None) -> str:
     """Return `value` as E.164; without `region` (ISO 3166) it must start with `+`.
 
@@ -76,10 +137,11 @@ def phone_to_e164(value: str, region: str | None = None) -> str:
         PydanticCustomError: not a phone number that can exist.
     """
     try:
-        number = phonenumbers.parse(value, region)
+        # The library finds numbers in running text; a contact point is a number and nothing else.
+        number = phonenumbers.parse(value, region) if _PHONE.match(value) else None
     except phonenumbers.NumberParseException:
         number = None
-    if number is None or not phonenumbers.is_valid_number(number) or number.extension:
+    if number is None or not phonenumbers.is_valid_number(number) or _costs(number):
         raise PydanticCustomError(
             "phone", "not a valid phone number in international form, such as +14155550100"
         )
@@ -93,7 +155,7 @@ def email_address(value: str) -> str:
         PydanticCustomError: not an email address.
     """
     try:
-        return validate_email(value, check_deliverability=False).normalized
+        return validate_email(value, check_deliverability=False, strict=True).normalized
     except EmailNotValidError:
         raise PydanticCustomError("email", "not a valid email address") from None
 
@@ -104,10 +166,12 @@ Word = Annotated[str, Str(min_length=1, max_length=50), AfterValidator(_one_line
 Prose = Annotated[str, Str(max_length=4000), AfterValidator(_printable)]
 Document = Annotated[dict[str, JsonValue], Field(max_length=100), AfterValidator(_document)]
 ZoneName = Annotated[str, Str(max_length=64), AfterValidator(_zone)]
-Day = Annotated[date, AfterValidator(_day)]
-Instant = Annotated[AwareDatetime, AfterValidator(_instant)]
+Day = Annotated[date, BeforeValidator(_dated), AfterValidator(_day)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_dated), AfterValidator(_instant)]
 Language = Annotated[str, Str(pattern=re.compile(r"^[a-z]{2,3}(-[A-Z]{2})?$").pattern)]
-ClockTime = Annotated[str, Str(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+# [0-9]: pydantic's \d takes the digits of every script.
+WallTime = Annotated[str, Str(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+ClockTime = Annotated[str, Str(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
 
 
 class ContactPoint(Wire):

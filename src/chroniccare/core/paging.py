@@ -6,15 +6,16 @@ and row-level security decides what they reach, so it is checked against damage,
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import orjson
 
 from chroniccare.core.errors import Invalid
+from chroniccare.core.time import parse_instant
 from chroniccare.core.wire import dumps
 
 MAX_LIMIT = 200
@@ -58,20 +59,31 @@ def decode(
     if cursor is None:
         return None
     try:
-        if len(cursor) > _MAX_CURSOR:
-            raise ValueError("length")
-        blob = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        check, raw = blob[:4], blob[4:]
-        if hashlib.blake2s(raw, digest_size=4).digest() != check:
-            raise ValueError("check")
-        digest, *parts = orjson.loads(raw)
-        if digest != _digest(listing, filters) or len(parts) != len(parsers):
-            raise ValueError("listing")
-        return [parse(part) for parse, part in zip(parsers, parts, strict=True)]
-    except (ValueError, TypeError, binascii.Error, UnicodeEncodeError):
+        parts = _parts(cursor, _digest(listing, filters))
+        values = [parse(part) for parse, part in zip(parsers, parts, strict=True)]
+    except (ValueError, TypeError, AttributeError, LookupError):
         raise Invalid.field(
             "cursor", "not a cursor of this list with these filters; start without one", "cursor"
         ) from None
+    for value in values:
+        if isinstance(value, datetime):
+            parse_instant(value, field="cursor")  # PostgreSQL's driver cannot send year 1
+    return values
+
+
+def _parts(cursor: str, digest: str) -> list[Any]:
+    """Return the sort key in `cursor`; ValueError when it is damaged or belongs elsewhere."""
+    if len(cursor) > _MAX_CURSOR:
+        raise ValueError("length")
+    blob = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    check, raw = blob[:4], blob[4:]
+    if hashlib.blake2s(raw, digest_size=4).digest() != check:
+        raise ValueError("check")
+    document: list[Any] = orjson.loads(raw)
+    # PostgreSQL stores no NUL in text, so none of our keys holds one.
+    if document[:1] != [digest] or any("\0" in str(part) for part in document[1:]):
+        raise ValueError("listing")
+    return document[1:]
 
 
 def page(

@@ -2,12 +2,17 @@
 
 Keys and lifetimes are the seed's, each with its tenant:
 
-    patient:{tenant}:{id}                          5 minutes
-    patients:{tenant}:list:{generation}:{digest}   2 minutes
-    provider:{tenant}:{id}                         10 minutes
-    facility:{tenant}:{id}                         10 minutes
-    appointment:{tenant}:{id}                      5 minutes
-    ratelimit:{key id}                             until the bucket is full again
+    patient:{tenant}:{id}                            5 minutes
+    patients:{tenant}:list                           generation of the clinic's patient lists
+    patients:{tenant}:list:{generation}:{page}       2 minutes
+    provider:{tenant}:{id}                           10 minutes
+    facility:{tenant}:{id}                           10 minutes
+    appointment:{tenant}:{id}                        5 minutes
+    patient:{tenant}:{id}:appointments               generation of one patient's visits
+    patient:{tenant}:{id}:appointments:{...}:{page}  5 minutes
+    provider:{tenant}:{id}:appointments              generation of one provider's visits
+    provider:{tenant}:{id}:appointments:{...}:{page} 1 hour
+    ratelimit:{tenant}:{key id}                      until the bucket is full again
 
 A changed record is not deleted but replaced by an empty value for a few seconds, and a record is
 only cached where no value stands: so a reader that read the old row before the change committed
@@ -17,28 +22,27 @@ is read over a new connection.
 """
 
 import asyncio
+import hashlib
 import logging
-import ssl
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
 from secrets import token_bytes
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 import hiredis
+
+from chroniccare.core.wire import dumps
+from chroniccare.platform.redis_connection import CacheAway, Connection, Reply, connect
 
 log = logging.getLogger(__name__)
 
 _TOMBSTONE_S = "10"  # longer than the statement timeout: no reader of the old row is older
 _GENERATION_S = "86400"
-_TIMEOUT_S = 0.5
 _RECONNECT_S = 0.5
 _MAX_OWED = 100_000
-
-_Reply = object
 
 # Atomic token bucket on the server's clock. Returns whether it was allowed, and what is left.
 _BUCKET = b"""
@@ -56,15 +60,19 @@ return {allowed, tostring(tokens)}
 """
 
 
-class CacheAway(Exception):  # noqa: N818  a state, not a fault of the caller
-    """The cache cannot be reached just now; callers go on without it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """A record as it goes over the wire, with its version (the ETag)."""
 
     version: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list as it goes over the wire, with the ids in it, for the audit."""
+
+    seen: list[str]
     data: bytes
 
 
@@ -91,62 +99,15 @@ def _allowance(*, allowed: bool, tokens: float, per_second: float, burst: int) -
     return Allowance(allowed, burst, int(tokens), ceil((burst - tokens) / per_second), wait)
 
 
-class _Connection(asyncio.Protocol):
-    """One connection; commands of one loop turn leave in one write, replies come in order."""
-
-    def __init__(self) -> None:
-        self.reader = hiredis.Reader()
-        self.waiting: deque[asyncio.Future[_Reply]] = deque()
-        self.buffer: list[bytes] = []
-        self.transport: asyncio.WriteTransport | None = None
-        self.loop = asyncio.get_running_loop()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        self.reader.feed(data)
-        while True:
-            reply = self.reader.gets()
-            if reply is False:
-                return
-            future = self.waiting.popleft()
-            if not future.done():
-                future.set_result(reply)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None
-        while self.waiting:
-            future = self.waiting.popleft()
-            if not future.done():
-                future.set_exception(CacheAway())
-
-    def send(self, *words: bytes | str) -> "asyncio.Future[_Reply]":
-        if self.transport is None:
-            raise CacheAway
-        future: asyncio.Future[_Reply] = self.loop.create_future()
-        self.waiting.append(future)
-        if not self.buffer:
-            self.loop.call_soon(self._flush)
-        self.buffer.append(hiredis.pack_command(words))
-        return future
-
-    def _flush(self) -> None:
-        data, self.buffer = b"".join(self.buffer), []
-        if self.transport is not None:
-            self.transport.write(data)
-
-
 @dataclass(slots=True)
 class Cache:
     """One multiplexed connection, reopened in the background when it is lost."""
 
     url: str
-    connection: _Connection | None = None
+    connection: Connection | None = None
     script: bytes = b""
     owed: dict[str, bool] = field(default_factory=dict)
     keeper: "asyncio.Task[None] | None" = None
-    lost: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def get(self, key: str) -> bytes | None:
         """Return what is cached under `key`; None for nothing, a tombstone or no cache."""
@@ -156,12 +117,14 @@ class Cache:
             return None
         return reply if isinstance(reply, bytes) and reply else None
 
-    async def put(self, key: str, value: bytes, ttl_s: int) -> None:
-        """Cache `value` for `ttl_s` seconds unless a value or a tombstone stands there."""
-        try:
-            await self._ask("SET", key, value, "NX", "EX", str(ttl_s))
-        except CacheAway:
-            return
+    def put(self, key: str, value: bytes, ttl_s: int) -> None:
+        """Cache `value` for `ttl_s` seconds unless a value or a tombstone stands there.
+
+        Returns at once: nobody need wait for it, and replies come in order anyway.
+        """
+        with suppress(CacheAway):
+            if self.connection is not None:
+                self.connection.send("SET", key, value, "NX", "EX", str(ttl_s))
 
     async def through(
         self, key: str, ttl_s: int, load: Callable[[], Awaitable[Rendered]]
@@ -172,7 +135,28 @@ class Cache:
             version, _, data = held.partition(b"\n")
             return Rendered(int(version), data)
         found = await load()
-        await self.put(key, b"%d\n%s" % (found.version, found.data), ttl_s)
+        self.put(key, b"%d\n%s" % (found.version, found.data), ttl_s)
+        return found
+
+    async def listed(
+        self, name: str, what: Sequence[Any], ttl_s: int, load: Callable[[], Awaitable[Listing]]
+    ) -> Listing:
+        """Return the page `what` (filters, cursor, limit) of the list `name`, cached or loaded.
+
+        `name` is also the key of the list's generation. It is read before the rows are, so that a
+        page read before a change can only be cached where nobody looks after it.
+        """
+        generation = await self._generation(name)
+        if generation is None:
+            return await load()
+        digest = hashlib.blake2s(dumps(what), digest_size=12).hexdigest()
+        key = f"{name}:{generation.hex()}:{digest}"
+        held = await self.get(key)
+        if held is not None:
+            seen, _, data = held.partition(b"\n")
+            return Listing(seen.decode().split(), data)
+        found = await load()
+        self.put(key, b"%s\n%s" % (" ".join(found.seen).encode(), found.data), ttl_s)
         return found
 
     async def drop(self, keys: list[str], generations: list[str]) -> None:
@@ -187,7 +171,7 @@ class Cache:
         except CacheAway:
             log.warning("cache away: drops are owed", extra={"count": len(self.owed)})
 
-    async def generation(self, key: str) -> bytes | None:
+    async def _generation(self, key: str) -> bytes | None:
         """Return the list generation under `key`; None when lists must not be cached now."""
         try:
             reply = await self._ask("GET", key)
@@ -232,30 +216,14 @@ class Cache:
         if self.keeper is not None:
             self.keeper.cancel()
             await asyncio.gather(self.keeper, return_exceptions=True)
-        if self.connection is not None and self.connection.transport is not None:
-            self.connection.transport.close()
+        if self.connection is not None:
+            self.connection.close()
         self.connection = None
 
-    async def _ask(self, *words: bytes | str) -> _Reply:
+    async def _ask(self, *words: bytes | str) -> Reply:
         if self.connection is None:
             raise CacheAway
-        return await self._ask_on(self.connection, *words)
-
-    async def _ask_on(self, connection: _Connection, *words: bytes | str) -> _Reply:
-        future = connection.send(*words)
-        timer = connection.loop.call_later(_TIMEOUT_S, _expire, future)
-        try:
-            return await future
-        except CacheAway:
-            # A reply may still be on its way: only a new connection is sure to be in step.
-            if connection.transport is not None:
-                connection.transport.abort()
-            if self.connection is connection:
-                self.connection = None
-                self.lost.set()
-            raise
-        finally:
-            timer.cancel()
+        return await self.connection.send(*words)
 
     def _owe(self, keys: list[str], generations: list[str]) -> None:
         self.owed.update(dict.fromkeys(keys, False))
@@ -263,36 +231,39 @@ class Cache:
         if len(self.owed) > _MAX_OWED:
             self.owed = {"*": True}  # too many to name: the next connection flushes everything
 
-    async def _settle(self, connection: _Connection) -> None:
-        """Send every owed drop over `connection`; those that were not answered stay owed."""
+    async def _settle(self, connection: Connection) -> None:
+        """Send every owed drop over `connection`; those that were not answered stay owed.
+
+        Raises:
+            CacheAway: some drop was not made; nothing more is read over this connection.
+        """
         sending = dict(self.owed)
         if "*" in sending:
-            await self._ask_on(connection, "FLUSHDB")
+            replies = [await connection.send("FLUSHDB")]
         else:
             drops = [_drop_words(key, is_list=is_list) for key, is_list in sending.items()]
-            await asyncio.gather(*(self._ask_on(connection, *words) for words in drops))
+            replies = await asyncio.gather(*(connection.send(*words) for words in drops))
+        if any(isinstance(reply, hiredis.ReplyError) for reply in replies):
+            # Out of memory, read only ...: what is cached may be stale, so it must not be read.
+            connection.close()
+            raise CacheAway
         for key in sending:
             self.owed.pop(key, None)
 
     async def _keep(self) -> None:
-        """Reconnect as soon as the connection is lost, and then twice a second."""
+        """Reconnect when the connection is lost, twice a second."""
         while True:
-            if self.connection is not None and self.connection.transport is not None:
-                self.lost.clear()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self.lost.wait(), _RECONNECT_S)
-                continue
-            await self._connect_once()
-            if self.connection is None:
-                await asyncio.sleep(_RECONNECT_S)
+            if self.connection is None or self.connection.transport is None:
+                await self._connect_once()
+            await asyncio.sleep(_RECONNECT_S)
 
     async def _connect_once(self) -> None:
         self.connection = None
         try:
-            connection = await asyncio.wait_for(_connect(self.url), timeout=2)
+            connection = await asyncio.wait_for(connect(self.url), timeout=2)
             # Nothing is read over this connection before what is owed has been dropped.
             await self._settle(connection)
-            script = await self._ask_on(connection, "SCRIPT", "LOAD", _BUCKET)
+            script = await connection.send("SCRIPT", "LOAD", _BUCKET)
         except (OSError, TimeoutError, CacheAway) as error:
             log.warning("cache cannot be reached", extra={"kind": type(error).__name__})
             return
@@ -304,36 +275,6 @@ def _drop_words(key: str, *, is_list: bool) -> tuple[bytes | str, ...]:
     if is_list:
         return ("SET", key, token_bytes(8), "EX", _GENERATION_S)
     return ("SET", key, b"", "EX", _TOMBSTONE_S)
-
-
-def _expire(future: "asyncio.Future[_Reply]") -> None:
-    if not future.done():
-        future.set_exception(CacheAway())
-
-
-async def _connect(url: str) -> _Connection:
-    """Open `redis://`, `rediss://` (TLS, verified) or `unix://`; log in and choose the database."""
-    parts = urlsplit(url)
-    loop = asyncio.get_running_loop()
-    if parts.scheme == "unix":
-        _, connection = await loop.create_unix_connection(_Connection, unquote(parts.path))
-        number = ""
-    else:
-        tls = ssl.create_default_context() if parts.scheme == "rediss" else None
-        _, connection = await loop.create_connection(
-            _Connection, parts.hostname or "127.0.0.1", parts.port or 6379, ssl=tls
-        )
-        number = parts.path.strip("/")
-    replies = []
-    if parts.password:
-        user = (unquote(parts.username),) if parts.username else ()
-        replies.append(connection.send("AUTH", *user, unquote(parts.password)))
-    if number:
-        replies.append(connection.send("SELECT", number))
-    for reply in replies:
-        if isinstance(await reply, hiredis.ReplyError):
-            raise CacheAway
-    return connection
 
 
 @dataclass(slots=True)

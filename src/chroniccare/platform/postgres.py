@@ -8,7 +8,7 @@ that the actions named; a rolled-back transaction does neither.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -20,10 +20,12 @@ import orjson
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, Problem, Unavailable
 from chroniccare.core.wire import dumps
+from chroniccare.settings import Settings
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
+_Connection = Any  # asyncpg's pool hands out proxies that its stubs do not call connections
 
 APP_ROLE = "chroniccare_app"
 """Sees one tenant's rows; owns nothing."""
@@ -64,11 +66,13 @@ class Tx:
     Attributes:
         caller: whose tenant and actor this transaction acts for.
         now: UTC instant at which the transaction began; the only clock inside it.
+        settings: what the operator set.
     """
 
     connection: "asyncpg.Connection[asyncpg.Record]"
     caller: Caller
     now: datetime
+    settings: Settings
     dropped: list[str] = field(default_factory=list)
     bumped: list[str] = field(default_factory=list)
     woken: set[str] = field(default_factory=set)
@@ -128,11 +132,37 @@ class Database:
     Attributes:
         clock: what `Tx.now` is read from; tests put their own here.
         after_commit: drops cache keys and wakes loops; set by the wiring.
+        idle: connections taken out of the pool and not in use: the pool's own acquire and release
+            take 40 us a transaction, a sixth of a read from PostgreSQL (docs/benchmarks.md).
+        waiting: callers that wait for the pool; while there are any, connections go back to it.
     """
 
     pool: "asyncpg.Pool[asyncpg.Record]"
+    settings: Settings
     clock: Callable[[], datetime] = utc_now
     after_commit: AfterCommit = _nothing
+    idle: "list[_Connection]" = field(default_factory=list)
+    waiting: int = 0
+
+    async def acquire(self) -> "_Connection":
+        """Return a connection for one transaction; give it back with `release`."""
+        while self.idle:
+            connection = self.idle.pop()
+            if _alive(connection):
+                return connection
+            await _give_back(self.pool, connection)  # lost while it was idle
+        self.waiting += 1
+        try:
+            return await self.pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
+        finally:
+            self.waiting -= 1
+
+    async def release(self, connection: "_Connection") -> None:
+        """Take `connection` back."""
+        if _alive(connection) and not self.waiting:
+            self.idle.append(connection)
+        else:
+            await _give_back(self.pool, connection)
 
     async def ping(self) -> None:
         """Make sure that PostgreSQL answers.
@@ -141,24 +171,41 @@ class Database:
             Unavailable: it does not.
         """
         with _translated():
-            await self.pool.fetchval("SELECT 1", timeout=_ACQUIRE_TIMEOUT_S)
+            connection = await self.acquire()
+            try:
+                await connection.fetchval("SELECT 1", timeout=_ACQUIRE_TIMEOUT_S)
+            finally:
+                await self.release(connection)
+
+
+def _alive(connection: "_Connection") -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # the server closed it, and the pool has taken it back already
+        return False
+
+
+async def _give_back(pool: "asyncpg.Pool[asyncpg.Record]", connection: "_Connection") -> None:
+    # A connection that is lost at this very moment is free already, which asyncpg calls an error.
+    with suppress(asyncpg.InternalClientError):
+        await pool.release(connection)
 
 
 _database: Database | None = None
 
 
-async def open_database(url: str, *, size: int) -> Database:
+async def open_database(settings: Settings) -> Database:
     """Open the process's pool; the wiring calls it once.
 
     Raises:
-        Unavailable: nothing answers at `url`.
+        Unavailable: nothing answers at `settings.database_url`.
     """
     global _database  # noqa: PLW0603  one pool a process, opened and closed by the wiring alone
     with _translated():
         pool = await asyncpg.create_pool(
-            url,
+            settings.database_url,
             min_size=1,
-            max_size=size,
+            max_size=settings.pool_size,
             init=_prepare_connection,
             reset=_no_reset,
             timeout=_CONNECT_TIMEOUT_S,
@@ -171,17 +218,20 @@ async def open_database(url: str, *, size: int) -> Database:
                 "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION_MS,
             },
         )
-    _database = Database(pool)
+    _database = Database(pool, settings)
     return _database
 
 
 async def close_database() -> None:
     """Close the pool; transactions still open get three seconds."""
-    global _database  # noqa: PLW0603  see open_database
+    global _database
     if _database is None:
         return
-    pool, _database = _database.pool, None
+    held, _database = _database, None
+    pool = held.pool
     try:
+        while held.idle:
+            await _give_back(pool, held.idle.pop())
         await asyncio.wait_for(pool.close(), timeout=3)
     except TimeoutError:
         pool.terminate()
@@ -225,6 +275,8 @@ _CONTENTION = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    # An update met a unique key that another request took just now: a repeat is told which.
+    asyncpg.UniqueViolationError,
 )
 
 
@@ -281,7 +333,7 @@ class _Begin:
     async def __aenter__(self) -> Tx:
         self.database = database()
         with _translated():
-            self.connection = await self.database.pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
+            self.connection = await self.database.acquire()
             try:
                 # One simple-protocol call. Both values are ours: a constant and a parsed UUID.
                 await self.connection.execute(
@@ -289,10 +341,11 @@ class _Begin:
                     f" SET LOCAL app.tenant_id = '{self.caller.tenant_id}'"
                 )
             except BaseException:
-                self.connection.terminate()
+                if _alive(self.connection):
+                    self.connection.terminate()
                 await self._release()
                 raise
-        self.tx = Tx(self.connection, self.caller, self.database.clock())  # type: ignore[arg-type]
+        self.tx = Tx(self.connection, self.caller, self.database.clock(), self.database.settings)
         return self.tx
 
     async def __aexit__(
@@ -318,10 +371,11 @@ class _Begin:
 
     async def _end(self, word: str) -> str:
         try:
-            return await self.connection.execute(word)
+            return str(await self.connection.execute(word))
         except BaseException:
             # Unknown state: never hand this connection to another caller.
-            self.connection.terminate()
+            if _alive(self.connection):
+                self.connection.terminate()
             if word == "COMMIT":
                 raise
             return word
@@ -329,7 +383,7 @@ class _Begin:
             await self._release()
 
     async def _release(self) -> None:
-        await self.database.pool.release(self.connection)
+        await self.database.release(self.connection)
 
 
 @asynccontextmanager

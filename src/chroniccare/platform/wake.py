@@ -59,8 +59,10 @@ class Bell:
             if self.hear is not None:
                 await connection.add_listener(_CHANNEL, self._heard)
             while not connection.is_closed():
+                # Not wait_for: before 3.12 it swallows a cancellation that comes with the ring.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.wanted.wait(), 5)
+                    async with asyncio.timeout(5):
+                        await self.wanted.wait()
                 self.wanted.clear()
                 await asyncio.sleep(_GATHER_S)
                 rung, self.rung = self.rung, set()

@@ -30,7 +30,7 @@ async def opened(
         Unavailable: PostgreSQL cannot be reached. An absent cache is no error.
     """
     async with AsyncExitStack() as stack:
-        database = await postgres.open_database(settings.database_url, size=settings.pool_size)
+        database = await postgres.open_database(settings)
         stack.push_async_callback(postgres.close_database)
         held = await cache.open_cache(settings.redis_url)
         stack.push_async_callback(held.close)

@@ -1,0 +1,43 @@
+"""Contact points as rows: the SQL and the rows that patients, providers and facilities share.
+
+A row belongs to one of the three, so the statements differ in the column of the owner alone.
+"""
+
+from typing import Any, Literal
+
+from chroniccare.core.fields import ContactInfo
+from chroniccare.core.ids import new_id
+
+Owner = Literal["patient_id", "provider_id", "facility_id"]
+
+_INFO = (
+    "{alias}.contact_info || jsonb_build_object('telecom', coalesce((SELECT jsonb_agg("
+    "jsonb_build_object('system', c.system, 'value', c.value, 'use', c.use, 'rank', c.rank)"
+    " ORDER BY c.rank, c.id)"
+    " FROM contact_points c WHERE c.tenant_id = {alias}.tenant_id AND c.{owner} = {alias}.id),"
+    " '[]')) AS contact_info"
+)
+_REPLACE = (
+    "WITH gone AS (DELETE FROM contact_points WHERE {owner} = $3)"
+    " INSERT INTO contact_points (id, tenant_id, {owner}, system, value, use, rank, created_at)"
+    " SELECT d.id, $2, $3, d.system, d.value, d.use, d.rank, $4 FROM jsonb_to_recordset($1::jsonb)"
+    " AS d (id uuid, system text, value text, use text, rank smallint)"
+)
+
+
+def info_sql(alias: str, owner: Owner) -> str:
+    """Return the column `contact_info` of the table `alias`, its contact points by rank."""
+    return _INFO.format(alias=alias, owner=owner)
+
+
+def replace_sql(owner: Owner) -> str:
+    """Return the statement that replaces an owner's contact points.
+
+    Its parameters are the rows as one jsonb document, tenant, owner and instant.
+    """
+    return _REPLACE.format(owner=owner)
+
+
+def rows(info: ContactInfo) -> list[dict[str, Any]]:
+    """Return the contact points as rows with new ids."""
+    return [{"id": str(new_id()), **point.model_dump()} for point in info.telecom]

@@ -1,0 +1,241 @@
+"""SMTP: one connection, kept open and used in turn; each letter is tried once.
+
+What an error means is decided here, because only here is it known how far the letter got: before
+the DATA command nothing was handed over, after it the server may have the letter.
+"""
+
+import asyncio
+import ipaddress
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from email import policy
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from typing import Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import aiosmtplib
+from aiosmtplib import SMTP
+
+CONNECT_S = 2.0
+CALL_S = 8.0
+BUDGET_S = 2 * CALL_S + 2 * CONNECT_S
+"""No letter takes longer than this: eight seconds to the envelope, eight for the letter."""
+_IDLE_S = 30.0
+_PERMANENT = 500
+_CLOSING = 421
+_POLICY = policy.SMTP.clone(cte_type="7bit")
+
+Kind = Literal["permanent", "temporary", "doubt"]
+
+
+class MailError(Exception):
+    """A letter was not accepted.
+
+    Attributes:
+        kind: `permanent`: never will be; `temporary`: may be later; `doubt`: perhaps it was.
+        code: `smtp_550` for a server's answer, else a word of ours; never the server's text.
+    """
+
+    def __init__(self, kind: Kind, code: str) -> None:
+        self.kind, self.code = kind, code
+        super().__init__(f"{kind}: {code}")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message to one address; `id` becomes part of the Message-ID, `at` (UTC) its date."""
+
+    id: str
+    to: str
+    subject: str
+    text: str
+    html: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class Mailer:
+    """The connection to one relay; see `settings.smtp_url`.
+
+    `smtp://` demands STARTTLS except on loopback; `?tls=none` waives it for a relay in a closed
+    network. `smtps://` speaks TLS from the start.
+    """
+
+    url: str
+    sender: str
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    client: SMTP | None = None
+    used: float = 0.0  # monotonic seconds
+
+    async def send(self, letter: Letter) -> str:
+        """Hand one letter over and return its Message-ID.
+
+        Raises:
+            MailError: it was refused, the server cannot be reached, or the outcome is not known.
+        """
+        message = compose(letter, self.sender)
+        async with self.turn:
+            try:
+                client = await self._envelope(_bare(self.sender), _ascii(letter.to))
+                await self._data(client, message.as_bytes(policy=_POLICY))
+            except MailError:
+                raise
+            except BaseException:  # cancelled: half a command may be on the wire
+                self._drop()
+                raise
+            self.used = time.monotonic()
+        return str(message["Message-ID"])
+
+    async def close(self) -> None:
+        """Say goodbye to the server, if it still listens."""
+        client, self.client = self.client, None
+        if client is None or not client.is_connected:
+            return
+        try:
+            await client.quit(timeout=CONNECT_S)
+        except (aiosmtplib.SMTPException, OSError):
+            client.close()
+
+    def _drop(self) -> None:
+        if self.client is not None:
+            self.client.close()
+            self.client = None
+
+    async def _envelope(self, sender: str, recipient: str) -> SMTP:
+        """Return the connection after RCPT TO: until here nothing was handed over."""
+        try:
+            async with asyncio.timeout(CALL_S):
+                client = await self._begin(sender)
+                await client.rcpt(recipient)
+                return client
+        except aiosmtplib.SMTPAuthenticationError as error:
+            # Our own credentials: the operator can mend them, the recipient is not to blame.
+            self._drop()
+            raise MailError("temporary", f"smtp_auth_{error.code}") from None
+        except aiosmtplib.SMTPResponseException as error:
+            await self._rewind(error.code)
+            raise MailError(_kind(error.code), f"smtp_{error.code}") from None
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            self._drop()
+            raise MailError("temporary", _word(error)) from None
+
+    async def _data(self, client: SMTP, letter: bytes) -> None:
+        """Send DATA: an answer is an answer, silence from here on means doubt."""
+        try:
+            await client.data(letter, timeout=CALL_S)
+        except aiosmtplib.SMTPResponseException as error:
+            await self._rewind(error.code)
+            raise MailError(_kind(error.code), f"smtp_{error.code}") from None
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            self._drop()
+            raise MailError("doubt", _word(error)) from None
+
+    async def _begin(self, sender: str) -> SMTP:
+        """Return a connection after MAIL FROM; an idle one that was closed is opened again."""
+        if self.client is not None and time.monotonic() - self.used < _IDLE_S:
+            try:
+                await self.client.mail(sender)
+            except (aiosmtplib.SMTPServerDisconnected, ConnectionError):
+                self._drop()
+            else:
+                return self.client
+        await self.close()
+        self.client = _client(self.url)
+        await self.client.connect(timeout=CONNECT_S)
+        await self.client.mail(sender)
+        return self.client
+
+    async def _rewind(self, code: int) -> None:
+        """Make the connection usable for the next letter after a refusal, or give it up."""
+        try:
+            if code != _CLOSING and self.client is not None:
+                await self.client.rset(timeout=CONNECT_S)
+                self.used = time.monotonic()
+                return
+        except (aiosmtplib.SMTPException, OSError):
+            pass
+        self._drop()
+
+
+def compose(letter: Letter, sender: str) -> EmailMessage:
+    """Return the letter as text and HTML, without a header that a value could break out of.
+
+    Raises:
+        MailError: a value holds a line break, or the address cannot be written in ASCII (a local
+            part outside it needs SMTPUTF8, which too few servers on the way speak).
+    """
+    if not _ascii(letter.to).isascii():
+        raise MailError("permanent", "address_not_ascii")
+    message = EmailMessage(policy=_POLICY)
+    name, address = parseaddr(sender)
+    domain = address.rpartition("@")[2]
+    try:
+        message["From"] = Address(display_name=name, addr_spec=address)
+        message["To"] = Address(addr_spec=_ascii(letter.to))
+        message["Subject"] = letter.subject
+        message["Message-ID"] = f"<{letter.id}@{domain}>"
+    except (ValueError, IndexError, MessageError):
+        raise MailError("permanent", "unsafe_header") from None
+    message["Date"] = format_datetime(letter.at)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
+    message.set_content(letter.text)
+    if letter.html:
+        message.add_alternative(letter.html, subtype="html")
+    return message
+
+
+def _client(url: str) -> SMTP:
+    parts = urlsplit(url)
+    host = parts.hostname or "localhost"
+    implicit = parts.scheme == "smtps"
+    waived = parse_qs(parts.query).get("tls") == ["none"]
+    # None: used where it is offered. A relay elsewhere that stops offering it is not trusted.
+    start_tls = False if implicit else None if waived or _is_loopback(host) else True
+    return SMTP(
+        hostname=host,
+        port=parts.port or (465 if implicit else 587),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        use_tls=implicit,
+        start_tls=start_tls,
+        timeout=CALL_S,
+        local_hostname="chroniccare",  # our host's own name is nobody's business
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bare(address: str) -> str:
+    return _ascii(parseaddr(address)[1])
+
+
+def _ascii(address: str) -> str:
+    """Return the address with its domain in ASCII (IDNA), where that is possible."""
+    local, _, domain = address.rpartition("@")
+    try:
+        return f"{local}@{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return address
+
+
+def _kind(code: int) -> Kind:
+    return "permanent" if code >= _PERMANENT else "temporary"
+
+
+def _word(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, aiosmtplib.SMTPConnectError | ConnectionRefusedError):
+        return "unreachable"
+    return "disconnected"
