@@ -5,17 +5,19 @@ from uuid import UUID
 
 from chroniccare.audit.actions import record
 from chroniccare.audit.reads import note_read
-from chroniccare.core import paging, wire
+from chroniccare.core import contact, paging, wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
+from chroniccare.core.text import prefix_range
 from chroniccare.patients import queries, rules
 from chroniccare.patients.schemas import AssignmentWrite, PatientWrite
-from chroniccare.platform.cache import Rendered, cache
+from chroniccare.platform.cache import Listing, Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.webhooks.actions import emit
 
 CACHED_S = 300
+LISTED_S = 120
 _OLDEST_YEARS = 130
 
 
@@ -27,6 +29,16 @@ class MrnTaken(Conflict):
 
     def __init__(self) -> None:
         super().__init__(details=[FieldError("mrn", "is another patient's", "taken")])
+
+
+class InUse(Conflict):
+    """Visits of the patient are still to come."""
+
+    code = "PATIENT_IN_USE"
+    message = "Cancel the patient's visits that are still to come."
+
+    def __init__(self) -> None:
+        super().__init__(details=[FieldError("appointments", "are still to come", "in_use")])
 
 
 def key(tenant_id: UUID, patient_id: UUID) -> str:
@@ -69,7 +81,6 @@ async def update(tx: Tx, patient: queries.Patient, body: PatientWrite) -> querie
     if body.mrn != patient.mrn and await tx.value(queries.MRN_TAKEN, body.mrn, patient.id):
         raise MrnTaken
     await tx.run(queries.UPDATE, _document(patient.id, body), tx.now)
-    await tx.run(queries.DELETE_CONTACT_POINTS, patient.id)
     await tx.run(queries.DELETE_NAMES, patient.id)
     await _write_parts(tx, patient.id, body)
     changed = await get(tx, patient.id)
@@ -82,7 +93,13 @@ async def update(tx: Tx, patient: queries.Patient, body: PatientWrite) -> querie
 
 
 async def delete(tx: Tx, patient: queries.Patient) -> None:
-    """Remove `patient` softly: nobody finds it any more, and its MRN is free again."""
+    """Remove `patient` softly: nobody finds it any more, and its MRN is free again.
+
+    Raises:
+        InUse: visits are still to come.
+    """
+    if await tx.value(queries.HAS_VISITS, patient.id, tx.now):
+        raise InUse
     await tx.run(queries.DELETE, patient.id, tx.now)
     await tx.run(queries.DELETE_NAMES, patient.id)
     await _tell(tx, "delete", patient, before=patient, after=None)
@@ -158,8 +175,26 @@ async def search(
     )  # fmt: skip
 
 
+async def listed(
+    caller: Caller, *, filters: list[Any], name: str | None, cursor: str | None, limit: int
+) -> bytes:
+    """Return one page of `search` as bytes, cached or not; who was seen is audited first."""
+
+    async def load() -> Listing:
+        async with begin(caller) as tx:
+            found = await search(tx, filters=filters, name=name, cursor=cursor, limit=limit)
+        return Listing([str(patient.id) for patient in found.items], wire.dumps(found))
+
+    what = [*filters, name, cursor, limit]
+    found = await cache().listed(lists(caller.tenant_id), what, LISTED_S, load)
+    await note_read(
+        caller, entity_type="patient", entity_id=None, action="list", details={"seen": found.seen}
+    )
+    return found.data
+
+
 async def _search_by_name(tx: Tx, words: list[str], arguments: list[Any]) -> list[queries.Patient]:
-    lows, highs = zip(*map(rules.prefix_range, words), strict=True)
+    lows, highs = zip(*map(prefix_range, words), strict=True)
     if await tx.value(queries.ANY_BY_PREFIX, list(lows), list(highs)):
         return await tx.all(queries.LIST_BY_PREFIX, *arguments, list(lows), list(highs))
     pairs = [(typo, number) for number, word in enumerate(words) for typo in rules.typos(word)]
@@ -218,11 +253,11 @@ def _document(patient_id: UUID, body: PatientWrite) -> dict[str, Any]:
 
 
 async def _write_parts(tx: Tx, patient_id: UUID, body: PatientWrite) -> None:
-    points = [{"id": str(new_id()), **point.model_dump()} for point in body.contact_info.telecom]
-    if points:
-        await tx.run(queries.INSERT_CONTACT_POINTS, points, tx.caller.tenant_id, patient_id, tx.now)
-    kinds, tokens = zip(*rules.tokens(body.first_name, body.last_name), strict=True)
-    await tx.run(queries.INSERT_NAMES, tx.caller.tenant_id, patient_id, list(kinds), list(tokens))
+    points = contact.rows(body.contact_info)
+    await tx.run(queries.REPLACE_CONTACT_POINTS, points, tx.caller.tenant_id, patient_id, tx.now)
+    rows = rules.tokens(body.first_name, body.last_name)
+    kinds, tokens = [kind for kind, _ in rows], [token for _, token in rows]
+    await tx.run(queries.INSERT_NAMES, tx.caller.tenant_id, patient_id, kinds, tokens)
 
 
 _SAME: Any = object()
@@ -236,5 +271,6 @@ async def _tell(
         tx, action=action, entity_type="patient", entity_id=patient.id, before=before,
         after=patient if after is _SAME else after,
     )  # fmt: skip
-    tx.drop(key(tx.caller.tenant_id, patient.id))
+    if before is not None:  # nobody can have cached a record that is new
+        tx.drop(key(tx.caller.tenant_id, patient.id))
     tx.bump(lists(tx.caller.tenant_id))

@@ -1,6 +1,5 @@
 """/api/v1/patients."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -10,16 +9,16 @@ from chroniccare.audit.reads import note_read
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
-from chroniccare.core.fields import Line, Word
+from chroniccare.core.fields import Day, Line, Word
 from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 from chroniccare.patients import actions, queries, schemas
 from chroniccare.platform.postgres import begin
 from chroniccare.tenancy.api import (
+    CONDITIONAL,
     CURSOR_HELP,
     LIMIT_HELP,
     IdempotencyKey,
     IfMatch,
-    IfNoneMatch,
     answer,
     authorise,
     check_version,
@@ -41,13 +40,12 @@ PatientsWrite = Annotated[Caller, Security(authorise, scopes=["patients:write"])
     summary="Read a patient",
     response_model=Data[schemas.Patient],
     responses=errors(304, 404),
+    openapi_extra=CONDITIONAL,
 )
-async def read_patient(
-    patient_id: UUID, caller: PatientsRead, if_none_match: IfNoneMatch = None
-) -> Response:
+async def read_patient(patient_id: UUID, request: Request, caller: PatientsRead) -> Response:
     """Answer one patient with its ETag; the read is written to the audit first."""
     found = await actions.rendered(caller, patient_id)
-    return record(caller, found.data, version=found.version, if_none_match=if_none_match)
+    return record(caller, request, found.data, version=found.version)
 
 
 @router.get(
@@ -63,7 +61,7 @@ async def list_patients(
         Query(description="Words that begin a name; one typing error a word is forgiven."),
     ] = None,
     mrn: Annotated[Word | None, Query(description="Exact MRN.")] = None,
-    date_of_birth: Annotated[date | None, Query(description="Exact birth date.")] = None,
+    date_of_birth: Annotated[Day | None, Query(description="Exact birth date.")] = None,
     treatment_status: Annotated[
         schemas.TreatmentStatus | None, Query(description="Where treatment stands.")
     ] = None,
@@ -75,13 +73,8 @@ async def list_patients(
 ) -> Response:
     """Answer one page by last name; every patient in it is noted in the audit as seen."""
     filters = [mrn, date_of_birth, treatment_status, primary_provider_id]
-    async with begin(caller) as tx:
-        found = await actions.search(tx, filters=filters, name=name, cursor=cursor, limit=limit)
-    await note_read(
-        caller, entity_type="patient", entity_id=None, action="list",
-        details={"seen": [str(patient.id) for patient in found.items]},
-    )  # fmt: skip
-    return page(caller, found.items, found.next_cursor)
+    data = await actions.listed(caller, filters=filters, name=name, cursor=cursor, limit=limit)
+    return answer(caller, data)
 
 
 @router.post(
@@ -129,7 +122,7 @@ async def update_patient(
     "/{patient_id}",
     summary="Remove a patient",
     response_model=Data[None],
-    responses=errors(404, 412),
+    responses=errors(404, 409, 412),
 )
 async def delete_patient(
     patient_id: UUID, caller: PatientsWrite, if_match: IfMatch = None
@@ -166,7 +159,7 @@ async def list_assignments(
     status_code=201,
     summary="Assign a provider to a patient",
     response_model=Data[schemas.Assignment],
-    responses=errors(404, 409, 422),
+    responses=errors(404, 409, 413, 422),
 )
 async def assign_provider(
     patient_id: UUID,

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core import contact
 from chroniccare.platform.postgres import Command, Query
 
 
@@ -47,12 +48,10 @@ class Assignment:
     ended_at: datetime | None
 
 
+_CONTACT_INFO = contact.info_sql("p", "patient_id")
 _COLUMNS = (
     "p.id, p.mrn, p.first_name, p.last_name, p.date_of_birth, p.gender,"
-    " p.contact_info || jsonb_build_object('telecom', coalesce((SELECT jsonb_agg(jsonb_build_object("
-    "'system', c.system, 'value', c.value, 'use', c.use, 'rank', c.rank) ORDER BY c.rank, c.id)"
-    " FROM contact_points c WHERE c.tenant_id = p.tenant_id AND c.patient_id = p.id), '[]'))"
-    " AS contact_info,"
+    f" {_CONTACT_INFO},"
     " p.emergency_contact, p.insurance_info, p.primary_diagnosis, p.icd10_codes,"
     " p.treatment_status, p.communication_preferences, p.consent_settings, p.time_zone,"
     " p.language, p.is_active, p.version, p.created_at, p.updated_at"
@@ -134,11 +133,10 @@ DELETE = Command(
     " version = version + 1 WHERE id = $1"
 )
 INSERT_RESOURCE = Command("INSERT INTO resource (id, tenant_id, kind) VALUES ($1, $2, 'patient')")
-DELETE_CONTACT_POINTS = Command("DELETE FROM contact_points WHERE patient_id = $1")
-INSERT_CONTACT_POINTS = Command(
-    "INSERT INTO contact_points (id, tenant_id, patient_id, system, value, use, rank, created_at)"
-    " SELECT d.id, $2, $3, d.system, d.value, d.use, d.rank, $4 FROM jsonb_to_recordset($1::jsonb)"
-    " AS d (id uuid, system text, value text, use text, rank smallint)"
+REPLACE_CONTACT_POINTS = Command(contact.replace_sql("patient_id"))
+HAS_VISITS = Command(
+    "SELECT EXISTS (SELECT FROM appointments WHERE patient_id = $1 AND scheduled_end > $2"
+    " AND status NOT IN ('completed', 'cancelled', 'no_show'))"
 )
 DELETE_NAMES = Command("DELETE FROM patient_name_tokens WHERE patient_id = $1")
 INSERT_NAMES = Command(

@@ -6,7 +6,6 @@ import unicodedata
 _WORD = re.compile(r"[^\W_]+")
 _MIN_FORGIVING = 4  # shorter words differ from too many others by one letter
 _MAX_WORDS = 8
-_LAST = "\U0010ffff"
 
 
 def fold(text: str) -> list[str]:
@@ -34,8 +33,3 @@ def tokens(*names: str) -> list[tuple[str, str]]:
     rows = {("word", word) for word in words}
     rows |= {("typo", typo) for word in words for typo in typos(word)}
     return sorted(rows)
-
-
-def prefix_range(word: str) -> tuple[str, str]:
-    """Return [low, high) of every word that starts with `word`, in code point order."""
-    return word, word + _LAST

@@ -1,12 +1,10 @@
 """Wire shapes of patients."""
 
-from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
 from pydantic import StringConstraints as Str
-from pydantic_core import PydanticCustomError
 
 from chroniccare.core.fields import (
     ContactInfo,
@@ -19,17 +17,12 @@ from chroniccare.core.fields import (
     Wire,
     Word,
     ZoneName,
+    distinct,
 )
 
 ICD10 = Annotated[str, Str(pattern=r"^[A-TV-Z][0-9][0-9AB](\.[0-9A-TV-Z]{1,4})?$")]
 TreatmentStatus = Literal["active", "inactive", "on_hold", "completed", "deceased"]
 Channel = Literal["sms", "email", "push"]
-
-
-def _distinct(channels: list[str]) -> list[str]:
-    if len(set(channels)) != len(channels):
-        raise PydanticCustomError("distinct", "must not name a channel twice")
-    return channels
 
 
 class CommunicationPreferences(Wire):
@@ -42,7 +35,7 @@ class CommunicationPreferences(Wire):
             description="Channels in the order to try; empty means SMS, then email.",
             examples=[["sms", "email"]],
         ),
-        AfterValidator(_distinct),
+        AfterValidator(distinct),
     ] = []
 
 

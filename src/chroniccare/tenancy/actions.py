@@ -83,7 +83,8 @@ async def create_key(
     key, parts = rules.new_key(environment)
     await tx.run(
         queries.INSERT_KEY, new_id(), tx.caller.tenant_id, name, parts.key_id,
-        rules.key_hash(parts, pepper), environment, sorted(scopes), expires_at, tx.now, rotated_from,
+        rules.key_hash(parts, pepper), environment, sorted(scopes), expires_at, tx.now,
+        rotated_from,
     )  # fmt: skip
     return key
 

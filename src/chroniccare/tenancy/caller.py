@@ -7,13 +7,14 @@ within a second with no message that could be lost (ADR 0007). Expiry is checked
 import asyncio
 import hmac
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import RateLimited, Unauthenticated
-from chroniccare.platform.cache import Allowance, CacheAway, LocalBucket, cache
+from chroniccare.core.errors import Unauthenticated
+from chroniccare.platform.cache import Allowance, LocalBucket, cache
 from chroniccare.platform.postgres import begin_system
+from chroniccare.platform.redis_connection import CacheAway
 from chroniccare.tenancy import queries, rules
 
 _REMEMBER_S = 0.8
@@ -98,21 +99,16 @@ class Authority:
         return found
 
     async def take(self, caller: Caller) -> Allowance:
-        """Take one token from the bucket of the caller's key.
-
-        Raises:
-            RateLimited: it is empty; the caller may try again after `retry_after` seconds.
-        """
+        """Take one token from the bucket of the caller's key; the answer says if there was one."""
         name = f"ratelimit:{caller.tenant_id}:{caller.actor_id}"
         try:
-            allowance = await cache().take(name, per_second=self.per_second, burst=self.burst)
+            return await cache().take(name, per_second=self.per_second, burst=self.burst)
         except CacheAway:
-            allowance = self.local.take(name, per_second=self.per_second, burst=self.burst)
-        if not allowance.allowed:
-            raise RateLimited(retry_after=allowance.wait_s)
-        return allowance
+            return self.local.take(name, per_second=self.per_second, burst=self.burst)
 
 
 def with_request(caller: Caller, *, request_id: str, ip_address: str | None) -> Caller:
-    """Return `caller` for one request."""
-    return replace(caller, request_id=request_id, ip_address=ip_address)
+    """Return `caller` for one request; dataclasses.replace takes four times as long."""
+    return Caller(
+        caller.tenant_id, caller.actor_id, caller.actor_type, caller.scopes, request_id, ip_address
+    )
