@@ -17,7 +17,7 @@ CREATE TABLE facilities (
     UNIQUE (tenant_id, id)
 );
 SELECT protect_tenant_table('facilities');
-CREATE INDEX idx_facilities_name ON facilities (tenant_id, name, id) WHERE deleted_at IS NULL;
+CREATE INDEX idx_facilities_name ON facilities (tenant_id, name COLLATE "C", id) WHERE deleted_at IS NULL;
 CREATE INDEX idx_facilities_type ON facilities (tenant_id, facility_type) WHERE deleted_at IS NULL;
 
 CREATE TABLE providers (
