@@ -1,0 +1,85 @@
+"""/api/v1/notifications and a patient's notifications."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response, Security
+
+from chroniccare.audit.reads import note_read
+from chroniccare.core import wire
+from chroniccare.core.caller import Caller
+from chroniccare.core.envelope import Data, Listed, errors
+from chroniccare.core.fields import Instant, Word
+from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
+from chroniccare.notifications import actions, schemas
+from chroniccare.platform.postgres import begin
+from chroniccare.tenancy.api import CURSOR_HELP, LIMIT_HELP, answer, authorise, page
+
+router = APIRouter(prefix="/api/v1", tags=["notifications"])
+
+NotificationsRead = Annotated[Caller, Security(authorise, scopes=["notifications:read"])]
+
+
+# Before the route with {notification_id}, which would take the word for an id.
+@router.get(
+    "/notifications/delivery-status",
+    summary="Count messages by status and channel",
+    response_model=Data[schemas.DeliveryCounts],
+    responses=errors(),
+)
+async def count_notifications(
+    caller: NotificationsRead,
+    from_: Annotated[
+        Instant | None,
+        Query(alias="from", description="Start of the range; a week before `to` unless told."),
+    ] = None,
+    to: Annotated[
+        Instant | None, Query(description="End of the range, exclusive; now unless told.")
+    ] = None,
+) -> Response:
+    """Answer how many messages meant for the range stand where; at most 366 days."""
+    async with begin(caller) as tx:
+        found = await actions.counts(tx, from_, to)
+    return answer(caller, wire.dumps(found))
+
+
+@router.get(
+    "/notifications/{notification_id}",
+    summary="Read a notification",
+    response_model=Data[schemas.Notification],
+    responses=errors(404),
+)
+async def read_notification(notification_id: UUID, caller: NotificationsRead) -> Response:
+    """Answer where one message stands and every attempt; never its text."""
+    async with begin(caller) as tx:
+        found = await actions.get(tx, notification_id)
+    await note_read(caller, entity_type="notification", entity_id=notification_id)
+    return answer(caller, wire.dumps(found))
+
+
+@router.get(
+    "/patients/{patient_id}/notifications",
+    summary="List a patient's notifications",
+    response_model=Listed[schemas.Notification],
+    responses=errors(404),
+)
+async def list_notifications(
+    patient_id: UUID,
+    caller: NotificationsRead,
+    delivery_status: Annotated[
+        schemas.DeliveryStatus | None, Query(description="Only those that stand here.")
+    ] = None,
+    notification_type: Annotated[Word | None, Query(description="Only this type.")] = None,
+    cursor: Annotated[str | None, Query(description=CURSOR_HELP)] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description=LIMIT_HELP)] = DEFAULT_LIMIT,
+) -> Response:
+    """Answer one page, the message meant for the latest time first."""
+    filters = [delivery_status, notification_type]
+    async with begin(caller) as tx:
+        found = await actions.of_patient(
+            tx, patient_id, filters=filters, cursor=cursor, limit=limit
+        )
+    await note_read(
+        caller, entity_type="patient", entity_id=patient_id, action="read_notifications"
+    )
+    return page(caller, found.items, found.next_cursor)

@@ -1,0 +1,228 @@
+"""`chroniccare notify FILE`: a list of appointments goes in, reminders go out, each row once.
+
+The file has the field names of the notification stack: patientId, phoneNumber, email,
+appointmentTime, doctorName, location, appointmentId. Its rows become notifications without a
+patient, claimed from the start by this run, and delivered like any other.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from chroniccare.core.caller import system
+from chroniccare.core.ids import new_id
+from chroniccare.notifications import delivery, dispatch, queries, rules
+from chroniccare.notifications.batch_file import Row, RowProblem, read
+from chroniccare.notifications.channels.choice import Channels
+from chroniccare.platform.postgres import Tx, begin
+
+CHUNK = delivery.BATCH
+_WAIT_S = 0.5
+_OPEN = frozenset({"pending", "held", "queued", "sending"})
+_SENT = frozenset({"accepted", "delivered", "unconfirmed"})
+
+Progress = Callable[[int, int], None]
+"""Called with the rows that are settled so far, and all rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of a file; every row of it is counted exactly once.
+
+    `processed` = `success` + `fallback` + `failed` + `invalid` + `already_sent`.
+
+    Attributes:
+        success: sent on the first channel of the row's plan.
+        fallback: sent on a later one.
+        failed: could be read, but nobody could be reached; `problems` says why.
+        invalid: could not be read.
+        already_sent: an earlier run, or an earlier row of this file, has sent it.
+        success_rate: percentage of the rows that were to be sent, so without `already_sent`; None
+            when there were none.
+        problems: what is wrong with which line, the first line first; also of rows that were sent,
+            such as a phone number that could not be used.
+    """
+
+    batch_id: UUID
+    processed: int
+    success: int
+    fallback: int
+    failed: int
+    invalid: int
+    already_sent: int
+    success_rate: float | None
+    problems: list[RowProblem]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One file on its way."""
+
+    tenant_id: UUID
+    batch_id: UUID
+    channels: Channels
+    total: int
+    progress: Progress
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[RowProblem] = field(default_factory=list)
+    waiting: dict[UUID, Row] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+
+    def count(self, what: str, line: int, reason: str | None = None) -> None:
+        self.counts[what] += 1
+        if reason is not None:
+            self.problems.append(RowProblem(line, reason))
+        self.progress(self.counts.total(), self.total)
+
+
+async def notify(
+    path: Path, *, tenant_id: UUID, channels: Channels, region: str = "US",
+    zone: str | None = None, progress: Progress = lambda _done, _all: None,
+) -> BatchResult:  # fmt: skip
+    """Send a reminder for every row of the file at `path` (`.csv` or `.json`) and wait for each.
+
+    `region` (ISO 3166) reads phone numbers without a country code; `zone` (IANA) reads and shows
+    times without an offset. A row that failed in an earlier run is tried again, one that was sent
+    is not. May be interrupted at any point and run again.
+
+    Raises:
+        BatchFileError: the file as a whole cannot be read.
+    """
+    rows = read(path, region=region, zone=zone)
+    run = _Run(tenant_id, new_id(), channels, len(rows), progress)
+    good: list[Row] = []
+    for row in rows:
+        if isinstance(row, RowProblem):
+            run.count("invalid", row.line, row.reason)
+        else:
+            good.append(row)
+    remaining = iter(good)
+    while chunk := list(islice(remaining, CHUNK)):
+        await _send(run, chunk)
+    while run.waiting:
+        if not await _send_due(run):
+            await asyncio.sleep(_WAIT_S)
+    return _result(run)
+
+
+async def _send(run: _Run, chunk: list[Row]) -> None:
+    """Plan and deliver a chunk; rows that must be tried again stay in `waiting`."""
+    async with begin(system(run.tenant_id, job="notify")) as tx:
+        fresh = [row for row in chunk if not _repeats(run, row)]
+        due = [row for row in fresh if row.starts_at > tx.now]
+        for row in fresh:
+            if row.starts_at <= tx.now:
+                run.count("invalid", row.line, "appointmentTime lies in the past")
+        ours = set(await _plan(tx, run, due))
+        states = await tx.all(queries.STATES_BY_KEY, [row.key for row in due])
+    by_key = {state.dedupe_key: state for state in states}
+    for row in due:
+        state = by_key[row.key]
+        if state.id in ours or state.delivery_status in _OPEN:
+            run.waiting[state.id] = row
+        else:
+            _count_earlier(run, row, state)
+    await delivery.deliver(run.tenant_id, list(ours), run.channels)
+    await _settle(run, list(ours))
+
+
+def _repeats(run: _Run, row: Row) -> bool:
+    if row.key in run.seen:
+        run.count("already_sent", row.line, "the same appointment stands on an earlier line")
+        return True
+    run.seen.add(row.key)
+    return False
+
+
+def _count_earlier(run: _Run, row: Row, state: queries.State) -> None:
+    """Count a row that an earlier run finished."""
+    if state.delivery_status in _SENT:
+        run.count("already_sent", row.line)
+    else:
+        run.count("failed", row.line, f"earlier run: {state.reason or state.delivery_status}")
+
+
+async def _plan(tx: Tx, run: _Run, due: list[Row]) -> list[UUID]:
+    """Write the rows as claimed by this run; return the ids of those that are to be sent."""
+    lease = tx.now + dispatch.LEASE
+    documents = [_document(row, run.batch_id, tx.now, lease) for row in due]
+    return await tx.values(queries.INSERT_OR_REVIVE, documents, tx.caller.tenant_id, tx.now)
+
+
+def _document(row: Row, batch_id: UUID, now: datetime, lease: datetime) -> dict[str, Any]:
+    plan = [c for c in rules.DEFAULT_CHANNELS if rules.SYSTEM_OF[c] in row.recipient]
+    return {
+        "id": new_id(),
+        "notification_type": "appointment_reminder",
+        "channel": (plan or rules.DEFAULT_CHANNELS)[0],
+        "channel_plan": plan,
+        "priority": "bulk",
+        "scheduled_send_time": now,
+        "next_attempt_at": lease,
+        "lease_until": lease,
+        "expires_at": row.starts_at,
+        "delivery_status": "queued",
+        "delivery_details": {"batch_id": batch_id},
+        "template_data": {
+            "local": row.local,
+            "starts_at": row.starts_at,
+            "zone": row.zone_name,
+            "provider_name": row.doctor,
+            "facility_name": row.location,
+            "recipient": row.recipient,
+        },
+        "dedupe_key": row.key,
+    }
+
+
+async def _send_due(run: _Run) -> bool:
+    """Deliver what is due again; return whether anything was."""
+    remaining, count = iter(list(run.waiting)), 0
+    while ids := list(islice(remaining, CHUNK)):
+        async with begin(system(run.tenant_id, job="notify")) as tx:
+            claims = await tx.all(queries.CLAIM_THESE, tx.now, tx.now + dispatch.LEASE, ids)
+        for batch in dispatch.batches(claims):
+            await dispatch.handle(batch, run.channels)
+        await _settle(run, ids)
+        count += len(claims)
+    return count > 0
+
+
+async def _settle(run: _Run, ids: Iterable[UUID]) -> None:
+    """Count the rows that are over."""
+    async with begin(system(run.tenant_id, job="notify")) as tx:
+        states = await tx.all(queries.STATES, list(ids))
+    for state in states:
+        if state.delivery_status in _OPEN:
+            continue
+        row = run.waiting.pop(state.id)
+        if state.delivery_status not in _SENT:
+            reasons = [state.reason or state.delivery_status, *row.remarks]
+            run.count("failed", row.line, "; ".join(reasons))
+            continue
+        first = rules.SYSTEM_OF[state.channel] == next(iter(row.recipient))
+        what = "success" if first else "fallback"
+        run.count(what, row.line, "; ".join(row.remarks) or None)
+
+
+def _result(run: _Run) -> BatchResult:
+    counts = run.counts
+    sent = counts["success"] + counts["fallback"]
+    wanted = run.total - counts["already_sent"]
+    return BatchResult(
+        batch_id=run.batch_id,
+        processed=run.total,
+        success=counts["success"],
+        fallback=counts["fallback"],
+        failed=counts["failed"],
+        invalid=counts["invalid"],
+        already_sent=counts["already_sent"],
+        success_rate=round(100 * sent / wanted, 2) if wanted else None,
+        problems=sorted(run.problems, key=lambda problem: problem.line),
+    )

@@ -1,0 +1,201 @@
+"""The file of `chroniccare notify`: read, and every row checked. No row stops another."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
+
+from chroniccare.core.errors import Problem
+from chroniccare.core.fields import Line, email_address, phone_to_e164
+from chroniccare.core.time import parse_instant, to_instant, to_local
+from chroniccare.core.time import zone as zone_called
+
+FIELDS = (
+    "patientId",
+    "phoneNumber",
+    "email",
+    "appointmentTime",
+    "doctorName",
+    "location",
+    "appointmentId",
+)
+_NEEDED = ("patientId", "appointmentTime")
+
+
+class BatchFileError(Exception):
+    """The file cannot be read as a list of appointments; the message is one line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """What is wrong with one row: `line` counts from 1, in JSON it is the item's number."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One reminder to send.
+
+    Attributes:
+        key: the same for the same appointment at the same time, however often it is read.
+        starts_at: UTC instant.
+        local: the same instant as the recipient is to read it, with its offset.
+        recipient: `phone` (E.164) before `email`, as far as they are there and valid.
+        zone_name: the IANA zone that `--zone` gave, if it did.
+        remarks: what is wrong with the row although it can be sent.
+    """
+
+    line: int
+    key: str
+    starts_at: datetime
+    local: datetime
+    recipient: dict[str, str]
+    doctor: str | None
+    location: str | None
+    zone_name: str | None
+    remarks: list[str]
+
+
+class _Fields(BaseModel):
+    """The seed's field names; a number counts as its text, other columns are of no interest."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True)
+
+    patientId: Line  # noqa: N815  the file's names
+    appointmentTime: Line  # noqa: N815
+    phoneNumber: Line | None = None  # noqa: N815
+    email: Line | None = None
+    doctorName: Line | None = None  # noqa: N815
+    location: Line | None = None
+    appointmentId: Line | None = None  # noqa: N815
+
+
+def read(path: Path, *, region: str, zone: str | None) -> list[Row | RowProblem]:
+    """Return every row of the file, checked, in its order.
+
+    Raises:
+        BatchFileError: it does not exist, is no UTF-8, no CSV or JSON, or lacks a column.
+        Invalid: `zone` is no IANA time zone.
+    """
+    tz = None if zone is None else zone_called(zone, field="zone")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BatchFileError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BatchFileError(f"{path}: is not text in UTF-8") from None
+    entries = _json(path, text) if path.suffix.lower() == ".json" else _csv(path, text)
+    return [_row(line, entry, region=region, tz=tz) for line, entry in entries]
+
+
+def _json(path: Path, text: str) -> list[tuple[int, Any]]:
+    try:
+        document = orjson.loads(text)
+    except ValueError as error:
+        raise BatchFileError(f"{path}: is not valid JSON: {error}") from None
+    if isinstance(document, dict):
+        document = document.get("appointments")
+    if not isinstance(document, list):
+        raise BatchFileError(f'{path}: must be a list, or an object with a list "appointments"')
+    return list(enumerate(document, start=1))
+
+
+def _csv(path: Path, text: str) -> list[tuple[int, Any]]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    names = [name.strip() for name in next(reader, [])]
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise BatchFileError(f"{path}: the first line lacks the column {', '.join(missing)}")
+    return list(_entries(reader, names))
+
+
+def _entries(reader: Any, names: list[str]) -> Iterator[tuple[int, Any]]:
+    """Yield each line's fields by name, without the empty ones; an unreadable line as a problem."""
+    while True:
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield reader.line_num, RowProblem(reader.line_num, f"is not CSV: {error}")
+            continue
+        if len(values) > len(names):
+            problem = RowProblem(reader.line_num, "has more fields than the first line")
+            yield reader.line_num, problem
+        elif values:
+            pairs = zip(names, values, strict=False)
+            yield reader.line_num, {name: value for name, value in pairs if value.strip()}
+
+
+def _row(line: int, entry: Any, *, region: str, tz: ZoneInfo | None) -> Row | RowProblem:
+    if isinstance(entry, RowProblem):
+        return entry
+    if not isinstance(entry, dict):
+        return RowProblem(line, "does not have the fields of an appointment")
+    try:
+        fields = _Fields.model_validate(entry)
+        local = _local(fields.appointmentTime, tz)
+        starts_at = parse_instant(local, field="appointmentTime")
+    except ValidationError as error:
+        return RowProblem(line, "; ".join(_told(item) for item in error.errors()))
+    except Problem as problem:
+        return RowProblem(line, "; ".join(f"{d.field} {d.reason}" for d in problem.details))
+    except (ValueError, OverflowError):
+        return RowProblem(line, "appointmentTime is not a time such as 2026-12-01T09:00:00-05:00")
+    recipient, remarks = _recipient(fields, region)
+    identity = fields.appointmentId or f"patient {fields.patientId}"
+    digest = hashlib.blake2b(f"{identity}\n{starts_at.isoformat()}".encode(), digest_size=16)
+    return Row(
+        line=line,
+        key=f"file:{digest.hexdigest()}",
+        starts_at=starts_at,
+        local=local,
+        recipient=recipient,
+        doctor=fields.doctorName,
+        location=fields.location,
+        zone_name=None if tz is None else tz.key,
+        remarks=remarks,
+    )
+
+
+def _told(item: Any) -> str:
+    name = ".".join(str(step) for step in item["loc"])
+    return f"{name} is missing" if item["type"] == "missing" else f"{name}: {item['msg']}"
+
+
+def _local(value: str, tz: ZoneInfo | None) -> datetime:
+    """Return the time with an offset: its own, or the one it has in `tz`."""
+    if ":" not in value:
+        raise ValueError("a day without a time")
+    at = datetime.fromisoformat(value)
+    if at.tzinfo is None and tz is not None:
+        at = to_instant(at.date(), at.time(), tz)
+    return at if tz is None or at.tzinfo is None else to_local(at, tz)
+
+
+def _recipient(fields: _Fields, region: str) -> tuple[dict[str, str], list[str]]:
+    """Return the addresses that can be used, and what is wrong with the others."""
+    found: dict[str, str] = {}
+    wrong: list[str] = []
+    for system, value, check in (
+        ("phone", fields.phoneNumber, partial(phone_to_e164, region=region)),
+        ("email", fields.email, email_address),
+    ):
+        try:
+            if value is not None:
+                found[system] = check(value)
+        except PydanticCustomError as error:
+            wrong.append(f"{system}: {error.message()}")
+    return found, wrong

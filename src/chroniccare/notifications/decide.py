@@ -1,0 +1,157 @@
+"""What becomes of a due message: sent, held, or given up, and what follows an attempt. No I/O."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chroniccare.core.time import to_local, zone
+from chroniccare.notifications import queries, rules, templates
+from chroniccare.notifications.channels.message import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write to `recipient` on `channel`; `plan` is that channel and those still left after it."""
+
+    channel: str
+    plan: list[str]
+    recipient: str
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nothing will be sent; `status` is final."""
+
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Not now: look again at `until`."""
+
+    until: datetime
+
+
+Suppressions = Collection[tuple[str, str]]
+
+
+def decide(
+    due: queries.Due, *, now: datetime, quiet: rules.QuietHours, suppressed: Suppressions
+) -> Send | Stop | Hold:
+    """Return what to do with a claimed row; `suppressed` are (channel, address) pairs."""
+    if due.attempt_status == "accepted":
+        # Its worker lost the lease after the provider had answered; there is nothing left to do.
+        return Stop("accepted", "accepted_late")
+    stop = _moot(due, now)
+    if stop is not None:
+        return stop
+    if rules.is_reminder(due.notification_type) and due.time_zone is not None:
+        period = rules.quiet_period(now, zone(due.time_zone), quiet)
+        if period is not None:
+            if due.expires_at is None or period[1] < due.expires_at:
+                return Hold(period[1])
+            return Stop("expired", "quiet_hours")
+    return _address(due, suppressed)
+
+
+def _moot(due: queries.Due, now: datetime) -> Stop | None:
+    """Return why the message has lost its point, if it has: read again, not as it was planned."""
+    if due.expires_at is not None and due.expires_at <= now:
+        return Stop("expired", "too_late")
+    if not due.reachable:
+        return Stop("cancelled", "patient_inactive")
+    if due.appointment_id is None or due.notification_type not in rules.ABOUT_OPEN_VISITS:
+        return None
+    if due.visit_status not in rules.VISIT_OPEN:
+        return Stop("cancelled", f"visit_{due.visit_status}")
+    planned = datetime.fromisoformat(due.template_data["starts_at"])
+    if due.visit_start != planned or due.visit_provider_id != due.provider_id:
+        return Stop("superseded", "visit_moved")
+    return None
+
+
+def _address(due: queries.Due, suppressed: Suppressions) -> Send | Stop:
+    """Return the first channel of the plan that may be used, and where it leads."""
+    skipped: dict[str, str] = {}
+    for place, channel in enumerate(due.channel_plan):
+        addresses = _addresses(due, channel)
+        allowed = [value for value in addresses if (channel, value) not in suppressed]
+        if not rules.consents(due.consents or {}, channel):
+            skipped[channel] = "no_consent"
+        elif not addresses:
+            skipped[channel] = "no_contact_point"
+        elif not allowed:
+            skipped[channel] = "opted_out"
+        else:
+            return Send(channel, due.channel_plan[place:], allowed[0], skipped)
+    if due.attempt_id is not None:
+        return Stop("failed", "no_channel_left")
+    return Stop("suppressed", next(iter(skipped.values()), "no_contact_point"))
+
+
+def _addresses(due: queries.Due, channel: str) -> list[str]:
+    system = rules.SYSTEM_OF[channel]
+    if due.patient_id is None:
+        value = due.template_data.get("recipient", {}).get(system)
+        return [value] if value else []
+    return [point["value"] for point in due.contacts if point["system"] == system]
+
+
+def every_address(due: queries.Due) -> list[str]:
+    """Return the addresses that a suppression may forbid."""
+    return [value for channel in due.channel_plan for value in _addresses(due, channel)]
+
+
+def text(due: queries.Due, channel: str) -> templates.Text:
+    """Render the message from what is true now; a row of a file has only what the file said."""
+    data = due.template_data
+    if due.visit_start is not None and due.facility_zone is not None:
+        starts_at = to_local(due.visit_start, zone(due.facility_zone))
+    elif data.get("zone"):
+        starts_at = to_local(datetime.fromisoformat(data["starts_at"]), zone(data["zone"]))
+    else:
+        starts_at = datetime.fromisoformat(data["local"])  # its offset is all that is known
+    facts = templates.Facts(
+        starts_at,
+        first_name=due.first_name,
+        facility_name=due.facility_name or data.get("facility_name"),
+        provider_name=due.provider_name or data.get("provider_name"),
+    )
+    return templates.render(
+        due.notification_type, channel, templates.language_of(due.language), facts
+    )
+
+
+def settle(
+    due: queries.Due, send: Send, outcome: Outcome, *, now: datetime, jitter: float
+) -> dict[str, Any]:
+    """Return the columns that follow from an attempt; `jitter` lies in [0, 1)."""
+    row: dict[str, Any] = {
+        "status": outcome.status,
+        "channel": send.channel,
+        "channel_plan": send.plan,
+        "next_at": None,
+        "sent_at": None,
+        "retry_count": due.retry_count,
+        "details": {},
+    }
+    if outcome.status in {"accepted", "delivered"}:
+        return row | {"sent_at": now}
+    if outcome.status == "unknown":
+        return row | {"details": {"reason": outcome.error_code}}
+    if outcome.status == "transient":
+        # `tries` counts earlier failures on the row's channel, which was left if it was skipped.
+        tries = 1 + (due.tries if send.channel == due.channel else 0)
+        again = now + rules.backoff(tries, jitter=jitter)
+        row["retry_count"] += 1
+        if tries < rules.MAX_TRIES and (due.expires_at is None or again < due.expires_at):
+            return row | {"status": "pending", "next_at": again}
+    rest = send.plan[1:]
+    if rest:
+        return row | {
+            "status": "pending", "channel": rest[0], "channel_plan": rest, "next_at": now,
+        }  # fmt: skip
+    return row | {"status": "failed", "details": {"reason": outcome.error_code or "refused"}}

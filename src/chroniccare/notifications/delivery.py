@@ -1,0 +1,263 @@
+"""Delivery of claimed messages, in batches of one tenant.
+
+    transaction 1   re-read everything that may have changed, decide, render, commit the attempts
+    no transaction  call the provider: it may take seconds, and a connection is not held for that
+    transaction 2   record what became of it, unless the lease was lost meanwhile
+
+A worker may die at any point. Before transaction 1 commits, the row is `queued` and is claimed
+again when its lease ends. After it, the attempt says how far it got: `prepared` is made again
+under the same id; `in_flight` without an outcome is `unknown` and is not repeated, except towards
+the outbox, where a repetition under the same id changes nothing. See `recover`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import SystemRandom
+from typing import Any
+from uuid import UUID
+
+from chroniccare.core.caller import system
+from chroniccare.core.errors import Conflict, Unavailable
+from chroniccare.core.ids import new_id
+from chroniccare.notifications import decide, queries, templates
+from chroniccare.notifications.channels.choice import Channels
+from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
+from chroniccare.platform.postgres import begin
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+"""Most messages of one tenant in one pair of transactions."""
+LEASE = timedelta(seconds=60)
+HANDED_OVER = "handed over"
+"""What the log says of each attempt that has an outcome; `up` shows these lines."""
+_jitter = SystemRandom().random
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One message on its way; `fence` guards the row, `message.attempt_id` names the attempt."""
+
+    due: queries.Due
+    send: decide.Send
+    driver: Driver
+    message: Message
+    number: int
+    fence: int
+
+
+async def deliver(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> int:
+    """Deliver the claimed messages with these ids; return how many were handed to a channel.
+
+    Rows that somebody else has taken, or that are no longer to be sent, are passed over.
+    """
+    jobs = await _prepare(tenant_id, ids, channels)
+    keeping: dict[str, list[Job]] = {}
+    calling: list[tuple[Calls, Job]] = []
+    for job in jobs:
+        if isinstance(job.driver, Calls):
+            calling.append((job.driver, job))
+        else:
+            keeping.setdefault(job.driver.name, []).append(job)
+    # Not a TaskGroup: that would break off calls in progress when one record cannot be written.
+    results = await asyncio.gather(
+        *(_hand_over(tenant_id, batch) for batch in keeping.values()),
+        *(_call(tenant_id, driver, job) for driver, job in calling),
+        return_exceptions=True,
+    )
+    for error in results:
+        if error is not None:
+            raise error
+    return len(jobs)
+
+
+async def recover(tenant_id: UUID, claims: Sequence[queries.Claim]) -> None:
+    """Decide about rows that a dead worker left in `sending`; see the top of this file."""
+    async with begin(system(tenant_id, job="delivery")) as tx:
+        await tx.run(
+            queries.RECOVER, [claim.id for claim in claims], [claim.fence for claim in claims],
+            tx.now, list(REPEATABLE),
+        )  # fmt: skip
+
+
+async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> list[Job]:
+    async with begin(system(tenant_id, job="delivery")) as tx:
+        locked = await tx.values(queries.LOCK_QUEUED, list(ids))
+        if not locked:
+            return []
+        rows = await tx.all(queries.READ_DUE, locked)
+        addresses = {value for due in rows for value in decide.every_address(due)}
+        found = await tx.all(queries.SUPPRESSED, list(addresses))
+        suppressed = {(entry.channel, entry.value) for entry in found}
+        planned = [(due, _verdict(due, tx.now, channels, suppressed)) for due in rows]
+        jobs = [
+            _job(tenant_id, due, verdict, channels, tx.now)
+            for due, verdict in planned
+            if isinstance(verdict, tuple)
+        ]
+        await tx.run(queries.PREPARE, [_prepared(due, v, tx.now) for due, v in planned], tx.now)
+        if jobs:
+            await tx.run(
+                queries.PREPARE_ATTEMPTS, [_attempt(job) for job in jobs], tenant_id, tx.now
+            )
+    return jobs
+
+
+Verdict = tuple[decide.Send, templates.Text] | decide.Stop | decide.Hold
+
+
+def _verdict(
+    due: queries.Due, now: datetime, channels: Channels, suppressed: decide.Suppressions
+) -> Verdict:
+    """Return the decision and the text; a row that cannot be decided fails alone."""
+    try:
+        verdict = decide.decide(due, now=now, quiet=channels.quiet, suppressed=suppressed)
+        if isinstance(verdict, decide.Send):
+            return verdict, decide.text(due, verdict.channel)
+    except Exception as error:
+        # One row that our code cannot handle must not stop the tenant's other messages.
+        log.exception(
+            "message cannot be made",
+            extra={"notification_id": str(due.id), "kind": type(error).__name__},
+        )
+        return decide.Stop("failed", "cannot_be_made")
+    return verdict
+
+
+def _job(
+    tenant_id: UUID, due: queries.Due, verdict: tuple[decide.Send, templates.Text],
+    channels: Channels, now: datetime,
+) -> Job:  # fmt: skip
+    send, text = verdict
+    driver = channels.drivers[send.channel]
+    # An attempt that never left the house is made under its own id.
+    again = (
+        due.attempt_status == "prepared"
+        and due.attempt_channel == send.channel
+        and due.attempt_driver == driver.name
+    )
+    number = due.attempt_number or 0
+    attempt_id = due.attempt_id if again and due.attempt_id is not None else new_id()
+    message = Message(attempt_id, due.id, tenant_id, send.channel, send.recipient, text, now)
+    return Job(due, send, driver, message, number if again else number + 1, due.fence + 1)
+
+
+def _prepared(due: queries.Due, verdict: Verdict, now: datetime) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": due.id, "channel": due.channel, "channel_plan": due.channel_plan}
+    if isinstance(verdict, decide.Stop):
+        return row | {"status": verdict.status, "details": {"reason": verdict.reason}}
+    if isinstance(verdict, decide.Hold):
+        return row | {"status": "held", "next_at": verdict.until, "details": {}}
+    send, lease = verdict[0], now + LEASE
+    return row | {
+        "status": "sending",
+        "channel": send.channel,
+        "channel_plan": send.plan,
+        "next_at": lease,
+        "lease_until": lease,
+        "details": {"skipped": send.skipped} if send.skipped else {},
+    }
+
+
+def _attempt(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.message.attempt_id,
+        "notification_id": job.due.id,
+        "number": job.number,
+        "channel": job.send.channel,
+        "driver": job.driver.name,
+        "status": "prepared" if isinstance(job.driver, Calls) else "in_flight",
+    }
+
+
+async def _hand_over(tenant_id: UUID, jobs: list[Job]) -> None:
+    driver = jobs[0].driver
+    assert not isinstance(driver, Calls)  # noqa: S101  sorted by the caller
+    outcomes = await driver.hand_over([job.message for job in jobs])
+    await _record(tenant_id, list(zip(jobs, outcomes, strict=True)))
+
+
+async def _call(tenant_id: UUID, driver: Calls, job: Job) -> None:
+    """Call a provider once, if the row is still ours and the lease outlasts the call."""
+    async with driver.slots:
+        async with begin(system(tenant_id, job="delivery")) as tx:
+            outlasts = tx.now + driver.budget
+            started = await tx.run(
+                queries.START, job.message.attempt_id, job.fence, outlasts, tx.now
+            )
+        outcome = await _tried(driver, job.message) if started else None
+        await _record(tenant_id, [(job, outcome)])
+
+
+async def _tried(driver: Calls, message: Message) -> Outcome:
+    try:
+        async with asyncio.timeout(driver.budget.total_seconds()):
+            return await driver.send(message)
+    except TimeoutError:
+        return Outcome("unknown", "timeout")
+    except Exception as error:
+        # A fault of ours in the middle of a call: nobody knows what the provider has.
+        log.exception(
+            "driver failed",
+            extra={"attempt_id": str(message.attempt_id), "kind": type(error).__name__},
+        )
+        return Outcome("unknown", "driver_failed")
+
+
+async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]) -> None:
+    """Write outcomes; None means that the call was not made, so the row is due again at once.
+
+    An answer that cannot be written is kept for a moment: losing it would leave doubt.
+    """
+    for pause in (0.2, 1.0, 3.0, None):
+        try:
+            async with begin(system(tenant_id, job="delivery")) as tx:
+                rows = [_recorded(job, outcome, tx.now) for job, outcome in results]
+                await tx.run(queries.RECORD, rows, tx.now)
+                await tx.run(queries.RECORD_ATTEMPTS, rows, tx.now)
+        except (Conflict, Unavailable):
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+        else:
+            _note(results)
+            return
+
+
+def _note(results: Sequence[tuple[Job, Outcome | None]]) -> None:
+    for job, outcome in results:
+        if outcome is not None:
+            log.info(
+                HANDED_OVER,
+                extra={
+                    "notification_id": str(job.due.id),
+                    "type": job.due.notification_type,
+                    "channel": job.send.channel,
+                    "driver": job.driver.name,
+                    "status": outcome.status,
+                },
+            )
+
+
+def _recorded(job: Job, outcome: Outcome | None, now: datetime) -> dict[str, Any]:
+    row = {"id": job.due.id, "fence": job.fence, "attempt_id": job.message.attempt_id}
+    if outcome is None:
+        return row | {
+            "attempt_status": "prepared",
+            "status": "pending",
+            "channel": job.send.channel,
+            "channel_plan": job.send.plan,
+            "next_at": now,
+            "retry_count": job.due.retry_count,
+            "details": {},
+        }
+    status = "accepted" if outcome.status == "delivered" else outcome.status
+    return row | {
+        "attempt_status": status,
+        "provider_message_id": outcome.provider_message_id,
+        "error_code": outcome.error_code,
+        **decide.settle(job.due, job.send, outcome, now=now, jitter=_jitter()),
+    }

@@ -1,0 +1,158 @@
+"""From due rows to delivery: claim across tenants, hand on, wait for the bell or the next due time.
+
+A claim is a lease: the row is due again by itself when whoever holds it dies.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol
+from uuid import UUID
+
+from chroniccare.notifications import delivery, queries
+from chroniccare.notifications.channels.choice import Channels
+from chroniccare.platform.postgres import begin_system
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+POLL_S = 3.0
+"""Longest wait: what a lost ring costs."""
+_LEAST_WAIT_S = 0.05
+_CLAIM = 1000
+_PARALLEL = 4
+"""Batches in delivery at the same time in one process."""
+
+
+class Taker(Protocol):
+    """Whom claims are handed to: delivery in this process, or the broker."""
+
+    async def room(self) -> int:
+        """Return how many claims may be made now."""
+        ...
+
+    async def take(self, claims: Sequence[queries.Claim]) -> None:
+        """Take these claims; returns before they are delivered."""
+        ...
+
+
+async def claim(limit: int = _CLAIM) -> list[queries.Claim]:
+    """Claim up to `limit` due rows, of each tenant at most a batch and the oldest first."""
+    async with begin_system("dispatch") as tx:
+        return await tx.all(queries.CLAIM, tx.now, tx.now + LEASE, delivery.BATCH, limit)
+
+
+async def next_due_in() -> float:
+    """Return the seconds until the next row is due, at most POLL_S."""
+    async with begin_system("dispatch") as tx:
+        due = await tx.value(queries.NEXT_DUE)
+        wait = POLL_S if due is None else (due - tx.now).total_seconds()
+    # Not zero: rows may be due but locked by another dispatcher.
+    return min(max(wait, _LEAST_WAIT_S), POLL_S)
+
+
+async def run(taker: Taker, *, bell: asyncio.Event, stop: asyncio.Event) -> None:
+    """Claim and hand on until `stop`; `bell` is set when something was planned."""
+    while not stop.is_set():
+        bell.clear()
+        room = await taker.room()
+        claims = await claim(min(room, _CLAIM)) if room > 0 else []
+        if claims:
+            await taker.take(claims)
+        else:
+            await _either(bell, stop, timeout=await next_due_in())
+
+
+async def _either(bell: asyncio.Event, stop: asyncio.Event, *, timeout: float) -> None:  # noqa: ASYNC109  two events
+    waits = [asyncio.create_task(event.wait()) for event in (bell, stop)]
+    try:
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+Batch = tuple[UUID, list[queries.Claim]]
+
+
+def batches(claims: Sequence[queries.Claim]) -> list[Batch]:
+    """Sort claims by tenant, at most a batch each."""
+    by_tenant = attrgetter("tenant_id")
+    found: list[Batch] = []
+    for tenant_id, group in groupby(sorted(claims, key=by_tenant), key=by_tenant):
+        rows = list(group)
+        for start in range(0, len(rows), delivery.BATCH):
+            found.append((tenant_id, rows[start : start + delivery.BATCH]))  # noqa: PERF401  clearer
+    return found
+
+
+async def handle(batch: Batch, channels: Channels) -> None:
+    """Deliver one batch; rows whose worker died are decided about first."""
+    tenant_id, claims = batch
+    left = [claim for claim in claims if claim.was == "sending"]
+    if left:
+        await delivery.recover(tenant_id, left)
+    fresh = [claim.id for claim in claims if claim.was != "sending"]
+    if fresh:
+        await delivery.deliver(tenant_id, fresh, channels)
+
+
+async def drain(channels: Channels) -> int:
+    """Deliver until nothing is due; return how many claims that took."""
+    count = 0
+    while claims := await claim():
+        count += len(claims)
+        for batch in batches(claims):
+            await handle(batch, channels)
+    return count
+
+
+@dataclass(slots=True)
+class Crew:
+    """Delivery in this process: a few batches at a time, so that a slow provider delays few."""
+
+    channels: Channels
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_PARALLEL))
+    working: "set[asyncio.Task[None]]" = field(default_factory=set)
+
+    async def room(self) -> int:
+        """Wait until a batch can be taken; claims beyond that would only use up their lease."""
+        async with self.slots:
+            return delivery.BATCH
+
+    async def take(self, claims: Sequence[queries.Claim]) -> None:
+        """Start delivering; waits while every slot is taken."""
+        for batch in batches(claims):
+            await self.slots.acquire()
+            task = asyncio.create_task(self._work(batch))
+            self.working.add(task)
+            task.add_done_callback(self.working.discard)
+
+    async def finish(self) -> None:
+        """Wait for the batches in hand."""
+        while self.working:
+            await asyncio.wait(self.working)
+
+    async def _work(self, batch: Batch) -> None:
+        try:
+            await handle(batch, self.channels)
+        except Exception as error:
+            # Nothing is lost: the rows are claimed again when their lease ends.
+            log.exception("batch failed", extra={"kind": type(error).__name__})
+        finally:
+            self.slots.release()
+
+
+async def run_here(channels: Channels, *, bell: asyncio.Event, stop: asyncio.Event) -> None:
+    """Dispatch to delivery in this process until `stop`; then finish the batches in hand."""
+    crew = Crew(channels)
+    try:
+        await run(crew, bell=bell, stop=stop)
+    finally:
+        with suppress(asyncio.CancelledError):
+            await crew.finish()

@@ -1,0 +1,115 @@
+"""A visit's messages: rows written in the transaction that books, moves or cancels the visit."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from chroniccare.core.ids import new_id
+from chroniccare.core.time import zone
+from chroniccare.notifications import queries, rules
+from chroniccare.platform.postgres import Tx
+
+LOOP = "dispatch"
+"""What to wake when there is something to send."""
+_LAST_REMINDER_H = min(rules.REMINDER_OFFSETS_H)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a visit's messages need; `starts_at` is UTC, `facility_zone` an IANA name."""
+
+    appointment_id: UUID
+    version: int
+    patient_id: UUID
+    provider_id: UUID
+    starts_at: datetime
+    provider_name: str
+    facility_name: str
+    facility_zone: str
+
+
+async def plan_visit(tx: Tx, visits: list[Visit]) -> int:
+    """Plan a confirmation now and reminders 72, 24 and 2 hours before; return rows written.
+
+    Nothing is planned for the past, for a patient who is removed, inactive or dead, or twice for
+    one version of a visit. A reminder expires when the next is due: after an outage patients get
+    one, not three. Who cannot be reached gets rows `suppressed` with the reason, so that
+    staff see it. `scheduled_send_time` is the time on paper; the first attempt may lie off it,
+    because a reminder that falls into quiet hours waits, or goes out before them.
+    """
+    patients = sorted({visit.patient_id for visit in visits})
+    reaches = {reach.patient_id: reach for reach in await tx.all(queries.REACH, patients)}
+    quiet = rules.parse_quiet_hours(tx.settings.quiet_hours)
+    rows = [
+        row
+        for visit in visits
+        if visit.patient_id in reaches and visit.starts_at > tx.now
+        for row in _rows(tx.now, visit, reaches[visit.patient_id], quiet)
+    ]
+    if not rows:
+        return 0
+    written = await tx.run(queries.INSERT, rows, tx.caller.tenant_id, tx.now)
+    if written:
+        tx.wake(LOOP)
+    return written
+
+
+async def cancel_visit(tx: Tx, appointment_id: UUID, *, status: str = "cancelled") -> int:
+    """Give up every message of a visit that is not on its way; return how many.
+
+    `status` is `cancelled`, or `superseded` when the visit was moved. A row that is being sent is
+    left alone: its delivery read the visit before this transaction began to change it.
+    """
+    return await tx.run(queries.CANCEL_VISIT, appointment_id, status, tx.now)
+
+
+def _rows(
+    now: datetime, visit: Visit, reach: queries.Reach, quiet: rules.QuietHours
+) -> list[dict[str, Any]]:
+    rows = [
+        _row(visit, reach, "appointment_confirmation", 0, sent=now, at=now, until=visit.starts_at)
+    ]
+    home = zone(reach.time_zone)
+    for hours, following in pairwise((*rules.REMINDER_OFFSETS_H, 0)):
+        due = visit.starts_at - timedelta(hours=hours)
+        if due <= now:
+            continue
+        until = visit.starts_at - timedelta(hours=following)
+        at = rules.first_look(due, now=now, deadline=until, zone=home, quiet=quiet)
+        rows.append(_row(visit, reach, "appointment_reminder", hours, sent=due, at=at, until=until))
+    return rows
+
+
+def _row(
+    visit: Visit, reach: queries.Reach, kind: str, hours: int, *, sent: datetime, at: datetime,
+    until: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    reachable = rules.plan_channels(reach.preferred, reach.systems)
+    allowed = [channel for channel in reachable if rules.consents(reach.consents, channel)]
+    reason = None if allowed else "no_consent" if reachable else "no_contact_point"
+    plan = allowed or (reach.preferred or list(rules.DEFAULT_CHANNELS))[:1]
+    return {
+        "id": new_id(),
+        "patient_id": visit.patient_id,
+        "provider_id": visit.provider_id,
+        "appointment_id": visit.appointment_id,
+        "notification_type": kind,
+        "channel": plan[0],
+        "channel_plan": allowed,
+        "priority": "urgent" if hours == _LAST_REMINDER_H else "normal",
+        "scheduled_send_time": sent,
+        "next_attempt_at": at,
+        "expires_at": until,
+        "delivery_status": "suppressed" if reason else "pending",
+        "delivery_details": {"reason": reason} if reason else {},
+        "template_data": {
+            "starts_at": visit.starts_at,
+            "zone": visit.facility_zone,
+            "provider_name": visit.provider_name,
+            "facility_name": visit.facility_name,
+            "offset_hours": hours,
+        },
+        "dedupe_key": f"{visit.appointment_id}:{visit.version}:{kind}:{hours}",
+    }

@@ -1,0 +1,363 @@
+"""SQL of notifications: planning, claims, delivery, and what the API shows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chroniccare.platform.postgres import Command, Query
+
+# --- planning ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a patient may be reached: `systems` are those of the contact points in use."""
+
+    patient_id: UUID
+    preferred: list[str] | None
+    consents: dict[str, Any]
+    systems: list[str]
+    time_zone: str
+
+
+# Nothing is planned for a patient who is removed, inactive or has died.
+REACH = Query(
+    Reach,
+    "SELECT p.id AS patient_id, p.communication_preferences -> 'channels' AS preferred,"
+    " p.consent_settings AS consents,"
+    " ARRAY(SELECT DISTINCT c.system FROM contact_points c WHERE c.tenant_id = p.tenant_id"
+    " AND c.patient_id = p.id AND c.use <> 'old') AS systems, p.time_zone"
+    " FROM patients p WHERE p.id = ANY ($1::uuid[]) AND p.deleted_at IS NULL AND p.is_active"
+    " AND p.treatment_status <> 'deceased'",
+)
+_PLANNED = (
+    "INSERT INTO notifications AS n (id, tenant_id, patient_id, provider_id, appointment_id,"
+    " notification_type, channel, channel_plan, priority, scheduled_send_time, next_attempt_at,"
+    " expires_at, delivery_status, delivery_details, template_data, dedupe_key, lease_until, fence,"
+    " created_at, updated_at)"
+    " SELECT d.id, $2, d.patient_id, d.provider_id, d.appointment_id, d.notification_type,"
+    " d.channel, d.channel_plan, d.priority, d.scheduled_send_time, d.next_attempt_at,"
+    " d.expires_at, d.delivery_status, d.delivery_details, d.template_data, d.dedupe_key,"
+    " d.lease_until, 0, $3, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, patient_id uuid,"
+    " provider_id uuid, appointment_id uuid, notification_type text, channel text,"
+    " channel_plan jsonb, priority text, scheduled_send_time timestamptz,"
+    " next_attempt_at timestamptz, expires_at timestamptz, delivery_status text,"
+    " delivery_details jsonb, template_data jsonb, dedupe_key text, lease_until timestamptz)"
+    " ON CONFLICT (tenant_id, dedupe_key) DO"
+)
+INSERT = Command(f"{_PLANNED} NOTHING")
+# A row of a file that reached nobody before is taken up again with what the file says now.
+INSERT_OR_REVIVE = Command(
+    f"{_PLANNED} UPDATE SET channel = excluded.channel, channel_plan = excluded.channel_plan,"
+    " next_attempt_at = excluded.next_attempt_at, delivery_status = excluded.delivery_status,"
+    " delivery_details = excluded.delivery_details, template_data = excluded.template_data,"
+    " lease_until = excluded.lease_until, retry_count = 0, updated_at = excluded.updated_at"
+    " WHERE n.delivery_status IN ('failed', 'suppressed') RETURNING n.id"
+)
+CANCEL_VISIT = Command(
+    "UPDATE notifications SET delivery_status = $2, lease_until = NULL, updated_at = $3"
+    " WHERE appointment_id = $1 AND delivery_status IN ('pending', 'held', 'queued')"
+)
+
+# --- claims, across tenants -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A due row that is ours until its lease ends; `was` is its status before."""
+
+    id: UUID
+    tenant_id: UUID
+    priority: str
+    was: str
+    fence: int
+
+
+_OPEN = "('pending', 'held', 'queued', 'sending')"
+_TAKE = (
+    " UPDATE notifications n SET delivery_status ="
+    " CASE n.delivery_status WHEN 'sending' THEN 'sending' ELSE 'queued' END, lease_until = $2,"
+    " next_attempt_at = $2, fence = n.fence + 1, updated_at = $1 FROM due"
+    " WHERE n.tenant_id = due.tenant_id AND n.id = due.id"
+    " RETURNING n.id, n.tenant_id, n.priority, due.delivery_status AS was, n.fence"
+)
+# Up to $3 rows of each tenant and $4 in all; tenants in random order, so that none is always last.
+CLAIM = Query(
+    Claim,
+    "WITH due AS MATERIALIZED (SELECT d.id, d.tenant_id, d.delivery_status FROM"
+    " (SELECT id FROM tenants WHERE is_active ORDER BY random()) t CROSS JOIN LATERAL"
+    " (SELECT n.id, n.tenant_id, n.delivery_status FROM notifications n WHERE n.tenant_id = t.id"
+    f" AND n.delivery_status IN {_OPEN} AND n.next_attempt_at <= $1"
+    " ORDER BY n.next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) d LIMIT $4)" + _TAKE,
+)
+# The same for rows named by id, in their tenant's own transaction.
+CLAIM_THESE = Query(
+    Claim,
+    "WITH due AS MATERIALIZED (SELECT n.id, n.tenant_id, n.delivery_status FROM notifications n"
+    f" WHERE n.id = ANY ($3::uuid[]) AND n.delivery_status IN {_OPEN}"
+    " AND n.next_attempt_at <= $1 FOR UPDATE SKIP LOCKED)" + _TAKE,
+)
+NEXT_DUE = Command(
+    "SELECT min(d.next_attempt_at) FROM tenants t CROSS JOIN LATERAL"
+    " (SELECT n.next_attempt_at FROM notifications n WHERE n.tenant_id = t.id"
+    f" AND n.delivery_status IN {_OPEN} ORDER BY n.next_attempt_at LIMIT 1) d WHERE t.is_active"
+)
+# Claims that could not be handed to the broker; a consumer that has one already keeps it.
+RELEASE = Command(
+    "UPDATE notifications n SET delivery_status = 'pending', lease_until = NULL,"
+    " next_attempt_at = $2, updated_at = $2 FROM unnest($1::uuid[], $3::int[]) AS d (id, fence)"
+    " WHERE n.id = d.id AND n.fence = d.fence AND n.delivery_status = 'queued'"
+)
+
+# --- delivery, in one tenant ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A claimed row with everything that decides whether, where and what to send.
+
+    `visit_*` are the appointment as it is now; `contacts` are `{"system", "value"}` by rank;
+    `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel.
+    """
+
+    id: UUID
+    fence: int
+    patient_id: UUID | None
+    provider_id: UUID | None
+    appointment_id: UUID | None
+    notification_type: str
+    channel: str
+    channel_plan: list[str]
+    expires_at: datetime | None
+    template_data: dict[str, Any]
+    retry_count: int
+    visit_status: str | None
+    visit_start: datetime | None
+    visit_provider_id: UUID | None
+    provider_name: str | None
+    facility_name: str | None
+    facility_zone: str | None
+    first_name: str | None
+    language: str | None
+    time_zone: str | None
+    reachable: bool
+    consents: dict[str, Any] | None
+    contacts: list[dict[str, str]]
+    attempt_id: UUID | None
+    attempt_number: int | None
+    attempt_status: str | None
+    attempt_channel: str | None
+    attempt_driver: str | None
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """An address that must not be written to on a channel."""
+
+    channel: str
+    value: str
+
+
+# SKIP LOCKED: a row that is being cancelled right now is left; if it is not cancelled after all,
+# it is due again when its lease ends. Waiting here could deadlock with the cancelling transaction.
+LOCK_QUEUED = Command(
+    "SELECT id FROM notifications WHERE id = ANY ($1::uuid[]) AND delivery_status = 'queued'"
+    " FOR UPDATE SKIP LOCKED"
+)
+READ_DUE = Query(
+    Due,
+    "SELECT n.id, n.fence, n.patient_id, n.provider_id, n.appointment_id, n.notification_type,"
+    " n.channel, n.channel_plan, n.expires_at, n.template_data, n.retry_count,"
+    " a.status AS visit_status, a.scheduled_start AS visit_start,"
+    " a.provider_id AS visit_provider_id,"
+    " nullif(concat_ws(' ', d.first_name, d.last_name), '') AS provider_name,"
+    " f.name AS facility_name, f.timezone AS facility_zone, p.first_name, p.language, p.time_zone,"
+    " coalesce(p.is_active AND p.deleted_at IS NULL AND p.treatment_status <> 'deceased',"
+    " n.patient_id IS NULL) AS reachable, p.consent_settings AS consents,"
+    " coalesce((SELECT jsonb_agg(jsonb_build_object('system', c.system, 'value', c.value)"
+    " ORDER BY c.rank, c.id) FROM contact_points c WHERE c.tenant_id = n.tenant_id"
+    " AND c.patient_id = n.patient_id AND c.use <> 'old'), '[]') AS contacts,"
+    " l.id AS attempt_id, l.number AS attempt_number, l.status AS attempt_status,"
+    " l.channel AS attempt_channel, l.driver AS attempt_driver,"
+    " (SELECT count(*) FROM notification_attempts t WHERE t.tenant_id = n.tenant_id"
+    " AND t.notification_id = n.id AND t.channel = n.channel AND t.status = 'transient') AS tries"
+    " FROM notifications n"
+    " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
+    " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
+    " LEFT JOIN facilities f ON f.tenant_id = a.tenant_id AND f.id = a.facility_id"
+    " LEFT JOIN patients p ON p.tenant_id = n.tenant_id AND p.id = n.patient_id"
+    " LEFT JOIN LATERAL (SELECT t.id, t.number, t.status, t.channel, t.driver"
+    " FROM notification_attempts t WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
+    " ORDER BY t.number DESC LIMIT 1) l ON true"
+    " WHERE n.id = ANY ($1::uuid[])",
+)
+SUPPRESSED = Query(
+    Suppressed,
+    "SELECT channel, value FROM suppressions WHERE value = ANY ($1::text[]) AND lifted_at IS NULL",
+)
+# The rows are locked, so their fences are those that were read.
+PREPARE = Command(
+    "UPDATE notifications n SET delivery_status = d.status, channel = d.channel,"
+    " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
+    " lease_until = d.lease_until, fence = n.fence + 1,"
+    " sent_at = CASE d.status WHEN 'accepted' THEN $2 ELSE n.sent_at END,"
+    " delivery_details = n.delivery_details || d.details, updated_at = $2"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, status text, channel text,"
+    " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb)"
+    " WHERE n.id = d.id"
+)
+# An attempt that was prepared but never made is taken up again under its own id.
+PREPARE_ATTEMPTS = Command(
+    "INSERT INTO notification_attempts (id, tenant_id, notification_id, number, channel, driver,"
+    " status, started_at) SELECT d.id, $2, d.notification_id, d.number, d.channel, d.driver,"
+    " d.status, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, notification_id uuid,"
+    " number smallint, channel text, driver text, status text)"
+    " ON CONFLICT (id) DO UPDATE SET status = excluded.status, started_at = excluded.started_at"
+)
+# Just before the socket: only while the row is still ours and the lease outlasts the call.
+START = Command(
+    "UPDATE notification_attempts a SET status = 'in_flight', started_at = $4"
+    " FROM notifications n WHERE a.id = $1 AND a.status = 'prepared'"
+    " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id AND n.fence = $2"
+    " AND n.delivery_status = 'sending' AND n.lease_until >= $3"
+)
+_OUTCOMES = (
+    "jsonb_to_recordset($1::jsonb) AS d (id uuid, fence int, attempt_id uuid, attempt_status text,"
+    " provider_message_id text, error_code text, status text, channel text, channel_plan jsonb,"
+    " next_at timestamptz, sent_at timestamptz, retry_count int, details jsonb)"
+)
+# Guarded by the fence: whoever lost its lease changes nothing. One thing a late answer may do:
+# settle a row that was given up as unknown.
+RECORD = Command(
+    "UPDATE notifications n SET delivery_status = d.status, channel = d.channel,"
+    " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
+    " lease_until = NULL, sent_at = coalesce(d.sent_at, n.sent_at), retry_count = d.retry_count,"
+    f" delivery_details = n.delivery_details || d.details, updated_at = $2 FROM {_OUTCOMES}"
+    " WHERE n.id = d.id AND ((n.fence = d.fence AND n.delivery_status = 'sending')"
+    " OR (n.delivery_status = 'unknown' AND d.status IN ('accepted', 'delivered')))"
+)
+RECORD_ATTEMPTS = Command(
+    "UPDATE notification_attempts a SET status = d.attempt_status,"
+    " provider_message_id = d.provider_message_id, error_code = d.error_code,"
+    " finished_at = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE $2::timestamptz END"
+    f" FROM {_OUTCOMES} WHERE a.id = d.attempt_id"
+    " AND a.status IN ('prepared', 'in_flight', 'unknown')"
+)
+# A worker died with these rows in hand. Nothing left the house before an attempt was in flight;
+# what the outbox has is delivered, and what it lacks, or a driver among $4 took, can be repeated.
+# Everything else is in doubt, and is not sent again.
+RECOVER = Command(
+    "WITH lost AS MATERIALIZED (SELECT n.id, l.id AS attempt_id, CASE"
+    " WHEN EXISTS (SELECT FROM outbox_messages o WHERE o.id = l.id) THEN 'delivered'"
+    " WHEN l.status = 'accepted' THEN 'accepted'"
+    " WHEN l.status = 'in_flight' AND NOT l.driver = ANY ($4::text[])"
+    " THEN 'unknown' ELSE 'prepared' END AS verdict"
+    " FROM unnest($1::uuid[], $2::int[]) AS c (id, fence)"
+    " JOIN notifications n ON n.id = c.id AND n.fence = c.fence AND n.delivery_status = 'sending'"
+    " LEFT JOIN LATERAL (SELECT t.id, t.status, t.driver FROM notification_attempts t"
+    " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
+    " ORDER BY t.number DESC LIMIT 1) l ON true FOR UPDATE OF n SKIP LOCKED),"
+    " a AS (UPDATE notification_attempts a SET"
+    " status = CASE lost.verdict WHEN 'delivered' THEN 'accepted' ELSE lost.verdict END,"
+    " error_code = CASE lost.verdict WHEN 'unknown' THEN 'worker_lost' END,"
+    " finished_at = CASE lost.verdict WHEN 'prepared' THEN NULL ELSE $3::timestamptz END"
+    " FROM lost WHERE a.id = lost.attempt_id AND a.status IN ('prepared', 'in_flight'))"
+    " UPDATE notifications n SET updated_at = $3, lease_until = NULL, next_attempt_at = $3,"
+    " delivery_status = CASE lost.verdict WHEN 'prepared' THEN 'pending' ELSE lost.verdict END,"
+    " sent_at = CASE WHEN lost.verdict IN ('accepted', 'delivered') THEN $3 ELSE n.sent_at END,"
+    " delivery_details = CASE lost.verdict WHEN 'unknown' THEN n.delivery_details"
+    ' || \'{"reason": "worker_lost"}\' ELSE n.delivery_details END'
+    " FROM lost WHERE n.id = lost.id"
+)
+INSERT_OUTBOX = Command(
+    "INSERT INTO outbox_messages (id, tenant_id, notification_id, channel, recipient, subject,"
+    " body, created_at) SELECT d.id, $2, d.notification_id, d.channel, d.recipient, d.subject,"
+    " d.body, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, notification_id uuid,"
+    " channel text, recipient text, subject text, body text) ON CONFLICT (id) DO NOTHING"
+)
+
+# --- what the API and the batch show ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One message as the API answers it; never its text, its recipient or its template data."""
+
+    id: UUID
+    patient_id: UUID | None
+    provider_id: UUID | None
+    appointment_id: UUID | None
+    medication_id: UUID | None
+    notification_type: str
+    channel: str
+    channel_plan: list[str]
+    priority: str
+    scheduled_send_time: datetime
+    expires_at: datetime | None
+    next_attempt_at: datetime | None
+    sent_at: datetime | None
+    delivery_status: str
+    reason: str | None
+    read_at: datetime | None
+    acknowledged_at: datetime | None
+    retry_count: int
+    attempts: list[dict[str, Any]]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCount:
+    """How many messages of a channel have a status."""
+
+    delivery_status: str
+    channel: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where one message stands."""
+
+    id: UUID
+    dedupe_key: str
+    delivery_status: str
+    channel: str
+    next_attempt_at: datetime
+    reason: str | None
+
+
+_NOTIFICATION = (
+    "SELECT n.id, n.patient_id, n.provider_id, n.appointment_id, n.medication_id,"
+    " n.notification_type, n.channel, n.channel_plan, n.priority, n.scheduled_send_time,"
+    f" n.expires_at, CASE WHEN n.delivery_status IN {_OPEN} THEN n.next_attempt_at END"
+    " AS next_attempt_at, n.sent_at, n.delivery_status, n.delivery_details ->> 'reason' AS reason,"
+    " n.read_at, n.acknowledged_at, n.retry_count,"
+    " coalesce((SELECT jsonb_agg(jsonb_build_object('id', t.id, 'number', t.number,"
+    " 'channel', t.channel, 'driver', t.driver, 'status', t.status, 'error_code', t.error_code,"
+    " 'started_at', t.started_at, 'finished_at', t.finished_at) ORDER BY t.number)"
+    " FROM notification_attempts t WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id),"
+    " '[]') AS attempts, n.created_at, n.updated_at FROM notifications n"
+)
+GET = Query(Notification, f"{_NOTIFICATION} WHERE n.id = $1")
+LIST_OF_PATIENT = Query(
+    Notification,
+    f"{_NOTIFICATION} WHERE n.patient_id = $1 AND ($2::text IS NULL OR n.delivery_status = $2)"
+    " AND ($3::text IS NULL OR n.notification_type = $3)"
+    " AND ($4::timestamptz IS NULL OR (n.scheduled_send_time, n.id) < ($4, $5::uuid))"
+    " ORDER BY n.scheduled_send_time DESC, n.id DESC LIMIT $6",
+)
+COUNTS = Query(
+    StatusCount,
+    "SELECT delivery_status, channel, count(*) AS count FROM notifications"
+    " WHERE scheduled_send_time >= $1 AND scheduled_send_time < $2"
+    " GROUP BY delivery_status, channel ORDER BY delivery_status, channel",
+)
+_STATE = (
+    "SELECT id, dedupe_key, delivery_status, channel, next_attempt_at,"
+    " delivery_details ->> 'reason' AS reason FROM notifications"
+)
+STATES = Query(State, f"{_STATE} WHERE id = ANY ($1::uuid[])")
+STATES_BY_KEY = Query(State, f"{_STATE} WHERE dedupe_key = ANY ($1::text[])")

@@ -1,0 +1,168 @@
+"""Through RabbitMQ: claims become messages that carry ids alone, consumers deliver them.
+
+The queue is a wake-up, the row is the truth: a message whose row is not `queued` any more is
+forgotten, and a row whose message was lost is claimed again when its lease ends. Retries are rows,
+not redeliveries.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from chroniccare.core.errors import Unavailable
+from chroniccare.core.ids import new_id
+from chroniccare.core.wire import dumps
+from chroniccare.notifications import delivery, dispatch, queries, rules
+from chroniccare.notifications.channels.choice import Channels
+from chroniccare.platform.broker import Broker, BrokerAway, Delivery, connected
+from chroniccare.platform.postgres import begin_system, utc_now
+
+log = logging.getLogger(__name__)
+
+DEAD = "notifications.dlq"
+QUEUES = {name: f"notifications.{name}" for name in ("urgent", "normal", "bulk")}
+_PRIORITY = {"urgent": 9, "normal": 5, "bulk": 1}
+_MOST_WAITING = 2000
+"""Messages in a queue beyond which nothing more is claimed: they wait better as rows."""
+_LISTEN_S = 0.5
+_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Hands claims to the broker; a `dispatch.Taker`."""
+
+    broker: Broker
+
+    async def room(self) -> int:
+        """Return how many messages the fullest queue still takes."""
+        waiting = [await self.broker.waiting(queue) for queue in QUEUES.values()]
+        return _MOST_WAITING - max(waiting)
+
+    async def take(self, claims: Sequence[queries.Claim]) -> None:
+        """Publish the claims; what the broker does not confirm is due again.
+
+        Raises:
+            BrokerAway: it did not confirm.
+        """
+        for tenant_id, rows in dispatch.batches([c for c in claims if c.was == "sending"]):
+            await delivery.recover(tenant_id, rows)
+        fresh = [claim for claim in claims if claim.was != "sending"]
+        try:
+            for name, queue in QUEUES.items():
+                rows = [claim for claim in fresh if claim.priority == name]
+                await self.broker.publish(queue, [_message(claim) for claim in rows])
+        except BrokerAway:
+            # A message that arrived in spite of this finds its row not `queued`, or finds it so
+            # because it was claimed again: delivered once either way.
+            await _release(fresh)
+            raise
+
+
+def _message(claim: queries.Claim) -> tuple[str, bytes]:
+    message_id = str(new_id())
+    body = {
+        "messageId": message_id,
+        "type": "notification",
+        "priority": _PRIORITY[claim.priority],
+        "payload": {"notificationId": claim.id, "tenantId": claim.tenant_id},
+        "metadata": {
+            "createdAt": utc_now(),
+            "attempts": claim.fence,
+            "maxAttempts": rules.MAX_TRIES,
+        },
+    }
+    return message_id, dumps(body)
+
+
+async def _release(claims: Sequence[queries.Claim]) -> None:
+    async with begin_system("dispatch") as tx:
+        await tx.run(
+            queries.RELEASE, [claim.id for claim in claims], tx.now,
+            [claim.fence for claim in claims],
+        )  # fmt: skip
+
+
+async def publish(url: str, *, bell: asyncio.Event, stop: asyncio.Event) -> None:
+    """Dispatch to the broker until `stop`.
+
+    Raises:
+        BrokerAway: it cannot be reached; the rows stay due.
+    """
+    async with connected(url) as broker:
+        for queue in QUEUES.values():
+            await broker.declare(queue, DEAD)
+        await dispatch.run(Publisher(broker), bell=bell, stop=stop)
+
+
+async def consume(url: str, name: str, channels: Channels, *, stop: asyncio.Event) -> None:
+    """Deliver what the queue of class `name` brings until `stop`; the batch in hand is finished.
+
+    Raises:
+        BrokerAway: the connection is lost; unanswered messages return to the queue.
+    """
+    async with connected(url) as broker:
+        await broker.declare(QUEUES[name], DEAD)
+        async with broker.consume(QUEUES[name], prefetch=2 * delivery.BATCH) as arrived:
+            while not stop.is_set():
+                got = await _gather(arrived)
+                if got:
+                    await _deliver(got, channels)
+                elif broker.lost():
+                    raise BrokerAway("lost")
+
+
+async def _gather(arrived: "asyncio.Queue[Delivery]") -> list[Delivery]:
+    """Return what is there, at most a batch; wait a moment for the first."""
+    got: list[Delivery] = []
+    with suppress(TimeoutError):
+        got.append(await asyncio.wait_for(arrived.get(), _LISTEN_S))
+    while got and len(got) < delivery.BATCH and not arrived.empty():
+        got.append(arrived.get_nowait())
+    return got
+
+
+async def _deliver(got: list[Delivery], channels: Channels) -> None:
+    by_tenant: dict[UUID, list[tuple[UUID, Delivery]]] = {}
+    for entry in got:
+        ids = _ids(entry.body)
+        if ids is None:
+            log.error("message is not ours", extra={"queue": DEAD})
+            await entry.dead()
+        else:
+            by_tenant.setdefault(ids[0], []).append((ids[1], entry))
+    for tenant_id, entries in by_tenant.items():
+        done = await _delivered(tenant_id, [row for row, _ in entries], channels)
+        for _, entry in entries:
+            await (entry.done() if done else entry.again())
+
+
+async def _delivered(tenant_id: UUID, ids: list[UUID], channels: Channels) -> bool:
+    """Deliver; on a failure wait a moment, so that a broken database is not hammered.
+
+    The messages are given back then, a few times; the rows heal without them.
+    """
+    try:
+        await delivery.deliver(tenant_id, ids, channels)
+    except Unavailable:
+        log.warning("delivery waits for the database")
+    except Exception as error:
+        log.exception("batch failed", extra={"kind": type(error).__name__})
+    else:
+        return True
+    await asyncio.sleep(_PAUSE_S)
+    return False
+
+
+def _ids(body: bytes) -> tuple[UUID, UUID] | None:
+    try:
+        payload: dict[str, Any] = orjson.loads(body)["payload"]
+        return UUID(payload["tenantId"]), UUID(payload["notificationId"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

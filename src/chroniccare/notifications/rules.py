@@ -1,0 +1,99 @@
+"""What could be worked out on paper: offsets, channels, quiet hours, retries."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chroniccare.core.time import to_instant, to_local
+
+REMINDER_OFFSETS_H = (72, 24, 2)
+DEFAULT_CHANNELS = ("sms", "email")
+SYSTEM_OF = {"sms": "phone", "email": "email", "push": "push"}
+"""The kind of contact point that each channel writes to."""
+
+MAX_TRIES = 3
+"""Transient failures on a channel before the next channel is tried."""
+_BACKOFF_BASE = timedelta(seconds=10)
+_BACKOFF_MAX = timedelta(minutes=5)
+
+_USEFUL_LEAD = timedelta(hours=1)
+_BEFORE_QUIET = timedelta(minutes=1)
+
+VISIT_OPEN = frozenset({"scheduled", "confirmed"})
+"""States of a visit that still needs a confirmation or a reminder."""
+ABOUT_OPEN_VISITS = frozenset({"appointment_confirmation", "appointment_reminder"})
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """Local time of day in which no reminder is sent: [start, end), over midnight if end < start.
+
+    The same start and end mean that there are none.
+    """
+
+    start: time
+    end: time
+
+
+def parse_quiet_hours(text: str) -> QuietHours:
+    """Return the quiet hours written as `21:00-08:00`."""
+    start, _, end = text.partition("-")
+    return QuietHours(time.fromisoformat(start), time.fromisoformat(end))
+
+
+def quiet_period(
+    at: datetime, zone: ZoneInfo, quiet: QuietHours
+) -> tuple[datetime, datetime] | None:
+    """Return the instants [start, end) of the quiet hours that hold `at`; None outside of them."""
+    if quiet.start == quiet.end:
+        return None
+    today = to_local(at, zone).date()
+    for day in (today - timedelta(days=1), today, today + timedelta(days=1)):
+        start, end = _quiet_of(day, zone, quiet)
+        if start <= at < end:
+            return start, end
+    return None
+
+
+def _quiet_of(day: date, zone: ZoneInfo, quiet: QuietHours) -> tuple[datetime, datetime]:
+    last = day if quiet.start < quiet.end else day + timedelta(days=1)
+    return to_instant(day, quiet.start, zone), to_instant(last, quiet.end, zone)
+
+
+def is_reminder(notification_type: str) -> bool:
+    """Return whether quiet hours hold it back; what somebody just asked for goes out at once."""
+    return notification_type.endswith("_reminder")
+
+
+def first_look(
+    due: datetime, *, now: datetime, deadline: datetime, zone: ZoneInfo, quiet: QuietHours
+) -> datetime:
+    """Return when to send a reminder that is `due` before `deadline`.
+
+    Inside quiet hours it waits for their end, if that leaves an hour; else it goes out just before
+    they begin, rather than never. Where neither can be had it stays due, and delivery decides.
+    """
+    period = quiet_period(due, zone, quiet)
+    if period is None:
+        return due
+    before, end = period[0] - _BEFORE_QUIET, period[1]
+    if end + _USEFUL_LEAD <= deadline:
+        return end
+    return before if before > now else due
+
+
+def plan_channels(preferred: list[str] | None, systems: list[str]) -> list[str]:
+    """Return the channels to try, in order: the patient's own, else SMS and then email."""
+    wanted = preferred or DEFAULT_CHANNELS
+    return [channel for channel in wanted if SYSTEM_OF.get(channel) in systems]
+
+
+def consents(settings: dict[str, Any], channel: str) -> bool:
+    """Return whether the patient lets us use `channel`: anything recorded but `true` is a no."""
+    return settings.get(channel, True) is True
+
+
+def backoff(tries: int, *, jitter: float) -> timedelta:
+    """Return the pause after the failure number `tries` (from 1); `jitter` lies in [0, 1)."""
+    return min(_BACKOFF_BASE * (1 << (tries - 1)), _BACKOFF_MAX) * jitter

@@ -1,0 +1,118 @@
+"""The background loops of one process: the only list of them."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+
+from chroniccare.core.caller import system
+from chroniccare.core.errors import Problem
+from chroniccare.notifications import dispatch, relay
+from chroniccare.notifications.channels import choice
+from chroniccare.notifications.channels.choice import Channels
+from chroniccare.notifications.plan import LOOP
+from chroniccare.platform import wiring
+from chroniccare.platform.broker import BrokerAway
+from chroniccare.platform.postgres import begin
+from chroniccare.platform.telemetry import configure_logging
+from chroniccare.settings import Settings, load
+from chroniccare.tenancy.actions import list_tenants
+from chroniccare.tenancy.idempotency import forget_old
+
+log = logging.getLogger(__name__)
+
+_RESTART_S = 2.0
+_HOUSEKEEPING_S = 3600.0
+
+Loop = Callable[[], Awaitable[None]]
+
+
+def loops(
+    settings: Settings, channels: Channels, bells: dict[str, asyncio.Event], stop: asyncio.Event
+) -> dict[str, Loop]:
+    """Return every loop by name."""
+    url, bell = settings.rabbitmq_url, bells[LOOP]
+    found: dict[str, Loop] = {"housekeeping": partial(_housekeeping, stop)}
+    if not url:
+        found["dispatch"] = partial(dispatch.run_here, channels, bell=bell, stop=stop)
+        return found
+    found["dispatch"] = partial(relay.publish, url, bell=bell, stop=stop)
+    for name in relay.QUEUES:
+        found[f"deliver-{name}"] = partial(relay.consume, url, name, channels, stop=stop)
+    return found
+
+
+async def run(settings: Settings, *, stop: asyncio.Event) -> None:
+    """Run every loop until `stop`; then each finishes what it has in hand.
+
+    Raises:
+        Unavailable: PostgreSQL cannot be reached at the start; later outages are waited out.
+    """
+    bells = {LOOP: asyncio.Event()}
+
+    def hear(loop: str) -> None:
+        if loop in bells:
+            bells[loop].set()
+
+    async with wiring.opened(settings, hear=hear), choice.opened(settings) as channels:
+        await keep(loops(settings, channels, bells, stop), stop)
+
+
+async def keep(kept: dict[str, Loop], stop: asyncio.Event) -> None:
+    """Run loops side by side until `stop`, each again whenever it fails."""
+    async with asyncio.TaskGroup() as group:
+        for name, loop in kept.items():
+            group.create_task(_keep(name, loop, stop), name=name)
+
+
+async def _keep(name: str, loop: Loop, stop: asyncio.Event) -> None:
+    """Run a loop, and again after a pause whenever it fails."""
+    while not stop.is_set():
+        try:
+            await loop()
+        except (BrokerAway, Problem) as error:
+            log.warning("loop waits", extra={"loop": name, "kind": type(error).__name__})
+            await _sleep(_RESTART_S, stop)
+        except Exception as error:
+            log.exception("loop failed", extra={"loop": name, "kind": type(error).__name__})
+            await _sleep(_RESTART_S, stop)
+
+
+async def _housekeeping(stop: asyncio.Event) -> None:
+    """Delete what is kept for a time only, tenant by tenant, once an hour."""
+    while not stop.is_set():
+        for tenant in await list_tenants():
+            async with begin(system(tenant.id, job="housekeeping")) as tx:
+                await forget_old(tx)
+        await _sleep(_HOUSEKEEPING_S, stop)
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def _until_signalled(settings: Settings) -> None:
+    stop = asyncio.Event()
+    running = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        running.add_signal_handler(number, stop.set)
+    await run(settings, stop=stop)
+
+
+def main(settings: Settings | None = None) -> None:
+    """Run the loops of one process until SIGINT or SIGTERM; settings default to the environment.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+        Unavailable: PostgreSQL cannot be reached at the start.
+    """
+    settings = load() if settings is None else settings
+    configure_logging(settings.log_level)
+    asyncio.run(_until_signalled(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Quiet hours, retries and texts on paper."""
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chroniccare.core.time import to_local, zone_names
+from chroniccare.notifications import rules, templates
+
+QUIET = rules.parse_quiet_hours("21:00-08:00")
+zones = st.sampled_from(sorted(zone_names())).map(ZoneInfo)
+instants = st.datetimes(
+    min_value=datetime(2024, 1, 1),  # noqa: DTZ001  Hypothesis adds the zone
+    max_value=datetime(2036, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
+# Every opt-out word on the carriers' lists.
+OPT_OUT = re.compile(
+    r"\b(arret|cancel|end|opt-?out|quit|remove|revoke|stop|stopall|td|unsubscribe)\b", re.IGNORECASE
+)
+
+
+def is_quiet(at: datetime, zone: ZoneInfo) -> bool:
+    """Say it by the clock on the wall."""
+    wall = to_local(at, zone).time()
+    return wall >= time(21) or wall < time(8)
+
+
+@given(at=instants, zone=zones)
+def test_quiet_hours_are_what_the_clock_on_the_wall_says(at: datetime, zone: ZoneInfo) -> None:
+    period = rules.quiet_period(at, zone, QUIET)
+    assert (period is not None) == is_quiet(at, zone)
+    if period is not None:
+        start, end = period
+        assert start <= at < end
+        assert timedelta(hours=8) < end - start < timedelta(hours=14)
+        assert not is_quiet(end, zone)
+
+
+@given(at=instants, zone=zones, lead=st.timedeltas(timedelta(hours=1), timedelta(days=4)),
+       ahead=st.timedeltas(timedelta(hours=2), timedelta(days=3)))  # fmt: skip
+def test_a_reminder_is_never_planned_into_quiet_hours_if_there_is_another_time(
+    at: datetime, zone: ZoneInfo, lead: timedelta, ahead: timedelta
+) -> None:
+    now, deadline = at - ahead, at + lead
+    chosen = rules.first_look(at, now=now, deadline=deadline, zone=zone, quiet=QUIET)
+    assert now <= chosen < deadline
+    period = rules.quiet_period(at, zone, QUIET)
+    if period is None:
+        assert chosen == at
+    elif chosen == at:  # no other time was left
+        assert period[0] - timedelta(minutes=1) <= now
+        assert period[1] + timedelta(hours=1) > deadline
+    else:
+        assert not is_quiet(chosen, zone)
+
+
+@given(at=instants, zone=zones)
+def test_the_same_start_and_end_mean_no_quiet_hours(at: datetime, zone: ZoneInfo) -> None:
+    assert rules.quiet_period(at, zone, rules.parse_quiet_hours("00:00-00:00")) is None
+
+
+@given(at=instants, zone=zones)
+def test_quiet_hours_within_a_day_work_too(at: datetime, zone: ZoneInfo) -> None:
+    period = rules.quiet_period(at, zone, rules.parse_quiet_hours("12:00-14:00"))
+    assert (period is not None) == (time(12) <= to_local(at, zone).time() < time(14))
+
+
+def test_pauses_grow_and_are_bounded() -> None:
+    longest = [rules.backoff(tries, jitter=1).total_seconds() for tries in (1, 2, 3, 6, 9)]
+    assert longest == [10, 20, 40, 300, 300]
+    assert rules.backoff(3, jitter=0) == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("preferred", "systems", "plan"),
+    [
+        (None, ["phone", "email"], ["sms", "email"]),
+        ([], ["email"], ["email"]),
+        (["push", "sms"], ["phone", "push"], ["push", "sms"]),
+        (["pigeon"], ["phone"], []),
+        (None, [], []),
+    ],
+)
+def test_channels(preferred: list[str] | None, systems: list[str], plan: list[str]) -> None:
+    assert rules.plan_channels(preferred, systems) == plan
+
+
+FACTS = templates.Facts(
+    datetime(2031, 11, 3, 9, 30, tzinfo=ZoneInfo("America/New_York")),
+    first_name="Maria",
+    facility_name="Riverside Clinic",
+    provider_name="Aisha Rahman",
+)
+
+
+@pytest.mark.parametrize("kind", templates.KINDS)
+@pytest.mark.parametrize("language", templates.LANGUAGES)
+def test_no_text_message_holds_an_opt_out_word_or_a_provider(kind: str, language: str) -> None:
+    text = templates.render(kind, "sms", language, FACTS)
+    assert not OPT_OUT.search(text.body)
+    assert not re.search(r"\b(reply|responda|conteste)\b", text.body, re.IGNORECASE)
+    assert "Rahman" not in text.body
+    assert "3 Nov 2031, 9:30 AM EST" in text.body or "3 nov 2031, 9:30 AM EST" in text.body
+    assert len(text.body) <= 160
+    assert (text.subject, text.html) == (None, None)
+
+
+@pytest.mark.parametrize("kind", templates.KINDS)
+@pytest.mark.parametrize("language", templates.LANGUAGES)
+def test_every_email_has_subject_text_and_escaped_html(kind: str, language: str) -> None:
+    facts = templates.Facts(
+        FACTS.starts_at, "<script>x</script>", 'A & "B" clinic', "<b>Dr. Who</b>"
+    )
+    text = templates.render(kind, "email", language, facts)
+    assert text.subject
+    assert text.html
+    assert "<script>" not in text.html
+    assert "<b>" not in text.html
+    assert "&amp;" in text.html
+    assert "<script>x</script>" in text.body
+    assert text.html.startswith(f'<!doctype html><html lang="{language}">')
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"), [("es-MX", "es"), ("es", "es"), ("fr", "en"), (None, "en"), ("", "en")]
+)
+def test_languages_fall_back_to_english(tag: str | None, language: str) -> None:
+    assert templates.language_of(tag) == language
+
+
+def test_long_names_are_cut_and_missing_ones_left_out() -> None:
+    facts = templates.Facts(FACTS.starts_at, "M" * 100, "C" * 255)
+    assert "..." in templates.render("appointment_reminder", "sms", "en", facts).body
+    bare = templates.render("appointment_reminder", "sms", "en", templates.Facts(FACTS.starts_at))
+    assert bare.body.startswith("Hello, this is a reminder of your visit: Mon 3 Nov")
+    email = templates.render(
+        "appointment_reminder", "email", "en", templates.Facts(FACTS.starts_at)
+    )
+    assert "You will see" not in email.body
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [("Asia/Dubai", "UTC+04"), ("Europe/Paris", "CET"), ("UTC", "UTC"), ("Asia/Kolkata", "IST")],
+)
+def test_zones_are_named(zone: str, shown: str) -> None:
+    facts = templates.Facts(datetime(2031, 1, 3, 12, 5, tzinfo=ZoneInfo(zone)))
+    text = templates.render("appointment_reminder", "sms", "en", facts)
+    assert f"12:05 PM {shown}." in text.body
