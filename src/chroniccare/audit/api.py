@@ -1,0 +1,55 @@
+"""/api/v1/audit."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response, Security
+
+from chroniccare.audit import queries, schemas
+from chroniccare.audit.reads import note_read
+from chroniccare.core import paging
+from chroniccare.core.caller import Caller
+from chroniccare.core.envelope import Listed, errors
+from chroniccare.core.fields import Instant, Word
+from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
+from chroniccare.platform.postgres import begin
+from chroniccare.tenancy.api import CURSOR_HELP, LIMIT_HELP, authorise, page
+
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
+
+AuditRead = Annotated[Caller, Security(authorise, scopes=["audit:read"])]
+
+
+@router.get(
+    "",
+    summary="Search the audit log",
+    response_model=Listed[schemas.AuditEntry],
+    responses=errors(),
+)
+async def search_audit(
+    caller: AuditRead,
+    entity_id: Annotated[UUID | None, Query(description="What happened to this record.")] = None,
+    user_id: Annotated[
+        UUID | None, Query(description="What this API key or staff user did.")
+    ] = None,
+    action: Annotated[Word | None, Query(description="Exact action, such as `read`.")] = None,
+    from_: Annotated[
+        Instant | None, Query(alias="from", description="Earliest instant, with UTC offset.")
+    ] = None,
+    to: Annotated[
+        Instant | None, Query(description="Before this instant, given with its UTC offset.")
+    ] = None,
+    cursor: Annotated[str | None, Query(description=CURSOR_HELP)] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description=LIMIT_HELP)] = DEFAULT_LIMIT,
+) -> Response:
+    """Answer one page, the latest first; the search is itself noted in the audit."""
+    filters = [entity_id, user_id, action, from_, to]
+    after = paging.decode(cursor, "audit", filters, [datetime.fromisoformat, UUID]) or [None, None]
+    async with begin(caller) as tx:
+        rows = await tx.all(queries.SEARCH, *filters, *after, limit + 1)
+    found = paging.page(
+        rows, limit, listing="audit", filters=filters, key=lambda row: [row.created_at, row.id]
+    )
+    await note_read(caller, entity_type="audit_log", entity_id=entity_id, action="search")
+    return page(caller, found.items, found.next_cursor)

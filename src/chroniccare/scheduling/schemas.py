@@ -1,0 +1,102 @@
+"""Wire shapes of appointments."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from chroniccare.core.fields import Document, Instant, Prose, Wire, Word
+
+Status = Literal[
+    "held",
+    "scheduled",
+    "confirmed",
+    "checked_in",
+    "in_progress",
+    "completed",
+    "cancelled",
+    "no_show",
+]
+Priority = Literal["low", "normal", "high", "urgent"]
+_START = "2026-12-01T09:00:00-05:00"
+
+
+class AppointmentWrite(Wire):
+    """A visit as a client books or changes it."""
+
+    patient_id: Annotated[UUID, Field(description="Whom the visit is for.")]
+    provider_id: Annotated[UUID, Field(description="Who sees the patient.")]
+    facility_id: Annotated[UUID, Field(description="Where; the provider must work there.")]
+    appointment_type: Annotated[Word, Field(description="Kind of visit.", examples=["follow_up"])]
+    scheduled_start: Annotated[
+        Instant, Field(description="Instant with UTC offset; in the future.", examples=[_START])
+    ]
+    scheduled_end: Annotated[
+        Instant | None,
+        Field(
+            description="Instant with UTC offset; instead of it, duration_minutes.",
+            examples=["2026-12-01T09:30:00-05:00"],
+        ),
+    ] = None
+    duration_minutes: Annotated[
+        int | None,
+        Field(
+            ge=5,
+            le=1440,
+            description="Length in minutes; unless told, the provider's for this type, else 30.",
+            examples=[30],
+        ),
+    ] = None
+    priority: Annotated[Priority, Field(description="Urgency.", examples=["normal"])] = "normal"
+    reason: Annotated[
+        Prose | None, Field(description="Why the patient comes.", examples=["Quarterly check"])
+    ] = None
+    special_requirements: Annotated[
+        Document, Field(description="What must be at hand.", examples=[{"interpreter": "es"}])
+    ] = {}
+    pre_appointment_instructions: Annotated[
+        Document, Field(description="What to do before.", examples=[{"fasting_hours": 8}])
+    ] = {}
+    telehealth_details: Annotated[
+        Document | None, Field(description="How to join from afar.", examples=[None])
+    ] = None
+    insurance_verified: Annotated[
+        bool, Field(description="Coverage has been checked.", examples=[False])
+    ] = False
+
+
+class Cancellation(Wire):
+    """Why a visit is cancelled; in a body, because an address may be logged on its way."""
+
+    cancellation_reason: Annotated[
+        Prose,
+        Field(min_length=1, description="Why, in words.", examples=["Patient asked for it"]),
+    ]
+
+
+class Appointment(Wire):
+    """A visit as the API answers it."""
+
+    id: Annotated[UUID, Field(description="UUID version 7.")]
+    patient_id: Annotated[UUID, Field(description="Whom the visit is for.")]
+    provider_id: Annotated[UUID, Field(description="Who sees the patient.")]
+    facility_id: Annotated[UUID, Field(description="Where.")]
+    series_id: Annotated[UUID | None, Field(description="Series it belongs to.")]
+    appointment_type: Annotated[str, Field(description="Kind of visit.", examples=["follow_up"])]
+    scheduled_start: Annotated[Instant, Field(description="UTC instant.")]
+    scheduled_end: Annotated[Instant, Field(description="UTC instant.")]
+    duration_minutes: Annotated[int, Field(description="Length in minutes.", examples=[30])]
+    status: Annotated[Status, Field(description="Where the visit stands.", examples=["scheduled"])]
+    priority: Annotated[Priority, Field(description="Urgency.", examples=["normal"])]
+    reason: Annotated[str | None, Field(description="Why the patient comes.")]
+    special_requirements: Annotated[Document, Field(description="What must be at hand.")]
+    pre_appointment_instructions: Annotated[Document, Field(description="What to do before.")]
+    telehealth_details: Annotated[Document | None, Field(description="How to join from afar.")]
+    insurance_verified: Annotated[bool, Field(description="Coverage has been checked.")]
+    checked_in_at: Annotated[Instant | None, Field(description="UTC instant of check-in.")]
+    completed_at: Annotated[Instant | None, Field(description="UTC instant of completion.")]
+    cancelled_at: Annotated[Instant | None, Field(description="UTC instant of cancellation.")]
+    cancellation_reason: Annotated[str | None, Field(description="Why it was cancelled.")]
+    version: Annotated[int, Field(description="Grows with each change; the ETag.", examples=[1])]
+    created_at: Annotated[Instant, Field(description="UTC instant of creation.")]
+    updated_at: Annotated[Instant, Field(description="UTC instant of the last change.")]

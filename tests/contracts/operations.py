@@ -1,0 +1,175 @@
+"""The operations of the OpenAPI document, bodies of its examples, and a record of each kind."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI
+
+from chroniccare.app import build
+from chroniccare.settings import Settings
+from tests.client import Clinic
+
+
+async def _visit(clinic: Clinic) -> dict[str, Any]:
+    """Book a visit at a time of its own, with a provider and a patient of its own."""
+    provider = await clinic.provider()
+    start = datetime.now(UTC) + timedelta(days=30)
+    return await clinic.make(
+        "/appointments",
+        {
+            "patient_id": (await clinic.patient())["id"],
+            "provider_id": provider["id"],
+            "facility_id": provider["facilities"][0]["facility_id"],
+            "appointment_type": "follow_up",
+            "scheduled_start": start.isoformat(),
+            "duration_minutes": 30,
+        },
+    )
+
+
+async def _message(clinic: Clinic) -> dict[str, Any]:
+    """Book a visit and return one of the messages planned for it."""
+    visit = await _visit(clinic)
+    listed = await clinic.get(f"/patients/{visit['patient_id']}/notifications")
+    first: dict[str, Any] = listed.json()["data"]["items"][0]
+    return first
+
+
+# For each name of a path parameter: where its records are read, and what makes one.
+RECORDS: dict[str, tuple[str, Callable[[Clinic], Awaitable[dict[str, Any]]]]] = {
+    "patient_id": ("/patients", lambda clinic: clinic.patient()),
+    "provider_id": ("/providers", lambda clinic: clinic.provider()),
+    "facility_id": ("/facilities", lambda clinic: clinic.facility()),
+    "appointment_id": ("/appointments", _visit),
+    "notification_id": ("/notifications", _message),
+}
+
+
+async def made_records(clinic: Clinic, names: Iterable[str]) -> dict[str, str]:
+    """Make a record for each name and return their ids."""
+    missing = set(names) - set(RECORDS)
+    assert not missing, f"put a maker of {missing} into RECORDS in operations.py"
+    return {name: (await RECORDS[name][1](clinic))["id"] for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation under /api/v1; `path` is below that."""
+
+    method: str
+    path: str
+    document: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def scope(self) -> str:
+        """Return the one scope it names."""
+        (requirement,) = self.document["security"]
+        (scopes,) = requirement.values()
+        (scope,) = scopes
+        return str(scope)
+
+    @property
+    def ids(self) -> list[str]:
+        return re.findall(r"\{(\w+)\}", self.path)
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """Return the schema of its body, if it takes one."""
+        body = self.document.get("requestBody")
+        return None if body is None else dict(body["content"]["application/json"]["schema"])
+
+    def at(self, ids: dict[str, str]) -> str:
+        """Return the path with these ids in place."""
+        return self.path.format(**ids)
+
+
+@cache
+def application() -> FastAPI:
+    """Return the application, which nobody opens: for its routes and its document alone."""
+    return build(Settings())
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    return application().openapi()
+
+
+def operations() -> list[Operation]:
+    """Return every operation under /api/v1."""
+    return [
+        Operation(method.upper(), path.removeprefix("/api/v1"), described)
+        for path, methods in document()["paths"].items()
+        for method, described in methods.items()
+        if path.startswith("/api/v1")
+    ]
+
+
+def writing() -> list[Operation]:
+    """Return the operations that take a body."""
+    return [operation for operation in operations() if operation.schema is not None]
+
+
+def by_name(operation: Operation) -> str:
+    """Return what a test of this operation is called."""
+    return operation.name
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return `schema`, its reference followed; what stands beside the reference stays."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return {**document()["components"]["schemas"][name], **schema} if name else schema
+
+
+def example(schema: dict[str, Any]) -> Any:
+    """Return a value of this schema: its example, or an object of its properties' examples."""
+    schema = resolved(schema)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if schema.get("format") == "uuid":
+        return str(uuid4())
+    if "anyOf" in schema:
+        return example(next(one for one in schema["anyOf"] if one != {"type": "null"}))
+    if "properties" in schema:
+        return {name: example(value) for name, value in schema["properties"].items()}
+    if schema.get("type") == "array":
+        return [example(schema["items"])]
+    by_type = {"boolean": True, "integer": 1, "number": 1.5}.get(schema.get("type", ""), "text")
+    return schema.get("const", schema.get("enum", [by_type])[0])
+
+
+def has_example(schema: dict[str, Any]) -> bool:
+    """Say whether a reader of the document sees what a value of this schema looks like."""
+    schema = resolved(schema)
+    if "examples" in schema or schema.get("format") == "uuid" or schema.get("type") == "boolean":
+        return True
+    if "properties" in schema or "const" in schema or "enum" in schema:
+        return True
+    if "anyOf" in schema:
+        return all(has_example(one) for one in schema["anyOf"] if one != {"type": "null"})
+    return schema.get("type") == "array" and has_example(schema["items"])
+
+
+def reached(schema: dict[str, Any], found: dict[str, dict[str, Any]] | None = None) -> Any:
+    """Return the named object schemas that a value of this schema may hold, by name."""
+    found = {} if found is None else found
+    name = schema.get("$ref", "").rpartition("/")[2]
+    if name and name not in found:
+        found[name] = resolved(schema)
+        schema = found[name]
+    elif name:
+        return found
+    below = [*schema.get("properties", {}).values(), *schema.get("anyOf", [])]
+    below += [schema[key] for key in ("items", "additionalProperties") if schema.get(key)]
+    for one in below:
+        if isinstance(one, dict):
+            reached(one, found)
+    return found

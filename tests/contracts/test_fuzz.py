@@ -1,0 +1,115 @@
+"""Generated requests to every operation: no server error, and only documented answers."""
+
+import copy
+from collections.abc import AsyncIterator
+from functools import cache
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import BaseSchema
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.client import Clinic, new_clinic
+from tests.conftest import Running
+from tests.contracts.operations import (
+    RECORDS,
+    Operation,
+    by_name,
+    document,
+    made_records,
+    operations,
+)
+
+EXAMPLES = 12
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+async def fuzzed(running: Running) -> AsyncIterator[Clinic]:
+    async with new_clinic(running.app, running.contract) as clinic:
+        yield clinic
+
+
+@cache
+def schema() -> BaseSchema:
+    """Return the document without its security, so that no key but ours is generated."""
+    open_ = copy.deepcopy(document())
+    del open_["components"]["securitySchemes"]
+    for methods in open_["paths"].values():
+        for operation in methods.values():
+            operation.pop("security", None)
+    return schemathesis.openapi.from_dict(open_)
+
+
+@cache
+def cases(method: str, path: str, mode: GenerationMode) -> st.SearchStrategy[Case[Any]]:
+    """Return the strategy of one operation's requests; making it takes longer than using it."""
+    return schema()[f"/api/v1{path}"][method].as_strategy(generation_mode=mode)
+
+
+def aimed(value: Any, ids: dict[str, str]) -> Any:
+    """Return `value` with ids of records that exist in place of those generated."""
+    if isinstance(value, dict):
+        return {
+            name: ids[name] if name in ids and isinstance(one, str) else aimed(one, ids)
+            for name, one in value.items()
+        }
+    return [aimed(one, ids) for one in value] if isinstance(value, list) else value
+
+
+async def send(http: httpx.AsyncClient, case: Case[Any]) -> httpx.Response:
+    """Send a case to the application in this process, byte by byte as it would go out."""
+    base = "http://clinic.test"
+    prepared = requests.Request(**case.as_transport_kwargs(base_url=base)).prepare()
+    body: Any = prepared.body or b""
+    headers: Any = {**prepared.headers, **http.headers}
+    url = f"{base}{prepared.path_url}"
+    return await http.request(str(prepared.method), url, headers=headers, content=body)
+
+
+@pytest.fixture(scope="module")
+async def ids(fuzzed: Clinic) -> dict[str, str]:
+    """Records that half of the requests aim at."""
+    return await made_records(fuzzed, RECORDS)
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("operation", operations(), ids=by_name)
+@settings(
+    max_examples=EXAMPLES, derandomize=True, database=None, deadline=None,
+    phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(data=st.data())
+async def test_generated_requests_get_documented_answers(
+    fuzzed: Clinic,
+    ids: dict[str, str],
+    operation: Operation,
+    mode: GenerationMode,
+    data: st.DataObject,
+) -> None:
+    case = data.draw(cases(operation.method, operation.path, mode))
+    if data.draw(st.booleans()):
+        case.path_parameters = aimed(case.path_parameters, ids)
+        case.body = aimed(case.body, ids)
+    response = await send(fuzzed.http, case)
+    assert response.status_code != 401  # the key is ours whatever was generated
+    case.validate_response(response, checks=CHECKS)
+    fuzzed.contract.check(response)
