@@ -1,0 +1,24 @@
+"""`python -m benchmarks [NAME ...]`: run the named benchmarks, or all of them."""
+
+import sys
+
+from . import book, read_patient, reminders, start
+
+ALL = {"start": start, "read_patient": read_patient, "book": book, "reminders": reminders}
+
+
+def main() -> int:
+    """Run what the command line names; 2 for a name that there is not."""
+    names = sys.argv[1:] or list(ALL)
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        print(f"no benchmark {', '.join(unknown)}; there are {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in names:
+        print(f"== {name}: {(ALL[name].__doc__ or '').splitlines()[0]}", flush=True)
+        ALL[name].main()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
