@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,9 +37,18 @@ class OwnValkey:
             [_program(), *options], cwd=self.folder, stdout=subprocess.DEVNULL
         )
         deadline = time.monotonic() + 10
-        while not self.path.exists():
+        while not self._listens():
             assert time.monotonic() < deadline, "valkey does not start"
             time.sleep(0.005)
+
+    def _listens(self) -> bool:
+        """Say whether it accepts a connection: the socket's file is there a moment earlier."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.path))
+            except OSError:
+                return False
+        return True
 
     def kill(self) -> None:
         """Kill it as a crash would; its socket stays behind."""

@@ -38,13 +38,13 @@ class BatchResult:
     `processed` = `success` + `fallback` + `failed` + `invalid` + `already_sent`.
 
     Attributes:
-        success: sent on the first channel of the row's plan.
-        fallback: sent on a later one.
+        success: sent by SMS.
+        fallback: sent by email, because the SMS could not be sent or there was no number for it.
         failed: could be read, but nobody could be reached; `problems` says why.
         invalid: could not be read.
         already_sent: an earlier run, or an earlier row of this file, has sent it.
-        success_rate: percentage of the rows that were to be sent, so without `already_sent`; None
-            when there were none.
+        success_rate: percentage of all rows whose message was sent, now or earlier; None when the
+            file has no rows.
         problems: what is wrong with which line, the first line first; also of rows that were sent,
             such as a phone number that could not be used.
     """
@@ -206,15 +206,13 @@ async def _settle(run: _Run, ids: Iterable[UUID]) -> None:
             reasons = [state.reason or state.delivery_status, *row.remarks]
             run.count("failed", row.line, "; ".join(reasons))
             continue
-        first = rules.SYSTEM_OF[state.channel] == next(iter(row.recipient))
-        what = "success" if first else "fallback"
+        what = "success" if state.channel == rules.DEFAULT_CHANNELS[0] else "fallback"
         run.count(what, row.line, "; ".join(row.remarks) or None)
 
 
 def _result(run: _Run) -> BatchResult:
     counts = run.counts
-    sent = counts["success"] + counts["fallback"]
-    wanted = run.total - counts["already_sent"]
+    sent = counts["success"] + counts["fallback"] + counts["already_sent"]
     return BatchResult(
         batch_id=run.batch_id,
         processed=run.total,
@@ -223,6 +221,6 @@ def _result(run: _Run) -> BatchResult:
         failed=counts["failed"],
         invalid=counts["invalid"],
         already_sent=counts["already_sent"],
-        success_rate=round(100 * sent / wanted, 2) if wanted else None,
+        success_rate=round(100 * sent / run.total, 2) if run.total else None,
         problems=sorted(run.problems, key=lambda problem: problem.line),
     )

@@ -122,7 +122,9 @@ async def _gather(arrived: "asyncio.Queue[Delivery]") -> list[Delivery]:
     """Return what is there, at most a batch; wait a moment for the first."""
     got: list[Delivery] = []
     with suppress(TimeoutError):
-        got.append(await asyncio.wait_for(arrived.get(), _LISTEN_S))
+        # Not wait_for: in Python 3.11 it can lose what arrives at the moment of the time-out.
+        async with asyncio.timeout(_LISTEN_S):
+            got.append(await arrived.get())
     while got and len(got) < delivery.BATCH and not arrived.empty():
         got.append(arrived.get_nowait())
     return got

@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 _TOMBSTONE_S = "10"  # longer than the statement timeout: no reader of the old row is older
 _GENERATION_S = "86400"
 _RECONNECT_S = 0.5
+_CONNECT_S = 2.0
 _MAX_OWED = 100_000
 
 # Atomic token bucket on the server's clock. Returns whether it was allowed, and what is left.
@@ -260,7 +261,9 @@ class Cache:
     async def _connect_once(self) -> None:
         self.connection = None
         try:
-            connection = await asyncio.wait_for(connect(self.url), timeout=2)
+            # Not wait_for: in Python 3.11 it can swallow the cancellation of `close`.
+            async with asyncio.timeout(_CONNECT_S):
+                connection = await connect(self.url)
             # Nothing is read over this connection before what is owed has been dropped.
             await self._settle(connection)
             script = await connection.send("SCRIPT", "LOAD", _BUCKET)

@@ -1,0 +1,126 @@
+"""Tenants and their API keys, for the operator of the machine."""
+
+import re
+from datetime import date, datetime, time, timedelta
+
+from chroniccare.core.caller import Caller, system
+from chroniccare.core.errors import Invalid, NotFound
+from chroniccare.core.time import parse_instant, to_instant, zone
+from chroniccare.platform.postgres import begin
+from chroniccare.settings import Settings, values_of
+from chroniccare.tenancy import actions, queries
+from chroniccare.tenancy.rules import SCOPES, parse_key
+
+_SPAN = re.compile(r"([1-9]\d{0,4})([dhm])", re.ASCII)
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+async def choose(subdomain: str | None) -> queries.Tenant:
+    """Return the tenant with `subdomain`; without one, the only tenant there is.
+
+    Raises:
+        NotFound: no such tenant, none at all, or several without one named.
+    """
+    found = await actions.list_tenants()
+    if subdomain is None:
+        if not found:
+            raise NotFound("There is no tenant yet: create one with `chroniccare tenants create`.")
+        if len(found) > 1:
+            names = ", ".join(tenant.subdomain for tenant in found[:10])
+            raise NotFound(f"There are several tenants: name one with --tenant ({names}).")
+        return found[0]
+    for tenant in found:
+        if tenant.subdomain == subdomain:
+            return tenant
+    raise NotFound("No tenant has this subdomain: `chroniccare tenants list` shows them.")
+
+
+async def caller(subdomain: str | None) -> Caller:
+    """Return the system's own caller in a tenant; see `choose`."""
+    return system((await choose(subdomain)).id, job="command-line")
+
+
+async def create_tenant(subdomain: str, name: str) -> None:
+    """Create a tenant; see `tenancy.actions.create_tenant`."""
+    await actions.create_tenant(name=name, subdomain=subdomain)
+
+
+async def list_keys(subdomain: str | None) -> list[queries.ApiKey]:
+    """Return the keys of a tenant, oldest first."""
+    async with begin(await caller(subdomain)) as tx:
+        return await tx.all(queries.LIST_KEYS)
+
+
+async def create_key(
+    settings: Settings,
+    subdomain: str | None,
+    *,
+    name: str,
+    scopes: str | None,
+    environment: str,
+    expires: str | None,
+) -> str:
+    """Create a key and return it; `scopes` is a list with commas, None means every scope.
+
+    Raises:
+        Invalid: an unknown scope or environment, or an expiry that is none or lies in the past.
+    """
+    wanted = SCOPES if scopes is None else frozenset(scopes.replace(",", " ").split())
+    async with begin(await caller(subdomain)) as tx:
+        return await actions.create_key(
+            tx, pepper=values_of(settings, "key_pepper"), name=name, scopes=wanted,
+            environment=environment, expires_at=expiry(expires, now=tx.now) if expires else None,
+        )  # fmt: skip
+
+
+async def rotate_key(settings: Settings, subdomain: str | None, key_id: str, overlap: str) -> str:
+    """Create a key like the old one, which stays valid for `overlap`; return the new."""
+    kept = span(overlap, field="overlap")
+    async with begin(await caller(subdomain)) as tx:
+        return await actions.rotate_key(
+            tx, pepper=values_of(settings, "key_pepper"), key_id=id_of(key_id), overlap=kept
+        )
+
+
+async def revoke_key(subdomain: str | None, key_id: str) -> None:
+    """Revoke a key; every process refuses it within a second."""
+    async with begin(await caller(subdomain)) as tx:
+        await actions.revoke_key(tx, key_id=id_of(key_id))
+
+
+def id_of(text: str) -> str:
+    """Return the id in `text`, which may be a whole key."""
+    parts = parse_key(text)
+    return text if parts is None else parts.key_id
+
+
+def span(text: str, *, field: str) -> timedelta:
+    """Return a length of time such as 90d, 12h or 30m; 0 is none.
+
+    Raises:
+        Invalid: it is none.
+    """
+    match = _SPAN.fullmatch(text)
+    if match is not None:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if text == "0":
+        return timedelta()
+    raise Invalid.field(field, "must be like 90d, 12h or 30m", "span")
+
+
+def expiry(text: str, *, now: datetime) -> datetime:
+    """Return the instant that `text` names: a length from now, a date (UTC) or an instant.
+
+    Raises:
+        Invalid: it names none.
+    """
+    if _SPAN.fullmatch(text):
+        return now + span(text, field="expires")
+    try:
+        if len(text) == len("2027-01-31"):
+            return to_instant(date.fromisoformat(text), time(0), zone("UTC"))
+        return parse_instant(datetime.fromisoformat(text), field="expires")
+    except ValueError:
+        raise Invalid.field(
+            "expires", "must be like 90d, 2027-01-31 or 2027-01-31T09:00:00+00:00", "instant"
+        ) from None

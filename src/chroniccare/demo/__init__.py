@@ -1,0 +1,1 @@
+"""The demo clinic: realistic, the same every time, and loaded through the slices' own actions."""

@@ -1,0 +1,320 @@
+"""Every command as a real process on a real database, and what it says to mistakes."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chroniccare.core.ids import new_id
+from chroniccare.platform.embedded import EngineUrls
+from chroniccare.platform.postgres import owner_connection
+from tests.e2e.process import COMMAND, clean_environment, data_dir, refused, run
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def here(urls: EngineUrls, database_url: str) -> Iterator[Run]:
+    """Runs commands on this worker's database, with a data directory of their own."""
+    with data_dir() as directory:
+        base = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": urls.cache_url,
+            "CHRONICCARE_DATA_DIR": str(directory),
+        }
+
+        def run_here(
+            *arguments: str, stdout: Any = subprocess.PIPE, **environment: str
+        ) -> "subprocess.CompletedProcess[str]":
+            return run(*arguments, stdout=stdout, **(base | environment))
+
+        yield run_here
+
+
+def made(done: "subprocess.CompletedProcess[str]") -> str:
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def new_tenant(here: Run) -> str:
+    name = f"cli-{str(new_id())[-12:]}"
+    made(here("tenants", "create", name, "Command Line Clinic"))
+    return name
+
+
+def test_tenants_are_created_and_listed(here: Run) -> None:
+    name = new_tenant(here)
+    assert name in made(here("tenants", "list"))
+    found = json.loads(made(here("tenants", "list", "--json")))
+    assert next(item for item in found if item["subdomain"] == name)["is_active"] is True
+    new_tenant(here)
+    assert "name one with --tenant" in refused(here("keys", "list"))
+    taken = here("tenants", "create", name, "Another")
+    assert refused(taken) == "chroniccare: This subdomain is taken."
+
+
+def test_keys_are_created_listed_rotated_and_revoked(here: Run) -> None:
+    tenant = new_tenant(here)
+    key = made(
+        here(
+            "keys", "create", "--tenant", tenant, "--name", "front desk", "--for", "test",
+            "--scopes", "patients:read,appointments:write", "--expires", "90d",
+        )
+    )  # fmt: skip
+    assert key.startswith("cck_test_")
+    (listed,) = json.loads(made(here("keys", "list", "--tenant", tenant, "--json")))
+    assert listed["scopes"] == ["appointments:write", "patients:read"]
+    assert listed["key_id"] in key
+    table = made(here("keys", "list", "--tenant", tenant))
+    assert "front desk" in table
+    assert key not in table
+    rotated = made(here("keys", "rotate", key, "--tenant", tenant, "--overlap", "1h"))
+    assert rotated.startswith("cck_test_")
+    assert made(here("keys", "revoke", listed["key_id"], "--tenant", tenant)) == "revoked"
+    again = here("keys", "revoke", listed["key_id"], "--tenant", tenant)
+    assert refused(again) == "chroniccare: No active key has this id."
+
+
+@pytest.mark.parametrize("expires", ["2199-01-31", "2199-01-31T09:00:00+01:00"])
+def test_a_key_expires_on_a_day_or_at_an_instant(here: Run, expires: str) -> None:
+    tenant = new_tenant(here)
+    made(here("keys", "create", "--tenant", tenant, "--expires", expires))
+    (listed,) = json.loads(made(here("keys", "list", "--tenant", tenant, "--json")))
+    assert listed["expires_at"].startswith("2199-01-31T0")
+
+
+def test_the_pepper_is_made_once_and_only_its_owner_may_read_it(here: Run) -> None:
+    tenant = new_tenant(here)
+    with data_dir() as directory:
+        kept = directory / "pepper"
+        made(here("keys", "create", "--tenant", tenant, CHRONICCARE_DATA_DIR=str(directory)))
+        text = kept.read_text()
+        made(here("keys", "create", "--tenant", tenant, CHRONICCARE_DATA_DIR=str(directory)))
+        assert kept.read_text() == text
+        assert kept.stat().st_mode & 0o777 == 0o600
+        kept.chmod(0o644)
+        done = here("keys", "list", "--tenant", tenant, CHRONICCARE_DATA_DIR=str(directory))
+        assert "other accounts may read" in refused(done)
+
+
+def write_file(folder: Path) -> Path:
+    file = folder / "visits.csv"
+    soon = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 86_400))
+    file.write_text(
+        "patientId,phoneNumber,email,appointmentTime,doctorName,location\n"
+        f"p1,+1 212 555 0101,p1@example.com,{soon},Rahman,Riverside Hudson\n"
+        f"p2,,p2@example.com,{soon},Rahman,Riverside Hudson\n"
+        "p3,+12125550103,,tomorrow,Rahman,Riverside Hudson\n"
+    )
+    return file
+
+
+def test_a_file_is_sent_once_and_its_bad_rows_are_listed(here: Run, tmp_path: Path) -> None:
+    tenant, file = new_tenant(here), write_file(tmp_path)
+    done = here("notify", str(file), "--tenant", tenant, "--json")
+    assert done.returncode == 0
+    first = json.loads(done.stdout)
+    assert (first["processed"], first["invalid"], first["already_sent"]) == (3, 1, 0)
+    assert [problem["line"] for problem in first["problems"]] == [4]
+    again = here("notify", str(file), "--tenant", tenant)
+    assert again.returncode == 0
+    assert "appointmentTime" in again.stdout
+    shown = json.loads(made(here("outbox", "--tenant", tenant, "--json")))
+    assert sorted(message["channel"] for message in shown) == ["email", "sms"]
+    assert "p1@example.com" not in made(here("outbox", "--tenant", tenant, "--limit", "1"))
+
+
+def test_the_outbox_is_followed(here: Run, tmp_path: Path, database_url: str) -> None:
+    tenant = new_tenant(here)
+    with data_dir() as directory:
+        environment = clean_environment(
+            DATABASE_URL=database_url, CHRONICCARE_DATA_DIR=str(directory)
+        )
+        follower = subprocess.Popen(
+            [*COMMAND, "outbox", "--follow", "--json", "--tenant", tenant],
+            env=environment, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert follower.stdout is not None
+        try:
+            assert here("notify", str(write_file(tmp_path)), "--tenant", tenant).returncode == 0
+            arrived = [json.loads(follower.stdout.readline()) for _ in range(2)]
+            assert {message["recipient"] for message in arrived} == {
+                "+12125550101",
+                "p2@example.com",
+            }
+        finally:
+            follower.send_signal(signal.SIGINT)
+            assert follower.wait(10) == 130
+            follower.stdout.close()
+
+
+def test_a_command_without_any_server_starts_postgresql_for_itself() -> None:
+    with data_dir() as directory:
+        where = ("--data-dir", str(directory))
+        waiting = run("migrate", "--check", *where)
+        assert waiting.returncode == 1
+        assert "waits  0001_roles.sql" in waiting.stdout
+        assert "applied  0001_roles.sql" in made(run("migrate", *where))
+        assert made(run("migrate", "--check", *where)) == "up to date"
+        assert "There is no tenant yet" in refused(run("keys", "list", *where))
+        loaded = made(run("demo", *where)).splitlines()
+        assert loaded[0].startswith("loaded 3 facilities, 12 providers, 500 patients, ")
+        again = made(run("demo", *where)).splitlines()
+        assert again == ["the demo clinic is there already", loaded[1]]
+        (directory / "demo.key").unlink()
+        assert made(run("demo", *where)).splitlines()[1] != loaded[1]
+
+
+def test_doctor_finds_nothing_amiss_with_working_servers(here: Run) -> None:
+    done = here("doctor", CHRONICCARE_PORT="1024")
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("ok    PostgreSQL: 18.") for line in lines)
+    assert "ok    migrations: up to date" in lines
+    assert "ok    cache: answers" in lines
+    assert all(line.startswith(("ok  ", "warn")) for line in lines)
+
+
+def test_doctor_names_each_thing_that_is_amiss_and_shows_no_secret(tmp_path: Path) -> None:
+    done = run(
+        "doctor", "--data-dir", str(tmp_path),
+        DATABASE_URL="postgresql://clinic:secret-one@127.0.0.1:1/clinic",
+        REDIS_URL="redis://:secret-two@127.0.0.1:1",
+        RABBITMQ_URL="amqp://guest:secret-three@127.0.0.1:1/",
+        CHRONICCARE_EMAIL_DRIVER="smtp",
+        CHRONICCARE_SMTP_URL="smtp://clinic:secret-four@127.0.0.1:1",
+    )  # fmt: skip
+    assert done.returncode == 1
+    failed = [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith("fail")]
+    assert failed == ["fail  PostgreSQL", "fail  RabbitMQ", "fail  mail server"]
+    assert "warn  cache: the cache cannot be reached" in done.stdout
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_a_login_without_rights_is_told_what_it_lacks(
+    here: Run, weak_login: str, tmp_path: Path
+) -> None:
+    where = ("--data-dir", str(tmp_path))
+    done = here("doctor", *where, DATABASE_URL=weak_login)
+    assert done.returncode == 1
+    assert "fail  database rights: " in done.stdout
+    assert "give the login" in refused(here("migrate", *where, DATABASE_URL=weak_login))
+    wrong = weak_login.replace("weak:weak", "weak:wrong")
+    for command in ("migrate", "up", "doctor"):
+        done = here(command, *where, DATABASE_URL=wrong)
+        assert "refuses the login" in (done.stdout if command == "doctor" else refused(done))
+
+
+@pytest.fixture
+async def weak_login(database_url: str) -> AsyncIterator[str]:
+    """A login of this worker's server that owns nothing."""
+    async with owner_connection(database_url) as connection:
+        await connection.execute("CREATE ROLE weak LOGIN PASSWORD 'weak'")
+        yield re.sub(r"//[^@]+@", "//weak:weak@", database_url)
+        await connection.execute("DROP ROLE weak")
+
+
+def test_doctor_checks_every_setting(tmp_path: Path) -> None:
+    wrong = {"CHRONICCARE_PORT": "many", "CHRONICCARE_COLOUR": "red", "CHRONICCARE_WORKERS": "0"}
+    done = run("doctor", "--data-dir", str(tmp_path), **wrong)
+    assert done.returncode == 1
+    for name in wrong:
+        assert any(line.startswith(f"fail  {name}: ") for line in done.stdout.splitlines())
+
+
+def test_doctor_looks_at_the_data_directory(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    done = run("doctor", "--data-dir", str(file))
+    assert done.returncode == 1
+    assert f"fail  data directory: {file} is a file" in done.stdout
+
+
+MISTAKES = {
+    "no such command": (("fly",), "No such command"),
+    "no subcommand": (("keys",), "Missing command"),
+    "no such option": (("up", "--quickly"), "No such option"),
+    "a port that is none": (("up", "--port", "70000"), "--port"),
+    "no such tenant": (("outbox", "--tenant", "nowhere"), "No tenant has this subdomain"),
+    "no such scope": (("keys", "create", "--scopes", "all"), "scopes: must be among"),
+    "an expiry in the past": (("keys", "create", "--expires", "2020-01-01"), "in the future"),
+    "an overlap that is none": (("keys", "rotate", "x", "--overlap", "long"), "overlap: must be"),
+    "an expiry that is none": (("keys", "create", "--expires", "soon"), "must be like 90d"),
+    "no such key": (("keys", "rotate", "cck_live_nothing"), "No active key has this id"),
+    "a file that is not there": (("notify", "nowhere.csv"), "No such file"),
+    "a zone that is none": (("notify", "nowhere.csv", "--zone", "Mars/Base"), "time zone"),
+    "a name for a subdomain": (("tenants", "create", "My Clinic", "x"), "subdomain: must be"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_code_2(here: Run, mistake: str) -> None:
+    arguments, said = MISTAKES[mistake]
+    if arguments[0] == "keys" and len(arguments) > 1:
+        arguments = (*arguments, "--tenant", new_tenant(here))
+    line = refused(here(*arguments))
+    assert line.startswith("chroniccare: ")
+    assert said in line
+
+
+def test_settings_and_servers_that_cannot_be_used_are_one_line_too(tmp_path: Path) -> None:
+    where = ("--data-dir", str(tmp_path))
+    nowhere = {"DATABASE_URL": "postgresql://clinic:hush@127.0.0.1:1/clinic"}
+    for command in ("serve", "work", "migrate", "demo", "up"):
+        line = refused(run(command, *where, REDIS_URL="redis://127.0.0.1:1", **nowhere))
+        assert "PostgreSQL cannot be reached" in line
+        assert "hush" not in line
+    assert "DATABASE_URL cannot be read" in refused(run("migrate", *where, DATABASE_URL="nonsense"))
+    assert "DATABASE_URL is not set" in refused(run("serve", *where))
+    assert "unknown setting" in refused(run("serve", *where, CHRONICCARE_COLOUR="red"))
+    production = refused(run("up", *where, CHRONICCARE_ENVIRONMENT="production"))
+    assert "must be set when the environment is production" in production
+
+
+def test_serve_refuses_a_port_that_is_taken_or_an_address_that_is_not_ours(here: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert f"port {port} is taken" in refused(here("serve", "--port", port))
+    assert "not an address of this machine" in refused(here("serve", "--host", "192.0.2.1"))
+
+
+def test_help_is_quick_and_needs_no_setting() -> None:
+    began = time.monotonic()
+    done = run("--help", CHRONICCARE_COLOUR="red")
+    assert done.returncode == 0
+    assert time.monotonic() - began < 1.0
+    words = done.stdout.split()
+    for command in [
+        "up",
+        "serve",
+        "work",
+        "migrate",
+        "tenants",
+        "keys",
+        "demo",
+        "outbox",
+        "notify",
+        "doctor",
+    ]:
+        assert command in words
+
+
+def test_a_reader_that_has_seen_enough_causes_no_trace(here: Run) -> None:
+    tenant = new_tenant(here)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = here("keys", "list", "--tenant", tenant, stdout=closed)
+    assert done.returncode == 1
+    assert done.stderr == ""

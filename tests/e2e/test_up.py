@@ -1,0 +1,179 @@
+"""`chroniccare up` as a user meets it: real processes, real signals, kill -9."""
+
+import json
+import shlex
+import signal
+import socket
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from chroniccare.platform.embedded import EngineUrls
+from tests.e2e.process import Up, curl, data_dir, gone, outbox, refused, run, up, wait_for
+
+STARTS_WITHIN_S = 5.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def of_visit(messages: list[dict[str, Any]], visit: str) -> list[dict[str, Any]]:
+    return [
+        message
+        for message in messages
+        if message["appointment_id"] == visit
+        and message["notification_type"] == "appointment_confirmation"
+    ]
+
+
+def confirmed(directory: Path, visit: str) -> list[dict[str, Any]]:
+    return of_visit(outbox(directory), visit)
+
+
+def book(started: Up, line: str, **changes: Any) -> dict[str, Any]:
+    """Make the printed booking, with changes to its body."""
+    words = shlex.split(line)
+    body = json.loads(words[words.index("-d") + 1]) | changes
+    answer = httpx.post(
+        f"{started.address}/api/v1/appointments", json=body, headers={"X-API-Key": started.key}
+    )
+    assert answer.status_code == 201, answer.text
+    data: dict[str, Any] = answer.json()["data"]
+    return data
+
+
+def test_a_clinic_starts_books_delivers_is_killed_and_goes_on_where_it_was() -> None:
+    port = free_port()
+    with data_dir() as directory:
+        with up(directory, "--demo", "--port", str(port)) as first:
+            assert first.address == f"http://127.0.0.1:{port}"
+            key, lines = first.key, first.curl_lines()
+            visit, later = tour(first, lines, directory)
+            assert "already runs on" in refused(run("up", "--data-dir", str(directory)))
+            # The worker must not get at this one: the whole machine goes down before it does.
+            first.child("work").suspend()
+            unsent = book(first, lines[1], scheduled_start=later)
+            first.kill()
+        with up(directory, "--demo", "--port", str(port)) as second:
+            second.await_line("Ctrl-C stops everything")
+            assert time.monotonic() - second.started_at < STARTS_WITHIN_S
+            assert second.key == key
+            whole_again(second, directory, [visit["id"], unsent["id"]])
+            reminder = second.await_line(r"^\d\d:\d\d:\d\d .* appointment_reminder .*$", 75)
+            assert "@" not in reminder
+            assert "+1" not in reminder
+            second.interrupt()
+
+
+def tour(started: Up, lines: list[str], directory: Path) -> tuple[dict[str, Any], str]:
+    """Do what the printed lines say; return the visit booked and another time that is free."""
+    patients, booked, notifications = (curl(line) for line in lines)
+    assert len(patients.json()["data"]["items"]) == 3
+    assert booked.status_code == 201, booked.text
+    visit: dict[str, Any] = booked.json()["data"]
+    kinds = [item["notification_type"] for item in notifications.json()["data"]["items"]]
+    assert "appointment_confirmation" in kinds
+    wait_for(partial(confirmed, directory, visit["id"]), "the confirmation")
+    docs = httpx.get(started.await_line(r"^Docs\s+(http://\S+)$"))
+    assert docs.status_code == 200
+    assert curl(lines[1]).status_code == 409  # the time is taken now
+    revoke_a_key(started, directory)
+    return visit, visit["scheduled_end"]
+
+
+def revoke_a_key(started: Up, directory: Path) -> None:
+    """Make a key and revoke it again: the API refuses it within a second."""
+    where = ("--data-dir", str(directory))
+    key = run("keys", "create", "--scopes", "patients:read", *where).stdout.strip()
+    path = f"{started.address}/api/v1/patients"
+    assert httpx.get(path, headers={"X-API-Key": key}).status_code == 200
+    assert run("keys", "revoke", key, *where).returncode == 0
+    time.sleep(1)
+    assert httpx.get(path, headers={"X-API-Key": key}).status_code == 401
+
+
+def whole_again(started: Up, directory: Path, visits: list[str]) -> None:
+    """Each visit is there and was confirmed once, whether before the crash or after it."""
+    for visit in visits:
+        found = httpx.get(
+            f"{started.address}/api/v1/appointments/{visit}", headers={"X-API-Key": started.key}
+        )
+        assert found.json()["data"]["status"] == "scheduled"
+        wait_for(partial(confirmed, directory, visit), "the confirmation")
+    messages = outbox(directory)
+    assert [len(of_visit(messages, visit)) for visit in visits] == [1, 1]
+    assert len({message["notification_id"] for message in messages}) == len(messages)
+
+
+def test_what_dies_is_started_again_and_nothing_outlives_a_killed_up() -> None:
+    with data_dir() as directory, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port: int = taken.getsockname()[1]
+        with up(directory, "--port", str(port)) as first:
+            found = int(first.address.rpartition(":")[2])
+            assert port < found < port + 100
+            first.child("work").kill()
+            first.await_line(r"^the worker ended \(exit -9\); starting it again in 1 s")
+            wait_for(lambda: works(first), "the new worker")
+            # A worker of the API: the server's main process replaces it.
+            first.child("serve").children()[-1].kill()
+            wait_for(lambda: answers(first.address), "the new worker of the API")
+            children = [first.child("serve"), first.child("work")]
+            family = [*children, *children[0].children()]
+            first.process.kill()
+            assert gone(family, 10) == []
+            first.process.wait()
+        with up(directory, "--port", str(found)) as second:
+            assert second.address.endswith(f":{found}")
+            assert "No clinic yet" in "\n".join(second.lines)
+            # A client that keeps its connection open does not hold up the end.
+            with httpx.Client() as client:
+                assert client.get(f"{second.address}/readyz").json()["cache"] == "ready"
+                began = time.monotonic()
+                second.interrupt(signal.SIGTERM)
+            assert time.monotonic() - began < 5
+
+
+def works(started: Up) -> bool:
+    try:
+        return started.child("work").is_running()
+    except AssertionError:
+        return False
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_when_an_engine_dies_everything_stops_and_says_so() -> None:
+    with data_dir() as directory, up(directory, "--port", str(free_port())) as started:
+        started.await_line("Ctrl-C stops everything")
+        family = started.family()
+        next(process for process in family if process.name() == "postgres").kill()
+        assert started.process.wait(30) == 1
+        assert "an engine has ended" in "\n".join(started.lines)
+        assert gone(family, 5) == []
+
+
+def test_up_takes_the_servers_that_are_set_and_starts_no_other(urls: EngineUrls) -> None:
+    servers = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.cache_url}
+    with (
+        data_dir() as directory,
+        up(directory, "--port", str(free_port()), HOME="", **servers) as started,
+    ):
+        started.await_line("Ctrl-C stops everything")
+        names = {process.name() for process in started.family()}
+        assert not names & {"postgres", "valkey-server"}
+        assert not (directory / "postgres").exists()
+        started.interrupt()
