@@ -12,9 +12,9 @@ from chroniccare.core import paging
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Listed, errors
 from chroniccare.core.fields import Instant, Word
-from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
+from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import begin
-from chroniccare.tenancy.api import CURSOR_HELP, LIMIT_HELP, authorise, page
+from chroniccare.tenancy.api import Cursor, Limit, authorise, page
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 
@@ -40,8 +40,8 @@ async def search_audit(
     to: Annotated[
         Instant | None, Query(description="Before this instant, given with its UTC offset.")
     ] = None,
-    cursor: Annotated[str | None, Query(description=CURSOR_HELP)] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description=LIMIT_HELP)] = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page, the latest first; the search is itself noted in the audit."""
     filters = [entity_id, user_id, action, from_, to]

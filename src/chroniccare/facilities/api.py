@@ -9,24 +9,22 @@ from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Line, Word
-from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
+from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.facilities import actions, schemas
 from chroniccare.platform.postgres import begin
 from chroniccare.tenancy.api import (
     CONDITIONAL,
-    CURSOR_HELP,
-    LIMIT_HELP,
+    Cursor,
     IdempotencyKey,
     IfMatch,
+    Limit,
     answer,
     authorise,
     check_version,
-    created,
+    create,
     page,
-    post,
     record,
 )
-from chroniccare.tenancy.idempotency import Reply
 
 router = APIRouter(prefix="/api/v1/facilities", tags=["facilities"])
 
@@ -61,8 +59,8 @@ async def list_facilities(
     ] = None,
     facility_type: Annotated[Word | None, Query(description="Exact kind of facility.")] = None,
     is_active: Annotated[bool | None, Query(description="Only active or only inactive.")] = None,
-    cursor: Annotated[str | None, Query(description=CURSOR_HELP)] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description=LIMIT_HELP)] = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page by name, in code point order."""
     async with begin(caller) as tx:
@@ -87,14 +85,7 @@ async def create_facility(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Open a facility; its hours are wall-clock times in its own zone."""
-    async with begin(caller) as tx:
-
-        async def work() -> Reply:
-            made = await actions.create(tx, body)
-            location = f"{router.prefix}/{made.id}"
-            return created(wire.dumps(made), location=location, version=made.version)
-
-        return await post(tx, request, idempotency_key, work)
+    return await create(caller, request, idempotency_key, lambda tx: actions.create(tx, body))
 
 
 @router.put(

@@ -10,10 +10,10 @@ from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Instant, Word
-from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
+from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.notifications import actions, schemas
 from chroniccare.platform.postgres import begin
-from chroniccare.tenancy.api import CURSOR_HELP, LIMIT_HELP, answer, authorise, page
+from chroniccare.tenancy.api import Cursor, Limit, answer, authorise, page
 
 router = APIRouter(prefix="/api/v1", tags=["notifications"])
 
@@ -70,8 +70,8 @@ async def list_notifications(
         schemas.DeliveryStatus | None, Query(description="Only those that stand here.")
     ] = None,
     notification_type: Annotated[Word | None, Query(description="Only this type.")] = None,
-    cursor: Annotated[str | None, Query(description=CURSOR_HELP)] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description=LIMIT_HELP)] = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page, the message meant for the latest time first."""
     filters = [delivery_status, notification_type]

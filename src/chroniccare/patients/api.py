@@ -10,19 +10,19 @@ from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Day, Line, Word
-from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
+from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.patients import actions, queries, schemas
 from chroniccare.platform.postgres import begin
 from chroniccare.tenancy.api import (
     CONDITIONAL,
-    CURSOR_HELP,
-    LIMIT_HELP,
+    Cursor,
     IdempotencyKey,
     IfMatch,
+    Limit,
     answer,
     authorise,
     check_version,
-    created,
+    create,
     page,
     post,
     record,
@@ -68,8 +68,8 @@ async def list_patients(
     primary_provider_id: Annotated[
         UUID | None, Query(description="Patients whose primary provider this is.")
     ] = None,
-    cursor: Annotated[str | None, Query(description=CURSOR_HELP)] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description=LIMIT_HELP)] = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page by last name; every patient in it is noted in the audit as seen."""
     filters = [mrn, date_of_birth, treatment_status, primary_provider_id]
@@ -91,14 +91,7 @@ async def create_patient(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Register a patient; the MRN must be free."""
-    async with begin(caller) as tx:
-
-        async def work() -> Reply:
-            made = await actions.create(tx, body)
-            location = f"{router.prefix}/{made.id}"
-            return created(wire.dumps(made), location=location, version=made.version)
-
-        return await post(tx, request, idempotency_key, work)
+    return await create(caller, request, idempotency_key, lambda tx: actions.create(tx, body))
 
 
 @router.put(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.connection import make_url
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
 from pamqp.common import FieldTable
 
@@ -154,6 +155,21 @@ def _arguments(dead: str) -> FieldTable:
     }
 
 
+async def connect(url: str) -> AbstractConnection:
+    """Open one connection, and leave nothing behind when that fails.
+
+    aio_pika.connect would leave an object that closes itself when it is collected, which may be
+    after the event loop has ended.
+    """
+    connection = aio_pika.Connection(make_url(url))
+    try:
+        await connection.connect(timeout=_CONNECT_S)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Broker]:
     """Open a connection to the broker and close it again.
@@ -162,7 +178,7 @@ async def connected(url: str) -> AsyncIterator[Broker]:
         BrokerAway: nothing answers at the address.
     """
     with _translated():
-        connection = await aio_pika.connect(url, timeout=_CONNECT_S)
+        connection = await connect(url)
     try:
         with _translated():
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)

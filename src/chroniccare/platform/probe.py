@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-import aio_pika
 import aiosmtplib
 import asyncpg
 
+from chroniccare.platform.broker import connect
 from chroniccare.platform.cache import Cache
 
 _TIMEOUT_S = 5.0
@@ -130,7 +130,7 @@ async def broker(url: str) -> None:
         ProbeError: it does not.
     """
     try:
-        connection = await asyncio.wait_for(aio_pika.connect(url), _TIMEOUT_S)
+        connection = await asyncio.wait_for(connect(url), _TIMEOUT_S)
     except Exception as error:  # noqa: BLE001  the driver raises many kinds, none documented
         raise ProbeError(
             f"RabbitMQ cannot be used ({_why(error)}): is it running, is RABBITMQ_URL right?"

@@ -9,23 +9,21 @@ from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Instant
-from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
+from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import begin
 from chroniccare.scheduling import actions, schemas
 from chroniccare.tenancy.api import (
     CONDITIONAL,
-    CURSOR_HELP,
-    LIMIT_HELP,
+    Cursor,
     IdempotencyKey,
     IfMatch,
+    Limit,
     answer,
     authorise,
     check_version,
-    created,
-    post,
+    create,
     record,
 )
-from chroniccare.tenancy.idempotency import Reply
 
 router = APIRouter(prefix="/api/v1", tags=["appointments"])
 
@@ -39,8 +37,6 @@ From = Annotated[
 To = Annotated[
     Instant | None, Query(description="Starts before this instant, given with its UTC offset.")
 ]
-Cursor = Annotated[str | None, Query(description=CURSOR_HELP)]
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description=LIMIT_HELP)]
 
 
 @router.get(
@@ -134,14 +130,7 @@ async def book_appointment(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Book a visit and plan its messages; 409 names who is not free."""
-    async with begin(caller) as tx:
-
-        async def work() -> Reply:
-            made = await actions.book(tx, body)
-            location = f"{router.prefix}/appointments/{made.id}"
-            return created(wire.dumps(made), location=location, version=made.version)
-
-        return await post(tx, request, idempotency_key, work)
+    return await create(caller, request, idempotency_key, lambda tx: actions.book(tx, body))
 
 
 @router.put(

@@ -6,9 +6,10 @@ A handler names its permission in its signature:
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
+from uuid import UUID
 
-from fastapi import Header, Request, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
@@ -23,7 +24,7 @@ from chroniccare.core.errors import (
     Unauthenticated,
 )
 from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
-from chroniccare.platform.postgres import Tx, database
+from chroniccare.platform.postgres import Tx, begin, database
 from chroniccare.tenancy.caller import Authority, with_request
 from chroniccare.tenancy.idempotency import Reply, fingerprint, once
 
@@ -91,8 +92,31 @@ CONDITIONAL = {
         }
     ]
 }
-LIMIT_HELP = f"Rows a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} unless told."
-CURSOR_HELP = "Where to go on: `next_cursor` of the page before."
+Cursor = Annotated[
+    str | None, Query(description="Where to go on: `next_cursor` of the page before.")
+]
+Limit = Annotated[
+    int,
+    Query(
+        ge=1,
+        le=MAX_LIMIT,
+        description=f"Rows a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} unless told.",
+    ),
+]
+
+
+class Made(Protocol):
+    """A record that was just made."""
+
+    @property
+    def id(self) -> UUID:
+        """Its id."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Its version, the ETag."""
+        ...
 
 
 def answer(caller: Caller, data: bytes, *, status: int = 200, etag: int | None = None) -> Response:
@@ -147,6 +171,21 @@ async def post(
     return Response(body, reply.status, headers=headers, media_type=wire.JSON)
 
 
-def created(data: bytes, *, location: str, version: int) -> Reply:
-    """Return the reply to a POST that made the record at `location`."""
-    return Reply(201, data, {"location": location, "etag": f'"{version}"'})
+async def create(
+    caller: Caller,
+    request: Request,
+    key: str | None,
+    act: Callable[[Tx], Awaitable[Made]],
+) -> Response:
+    """Answer a POST that makes one record: 201 with its place below the request's, and its ETag."""
+    async with begin(caller) as tx:
+
+        async def work() -> Reply:
+            made = await act(tx)
+            headers = {
+                "location": f"{request.url.path}/{made.id}",
+                "etag": f'"{made.version}"',
+            }
+            return Reply(201, wire.dumps(made), headers)
+
+        return await post(tx, request, key, work)
