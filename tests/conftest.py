@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 
 import httpx
+import hypothesis
 import pytest
 from fastapi import FastAPI
 
@@ -19,6 +20,9 @@ from chroniccare.platform.wiring import Platform
 from chroniccare.settings import Settings, load
 from tests.client import Clinic, Contract, new_clinic
 from tests.rabbitmq import Node, NoRabbitError, private_node
+
+hypothesis.settings.register_profile("clinic", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("clinic")
 
 PEPPER = "a pepper that only the tests know, 32+"
 

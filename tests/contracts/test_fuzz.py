@@ -32,7 +32,7 @@ from tests.contracts.operations import (
     operations,
 )
 
-EXAMPLES = 12
+EXAMPLES = 10
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
