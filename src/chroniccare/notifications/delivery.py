@@ -77,6 +77,7 @@ async def deliver(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> i
 async def recover(tenant_id: UUID, claims: Sequence[queries.Claim]) -> None:
     """Decide about rows that a dead worker left in `sending`; see the top of this file."""
     async with begin(system(tenant_id, job="delivery")) as tx:
+        await tx.value(queries.PLAN_AFRESH)
         await tx.run(
             queries.RECOVER, [claim.id for claim in claims], [claim.fence for claim in claims],
             tx.now, list(REPEATABLE),
@@ -85,6 +86,7 @@ async def recover(tenant_id: UUID, claims: Sequence[queries.Claim]) -> None:
 
 async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> list[Job]:
     async with begin(system(tenant_id, job="delivery")) as tx:
+        await tx.value(queries.PLAN_AFRESH)
         locked = await tx.values(queries.LOCK_QUEUED, list(ids))
         if not locked:
             return []

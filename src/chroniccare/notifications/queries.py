@@ -166,6 +166,8 @@ LOCK_QUEUED = Command(
     "SELECT id FROM notifications WHERE id = ANY ($1::uuid[]) AND delivery_status = 'queued'"
     " FOR UPDATE SKIP LOCKED"
 )
+# A plan kept from when the tables were small reads them whole for every row of a batch.
+PLAN_AFRESH = Command("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 READ_DUE = Query(
     Due,
     "SELECT n.id, n.fence, n.patient_id, n.provider_id, n.appointment_id, n.notification_type,"
