@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from chroniccare import __version__
 from chroniccare.audit import api as audit
@@ -98,6 +99,7 @@ def _without_claims(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[
         made = openapi()
         for operations in made["paths"].values():
             for operation in operations.values():
+                _describe_headers(operation["responses"])
                 if "HTTPValidationError" in str(operation["responses"].get("422")):
                     del operation["responses"]["422"]
         for name in ("HTTPValidationError", "ValidationError"):
@@ -105,6 +107,33 @@ def _without_claims(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[
         return made
 
     return document
+
+
+def _describe_headers(responses: dict[str, Any]) -> None:
+    """Add the headers that answers carry; they are written in `front` and `tenancy.api`."""
+    for status, response in responses.items():
+        names = ["X-Request-Id", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+        if status in {"429", "503"}:
+            names.append("Retry-After")
+        if status in {"200", "304"} and ({"304", "412"} & set(responses)):
+            names.append("ETag")
+        if status == "201":
+            names += ["ETag", "Location", "Idempotent-Replayed"]
+        response["headers"] = {
+            name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names
+        }
+
+
+_HEADERS = {
+    "X-Request-Id": "Id to quote when you ask for help.",
+    "RateLimit-Limit": "Requests the key may make at once.",
+    "RateLimit-Remaining": "Requests left just now.",
+    "RateLimit-Reset": "Seconds until the bucket is full again.",
+    "Retry-After": "Seconds to wait before trying again.",
+    "ETag": "The record's version, for If-Match and If-None-Match.",
+    "Location": "Address of the record.",
+    "Idempotent-Replayed": "`true` when this is the kept answer of an earlier request.",
+}
 
 
 def application() -> FastAPI:
@@ -129,7 +158,24 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  as above
-    return _answer(request, Invalid(details=[_field_error(item) for item in error.errors()]))
+    errors = error.errors()
+    if errors[0]["loc"] == ("body",) and not _is_json(request):
+        return _answer(request, Invalid.field("Content-Type", "must be application/json", "type"))
+    return _answer(request, Invalid(details=[_field_error(item) for item in errors]))
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == wire.JSON or kind.endswith("+json")
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods that the address takes, of all routes that have it."""
+    path, found = request.scope["path"], set[str]()
+    for route in request.app.router.routes:
+        if isinstance(route, Route) and route.path_regex.match(path):
+            found |= route.methods or set()
+    return ", ".join(sorted(found))
 
 
 def _field_error(item: dict[str, Any]) -> FieldError:
@@ -154,6 +200,8 @@ async def _http(request: Request, error: Exception) -> Response:
         problem = Invalid.field("body", "is not valid JSON in UTF-8", "json")
     response = _answer(request, problem)
     response.headers.update(error.headers or {})
+    if error.status_code == 405:  # noqa: PLR2004  Starlette names the first route's methods only
+        response.headers["allow"] = _allowed(request)
     return response
 
 

@@ -205,11 +205,10 @@ def create_tenant(
     data_dir: DataDir = None,
 ) -> None:
     """Create a tenant."""
-    from chroniccare.commands import servers
-    from chroniccare.tenancy import actions
+    from chroniccare.commands import servers, tenants
 
     with servers.servers(servers.data_dir(data_dir)) as settings:
-        made = servers.work(settings, lambda: actions.create_tenant(name=name, subdomain=subdomain))
+        made = servers.work(settings, lambda: tenants.create_tenant(subdomain, name))
     print(made)
 
 
@@ -284,6 +283,8 @@ def _say(line: str) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return the exit code."""
+    if not all(_is_text(argument) for argument in arguments):
+        return _mistake("an argument is not text in UTF-8")
     logging.getLogger().setLevel(logging.ERROR)  # `serve` and `work` set the operator's choice
     try:
         code: Any = app(arguments or ["--help"], prog_name="chroniccare", standalone_mode=False)
@@ -303,6 +304,11 @@ def run(arguments: list[str]) -> int:
             raise  # a fault of ours: the trace is what a report needs
         return _mistake(line)
     return code if isinstance(code, int) else 0
+
+
+def _is_text(argument: str) -> bool:
+    """Say whether it was UTF-8; Python keeps other bytes as surrogates, which nothing stores."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def _mistake(line: str) -> int:

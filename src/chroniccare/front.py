@@ -1,5 +1,6 @@
 """What every request passes first and last: its id, the body limit, the log line, the headers."""
 
+import asyncio
 import logging
 import re
 import time
@@ -8,13 +9,15 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chroniccare.core import wire
-from chroniccare.core.errors import Problem, TooLarge
+from chroniccare.core.errors import Problem, TooLarge, TooSlow
 from chroniccare.core.ids import new_id
 from chroniccare.platform.cache import Allowance
 
 log = logging.getLogger("chroniccare.access")
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+_BODY_S = 20.0
+"""Seconds a body may take: it is read before the key is looked at."""
 _SERVER_ERROR = 500
 
 
@@ -57,12 +60,19 @@ class Front:
             _log(scope, request_id, status, started)
 
     def _limited(self, receive: Receive) -> Receive:
-        """Return `receive` that stops a body without a declared length at the limit."""
-        received = 0
+        """Return `receive` that stops a body at the limit of size or of time."""
+        received, reading = 0, True
+        deadline = asyncio.get_running_loop().time() + _BODY_S
 
         async def limited() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, reading
+            try:
+                # After the body, receive only waits for the client to go away.
+                async with asyncio.timeout_at(deadline if reading else None):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow from None
+            reading = message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > self.max_body_bytes:
                 raise TooLarge

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-from chroniccare.platform.postgres import owner_connection
+from chroniccare.platform.owner import owner_connection
 
 
 @asynccontextmanager

@@ -306,3 +306,49 @@ async def test_an_unknown_address_answers_in_the_envelope(
         assert response.status_code == status
         assert response.json()["success"] is False
         assert response.json()["error"]["code"] in {"NOT_FOUND", "METHOD"}
+
+
+async def test_the_key_is_looked_at_before_the_body(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.post(
+        "/api/v1/patients", content=b"{bad", headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 401
+
+
+async def test_an_unknown_or_repeated_query_parameter_is_named(clinic: Clinic) -> None:
+    unknown = await clinic.get("/appointments", params={"patientId": "x"})
+    assert unknown.status_code == 400
+    assert unknown.json()["error"]["details"][0]["field"] == "patientId"
+    twice = await clinic.http.get("/api/v1/patients?limit=1&limit=2")
+    assert twice.json()["error"]["details"][0] == {
+        "field": "limit",
+        "reason": "is given more than once",
+        "code": "repeated",
+    }
+
+
+async def test_a_body_that_is_not_called_json_is_told_so(clinic: Clinic) -> None:
+    answer = await clinic.http.post("/api/v1/patients", content=b"{}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["field"] == "Content-Type"
+
+
+async def test_a_refused_method_names_those_that_are_taken(clinic: Clinic) -> None:
+    answer = await clinic.http.patch("/api/v1/patients")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
+@pytest.mark.parametrize("start", ["2027-03-17T02:30:00+23:59", "2027-03-17T02:30:00-23:59"])
+async def test_the_widest_offsets_are_instants_like_any(clinic: Clinic, start: str) -> None:
+    answer = await clinic.get("/appointments", params={"from": start})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("number", ["1e400", "NaN", "123456789012345678901234567890"])
+async def test_a_number_that_cannot_be_kept_is_refused(clinic: Clinic, number: str) -> None:
+    body = json.dumps(clinic.patient_body(insurance_info={"a": "HERE"})).replace('"HERE"', number)
+    answer = await clinic.http.post(
+        "/api/v1/patients", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["field"].startswith("insurance_info")

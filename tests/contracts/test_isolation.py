@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 
 from chroniccare.migrations.runner import available, migrate
-from chroniccare.platform.postgres import APP_ROLE, SYSTEM_ROLE, owner_connection
+from chroniccare.platform.owner import owner_connection
+from chroniccare.platform.postgres import APP_ROLE, SYSTEM_ROLE
 from tests.contracts.databases import new_database
 
 # Tables without a tenant_id of their own, and why.

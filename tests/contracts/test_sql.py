@@ -14,7 +14,8 @@ import asyncpg
 import pytest
 
 import chroniccare
-from chroniccare.platform.postgres import APP_ROLE, SYSTEM_ROLE, Command, Query, owner_connection
+from chroniccare.platform.owner import owner_connection
+from chroniccare.platform.postgres import APP_ROLE, SYSTEM_ROLE, Command, Query
 
 # What asyncpg returns for each type; a tuple where more than one annotation is honest.
 PYTHON: dict[str, tuple[type, ...]] = {

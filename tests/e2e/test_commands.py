@@ -15,7 +15,8 @@ import pytest
 
 from chroniccare.core.ids import new_id
 from chroniccare.platform.embedded import EngineUrls
-from chroniccare.platform.postgres import owner_connection
+from chroniccare.platform.owner import owner_connection
+from chroniccare.tenancy.rules import parse_key
 from tests.e2e.process import COMMAND, clean_environment, data_dir, refused, run
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -82,6 +83,47 @@ def test_keys_are_created_listed_rotated_and_revoked(here: Run) -> None:
     assert made(here("keys", "revoke", listed["key_id"], "--tenant", tenant)) == "revoked"
     again = here("keys", "revoke", listed["key_id"], "--tenant", tenant)
     assert refused(again) == "chroniccare: No active key has this id."
+
+
+async def test_tenants_and_keys_are_audited_without_the_key(here: Run, database_url: str) -> None:
+    tenant = new_tenant(here)
+    key = made(here("keys", "create", "--tenant", tenant, "--expires", "90d"))
+    new = made(here("keys", "rotate", key, "--tenant", tenant))
+    made(here("keys", "revoke", key, "--tenant", tenant))
+    async with owner_connection(database_url) as connection:
+        await connection.execute("SET ROLE chroniccare_app")
+        own = tenant_id(here, tenant)
+        await connection.execute("SELECT set_config('app.tenant_id', $1, false)", own)
+        rows = await connection.fetch(
+            "SELECT entity_type, action, entity_id, changes::text FROM audit_logs"
+            " ORDER BY created_at, id"
+        )
+        keys = await connection.fetch("SELECT id, key_id FROM api_keys")
+    ids = {row["key_id"]: row["id"] for row in keys}
+    parts = [parse_key(text) for text in (key, new)]
+    old_id, following = (ids[part.key_id] for part in parts if part is not None)
+    assert [(row["entity_type"], row["action"]) for row in rows] == [
+        ("tenant", "create"),
+        ("api_key", "create"),
+        ("api_key", "create"),
+        ("api_key", "rotate"),
+        ("api_key", "revoke"),
+    ]
+    assert [row["entity_id"] for row in rows[1:]] == [old_id, following, old_id, old_id]
+    changes = [json.loads(row["changes"]) for row in rows]
+    assert changes[0]["after"]["subdomain"] == tenant
+    assert set(changes[3]["after"]) == {"expires_at", "rotated_to"}
+    assert changes[3]["after"]["rotated_to"] == str(following)
+    assert changes[4]["before"] == {"is_active": True, "revoked_at": None}
+    assert changes[4]["after"]["is_active"] is False
+    written = "".join(row["changes"] for row in rows)
+    assert "hash" not in written
+    assert not any(part is None or part.secret in written for part in parts)
+
+
+def tenant_id(here: Run, name: str) -> str:
+    found = json.loads(made(here("tenants", "list", "--json")))
+    return str(next(item["id"] for item in found if item["subdomain"] == name))
 
 
 @pytest.mark.parametrize("expires", ["2199-01-31", "2199-01-31T09:00:00+01:00"])
@@ -252,6 +294,10 @@ MISTAKES = {
     "no such key": (("keys", "rotate", "cck_live_nothing"), "No active key has this id"),
     "a file that is not there": (("notify", "nowhere.csv"), "No such file"),
     "a zone that is none": (("notify", "nowhere.csv", "--zone", "Mars/Base"), "time zone"),
+    "a name of two lines": (("tenants", "create", "two", "Two\nLines"), "name: must be one line"),
+    "a tenant's name that is no text": (("tenants", "create", "x", "\udcff"), "not text in UTF-8"),
+    "a key's name that is no text": (("keys", "create", "--name", "\udcff"), "not text in UTF-8"),
+    "a key that is no text": (("keys", "revoke", "\udcff"), "not text in UTF-8"),
     "a name for a subdomain": (("tenants", "create", "My Clinic", "x"), "subdomain: must be"),
 }
 

@@ -4,14 +4,20 @@ import json
 import shlex
 import signal
 import socket
+import subprocess
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
+import pytest
 
-from chroniccare.platform.embedded import EngineUrls
+from chroniccare.commands.up import connections
+from chroniccare.platform.embedded import EngineUrls, running_urls
+from chroniccare.platform.owner import owner_connection
+from chroniccare.settings import Settings
 from tests.e2e.process import Up, curl, data_dir, gone, outbox, refused, run, up, wait_for
 
 STARTS_WITHIN_S = 5.0
@@ -156,14 +162,64 @@ def answers(address: str) -> bool:
         return False
 
 
-def test_when_an_engine_dies_everything_stops_and_says_so() -> None:
+def engine(started: Up, name: str) -> psutil.Process | None:
+    return next((process for process in started.family() if process.name() == name), None)
+
+
+def cache_is(address: str, state: str) -> bool:
+    """Ask whether the API is ready; it must be, whatever has become of the cache."""
+    answer = httpx.get(f"{address}/readyz")
+    assert answer.status_code == 200
+    return bool(answer.json()["cache"] == state)
+
+
+def test_a_valkey_that_dies_comes_back_and_without_postgresql_everything_stops() -> None:
     with data_dir() as directory, up(directory, "--port", str(free_port())) as started:
         started.await_line("Ctrl-C stops everything")
+        first = engine(started, "valkey-server")
+        assert first is not None
+        first.kill()
+        wait_for(lambda: not first.is_running(), "the end of Valkey")
+        assert made(run("tenants", "create", "away", "Away", "--data-dir", str(directory)))
+        started.await_line(r"^Valkey ended \(exit -9\); starting it again in 1 s$")
+        second = wait_for(lambda: engine(started, "valkey-server"), "the new Valkey")
+        assert second.pid != first.pid
+        wait_for(lambda: cache_is(started.address, "ready"), "the cache")
+        time.sleep(4)  # longer than the pause between two looks at PostgreSQL
+        assert started.process.poll() is None
+        assert sum(line.startswith("Valkey") for line in started.lines) == 1
         family = started.family()
         next(process for process in family if process.name() == "postgres").kill()
         assert started.process.wait(30) == 1
-        assert "an engine has ended" in "\n".join(started.lines)
+        assert "PostgreSQL has ended, so everything stops" in "\n".join(started.lines)
         assert gone(family, 5) == []
+
+
+def made(done: "subprocess.CompletedProcess[str]") -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("workers", "pool_size", "expected"), [(1, 10, 100), (8, 10, 128), (64, 200, 13150)]
+)
+def test_every_process_finds_room(workers: int, pool_size: int, expected: int) -> None:
+    assert connections(Settings(workers=workers, pool_size=pool_size)) == expected
+
+
+async def test_the_embedded_postgresql_has_room_for_more_workers() -> None:
+    with (
+        data_dir() as directory,
+        up(
+            directory, "--port", str(free_port()), "--workers", "2", CHRONICCARE_POOL_SIZE="50"
+        ) as started,
+    ):
+        started.await_line("Ctrl-C stops everything")
+        urls = running_urls(directory)
+        assert urls is not None
+        async with owner_connection(urls.database_url) as connection:
+            assert await connection.fetchval("SHOW max_connections") == "176"
+        started.interrupt()
 
 
 def test_up_takes_the_servers_that_are_set_and_starts_no_other(urls: EngineUrls) -> None:

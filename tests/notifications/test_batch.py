@@ -87,7 +87,7 @@ async def test_bad_rows_are_listed_and_stop_no_other(bench: Bench, run: Notify) 
     assert told[5].startswith("appointmentTime needs a UTC offset")
     assert told[6] == "appointmentTime lies in the past"
     assert told[7] == "has more fields than the first line"
-    assert told[9].startswith("doctorName")
+    assert told[8].startswith("doctorName")
     assert "appointmentTime" in told[10]
     assert "between 1900 and 2200" in told[11]
     assert told[12].startswith("no_contact_point; phone: ")
@@ -98,6 +98,59 @@ async def test_bad_rows_are_listed_and_stop_no_other(bench: Bench, run: Notify) 
     assert (result.success, result.fallback, result.processed) == (2, 1, 14)
     assert result.success_rate == round(100 * 4 / 14, 2)
     assert len(await bench.outbox()) == 3
+
+
+async def test_a_quote_that_is_not_closed_swallows_no_other_row(bench: Bench, run: Notify) -> None:
+    def row(number: int, doctor: str) -> str:
+        return f"P{number},415555{number:04d},,{SOON},{doctor},Oak,A{number}\n"
+
+    rows = [
+        row(101, '"Dr. Lee'),
+        row(102, "Dr. Lee"),
+        row(103, 'Dr. Lee"'),
+        row(104, '"Dr. Lee'),
+        row(105, '"Lee, Dr."'),
+        row(106, '"Lee" Dr.'),
+        row(107, "Dr. Lee"),
+        row(108, '"Dr. Lee'),
+    ]
+    result = await run(HEAD + "".join(rows))
+    assert [problem.line for problem in result.problems] == [2, 5, 7, 9]
+    assert all(problem.reason.startswith("is not CSV") for problem in result.problems)
+    assert (result.processed, result.invalid, result.success) == (8, 4, 4)
+    kept = {message.recipient for message in await bench.outbox()}
+    assert kept == {f"+1415555{number:04d}" for number in (102, 103, 105, 107)}
+
+
+async def test_a_record_of_several_lines_is_one_row_and_named_by_its_first(run: Notify) -> None:
+    head = HEAD.rstrip() + ",note\n"
+    rows = [
+        f'P1,4155550101,,{SOON},,,A1,"first\nsecond, and\n\nlast"\n',
+        f'P2,4155550102,,{SOON},,,A2,"first\r\nlast",more\n',
+        f"P3,4155550103,,{SOON},,,A3,x{'x' * 140_000}\n",
+        f"P4,4155550104,,{SOON},,,A4,\n",
+    ]
+    result = await run(head + "".join(rows))
+    assert (result.processed, result.invalid, result.success) == (4, 2, 2)
+    assert [problem.line for problem in result.problems] == [6, 8]
+
+
+async def test_a_local_time_that_is_skipped_or_repeated_is_told(bench: Bench, run: Notify) -> None:
+    rows = "".join(
+        f"P{number},415555010{number},,{time},,,\n"
+        for number, time in enumerate(
+            ["2031-03-09T02:30:00", "2031-11-02T01:30:00", "2031-11-02T01:30:00-08:00"], start=1
+        )
+    )
+    result = await run(HEAD + rows, zone="America/Los_Angeles")
+    assert (result.invalid, result.success) == (1, 2)
+    skipped, repeated = result.problems
+    assert (skipped.line, repeated.line) == (2, 3)
+    assert skipped.reason.startswith("appointmentTime does not exist")
+    assert repeated.reason.startswith("appointmentTime occurs twice")
+    bodies = sorted(message.body for message in await bench.outbox())
+    assert "1:30 AM PDT" in bodies[0]
+    assert "1:30 AM PST" in bodies[1]
 
 
 async def test_json_is_read_as_a_list_or_under_its_name(run: Notify) -> None:
@@ -132,6 +185,13 @@ async def test_a_region_reads_national_numbers(bench: Bench, run: Notify) -> Non
         ("a.csv", b"", "lacks the column patientId, appointmentTime"),
         ("a.csv", b"patientId\n1\n", "lacks the column appointmentTime"),
         ("a.csv", b"\xff\xfe", "UTF-8"),
+        ("a.csv", b"x" * 131_073, "first line is not CSV"),
+        ("a.csv", b'patientId,"appointmentTime\nP1,x\n', "first line is not CSV"),
+        (
+            "a.csv",
+            b"patientId,email,appointmentTime, email \n1,a@example.com,x,b@example.com\n",
+            "names the column email twice",
+        ),
         ("a.json", b"{", "not valid JSON"),
         ("a.json", b"{}", "must be a list"),
         ("a.json", b"5", "must be a list"),

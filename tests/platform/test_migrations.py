@@ -12,7 +12,7 @@ import pytest
 from chroniccare.migrations import runner
 from chroniccare.migrations.runner import Migration, MigrationError, available, migrate, pending
 from chroniccare.platform.embedded import EngineUrls
-from chroniccare.platform.postgres import owner_connection
+from chroniccare.platform.owner import owner_connection
 from tests.contracts.databases import new_database
 
 PROGRAM = """

@@ -24,15 +24,8 @@ from chroniccare.migrations.runner import migrate
 from chroniccare.platform import cache as cache_module
 from chroniccare.platform import postgres
 from chroniccare.platform.embedded import EngineUrls, engines
-from chroniccare.platform.postgres import (
-    Command,
-    Database,
-    Tx,
-    begin,
-    begin_system,
-    open_database,
-    owner_connection,
-)
+from chroniccare.platform.owner import owner_connection
+from chroniccare.platform.postgres import Command, Database, Tx, begin, begin_system, open_database
 from chroniccare.settings import Settings
 from tests.client import Clinic, Contract, new_clinic
 from tests.conftest import Running

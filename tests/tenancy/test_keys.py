@@ -67,6 +67,8 @@ async def test_a_key_is_stored_as_a_keyed_hash_alone(clinic: Clinic) -> None:
         ({"environment": "staging"}, "environment"),
         ({"name": ""}, "name"),
         ({"name": "x" * 256}, "name"),
+        ({"name": "front\ndesk"}, "name"),
+        ({"name": "front\udcff"}, "name"),
     ],
 )
 async def test_a_key_that_cannot_be_is_refused(
@@ -158,6 +160,32 @@ async def test_an_overlap_never_lengthens_a_keys_life(clinic: Clinic) -> None:
     assert (await stored(clinic, old)).expires_at == soon
 
 
+async def test_a_key_that_expires_is_followed_by_one_with_as_long_a_life(clinic: Clinic) -> None:
+    pepper = clinic.app.state.authority.pepper
+    old = await made(clinic, expires_at=database().clock() + timedelta(days=90))
+    before = await stored(clinic, old)
+    async with begin(clinic.caller) as tx:
+        new = await actions.rotate_key(
+            tx, pepper=pepper, key_id=key_id(old), overlap=timedelta(hours=1)
+        )
+    after = await stored(clinic, new)
+    assert before.expires_at is not None
+    assert after.expires_at is not None
+    assert after.expires_at - after.created_at == before.expires_at - before.created_at
+
+
+async def test_an_expired_key_cannot_be_rotated(clinic: Clinic) -> None:
+    pepper = clinic.app.state.authority.pepper
+    old = await made(clinic)
+    async with begin(clinic.caller) as tx:
+        await actions.rotate_key(tx, pepper=pepper, key_id=key_id(old), overlap=timedelta(0))
+    with pytest.raises(NotFound, match="No active key"):
+        async with begin(clinic.caller) as tx:
+            await actions.rotate_key(tx, pepper=pepper, key_id=key_id(old), overlap=timedelta(0))
+    async with begin(clinic.caller) as tx:
+        assert len(await tx.all(queries.LIST_KEYS)) == 3
+
+
 async def test_a_revoked_or_unknown_key_can_be_neither_rotated_nor_revoked(
     clinic: Clinic, other_clinic: Clinic
 ) -> None:
@@ -191,6 +219,10 @@ async def test_a_clinic_lists_its_own_keys(clinic: Clinic, other_clinic: Clinic)
         ("", "fine", "name"),
         (" ", "fine", "name"),
         ("x" * 256, "fine", "name"),
+        ("Two\nLines", "fine", "name"),
+        ("Two\u2028Lines", "fine", "name"),
+        ("\x1b[31mRed", "fine", "name"),
+        ("Fine\udcff", "fine", "name"),
         ("Fine", "", "subdomain"),
         ("Fine", "-x", "subdomain"),
         ("Fine", "Upper", "subdomain"),

@@ -29,6 +29,12 @@ async def record(
     )  # fmt: skip
 
 
+async def replayed(tx: Tx, location: str, *, entity_type: str) -> None:
+    """Record that an idempotency key answered again with the record at `location`."""
+    entity_id = UUID(location.rpartition("/")[2])
+    await record(tx, action="replay", entity_type=entity_type, entity_id=entity_id)
+
+
 def changes(before: Any, after: Any) -> dict[str, Any]:
     """Return `{"before": {...}, "after": {...}}` with the fields that differ."""
     old, new = _fields(before), _fields(after)

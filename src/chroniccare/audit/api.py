@@ -14,9 +14,9 @@ from chroniccare.core.envelope import Listed, errors
 from chroniccare.core.fields import Instant, Word
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import begin
-from chroniccare.tenancy.api import Cursor, Limit, authorise, page
+from chroniccare.tenancy.api import Cursor, KeyFirst, Limit, authorise, page
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=KeyFirst)
 
 AuditRead = Annotated[Caller, Security(authorise, scopes=["audit:read"])]
 
@@ -47,9 +47,11 @@ async def search_audit(
     filters = [entity_id, user_id, action, from_, to]
     after = paging.decode(cursor, "audit", filters, [datetime.fromisoformat, UUID]) or [None, None]
     async with begin(caller) as tx:
+        await tx.plan_afresh()
         rows = await tx.all(queries.SEARCH, *filters, *after, limit + 1)
     found = paging.page(
         rows, limit, listing="audit", filters=filters, key=lambda row: [row.created_at, row.id]
     )
-    await note_read(caller, entity_type="audit_log", entity_id=entity_id, action="search")
+    seen = [entry.id for entry in found.items]
+    await note_read(caller, entity_type="audit_log", seen=seen, action="search")
     return page(caller, found.items, found.next_cursor)

@@ -6,6 +6,7 @@ refused.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -16,40 +17,45 @@ from chroniccare.core.errors import Unavailable
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import begin_system, database
 
-_MAX_GROUP = 1000
+_MAX_GROUP = 200
+"""Most requests in one group; a list of 200 records is one request."""
+
+Id = UUID | str
+_NOTHING: Sequence[Id | None] = (None,)
+_Read = tuple[list[dict[str, Any]], "asyncio.Future[None]"]
 
 
 @dataclass(slots=True)
 class ReadLog:
     """The group that gathers and the task that commits it; one a process."""
 
-    gathering: "list[tuple[dict[str, Any], asyncio.Future[None]]]" = field(default_factory=list)
+    gathering: list[_Read] = field(default_factory=list)
     committing: "asyncio.Task[None] | None" = None
 
     async def record(
-        self, caller: Caller, *, entity_type: str, entity_id: UUID | None, action: str = "read",
-        details: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        """Wait until it is durable that the caller read this record.
+        self, caller: Caller, *, entity_type: str, seen: Sequence[Id], action: str
+    ) -> None:
+        """Wait until it is durable that the caller saw these records; one row for each.
+
+        A list with nothing in it leaves one row without an entity.
 
         Raises:
             Unavailable: it could not be recorded; the answer must not leave.
         """
         now = database().clock()
-        row = {
-            "id": new_id(),
+        common = {
             "tenant_id": caller.tenant_id,
             "entity_type": entity_type,
-            "entity_id": entity_id,
             "action": action,
             "user_id": caller.actor_id,
             "user_type": caller.actor_type,
-            "metadata": {"requestId": caller.request_id, **(details or {})},
+            "metadata": {"requestId": caller.request_id},
             "ip_address": caller.ip_address,
             "created_at": now,
         }
+        rows = [{**common, "id": new_id(), "entity_id": entity} for entity in (seen or _NOTHING)]
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.gathering.append((row, future))
+        self.gathering.append((rows, future))
         if self.committing is None:
             self.committing = asyncio.create_task(self._commit())
         await future
@@ -63,11 +69,11 @@ class ReadLog:
             self.committing = None
 
 
-async def _write(group: "list[tuple[dict[str, Any], asyncio.Future[None]]]") -> None:
+async def _write(group: list[_Read]) -> None:
     failure: BaseException | None = None
     try:
         async with begin_system("audit-reads") as tx:
-            await tx.run(queries.INSERT_MANY, [row for row, _ in group])
+            await tx.run(queries.INSERT_MANY, [row for rows, _ in group for row in rows])
     except Exception as error:  # noqa: BLE001  every waiting request must learn of it
         failure = error if isinstance(error, Unavailable) else Unavailable()
         failure.__cause__ = error if failure is not error else None
@@ -89,10 +95,7 @@ def read_log() -> ReadLog:
 
 
 async def note_read(
-    caller: Caller, *, entity_type: str, entity_id: UUID | None, action: str = "read",
-    details: dict[str, Any] | None = None,
-) -> None:  # fmt: skip
+    caller: Caller, *, entity_type: str, seen: Sequence[Id], action: str = "read"
+) -> None:
     """Record a read of patient data; see `ReadLog.record`."""
-    await _log.record(
-        caller, entity_type=entity_type, entity_id=entity_id, action=action, details=details
-    )
+    await _log.record(caller, entity_type=entity_type, seen=seen, action=action)

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 from chroniccare.commands.servers import private_text
+from chroniccare.commands.tenants import audit_new_key
 from chroniccare.commands.welcome import Shown
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unauthenticated, Unprocessable
@@ -55,6 +56,7 @@ async def kept_key(settings: Settings, directory: Path, tenant_id: UUID) -> str:
             return key
     async with begin(system(tenant_id, job="demo")) as tx:
         key = await create_key(tx, pepper=pepper, name="demo", scopes=SCOPES)
+        await audit_new_key(tx, key)
     write_file(path, key + "\n", durable=True)
     return key
 

@@ -18,7 +18,7 @@ async def newest(subdomain: str | None, limit: int) -> list[queries.Message]:
     """Return the newest messages, newest first; the read is audited."""
     caller = await tenants.caller(subdomain)
     found = await _newest(caller, limit)
-    await _note(caller, len(found))
+    await _note(caller, found)
     return found
 
 
@@ -31,7 +31,7 @@ async def follow(
     recent, since = await _since(caller, None)
     while True:
         if found:
-            await _note(caller, len(found))
+            await _note(caller, found)
         for message in found:
             tell(message)
         await asyncio.sleep(_POLL_S)
@@ -51,9 +51,7 @@ async def _newest(caller: Caller, limit: int) -> list[queries.Message]:
         return await tx.all(queries.NEWEST, limit)
 
 
-async def _note(caller: Caller, count: int) -> None:
-    """Record that messages were read, before they are shown."""
-    await note_read(
-        caller, entity_type="outbox_message", entity_id=None, action="list",
-        details={"count": count},
-    )  # fmt: skip
+async def _note(caller: Caller, shown: list[queries.Message]) -> None:
+    """Record which messages were read, before they are shown."""
+    seen = [message.id for message in shown]
+    await note_read(caller, entity_type="outbox_message", seen=seen, action="list")

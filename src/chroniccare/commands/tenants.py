@@ -1,12 +1,15 @@
 """Tenants and their API keys, for the operator of the machine."""
 
 import re
+from dataclasses import asdict
 from datetime import date, datetime, time, timedelta
+from uuid import UUID
 
+from chroniccare.audit.actions import record
 from chroniccare.core.caller import Caller, system
 from chroniccare.core.errors import Invalid, NotFound
 from chroniccare.core.time import parse_instant, to_instant, zone
-from chroniccare.platform.postgres import begin
+from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import Settings, values_of
 from chroniccare.tenancy import actions, queries
 from chroniccare.tenancy.rules import SCOPES, parse_key
@@ -40,9 +43,13 @@ async def caller(subdomain: str | None) -> Caller:
     return system((await choose(subdomain)).id, job="command-line")
 
 
-async def create_tenant(subdomain: str, name: str) -> None:
-    """Create a tenant; see `tenancy.actions.create_tenant`."""
-    await actions.create_tenant(name=name, subdomain=subdomain)
+async def create_tenant(subdomain: str, name: str) -> UUID:
+    """Create a tenant and return its id; see `tenancy.actions.create_tenant`."""
+    return await actions.create_tenant(name=name, subdomain=subdomain, also=_audit_tenant)
+
+
+async def _audit_tenant(tx: Tx, tenant: queries.Tenant) -> None:
+    await record(tx, action="create", entity_type="tenant", entity_id=tenant.id, after=tenant)
 
 
 async def list_keys(subdomain: str | None) -> list[queries.ApiKey]:
@@ -67,25 +74,57 @@ async def create_key(
     """
     wanted = SCOPES if scopes is None else frozenset(scopes.replace(",", " ").split())
     async with begin(await caller(subdomain)) as tx:
-        return await actions.create_key(
+        key = await actions.create_key(
             tx, pepper=values_of(settings, "key_pepper"), name=name, scopes=wanted,
             environment=environment, expires_at=expiry(expires, now=tx.now) if expires else None,
         )  # fmt: skip
+        await audit_new_key(tx, key)
+    return key
 
 
 async def rotate_key(settings: Settings, subdomain: str | None, key_id: str, overlap: str) -> str:
     """Create a key like the old one, which stays valid for `overlap`; return the new."""
     kept = span(overlap, field="overlap")
     async with begin(await caller(subdomain)) as tx:
-        return await actions.rotate_key(
+        before = await tx.one(queries.FIND_OWN_KEY, id_of(key_id))
+        key = await actions.rotate_key(
             tx, pepper=values_of(settings, "key_pepper"), key_id=id_of(key_id), overlap=kept
         )
+        new_id = (await audit_new_key(tx, key)).id
+        await _audit_change(tx, "rotate", before, rotated_to=new_id)
+    return key
 
 
 async def revoke_key(subdomain: str | None, key_id: str) -> None:
     """Revoke a key; every process refuses it within a second."""
     async with begin(await caller(subdomain)) as tx:
+        before = await tx.one(queries.FIND_OWN_KEY, id_of(key_id))
         await actions.revoke_key(tx, key_id=id_of(key_id))
+        await _audit_change(tx, "revoke", before)
+
+
+async def audit_new_key(tx: Tx, key: str) -> queries.ApiKey:
+    """Record that `key` was created and return what is stored of it; the secret is not."""
+    made = await _stored(tx, id_of(key))
+    await record(tx, action="create", entity_type="api_key", entity_id=made.id, after=made)
+    return made
+
+
+async def _audit_change(tx: Tx, action: str, before: queries.ApiKey | None, **more: UUID) -> None:
+    """Record what `action` has made of the key that was `before`."""
+    if before is None:
+        raise NotFound("No active key has this id.")
+    after = asdict(await _stored(tx, before.key_id)) | more
+    await record(
+        tx, action=action, entity_type="api_key", entity_id=before.id, before=before, after=after
+    )
+
+
+async def _stored(tx: Tx, key_id: str) -> queries.ApiKey:
+    found = await tx.one(queries.FIND_OWN_KEY, key_id)
+    if found is None:
+        raise NotFound("No active key has this id.")
+    return found
 
 
 def id_of(text: str) -> str:

@@ -20,12 +20,15 @@ from chroniccare.commands.tail import Tail
 from chroniccare.migrations import runner
 from chroniccare.platform import probe
 from chroniccare.platform.embedded import EngineError, engines, running_urls
+from chroniccare.platform.embedded_postgres import LEAST_CONNECTIONS
 from chroniccare.platform.embedded_process import log_tail, make_dirs, rotated_logs
 from chroniccare.settings import Settings, load
 
 _TICK_S = 0.25
-_LOOK_AT_ENGINES_S = 3.0
+_LOOK_AT_POSTGRES_S = 3.0
 _READY_S = 60.0
+_CONNECTIONS_BESIDE_POOLS = 2  # a process hears of work on one; one more while it replaces it
+_CONNECTIONS_OF_OTHERS = 20  # other commands, psql, and what PostgreSQL keeps for its owner
 _OK = 200
 
 
@@ -61,10 +64,16 @@ def up(wanted: Wanted, say: Say) -> int:
 def _run(stack: ExitStack, wanted: Wanted, interrupts: Interrupts, say: Say) -> int:
     settings = _settings(wanted)
     is_free(settings.host, settings.port)  # a host that is none shows before anything starts
-    embedded = not (settings.database_url and settings.redis_url)
+    embedded = not settings.database_url
     say(f"starting on {wanted.directory} ...")
     urls = stack.enter_context(
-        engines(wanted.directory, postgres=not settings.database_url, valkey=not settings.redis_url)
+        engines(
+            wanted.directory,
+            postgres=not settings.database_url,
+            valkey=not settings.redis_url,
+            connections=connections(settings),
+            say=say,
+        )
     )
     await_old_ones(wanted.directory)
     settings = with_urls(settings, urls.database_url, urls.cache_url)
@@ -83,6 +92,13 @@ def _run(stack: ExitStack, wanted: Wanted, interrupts: Interrupts, say: Say) -> 
     for line in welcome.lines(settings, shown, wanted.directory):
         say(line)
     return _watch(wanted, children, interrupts, say, embedded=embedded)
+
+
+def connections(settings: Settings) -> int:
+    """Return how many connections the embedded PostgreSQL allows: enough for every process."""
+    each = settings.pool_size + _CONNECTIONS_BESIDE_POOLS
+    wanted = (settings.workers + 1) * each + _CONNECTIONS_OF_OTHERS
+    return max(LEAST_CONNECTIONS, wanted)
 
 
 def _settings(wanted: Wanted) -> Settings:
@@ -113,7 +129,8 @@ def _await_ready(settings: Settings, api: Child) -> None:
     """
     offset = api.log.stat().st_size
     deadline = time.monotonic() + _READY_S
-    while not _is_ready(settings):
+    # Also after an answer: on the port of an API that has ended a stranger may answer.
+    while not _is_ready(settings) or api.has_ended():
         if api.has_ended() or time.monotonic() > deadline:
             raise EngineError(f"the API did not start; {api.log} ends: {log_tail(api.log, offset)}")
         time.sleep(0.02)
@@ -133,9 +150,12 @@ def _is_ready(settings: Settings) -> bool:
 def _watch(
     wanted: Wanted, children: list[Child], interrupts: Interrupts, say: Say, *, embedded: bool
 ) -> int:
-    """Keep the children running and show what is delivered; return the exit code."""
+    """Keep the children running and show what is delivered; return the exit code.
+
+    An `embedded` PostgreSQL that ends ends everything; Valkey is looked after beside this.
+    """
     tail = Tail(children[1].log)
-    look_at = time.monotonic() + _LOOK_AT_ENGINES_S
+    look_at = time.monotonic() + _LOOK_AT_POSTGRES_S
     while not interrupts.asked.wait(_TICK_S):
         for child in children:
             child.tend(say)
@@ -143,8 +163,8 @@ def _watch(
             say(line)
         if embedded and time.monotonic() > look_at:
             if running_urls(wanted.directory) is None:
-                say(f"an engine has ended, so everything stops: see {wanted.directory / 'log'}")
+                say(f"PostgreSQL has ended, so everything stops: see {wanted.directory / 'log'}")
                 return 1
-            look_at = time.monotonic() + _LOOK_AT_ENGINES_S
+            look_at = time.monotonic() + _LOOK_AT_POSTGRES_S
     say("stopping (Ctrl-C again to hurry) ...")
     return 0

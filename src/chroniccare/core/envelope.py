@@ -75,6 +75,7 @@ _REASONS = {
     403: "The key lacks the scope",
     404: "No such record",
     409: "Another record or the record's state stands in the way",
+    408: "The body did not arrive in time",
     412: "The record has changed since it was read",
     413: "The body is larger than the limit",
     422: "Against a rule; the field is named",
@@ -87,7 +88,8 @@ _ALWAYS = (400, 401, 403, 429, 503)
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI entries of an operation's errors: `statuses` and those every one has."""
     found: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({*statuses, *_ALWAYS}):
+    slow = {408} if 413 in statuses else set()  # noqa: PLR2004  both are about bodies
+    for status in sorted({*statuses, *slow, *_ALWAYS}):
         found[status] = {"description": _REASONS[status]}
         if status != 304:  # noqa: PLR2004  the one status without a body
             found[status]["model"] = Failure

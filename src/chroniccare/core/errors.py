@@ -5,6 +5,7 @@
      +- Unauthenticated   401   no credential, or none that is valid
      +- Forbidden         403   a valid credential without the scope
      +- NotFound          404   no such record, or another tenant's
+     +- TooSlow           408   the body did not arrive in time
      +- Conflict          409   the record's state, or another record, stands in the way
      +- PreconditionFailed 412  If-Match names an older version
      +- TooLarge          413   the body is over the limit
@@ -105,6 +106,14 @@ class PreconditionFailed(Problem):
     code = "PRECONDITION_FAILED"
     status = 412
     message = "The record has changed since it was read; read it again and repeat the change."
+
+
+class TooSlow(Problem):
+    """The body did not arrive in time."""
+
+    code = "REQUEST_TIMEOUT"
+    status = 408
+    message = "The request body did not arrive in time."
 
 
 class TooLarge(Problem):

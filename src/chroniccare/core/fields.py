@@ -25,9 +25,10 @@ from pydantic import (
 from pydantic import StringConstraints as Str
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from chroniccare.core.time import EARLIEST, LATEST, zone_names
+from chroniccare.core.time import EARLIEST, LATEST, in_utc, zone_names
 
 _PHONE = re.compile(r"^\+?[\d() ./\u2010-\u2015-]+$")
+_LEAST, _MOST = -(2**63), 2**63 - 1
 _MAX_DOCUMENT_DEPTH = 16
 _STRICT = ("bool", "int", "float")  # no set: a field may be called "type", and its schema is a dict
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -80,6 +81,8 @@ def _document(value: Any, depth: int = 0) -> Any:
         raise PydanticCustomError("depth", "is nested too deeply")
     if isinstance(value, str):
         return _printable(value)
+    if isinstance(value, int | float) and not _LEAST <= value <= _MOST:  # NaN fails as well
+        raise PydanticCustomError("number", "must not hold a number beyond 64 bits")
     if isinstance(value, list):
         return [_document(item, depth + 1) for item in value]
     if isinstance(value, dict):
@@ -105,7 +108,7 @@ def _dated(value: Any) -> Any:
 def _instant(value: datetime) -> datetime:
     if not EARLIEST <= value < LATEST:
         raise PydanticCustomError("range", "must lie between 1900 and 2200")
-    return value
+    return in_utc(value)  # PostgreSQL takes no offset beyond 15:59
 
 
 def _day(value: date) -> date:

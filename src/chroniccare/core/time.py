@@ -64,6 +64,11 @@ def _end_of_gap(local: datetime, tz: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(high, UTC)
 
 
+def in_utc(instant: datetime) -> datetime:
+    """Return the same instant, written in UTC."""
+    return instant.astimezone(UTC)
+
+
 def to_local(instant: datetime, tz: ZoneInfo) -> datetime:
     """Return what a clock on the wall in `tz` shows at `instant`, with its offset."""
     return instant.astimezone(tz)

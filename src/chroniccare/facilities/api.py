@@ -17,6 +17,7 @@ from chroniccare.tenancy.api import (
     Cursor,
     IdempotencyKey,
     IfMatch,
+    KeyFirst,
     Limit,
     answer,
     authorise,
@@ -26,7 +27,7 @@ from chroniccare.tenancy.api import (
     record,
 )
 
-router = APIRouter(prefix="/api/v1/facilities", tags=["facilities"])
+router = APIRouter(prefix="/api/v1/facilities", tags=["facilities"], route_class=KeyFirst)
 
 FacilitiesRead = Annotated[Caller, Security(authorise, scopes=["facilities:read"])]
 FacilitiesWrite = Annotated[Caller, Security(authorise, scopes=["facilities:write"])]

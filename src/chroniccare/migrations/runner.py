@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-from chroniccare.platform.postgres import owner_connection
+from chroniccare.platform.owner import owner_connection
 
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _LOCK = 0x6363_6D69_6772  # "ccmigr": one lock a database, taken by migrations only

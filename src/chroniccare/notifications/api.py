@@ -13,9 +13,9 @@ from chroniccare.core.fields import Instant, Word
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.notifications import actions, schemas
 from chroniccare.platform.postgres import begin
-from chroniccare.tenancy.api import Cursor, Limit, answer, authorise, page
+from chroniccare.tenancy.api import Cursor, KeyFirst, Limit, answer, authorise, page
 
-router = APIRouter(prefix="/api/v1", tags=["notifications"])
+router = APIRouter(prefix="/api/v1", tags=["notifications"], route_class=KeyFirst)
 
 NotificationsRead = Annotated[Caller, Security(authorise, scopes=["notifications:read"])]
 
@@ -53,7 +53,7 @@ async def read_notification(notification_id: UUID, caller: NotificationsRead) ->
     """Answer where one message stands and every attempt; never its text."""
     async with begin(caller) as tx:
         found = await actions.get(tx, notification_id)
-    await note_read(caller, entity_type="notification", entity_id=notification_id)
+    await note_read(caller, entity_type="notification", seen=[notification_id])
     return answer(caller, wire.dumps(found))
 
 
@@ -79,7 +79,5 @@ async def list_notifications(
         found = await actions.of_patient(
             tx, patient_id, filters=filters, cursor=cursor, limit=limit
         )
-    await note_read(
-        caller, entity_type="patient", entity_id=patient_id, action="read_notifications"
-    )
+    await note_read(caller, entity_type="patient", seen=[patient_id], action="read_notifications")
     return page(caller, found.items, found.next_cursor)

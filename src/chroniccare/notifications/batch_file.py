@@ -15,7 +15,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
-from chroniccare.core.errors import Problem
+from chroniccare.core.errors import Invalid, Problem
 from chroniccare.core.fields import Line, email_address, phone_to_e164
 from chroniccare.core.time import parse_instant, to_instant, to_local
 from chroniccare.core.time import zone as zone_called
@@ -113,30 +113,60 @@ def _json(path: Path, text: str) -> list[tuple[int, Any]]:
 
 
 def _csv(path: Path, text: str) -> list[tuple[int, Any]]:
-    reader = csv.reader(io.StringIO(text, newline=""))
-    names = [name.strip() for name in next(reader, [])]
+    lines = list(io.StringIO(text, newline=""))
+    try:
+        head, used = _record(lines, 0) if lines else ([], 0)
+    except csv.Error as error:
+        raise BatchFileError(f"{path}: the first line is not CSV: {error}") from None
+    names = [name.strip() for name in head]
     missing = [name for name in _NEEDED if name not in names]
     if missing:
         raise BatchFileError(f"{path}: the first line lacks the column {', '.join(missing)}")
-    return list(_entries(reader, names))
+    twice = [name for name in FIELDS if names.count(name) > 1]
+    if twice:
+        raise BatchFileError(f"{path}: the first line names the column {', '.join(twice)} twice")
+    return list(_entries(lines, used, names))
 
 
-def _entries(reader: Any, names: list[str]) -> Iterator[tuple[int, Any]]:
-    """Yield each line's fields by name, without the empty ones; an unreadable line as a problem."""
-    while True:
+def _entries(lines: list[str], at: int, names: list[str]) -> Iterator[tuple[int, Any]]:
+    """Yield each row's first line and its fields by name, without the empty ones.
+
+    A row that cannot be read is a problem of its first line alone, and reading goes on with the
+    next line: a quote that is not closed must not swallow the rows after it.
+    """
+    while at < len(lines):
+        number = at + 1
         try:
-            values = next(reader)
-        except StopIteration:
-            return
+            values, used = _record(lines, at)
         except csv.Error as error:
-            yield reader.line_num, RowProblem(reader.line_num, f"is not CSV: {error}")
+            yield number, RowProblem(number, f"is not CSV: {error}")
+            at += 1
             continue
+        if _swallows(lines[at + 1 : at + used], names):
+            yield number, RowProblem(number, "is not CSV: a quote is not closed on its line")
+            at += 1
+            continue
+        at += used
         if len(values) > len(names):
-            problem = RowProblem(reader.line_num, "has more fields than the first line")
-            yield reader.line_num, problem
+            yield number, RowProblem(number, "has more fields than the first line")
         elif values:
             pairs = zip(names, values, strict=False)
-            yield reader.line_num, {name: value for name, value in pairs if value.strip()}
+            yield number, {name: value for name, value in pairs if value.strip()}
+
+
+def _record(lines: list[str], at: int) -> tuple[list[str], int]:
+    """Return the values of the record that begins at `lines[at]`, and how many lines it has.
+
+    Raises:
+        csv.Error: a quote is not closed, or is followed by text, or a value is over 131,072 long.
+    """
+    reader = csv.reader((lines[number] for number in range(at, len(lines))), strict=True)
+    return next(reader), reader.line_num
+
+
+def _swallows(more: list[str], names: list[str]) -> bool:
+    """Say whether one of a record's further lines has the fields of a row by itself."""
+    return any(line.count(",") >= len(names) - 1 for line in more)
 
 
 def _row(line: int, entry: Any, *, region: str, tz: ZoneInfo | None) -> Row | RowProblem:
@@ -146,7 +176,7 @@ def _row(line: int, entry: Any, *, region: str, tz: ZoneInfo | None) -> Row | Ro
         return RowProblem(line, "does not have the fields of an appointment")
     try:
         fields = _Fields.model_validate(entry)
-        local = _local(fields.appointmentTime, tz)
+        local, doubts = _local(fields.appointmentTime, tz)
         starts_at = parse_instant(local, field="appointmentTime")
     except ValidationError as error:
         return RowProblem(line, "; ".join(_told(item) for item in error.errors()))
@@ -166,7 +196,7 @@ def _row(line: int, entry: Any, *, region: str, tz: ZoneInfo | None) -> Row | Ro
         doctor=fields.doctorName,
         location=fields.location,
         zone_name=None if tz is None else tz.key,
-        remarks=remarks,
+        remarks=[*doubts, *remarks],
     )
 
 
@@ -175,14 +205,26 @@ def _told(item: Any) -> str:
     return f"{name} is missing" if item["type"] == "missing" else f"{name}: {item['msg']}"
 
 
-def _local(value: str, tz: ZoneInfo | None) -> datetime:
-    """Return the time with an offset: its own, or the one it has in `tz`."""
+def _local(value: str, tz: ZoneInfo | None) -> tuple[datetime, list[str]]:
+    """Return the time with an offset, its own or the one it has in `tz`, and what is in doubt.
+
+    Raises:
+        Invalid: a change of clocks in `tz` skips it.
+        ValueError: it is no time.
+    """
     if ":" not in value:
         raise ValueError("a day without a time")
     at = datetime.fromisoformat(value)
-    if at.tzinfo is None and tz is not None:
-        at = to_instant(at.date(), at.time(), tz)
-    return at if tz is None or at.tzinfo is None else to_local(at, tz)
+    if tz is None:
+        return at, []
+    if at.tzinfo is not None:
+        return to_local(at, tz), []
+    local = to_local(to_instant(at.date(), at.time(), tz), tz)
+    if (local.date(), local.time()) != (at.date(), at.time()):
+        raise Invalid.field("appointmentTime", "does not exist: the clocks go forward then", "gap")
+    if local.replace(fold=1).utcoffset() == local.utcoffset():
+        return local, []
+    return local, ["appointmentTime occurs twice as the clocks go back: the first is taken"]
 
 
 def _recipient(fields: _Fields, region: str) -> tuple[dict[str, str], list[str]]:

@@ -1,5 +1,6 @@
 """Patients: register, change, remove, find, and who cares for them."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -103,6 +104,7 @@ async def delete(tx: Tx, patient: queries.Patient) -> None:
     await tx.run(queries.DELETE, patient.id, tx.now)
     await tx.run(queries.DELETE_NAMES, patient.id)
     await _tell(tx, "delete", patient, before=patient, after=None)
+    tx.bump(key(tx.caller.tenant_id, patient.id) + ":appointments")
     await emit(
         tx, "patient.updated", entity_type="patient", entity_id=patient.id,
         payload={"version": patient.version + 1, "deleted": True},
@@ -142,7 +144,7 @@ async def rendered(caller: Caller, patient_id: UUID) -> Rendered:
         return Rendered(patient.version, wire.dumps(patient))
 
     found = await cache().through(key(caller.tenant_id, patient_id), CACHED_S, load)
-    await note_read(caller, entity_type="patient", entity_id=patient_id)
+    await note_read(caller, entity_type="patient", seen=[patient_id])
     return found
 
 
@@ -160,18 +162,20 @@ async def search(
     of `name` must begin a word of the patient's name; when nobody matches so, one typing error a
     word is forgiven.
     """
-    after = paging.decode(cursor, "patients", [*filters, name], [str, str, UUID])
+    after = paging.decode(cursor, "patients", [*filters, name], [str, str, UUID, str])
+    mode = after.pop() if after else None
     arguments = [*filters, *(after or [None, None, None]), limit + 1]
     words = rules.fold(name) if name is not None else []
+    await tx.plan_afresh()
     if name is not None and not words:
         rows: list[queries.Patient] = []
     elif not words:
         rows = await tx.all(queries.LIST, *arguments)
     else:
-        rows = await _search_by_name(tx, words, arguments)
+        mode, rows = await _search_by_name(tx, words, arguments, mode)
     return paging.page(
         rows, limit, listing="patients", filters=[*filters, name],
-        key=lambda row: [row.last_name, row.first_name, row.id],
+        key=lambda row: [row.last_name, row.first_name, row.id, mode or ""],
     )  # fmt: skip
 
 
@@ -187,19 +191,40 @@ async def listed(
 
     what = [*filters, name, cursor, limit]
     found = await cache().listed(lists(caller.tenant_id), what, LISTED_S, load)
-    await note_read(
-        caller, entity_type="patient", entity_id=None, action="list", details={"seen": found.seen}
-    )
+    await note_read(caller, entity_type="patient", seen=found.seen, action="list")
     return found.data
 
 
-async def _search_by_name(tx: Tx, words: list[str], arguments: list[Any]) -> list[queries.Patient]:
-    lows, highs = zip(*map(prefix_range, words), strict=True)
-    if await tx.value(queries.ANY_BY_PREFIX, list(lows), list(highs)):
-        return await tx.all(queries.LIST_BY_PREFIX, *arguments, list(lows), list(highs))
+async def _search_by_name(
+    tx: Tx, words: list[str], arguments: list[Any], mode: str | None
+) -> tuple[str, list[queries.Patient]]:
+    """Return how the words were matched and the rows; later pages keep the first page's way."""
+    if mode != "typo":
+        lows, highs = zip(*map(prefix_range, words), strict=True)
+        rows = await tx.all(queries.LIST_BY_PREFIX, *arguments, list(lows), list(highs))
+        if rows or mode is not None:
+            return "prefix", rows
     pairs = [(typo, number) for number, word in enumerate(words) for typo in rules.typos(word)]
-    typos, numbers = zip(*pairs, strict=True)
-    return await tx.all(queries.LIST_BY_TYPO, *arguments, list(typos), list(numbers), len(words))
+    typos, numbers = [typo for typo, _ in pairs], [number for _, number in pairs]
+    return "typo", await tx.all(queries.LIST_BY_TYPO, *arguments, typos, numbers, len(words))
+
+
+async def assignments(
+    tx: Tx, patient_id: UUID, *, include_ended: bool, cursor: str | None, limit: int
+) -> paging.Page[queries.Assignment]:
+    """Return one page of who cares for a patient, the oldest assignment first.
+
+    Raises:
+        NotFound: no such patient.
+    """
+    await get(tx, patient_id)
+    filters = [patient_id, include_ended]
+    after = paging.decode(cursor, "assignments", filters, [datetime.fromisoformat, UUID])
+    rows = await tx.all(queries.LIST_ASSIGNMENTS, *filters, *(after or [None, None]), limit + 1)
+    return paging.page(
+        rows, limit, listing="assignments", filters=filters,
+        key=lambda row: [row.assigned_at, row.id],
+    )  # fmt: skip
 
 
 async def assign(tx: Tx, patient_id: UUID, body: AssignmentWrite) -> queries.Assignment:
@@ -212,6 +237,7 @@ async def assign(tx: Tx, patient_id: UUID, body: AssignmentWrite) -> queries.Ass
     await get_locked(tx, patient_id)
     if not await tx.value(queries.PROVIDER_EXISTS, body.provider_id):
         raise Unprocessable.field("provider_id", "no such provider", "unknown")
+    before = await tx.all(queries.CURRENT_ASSIGNMENTS, patient_id)
     if body.is_primary:
         await tx.run(queries.END_PRIMARY, patient_id)
     made = await tx.one(
@@ -220,8 +246,7 @@ async def assign(tx: Tx, patient_id: UUID, body: AssignmentWrite) -> queries.Ass
     )  # fmt: skip
     if made is None:
         raise NotFound
-    await record(tx, action="assign", entity_type="patient", entity_id=patient_id, after=made)
-    tx.bump(lists(tx.caller.tenant_id))
+    await _tell_assignments(tx, "assign", patient_id, before)
     return made
 
 
@@ -232,10 +257,22 @@ async def unassign(tx: Tx, patient_id: UUID, provider_id: UUID) -> None:
         NotFound: no such patient, or the provider is not assigned.
     """
     await get_locked(tx, patient_id)
+    before = await tx.all(queries.CURRENT_ASSIGNMENTS, patient_id)
     ended = await tx.one(queries.END_ASSIGNMENT, patient_id, provider_id, tx.now)
     if ended is None:
         raise NotFound("This provider is not assigned to this patient.")
-    await record(tx, action="unassign", entity_type="patient", entity_id=patient_id, after=ended)
+    await _tell_assignments(tx, "unassign", patient_id, before)
+
+
+async def _tell_assignments(
+    tx: Tx, action: str, patient_id: UUID, before: list[queries.Assignment]
+) -> None:
+    """Audit who cared for the patient and who does now."""
+    after = await tx.all(queries.CURRENT_ASSIGNMENTS, patient_id)
+    await record(
+        tx, action=action, entity_type="patient", entity_id=patient_id,
+        before={"providers": before}, after={"providers": after},
+    )  # fmt: skip
     tx.bump(lists(tx.caller.tenant_id))
 
 

@@ -1,23 +1,26 @@
 """/api/v1/patients."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
+from chroniccare.audit.actions import replayed
 from chroniccare.audit.reads import note_read
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Day, Line, Word
 from chroniccare.core.paging import DEFAULT_LIMIT
-from chroniccare.patients import actions, queries, schemas
+from chroniccare.patients import actions, schemas
 from chroniccare.platform.postgres import begin
 from chroniccare.tenancy.api import (
     CONDITIONAL,
     Cursor,
     IdempotencyKey,
     IfMatch,
+    KeyFirst,
     Limit,
     answer,
     authorise,
@@ -29,10 +32,13 @@ from chroniccare.tenancy.api import (
 )
 from chroniccare.tenancy.idempotency import Reply
 
-router = APIRouter(prefix="/api/v1/patients", tags=["patients"])
+router = APIRouter(prefix="/api/v1/patients", tags=["patients"], route_class=KeyFirst)
 
 PatientsRead = Annotated[Caller, Security(authorise, scopes=["patients:read"])]
 PatientsWrite = Annotated[Caller, Security(authorise, scopes=["patients:write"])]
+
+
+_replayed = partial(replayed, entity_type="patient")
 
 
 @router.get(
@@ -91,7 +97,9 @@ async def create_patient(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Register a patient; the MRN must be free."""
-    return await create(caller, request, idempotency_key, lambda tx: actions.create(tx, body))
+    return await create(
+        caller, request, idempotency_key, lambda tx: actions.create(tx, body), replayed=_replayed
+    )
 
 
 @router.put(
@@ -138,13 +146,16 @@ async def list_assignments(
     patient_id: UUID,
     caller: PatientsRead,
     include_ended: Annotated[bool, Query(description="Include assignments that ended.")] = False,  # noqa: FBT002  a query parameter
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """Answer who cares for the patient, the oldest assignment first."""
+    """Answer one page of who cares for the patient, the oldest assignment first."""
     async with begin(caller) as tx:
-        await actions.get(tx, patient_id)
-        rows = await tx.all(queries.LIST_ASSIGNMENTS, patient_id, include_ended)
-    await note_read(caller, entity_type="patient", entity_id=patient_id, action="read_providers")
-    return page(caller, rows, None)
+        found = await actions.assignments(
+            tx, patient_id, include_ended=include_ended, cursor=cursor, limit=limit
+        )
+    await note_read(caller, entity_type="patient", seen=[patient_id], action="read_providers")
+    return page(caller, found.items, found.next_cursor)
 
 
 @router.post(
@@ -165,9 +176,11 @@ async def assign_provider(
     async with begin(caller) as tx:
 
         async def work() -> Reply:
-            return Reply(201, wire.dumps(await actions.assign(tx, patient_id, body)))
+            made = await actions.assign(tx, patient_id, body)
+            location = f"{router.prefix}/{patient_id}"  # where what it shows belongs
+            return Reply(201, wire.dumps(made), {"location": location})
 
-        return await post(tx, request, idempotency_key, work)
+        return await post(tx, request, idempotency_key, work, replayed=_replayed)
 
 
 @router.delete(

@@ -90,12 +90,6 @@ LIST_BY_TYPO = Query(
     " GROUP BY t.patient_id HAVING count(DISTINCT w.word) = $11::int) m"
     f" ON m.patient_id = p.id WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
 )
-ANY_BY_PREFIX = Command(
-    "SELECT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS w (low, high)"
-    " JOIN patient_name_tokens t ON t.kind = 'word' AND t.token >= w.low AND t.token < w.high"
-    " JOIN patients p ON p.tenant_id = t.tenant_id AND p.id = t.patient_id AND p.deleted_at IS NULL"
-    " GROUP BY t.patient_id HAVING count(DISTINCT w.low) = cardinality($1::text[]))"
-)
 _DOCUMENT = (
     "jsonb_to_record($1::jsonb) AS d (id uuid, mrn text, first_name text, last_name text,"
     " date_of_birth date, gender text, contact_info jsonb, emergency_contact jsonb,"
@@ -148,7 +142,14 @@ _ASSIGNMENT = "id, patient_id, provider_id, relationship_type, is_primary, assig
 LIST_ASSIGNMENTS = Query(
     Assignment,
     f"SELECT {_ASSIGNMENT} FROM patient_providers WHERE patient_id = $1"
-    " AND ($2 OR ended_at IS NULL) ORDER BY assigned_at, id LIMIT 200",
+    " AND ($2 OR ended_at IS NULL)"
+    " AND ($3::timestamptz IS NULL OR (assigned_at, id) > ($3, $4::uuid))"
+    " ORDER BY assigned_at, id LIMIT $5",
+)
+CURRENT_ASSIGNMENTS = Query(
+    Assignment,
+    f"SELECT {_ASSIGNMENT} FROM patient_providers WHERE patient_id = $1 AND ended_at IS NULL"
+    " ORDER BY assigned_at, id",
 )
 END_PRIMARY = Command(
     "UPDATE patient_providers SET is_primary = false"

@@ -43,6 +43,8 @@ _TOMBSTONE_S = "10"  # longer than the statement timeout: no reader of the old r
 _GENERATION_S = "86400"
 _RECONNECT_S = 0.5
 _CONNECT_S = 2.0
+_FRESH_S = 8  # a tombstone may have come and gone while a slower reader read
+_LONGEST_S = 3600  # the longest lifetime of what is cached
 _MAX_OWED = 100_000
 
 # Atomic token bucket on the server's clock. Returns whether it was allowed, and what is left.
@@ -100,6 +102,13 @@ def _allowance(*, allowed: bool, tokens: float, per_second: float, burst: int) -
     return Allowance(allowed, burst, int(tokens), ceil((burst - tokens) / per_second), wait)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Debt:
+    """A drop that has not been answered yet."""
+
+    is_list: bool
+
+
 @dataclass(slots=True)
 class Cache:
     """One multiplexed connection, reopened in the background when it is lost."""
@@ -107,7 +116,8 @@ class Cache:
     url: str
     connection: Connection | None = None
     script: bytes = b""
-    owed: dict[str, bool] = field(default_factory=dict)
+    owed: "dict[str, _Debt]" = field(default_factory=dict)
+    resting_until: float = 0.0  # monotonic seconds
     keeper: "asyncio.Task[None] | None" = None
 
     async def get(self, key: str) -> bytes | None:
@@ -135,8 +145,10 @@ class Cache:
         if held is not None:
             version, _, data = held.partition(b"\n")
             return Rendered(int(version), data)
+        started = time.monotonic()
         found = await load()
-        self.put(key, b"%d\n%s" % (found.version, found.data), ttl_s)
+        if time.monotonic() - started < _FRESH_S:
+            self.put(key, b"%d\n%s" % (found.version, found.data), ttl_s)
         return found
 
     async def listed(
@@ -227,10 +239,13 @@ class Cache:
         return await self.connection.send(*words)
 
     def _owe(self, keys: list[str], generations: list[str]) -> None:
-        self.owed.update(dict.fromkeys(keys, False))
-        self.owed.update(dict.fromkeys(generations, True))
+        for is_list, names in ((False, keys), (True, generations)):
+            # A debt of its own for each drop: paying an earlier one does not pay this one.
+            self.owed.update({name: _Debt(is_list) for name in names})
         if len(self.owed) > _MAX_OWED:
-            self.owed = {"*": True}  # too many to name: the next connection flushes everything
+            # Too many to name: rest until whatever is cached has expired by itself.
+            self.owed.clear()
+            self.resting_until = time.monotonic() + _LONGEST_S
 
     async def _settle(self, connection: Connection) -> None:
         """Send every owed drop over `connection`; those that were not answered stay owed.
@@ -239,22 +254,22 @@ class Cache:
             CacheAway: some drop was not made; nothing more is read over this connection.
         """
         sending = dict(self.owed)
-        if "*" in sending:
-            replies = [await connection.send("FLUSHDB")]
-        else:
-            drops = [_drop_words(key, is_list=is_list) for key, is_list in sending.items()]
-            replies = await asyncio.gather(*(connection.send(*words) for words in drops))
+        drops = [_drop_words(key, is_list=debt.is_list) for key, debt in sending.items()]
+        replies = await asyncio.gather(*(connection.send(*words) for words in drops))
         if any(isinstance(reply, hiredis.ReplyError) for reply in replies):
             # Out of memory, read only ...: what is cached may be stale, so it must not be read.
             connection.close()
             raise CacheAway
-        for key in sending:
-            self.owed.pop(key, None)
+        for key, debt in sending.items():
+            if self.owed.get(key) is debt:
+                del self.owed[key]
 
     async def _keep(self) -> None:
         """Reconnect when the connection is lost, twice a second."""
         while True:
-            if self.connection is None or self.connection.transport is None:
+            if time.monotonic() < self.resting_until:
+                self.connection = None
+            elif self.connection is None or self.connection.transport is None:
                 await self._connect_once()
             await asyncio.sleep(_RECONNECT_S)
 
@@ -264,9 +279,12 @@ class Cache:
             # Not wait_for: in Python 3.11 it can swallow the cancellation of `close`.
             async with asyncio.timeout(_CONNECT_S):
                 connection = await connect(self.url)
-            # Nothing is read over this connection before what is owed has been dropped.
-            await self._settle(connection)
             script = await connection.send("SCRIPT", "LOAD", _BUCKET)
+            # Nothing is read over this connection before what is owed has been dropped, what came
+            # to be owed meanwhile included.
+            await self._settle(connection)
+            while self.owed:
+                await self._settle(connection)
         except (OSError, TimeoutError, CacheAway) as error:
             log.warning("cache cannot be reached", extra={"kind": type(error).__name__})
             return

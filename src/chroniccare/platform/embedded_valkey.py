@@ -1,6 +1,7 @@
 """The embedded Valkey: a cache behind a unix socket, without persistence.
 
-What it holds can be lost at any time, so an orphan is told to go rather than recovered.
+What it holds can be lost at any time, so an orphan is told to go rather than recovered, and one
+that ends is started again on the same socket while everything else goes on without it.
 """
 
 import platform
@@ -8,6 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from chroniccare.platform.embedded_process import (
@@ -26,7 +31,50 @@ from chroniccare.platform.embedded_process import (
 SOCKET_NAME = "valkey.sock"
 _STOP = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 _START_SECONDS = 15.0
+_LOOK_S = 0.5
+_STEADY_S = 60.0
+_LONGEST_DELAY_S = 30.0
 _MACHINES = {"amd64": "x86_64", "arm64": "arm64" if sys.platform == "darwin" else "aarch64"}
+
+
+@contextmanager
+def kept_running(host: Host, socket_dir: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Run Valkey while the block runs, again whenever it ends, and `say` so, from a thread.
+
+    The pause before each start grows from failure to failure, up to 30 s.
+
+    Raises:
+        EngineError: it does not start at first; later failures are said.
+    """
+    running = [start(host, socket_dir)]
+    finished = threading.Event()
+
+    def watch() -> None:
+        began, failures = time.monotonic(), 0
+        while not finished.wait(_LOOK_S):
+            code = running[0].poll()
+            if code is None:
+                continue
+            steady = time.monotonic() - began > _STEADY_S
+            failures = 1 if steady else failures + 1
+            delay = min(_LONGEST_DELAY_S, 2.0 ** (failures - 1))
+            say(f"Valkey ended (exit {code}); starting it again in {delay:.0f} s")
+            if finished.wait(delay):
+                return
+            try:
+                running[0] = start(host, socket_dir)
+            except (EngineError, OSError) as error:
+                say(f"Valkey is away, everything else goes on: {error}")
+            began = time.monotonic()
+
+    thread = threading.Thread(target=watch, name="valkey", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join()  # it may be starting one: only then is the last one known
+        end(running[0], _STOP)
 
 
 def start(host: Host, socket_dir: Path) -> subprocess.Popen[bytes]:
@@ -72,11 +120,6 @@ def _answers(path: Path) -> bool:
             return client.recv(16).startswith(b"+PONG")
         except OSError:
             return False
-
-
-def stop_process(process: subprocess.Popen[bytes]) -> None:
-    """Stop a Valkey that we started; returns when it has ended."""
-    end(process, _STOP)
 
 
 def stop_orphan(socket_dir: Path) -> None:

@@ -7,8 +7,8 @@ that the actions named; a rolled-back transaction does neither.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -35,7 +35,8 @@ SYSTEM_ROLE = "chroniccare_system"
 _STATEMENT_TIMEOUT_MS = "5000"
 _LOCK_TIMEOUT_MS = "2000"
 _IDLE_IN_TRANSACTION_MS = "30000"
-_CONNECT_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 5.0
+_COMMAND_TIMEOUT_S = 8.0  # the server's own limit is no help when the server is mute
 _ACQUIRE_TIMEOUT_S = 5.0
 _RETRY_AFTER_S = 2
 _UNKNOWN_OUTCOME = (
@@ -100,6 +101,14 @@ class Tx:
         status = await self.connection.execute(command.sql, *args)
         return int(status.rpartition(" ")[2]) if status[-1:].isdigit() else 0
 
+    async def plan_afresh(self) -> None:
+        """Have statements of this transaction planned for their values.
+
+        For absent filters and for batches, whose kept plans read whole tables; it doubles the
+        cost of a point read.
+        """
+        await self.connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+
     def drop(self, *keys: str) -> None:
         """Name cache keys that are stale once this commits."""
         self.dropped.extend(keys)
@@ -116,8 +125,7 @@ class Tx:
 AfterCommit = Callable[[Tx], Awaitable[None]]
 
 
-async def _nothing(_tx: Tx) -> None:
-    return
+async def _nothing(_tx: Tx) -> None: ...
 
 
 def utc_now() -> datetime:
@@ -170,7 +178,7 @@ class Database:
         Raises:
             Unavailable: it does not.
         """
-        with _translated():
+        with translated():
             connection = await self.acquire()
             try:
                 await connection.fetchval("SELECT 1", timeout=_ACQUIRE_TIMEOUT_S)
@@ -201,15 +209,16 @@ async def open_database(settings: Settings) -> Database:
         Unavailable: nothing answers at `settings.database_url`.
     """
     global _database  # noqa: PLW0603  one pool a process, opened and closed by the wiring alone
-    with _translated():
+    with translated():
         pool = await asyncpg.create_pool(
             settings.database_url,
             min_size=1,
             max_size=settings.pool_size,
-            init=_prepare_connection,
+            init=prepare_connection,
             reset=_no_reset,
-            timeout=_CONNECT_TIMEOUT_S,
+            timeout=CONNECT_TIMEOUT_S,
             statement_cache_size=500,
+            command_timeout=_COMMAND_TIMEOUT_S,
             server_settings={
                 "application_name": "chroniccare",
                 "TimeZone": "UTC",
@@ -244,7 +253,8 @@ def database() -> Database:
     return _database
 
 
-async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Have jsonb travel as Python values."""
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
@@ -291,7 +301,8 @@ def _translate(error: BaseException) -> Problem | None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Raise the problem behind a driver's error in its place."""
     try:
         yield
     except Exception as error:
@@ -332,7 +343,7 @@ class _Begin:
 
     async def __aenter__(self) -> Tx:
         self.database = database()
-        with _translated():
+        with translated():
             self.connection = await self.database.acquire()
             try:
                 # One simple-protocol call. Both values are ours: a constant and a parsed UUID.
@@ -343,7 +354,7 @@ class _Begin:
             except BaseException:
                 if _alive(self.connection):
                     self.connection.terminate()
-                await self._release()
+                await self.database.release(self.connection)
                 raise
         self.tx = Tx(self.connection, self.caller, self.database.clock(), self.database.settings)
         return self.tx
@@ -359,13 +370,17 @@ class _Begin:
             return
         try:
             status = await self._end("COMMIT")
-        except Exception as failure:
+        except BaseException as failure:
+            await self._after_commit()  # it may have been made: what it named is stale either way
             if _translate(failure) is None:
                 raise
             raise Unavailable(_UNKNOWN_OUTCOME, retry_after=_RETRY_AFTER_S) from None
         if status != "COMMIT":
             # PostgreSQL answers ROLLBACK to COMMIT when a statement failed and was ignored.
             raise Unavailable(retry_after=_RETRY_AFTER_S)
+        await self._after_commit()
+
+    async def _after_commit(self) -> None:
         if self.tx.dropped or self.tx.bumped or self.tx.woken:
             await self.database.after_commit(self.tx)
 
@@ -380,19 +395,4 @@ class _Begin:
                 raise
             return word
         finally:
-            await self._release()
-
-    async def _release(self) -> None:
-        await self.database.release(self.connection)
-
-
-@asynccontextmanager
-async def owner_connection(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """Open one connection as the schema's owner, outside the pool: migrations and tests only."""
-    with _translated():
-        connection = await asyncpg.connect(url, timeout=_CONNECT_TIMEOUT_S)
-    try:
-        await _prepare_connection(connection)
-        yield connection
-    finally:
-        await connection.close()
+            await self.database.release(self.connection)

@@ -115,5 +115,6 @@ async def connect(url: str) -> Connection:
         replies.append(connection.send("SELECT", number))
     for reply in replies:
         if isinstance(await reply, hiredis.ReplyError):
+            connection.close()
             raise CacheAway
     return connection

@@ -66,6 +66,8 @@ class Bell:
                 self.wanted.clear()
                 await asyncio.sleep(_GATHER_S)
                 rung, self.rung = self.rung, set()
+                # Also when nobody rang: a half-open connection is noticed by writing only.
+                await connection.execute("SELECT 1", timeout=5)
                 for loop in rung:
                     await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, loop, timeout=5)
         finally:

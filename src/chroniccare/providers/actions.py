@@ -111,6 +111,7 @@ async def delete(tx: Tx, provider: queries.Provider) -> None:
         raise ProviderInUse
     await tx.run(queries.DELETE, provider.id, tx.now)
     await _tell(tx, "delete", provider.id, before=provider, after=None)
+    tx.bump(key(tx.caller.tenant_id, provider.id) + ":appointments")
 
 
 async def get(tx: Tx, provider_id: UUID) -> queries.Provider:

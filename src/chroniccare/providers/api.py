@@ -17,6 +17,7 @@ from chroniccare.tenancy.api import (
     Cursor,
     IdempotencyKey,
     IfMatch,
+    KeyFirst,
     Limit,
     answer,
     authorise,
@@ -26,7 +27,7 @@ from chroniccare.tenancy.api import (
     record,
 )
 
-router = APIRouter(prefix="/api/v1/providers", tags=["providers"])
+router = APIRouter(prefix="/api/v1/providers", tags=["providers"], route_class=KeyFirst)
 
 ProvidersRead = Annotated[Caller, Security(authorise, scopes=["providers:read"])]
 ProvidersWrite = Annotated[Caller, Security(authorise, scopes=["providers:write"])]

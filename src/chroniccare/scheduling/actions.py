@@ -111,6 +111,7 @@ async def cancel(tx: Tx, visit: queries.Appointment, *, reason: str) -> queries.
         NotOpen: the visit has begun or is over.
     """
     if visit.status == "cancelled":
+        await record(tx, action="read", entity_type="appointment", entity_id=visit.id)
         return visit
     if visit.status not in rules.OPEN_STATUSES:
         raise NotOpen
@@ -152,7 +153,7 @@ async def rendered(caller: Caller, appointment_id: UUID) -> Rendered:
         return Rendered(visit.version, wire.dumps(visit))
 
     found = await cache().through(key(caller.tenant_id, appointment_id), CACHED_S, load)
-    await note_read(caller, entity_type="appointment", entity_id=appointment_id)
+    await note_read(caller, entity_type="appointment", seen=[appointment_id])
     return found
 
 
@@ -165,6 +166,7 @@ async def search(
     no longer wanted (UTC instants), each or None.
     """
     after = paging.decode(cursor, "appointments", filters, [datetime.fromisoformat, UUID])
+    await tx.plan_afresh()
     rows = await tx.all(queries.LIST, *filters, *(after or [None, None]), limit + 1)
     return paging.page(
         rows, limit, listing="appointments", filters=filters,
@@ -202,10 +204,7 @@ async def listed(
         what = [*filters, cursor, limit]
         name, ttl_s = visits(caller.tenant_id, *of), LISTED_S[of[0]]
         found = await cache().listed(name, what, ttl_s, load)
-    await note_read(
-        caller, entity_type="appointment", entity_id=of[1] if of else None, action="list",
-        details={"seen": found.seen},
-    )  # fmt: skip
+    await note_read(caller, entity_type="appointment", seen=found.seen, action="list")
     return found.data
 
 

@@ -1,10 +1,12 @@
 """/api/v1/appointments, and the lists of appointments under patients and providers."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
+from chroniccare.audit.actions import replayed
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
@@ -17,6 +19,7 @@ from chroniccare.tenancy.api import (
     Cursor,
     IdempotencyKey,
     IfMatch,
+    KeyFirst,
     Limit,
     answer,
     authorise,
@@ -25,10 +28,12 @@ from chroniccare.tenancy.api import (
     record,
 )
 
-router = APIRouter(prefix="/api/v1", tags=["appointments"])
+router = APIRouter(prefix="/api/v1", tags=["appointments"], route_class=KeyFirst)
 
 AppointmentsRead = Annotated[Caller, Security(authorise, scopes=["appointments:read"])]
 AppointmentsWrite = Annotated[Caller, Security(authorise, scopes=["appointments:write"])]
+
+_replayed = partial(replayed, entity_type="appointment")
 
 StatusFilter = Annotated[schemas.Status | None, Query(description="Where the visit stands.")]
 From = Annotated[
@@ -130,7 +135,9 @@ async def book_appointment(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Book a visit and plan its messages; 409 names who is not free."""
-    return await create(caller, request, idempotency_key, lambda tx: actions.book(tx, body))
+    return await create(
+        caller, request, idempotency_key, lambda tx: actions.book(tx, body), replayed=_replayed
+    )
 
 
 @router.put(

@@ -1,6 +1,8 @@
 """Tenants and their API keys: create, rotate, revoke."""
 
 import re
+import unicodedata
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAX_NAME = 255
+_NO_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Controls, bytes that are no text, breaks of lines and paragraphs."""
+
+
+async def _nothing(_tx: Tx, _tenant: queries.Tenant) -> None:
+    return
 
 
 async def list_tenants() -> list[queries.Tenant]:
@@ -36,24 +44,43 @@ async def find_tenant(subdomain: str) -> queries.Tenant:
     return tenant
 
 
-async def create_tenant(*, name: str, subdomain: str) -> "UUID":
-    """Create a tenant and return its id.
+async def create_tenant(
+    *,
+    name: str,
+    subdomain: str,
+    also: Callable[[Tx, queries.Tenant], Awaitable[None]] = _nothing,
+) -> "UUID":
+    """Create a tenant and return its id; `also` adds to the same transaction, such as its audit.
 
     Raises:
         Invalid: name or subdomain cannot be used.
         Conflict: the subdomain is taken.
     """
-    if not 1 <= len(name.strip()) <= _MAX_NAME:
-        raise Invalid.field("name", "must have 1 to 255 characters", "length")
+    name = _name(name)
     if not _SUBDOMAIN.fullmatch(subdomain):
         raise Invalid.field(
             "subdomain", "must be lower-case letters, digits and hyphens", "pattern"
         )
     tenant_id = new_id()
     async with begin(system(tenant_id, job="create-tenant")) as tx:
-        if not await tx.run(queries.INSERT_TENANT, tenant_id, name.strip(), subdomain, tx.now):
+        if not await tx.run(queries.INSERT_TENANT, tenant_id, name, subdomain, tx.now):
             raise Conflict("This subdomain is taken.")
+        await also(tx, queries.Tenant(tenant_id, name, subdomain, True, tx.now))
     return tenant_id
+
+
+def _name(text: str) -> str:
+    """Return a name without the blanks around it.
+
+    Raises:
+        Invalid: it is empty, too long or not one printable line.
+    """
+    text = text.strip()
+    if not 1 <= len(text) <= _MAX_NAME:
+        raise Invalid.field("name", "must have 1 to 255 characters", "length")
+    if any(unicodedata.category(c) in _NO_LINE for c in text):
+        raise Invalid.field("name", "must be one line of printable text", "characters")
+    return text
 
 
 async def create_key(
@@ -69,15 +96,14 @@ async def create_key(
     """Create a key for the transaction's tenant and return it: the only time it can be read.
 
     Raises:
-        Invalid: an unknown scope or environment, an empty name, or an expiry in the past.
+        Invalid: an unknown scope or environment, a name that is none, or an expiry in the past.
     """
     unknown = scopes - rules.SCOPES
     if unknown or not scopes:
         raise Invalid.field("scopes", f"must be among {', '.join(sorted(rules.SCOPES))}", "scope")
     if environment not in {"live", "test"}:
         raise Invalid.field("environment", "must be live or test", "choice")
-    if not 1 <= len(name) <= _MAX_NAME:
-        raise Invalid.field("name", "must have 1 to 255 characters", "length")
+    name = _name(name)
     if expires_at is not None and expires_at <= tx.now:
         raise Invalid.field("expires_at", "must be in the future", "past")
     key, parts = rules.new_key(environment)
@@ -92,16 +118,21 @@ async def create_key(
 async def rotate_key(tx: Tx, *, pepper: str, key_id: str, overlap: timedelta) -> str:
     """Create a key like the one with `key_id`, which stays valid for `overlap`; return the new.
 
+    A key that expires is followed by one with as long a life, counted from now.
+
     Raises:
-        NotFound: no active key with this id.
+        NotFound: no active key with this id, or one that has expired.
     """
     old = await tx.one(queries.FIND_OWN_KEY, key_id)
-    if old is None or not old.is_active:
+    has_ended = old is not None and old.expires_at is not None and old.expires_at <= tx.now
+    if old is None or not old.is_active or has_ended:
         raise NotFound("No active key has this id.")
+    life = None if old.expires_at is None else old.expires_at - old.created_at
     await tx.run(queries.EXPIRE_KEY, key_id, tx.now + overlap)
     return await create_key(
         tx, pepper=pepper, name=old.key_name, scopes=frozenset(old.scopes),
-        environment=old.environment, rotated_from=old.id,
+        environment=old.environment, expires_at=None if life is None else tx.now + life,
+        rotated_from=old.id,
     )  # fmt: skip
 
 

@@ -5,18 +5,21 @@ A handler names its permission in its signature:
     PatientsRead = Annotated[Caller, Security(authorise, scopes=["patients:read"])]
 """
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import Header, Query, Request, Response
 from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import (
+    FieldError,
     Forbidden,
     Invalid,
     PreconditionFailed,
@@ -29,6 +32,7 @@ from chroniccare.tenancy.caller import Authority, with_request
 from chroniccare.tenancy.idempotency import Reply, fingerprint, once
 
 _BEARER = "bearer "
+_ETAGS = re.compile(r'\s*(\*|((W/)?"[^"]*"\s*,?\s*)+)')  # RFC 9110, 13.1.1
 
 
 class _KeyInHeader(SecurityBase):
@@ -43,27 +47,79 @@ class _KeyInHeader(SecurityBase):
         )
 
     async def __call__(self, request: Request, scopes: SecurityScopes) -> Caller:
-        authority: Authority = request.app.state.authority
-        headers = request.headers
-        key = headers.get("x-api-key")
-        if key is None:
-            bearer = headers.get("authorization", "")
-            if not bearer.lower().startswith(_BEARER):
-                raise Unauthenticated
-            key = bearer[len(_BEARER) :].strip()
-        caller = await authority.authenticate(key, now=database().clock())
-        allowance = await authority.take(caller)
-        request.scope["chroniccare.allowance"] = allowance
-        if not allowance.allowed:
-            raise RateLimited(retry_after=allowance.wait_s)
+        caller: Caller = request.scope["chroniccare.caller"]
         if not caller.scopes.issuperset(scopes.scopes):
             raise Forbidden
-        client = request.client
-        return with_request(
-            caller,
-            request_id=request.scope["chroniccare.request_id"],
-            ip_address=client.host if client else None,
-        )
+        if request.scope["query_string"]:
+            _check_query(request)
+        return caller
+
+
+async def _identify(request: Request) -> Caller:
+    """Return the caller behind the request's key, with a token taken from its bucket.
+
+    Raises:
+        Unauthenticated: no key, or none that is valid.
+        RateLimited: the bucket is empty.
+    """
+    authority: Authority = request.app.state.authority
+    headers = request.headers
+    key = headers.get("x-api-key")
+    if key is None:
+        bearer = headers.get("authorization", "")
+        if not bearer.lower().startswith(_BEARER):
+            raise Unauthenticated
+        key = bearer[len(_BEARER) :].strip()
+    caller = await authority.authenticate(key, now=database().clock())
+    allowance = await authority.take(caller)
+    request.scope["chroniccare.allowance"] = allowance
+    if not allowance.allowed:
+        raise RateLimited(retry_after=allowance.wait_s)
+    client = request.client
+    return with_request(
+        caller,
+        request_id=request.scope["chroniccare.request_id"],
+        ip_address=client.host if client else None,
+    )
+
+
+class KeyFirst(APIRoute):
+    """A route that looks at the key before it reads the body, as FastAPI by itself does not."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return FastAPI's handler behind the look at the key."""
+        handler = super().get_route_handler()
+
+        async def key_first(request: Request) -> Response:
+            request.scope["chroniccare.caller"] = await _identify(request)
+            return await handler(request)
+
+        return key_first
+
+
+def _check_query(request: Request) -> None:
+    """Refuse parameters that the operation does not have, and those given twice.
+
+    Raises:
+        Invalid: each of them is named; a mistyped filter would otherwise show everything.
+    """
+    route: APIRoute = request.scope["route"]
+    given = [name for name, _ in request.query_params.multi_items()]
+    known = {parameter.alias: parameter for parameter in route.dependant.query_params}
+    wrong = [
+        FieldError(name, "is not a parameter of this operation", "unknown")
+        for name in dict.fromkeys(given)
+        if name not in known
+    ]
+    wrong += [
+        FieldError(name, "is given more than once", "repeated")
+        for name in dict.fromkeys(given)
+        if name in known
+        and given.count(name) > 1
+        and "list[" not in str(known[name].field_info.annotation)
+    ]
+    if wrong:
+        raise Invalid(details=wrong)
 
 
 authorise = _KeyInHeader()
@@ -105,6 +161,9 @@ Limit = Annotated[
 ]
 
 
+Replayed = Callable[[Tx, str], Awaitable[None]]
+
+
 class Made(Protocol):
     """A record that was just made."""
 
@@ -130,7 +189,7 @@ def answer(caller: Caller, data: bytes, *, status: int = 200, etag: int | None =
 def record(caller: Caller, request: Request, data: bytes, *, version: int) -> Response:
     """Return one record with its ETag, or 304 when the client has this version already."""
     known = request.headers.get("if-none-match")
-    if known is not None and _names(known, version, field="If-None-Match"):
+    if known is not None and _names(known.replace("W/", ""), version):  # RFC 9110: weak comparison
         return Response(status_code=304, headers={"etag": f'"{version}"'})
     return answer(caller, data, etag=version)
 
@@ -147,19 +206,25 @@ def check_version(if_match: str | None, version: int) -> None:
         PreconditionFailed: the record has another version by now.
         Invalid: the header is not a list of ETags.
     """
-    if if_match is not None and not _names(if_match, version):
+    if if_match is None:
+        return
+    if not _ETAGS.fullmatch(if_match):
+        raise Invalid.field("If-Match", 'must be ETags such as "3"', "etag")
+    if not _names(if_match, version):
         raise PreconditionFailed
 
 
-def _names(header: str, version: int, *, field: str = "If-Match") -> bool:
-    tags = [tag.strip() for tag in header.split(",")]
-    if not all(tag == "*" or tag.removeprefix("W/").strip('"').isalnum() for tag in tags):
-        raise Invalid.field(field, 'must be ETags such as "3"', "etag")
-    return any(tag == "*" or tag.removeprefix("W/") == f'"{version}"' for tag in tags)
+def _names(header: str, version: int) -> bool:
+    return any(tag.strip() in {"*", f'"{version}"'} for tag in header.split(","))
 
 
 async def post(
-    tx: Tx, request: Request, key: str | None, work: Callable[[], Awaitable[Reply]]
+    tx: Tx,
+    request: Request,
+    key: str | None,
+    work: Callable[[], Awaitable[Reply]],
+    *,
+    replayed: Replayed | None = None,
 ) -> Response:
     """Answer a POST once: a repeated Idempotency-Key answers what the first request answered."""
     print_ = fingerprint(request.method, request.url.path, await request.body())
@@ -167,6 +232,8 @@ async def post(
     headers = dict(reply.headers)
     if reply.replayed:
         headers["idempotent-replayed"] = "true"
+        if replayed is not None:
+            await replayed(tx, headers["location"])
     body = wire.success(reply.data, tx.caller.request_id)
     return Response(body, reply.status, headers=headers, media_type=wire.JSON)
 
@@ -176,8 +243,13 @@ async def create(
     request: Request,
     key: str | None,
     act: Callable[[Tx], Awaitable[Made]],
+    *,
+    replayed: Replayed | None = None,
 ) -> Response:
-    """Answer a POST that makes one record: 201 with its place below the request's, and its ETag."""
+    """Answer a POST that makes one record: 201 with its place below the request's, and its ETag.
+
+    `replayed` audits that a repeated key showed the record at its place again.
+    """
     async with begin(caller) as tx:
 
         async def work() -> Reply:
@@ -188,4 +260,4 @@ async def create(
             }
             return Reply(201, wire.dumps(made), headers)
 
-        return await post(tx, request, key, work)
+        return await post(tx, request, key, work, replayed=replayed)

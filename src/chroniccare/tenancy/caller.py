@@ -20,6 +20,8 @@ from chroniccare.tenancy import queries, rules
 _REMEMBER_S = 0.8
 _NOTE_USE_EVERY = timedelta(minutes=1)
 _MAX_REMEMBERED = 10_000
+_STRANGERS = 2
+"""Look-ups at a time of keys this process has never accepted: guesses must not use up the pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Authority:
     remembered: dict[str, _Remembered] = field(default_factory=dict)
     asking: "dict[str, asyncio.Task[_Remembered]]" = field(default_factory=dict)
     local: LocalBucket = field(default_factory=LocalBucket)
+    strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STRANGERS))
 
     async def authenticate(self, key: str, *, now: datetime) -> Caller:
         """Return the caller behind `key`, without request id and address.
@@ -67,10 +70,16 @@ class Authority:
             raise Unauthenticated
         task = self.asking.get(key)
         if task is None:
-            task = asyncio.create_task(self._ask(key, parts))
+            # An entry stays after its time: this key has been good before.
+            ask = self._ask if key in self.remembered else self._ask_strange
+            task = asyncio.create_task(ask(key, parts))
             self.asking[key] = task
             task.add_done_callback(lambda _: self.asking.pop(key, None))
         return await asyncio.shield(task)
+
+    async def _ask_strange(self, key: str, parts: rules.KeyParts) -> _Remembered:
+        async with self.strangers:
+            return await self._ask(key, parts)
 
     async def _ask(self, key: str, parts: rules.KeyParts) -> _Remembered:
         started = (

@@ -77,7 +77,11 @@ FIND_KEY = Query(
     " k.last_used_at, t.is_active AS tenant_is_active"
     " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id WHERE k.key_id = $1",
 )
-NOTE_KEY_USE = Command("UPDATE api_keys SET last_used_at = $2 WHERE id = $1")
+# Authentication never waits for whoever holds the row.
+NOTE_KEY_USE = Command(
+    "UPDATE api_keys SET last_used_at = $2 WHERE id ="
+    " (SELECT id FROM api_keys WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)"
+)
 LIST_KEYS = Query(
     ApiKey,
     "SELECT id, key_name, key_id, environment, scopes, is_active, last_used_at, expires_at,"

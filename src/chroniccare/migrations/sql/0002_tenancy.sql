@@ -89,4 +89,5 @@ SELECT protect_tenant_table('audit_logs', 'SELECT, INSERT');
 CREATE POLICY system_records_reads ON audit_logs FOR INSERT TO chroniccare_system WITH CHECK (true);
 GRANT INSERT ON audit_logs TO chroniccare_system;
 CREATE INDEX idx_audit_logs_created ON audit_logs (tenant_id, created_at, id);
+CREATE INDEX idx_audit_logs_user ON audit_logs (tenant_id, user_id, created_at, id);
 CREATE INDEX idx_audit_logs_entity ON audit_logs (tenant_id, entity_id, created_at);

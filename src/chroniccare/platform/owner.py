@@ -1,0 +1,20 @@
+"""A connection of the schema's owner, outside the pool: for migrations, probes and tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from chroniccare.platform.postgres import CONNECT_TIMEOUT_S, prepare_connection, translated
+
+
+@asynccontextmanager
+async def owner_connection(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Open one connection as the schema's owner, outside the pool: migrations and tests only."""
+    with translated():
+        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+    try:
+        await prepare_connection(connection)
+        yield connection
+    finally:
+        await connection.close()
