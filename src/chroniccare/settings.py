@@ -5,8 +5,12 @@ docs/settings.md is generated from it (`make docs`); a check fails when the two 
 
 import os
 from collections.abc import Mapping
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -77,7 +81,10 @@ class Settings(BaseModel):
     ] = "outbox"
     smtp_url: Annotated[
         str,
-        Field(description="`smtp://user:password@host:587` (STARTTLS) or `smtps://...:465`."),
+        Field(
+            description="`smtp://user:password@host:587` (STARTTLS, except on loopback) or "
+            "`smtps://...:465`. `?tls=none` behind it: no TLS, for a relay in a closed network."
+        ),
     ] = ""
     email_from: Annotated[str, Field(description="Sender of email, `Name <address>`.")] = (
         "Clinic <noreply@example.com>"
@@ -128,6 +135,8 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise SettingsError(f"{variable('key_pepper')}: needs {_MIN_PEPPER} or more characters")
     if settings.email_driver == "smtp" and not settings.smtp_url:
         raise SettingsError(f"{variable('smtp_url')}: needed because the email driver is smtp")
+    if settings.email_driver == "smtp":
+        _refuse_mail(settings)
     if settings.environment == "production":
         missing = [
             n for n in ("database_url", "redis_url", "key_pepper") if not values_of(settings, n)
@@ -135,6 +144,37 @@ def _refuse_unsafe(settings: Settings) -> None:
         if missing:
             names = ", ".join(variable(n) for n in missing)
             raise SettingsError(f"{names}: must be set when the environment is production")
+
+
+def _refuse_mail(settings: Settings) -> None:
+    """Refuse a mail server or a sender that no letter could go through."""
+    if not _is_smtp(settings.smtp_url):
+        raise SettingsError(
+            f"{variable('smtp_url')}: must be like smtp://user:password@host:587 or smtps://host"
+        )
+    domain = _domain_of(settings.email_from)
+    if domain is None:
+        raise SettingsError(f"{variable('email_from')}: must be one `Name <address>`")
+    if settings.environment == "production" and domain == "example.com":
+        raise SettingsError(f"{variable('email_from')}: example.com is nobody's: set your sender")
+
+
+def _is_smtp(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or a bracket left open
+        return False
+
+
+def _domain_of(sender: str) -> str | None:
+    """Return the domain of `Name <address>`; None unless it is exactly one address."""
+    try:
+        [(_, address)] = getaddresses([sender])
+        domain = Address(addr_spec=address).domain
+    except (ValueError, IndexError, MessageError):
+        return None
+    return domain.lower() or None
 
 
 def values_of(settings: Settings, name: str) -> str:

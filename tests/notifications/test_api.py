@@ -35,7 +35,8 @@ async def test_a_message_shows_status_and_attempts_but_not_its_text(bench: Bench
 
 async def test_why_a_message_was_not_sent_is_told(bench: Bench) -> None:
     await bench.planned(patient_id=await bench.patient(contact_info={"telecom": []}))
-    assert {item["reason"] for item in await listed(bench)} == {"no_contact_point"}
+    told = {item["notification_type"]: item["reason"] for item in await listed(bench)}
+    assert told == {"appointment_confirmation": "no_contact_point", "appointment_reminder": None}
 
 
 async def test_a_list_is_filtered_and_paged(bench: Bench) -> None:

@@ -159,6 +159,34 @@ async def test_a_reminder_that_quiet_hours_leave_no_room_for_expires(bench: Benc
     assert (rows[0].delivery_status, rows[0].details["reason"]) == ("expired", "quiet_hours")
 
 
+async def test_a_reminder_pulled_before_the_night_goes_out_a_little_late_too(bench: Bench) -> None:
+    # 07:30 in New York: the reminder of 05:30 is pulled to 20:00 the evening before.
+    await bench.planned(NOON + timedelta(days=2, hours=-4, minutes=-30))
+    await bench.drain()
+    row = (await bench.rows())[0]
+    assert row.next_attempt_at == NOON + timedelta(days=1, hours=8)
+    bench.clock.at = NOON + timedelta(days=1, hours=9, minutes=10)  # 21:10, after an outage
+    await bench.drain()
+    assert (await bench.rows())[0].delivery_status == "delivered"
+
+
+async def test_urgent_messages_are_claimed_before_older_ones(bench: Bench) -> None:
+    await bench.many(250)
+    row = max(
+        (r for r in await bench.rows() if r.notification_type == "appointment_confirmation"),
+        key=lambda row: row.id,
+    )
+    bench.clock.forward(seconds=1)
+    await bench.sql(
+        "UPDATE notifications SET priority = 'urgent', next_attempt_at = $2 WHERE id = $1",
+        row.id,
+        bench.clock.at,
+    )
+    claims = await dispatch.claim()
+    assert len(claims) == 200
+    assert row.id in {claim.id for claim in claims}
+
+
 async def test_one_message_that_cannot_be_made_stops_no_other(bench: Bench) -> None:
     await bench.planned()
     await bench.planned()

@@ -11,7 +11,7 @@ from aiosmtpd.controller import Controller
 
 from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels import choice
-from chroniccare.settings import Settings
+from chroniccare.settings import Settings, SettingsError, load
 from tests.notifications.support import Bench
 
 
@@ -85,6 +85,29 @@ async def test_a_refused_letter_falls_back_and_a_busy_server_is_asked_again(
     assert codes == [("transient", "smtp_451"), ("rejected", "smtp_550"), ("accepted", None)]
 
 
+async def test_a_mail_server_that_is_down_for_minutes_loses_no_letter(
+    bench: Bench, settings: Settings, relay: tuple[Relay, str]
+) -> None:
+    server, url = relay
+    await bench.planned(
+        patient_id=await bench.patient(communication_preferences={"channels": ["email"]})
+    )
+    with closing(socket.socket()) as closed:
+        closed.bind(("127.0.0.1", 0))  # bound but not listening: refused
+        away = f"smtp://127.0.0.1:{closed.getsockname()[1]}"
+        async with choice.opened(over_smtp(settings, away)) as channels:
+            for _ in range(30):
+                await dispatch.drain(channels)
+                bench.clock.forward(seconds=10)
+    last = (await bench.rows())[-1]
+    assert last.delivery_status == "pending"
+    assert last.retry_count > 3
+    bench.clock.forward(minutes=5)
+    async with choice.opened(over_smtp(settings, url)) as channels:
+        await dispatch.drain(channels)
+    assert len(server.letters) == 1
+
+
 async def test_null_drivers_drop_what_they_take(bench: Bench, settings: Settings) -> None:
     nothing = settings.model_copy(update={"sms_driver": "null", "email_driver": "null"})
     await bench.planned()
@@ -92,3 +115,60 @@ async def test_null_drivers_drop_what_they_take(bench: Bench, settings: Settings
         await dispatch.drain(replace(channels))
     assert (await bench.statuses())[-1] == "accepted"
     assert await bench.outbox() == []
+
+
+def smtp_settings(**changes: str) -> Settings:
+    """Read settings as the operator would give them."""
+    return load(
+        {
+            "CHRONICCARE_EMAIL_DRIVER": "smtp",
+            "CHRONICCARE_SMTP_URL": "smtp://127.0.0.1:2525",
+            **{f"CHRONICCARE_{name.upper()}": value for name, value in changes.items()},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "smtp://mail.example.com:abc",
+        "smtp://mail.example.com:99999",
+        "smtp://mail.example.com:0",
+        "smtp://:25",
+        "mail.example.com:25",
+        "http://mail.example.com",
+        "smtp://[::1",
+    ],
+)
+def test_a_mail_server_that_cannot_be_one_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(SettingsError, match="CHRONICCARE_SMTP_URL") as error:
+        smtp_settings(smtp_url=url)
+    assert url not in str(error.value)  # it may hold a password
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "",
+        "Clinic",
+        "Clinic <clinic>",
+        "a@oak.example, b@oak.example",
+        "Oak Clinic <a@oak.example> b@oak.example",
+    ],
+)
+def test_a_sender_that_is_not_one_address_is_refused_at_the_start(sender: str) -> None:
+    with pytest.raises(SettingsError, match="CHRONICCARE_EMAIL_FROM"):
+        smtp_settings(email_from=sender)
+
+
+def test_production_needs_a_sender_of_its_own() -> None:
+    production = {"environment": "production", "key_pepper": "p" * 32}
+    with pytest.raises(SettingsError, match=r"CHRONICCARE_EMAIL_FROM.*example\.com"):
+        smtp_settings(**production)
+    assert smtp_settings().email_from.endswith("@example.com>")
+
+
+@pytest.mark.parametrize("sender", ["noreply@oak.example", "Oak Clinic <noreply@oak.example>"])
+@pytest.mark.parametrize("url", ["smtp://u:p%40@mail.oak.example", "smtps://10.0.0.2:465"])
+def test_what_can_work_is_accepted(sender: str, url: str) -> None:
+    assert smtp_settings(email_from=sender, smtp_url=url).smtp_url == url

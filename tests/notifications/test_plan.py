@@ -65,9 +65,13 @@ async def test_the_plan_follows_preferences_consent_and_contact_points(
     bench: Bench, fields: dict[str, Any], plan: list[str]
 ) -> None:
     await bench.planned(patient_id=await bench.patient(**fields))
-    for row in await bench.rows():
-        assert row.channel_plan == plan
-        assert row.channel == plan[0]
+    *reminders, confirmation = await bench.rows()
+    assert (confirmation.channel, confirmation.channel_plan) == (plan[0], plan)
+    # What is sent later may find contact points and consent that are not there yet.
+    preferences = fields.get("communication_preferences", {})
+    wanted = preferences.get("channels", ["sms", "email"])
+    assert [row.channel_plan for row in reminders] == [wanted] * 3
+    assert {row.channel for row in reminders} == {wanted[0]}
 
 
 @pytest.mark.parametrize(
@@ -85,10 +89,43 @@ async def test_who_cannot_be_reached_is_shown_with_the_reason(
     bench: Bench, fields: dict[str, Any], reason: str
 ) -> None:
     await bench.planned(patient_id=await bench.patient(**fields))
+    *reminders, confirmation = await bench.rows()
+    assert (confirmation.delivery_status, confirmation.details["reason"]) == ("suppressed", reason)
+    assert [row.delivery_status for row in reminders] == ["pending"] * 3
+    for row in reversed(reminders):
+        bench.clock.at = row.scheduled_send_time
+        await bench.drain()
     rows = await bench.rows()
-    assert {row.delivery_status for row in rows} == {"suppressed"}
-    assert {row.details["reason"] for row in rows} == {reason}
-    assert len(rows) == 4
+    assert [(row.delivery_status, row.details["reason"]) for row in rows] == [
+        ("suppressed", reason)
+    ] * 4
+    assert await bench.attempts() == []
+
+
+async def test_a_contact_point_added_after_the_booking_brings_the_reminders(bench: Bench) -> None:
+    patient_id = await bench.patient(contact_info={"telecom": []})
+    visit = await bench.planned(patient_id=patient_id)
+    await bench.sql(
+        "INSERT INTO contact_points (id, tenant_id, patient_id, system, value, use, rank,"
+        " created_at) VALUES (gen_random_uuid(), $1, $2, 'phone', '+14155550199', 'mobile', 1,"
+        " now())",
+        bench.clinic.tenant_id,
+        patient_id,
+    )
+    for hours in (72, 24, 2):
+        bench.clock.at = visit.starts_at - timedelta(hours=hours)
+        await bench.drain()
+    assert await bench.statuses() == ["delivered"] * 3 + ["suppressed"]
+    assert {kept.recipient for kept in await bench.outbox()} == {"+14155550199"}
+
+
+async def test_consent_given_after_the_booking_brings_the_reminders(bench: Bench) -> None:
+    refusing = {"consent_settings": {"sms": False, "email": False}}
+    visit = await bench.planned(patient_id=await bench.patient(**refusing))
+    await bench.sql('UPDATE patients SET consent_settings = \'{"email": true, "sms": false}\'')
+    bench.clock.at = visit.starts_at - timedelta(hours=72)
+    await bench.drain()
+    assert [kept.channel for kept in await bench.outbox()] == ["email"]
 
 
 @pytest.mark.parametrize("fields", [{"is_active": False}, {"treatment_status": "deceased"}])
@@ -105,7 +142,7 @@ async def test_a_reminder_in_quiet_hours_waits_or_goes_out_before_them(bench: Be
     await bench.planned(starts_at)
     late = (await bench.rows())[0]
     assert late.scheduled_send_time == starts_at - timedelta(hours=2)
-    assert late.next_attempt_at == starts_at - timedelta(hours=11, minutes=16)  # 20:59
+    assert late.next_attempt_at == starts_at - timedelta(hours=12, minutes=15)  # 20:00
     # 09:30: at eight there is still an hour and a half.
     await bench.planned(starts_at + timedelta(minutes=75))
     waiting = (await bench.rows())[0]

@@ -1,58 +1,21 @@
 """A worker may die, freeze or be slow at any point: nothing is lost, nothing is sent twice."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from chroniccare.notifications import delivery, dispatch
-from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.local import LOCAL
-from chroniccare.notifications.channels.message import Calls, Keeps, Message, Outcome
+from chroniccare.notifications.channels.message import Keeps, Message, Outcome
 from chroniccare.platform.postgres import Command, begin
+from tests.notifications.provider import Provider, by_sms, claimed
 from tests.notifications.support import Bench, eventually
 
 
 class DiedError(Exception):
     """Stands for kill -9: nothing after this point happens."""
-
-
-@dataclass(slots=True)
-class Provider:
-    """A provider that is called once a message and answers from a list; then it accepts."""
-
-    outcomes: list[Outcome | Exception | None] = field(default_factory=list)
-    got: list[Message] = field(default_factory=list)
-    called: asyncio.Event = field(default_factory=asyncio.Event)
-    slow: asyncio.Event | None = None
-
-    async def send(self, message: Message) -> Outcome:
-        self.got.append(message)
-        self.called.set()
-        if self.slow is not None:
-            await self.slow.wait()
-        outcome = self.outcomes.pop(0) if self.outcomes else None
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome or Outcome("accepted", provider_message_id=f"p-{len(self.got)}")
-
-    def calls(self, budget: timedelta = timedelta(seconds=16)) -> Calls:
-        return Calls("provider", self.send, budget, asyncio.Semaphore(1))
-
-
-def by_sms(bench: Bench, driver: Calls | Keeps) -> Channels:
-    """Return the bench's channels with another driver for SMS."""
-    return replace(bench.channels, drivers={**bench.channels.drivers, "sms": driver})
-
-
-async def claimed(bench: Bench) -> dispatch.Batch:
-    [batch] = [
-        batch
-        for batch in dispatch.batches(await dispatch.claim())
-        if batch[0] == bench.clinic.tenant_id
-    ]
-    return batch
 
 
 async def test_dying_after_the_claim_loses_nothing(bench: Bench) -> None:
@@ -168,23 +131,6 @@ async def test_a_worker_that_slept_past_its_lease_does_not_call(bench: Bench) ->
     await dispatch.drain(channels)
     assert len(provider.got) == 1
     assert [attempt.number for attempt in await bench.attempts()] == [1]
-
-
-async def test_a_passing_failure_is_tried_three_times_then_the_next_channel(bench: Bench) -> None:
-    provider = Provider([Outcome("transient", "busy")] * 9)
-    channels = by_sms(bench, provider.calls())
-    await bench.planned()
-    for count in (1, 2, 3):
-        await dispatch.drain(channels)
-        row = (await bench.rows())[-1]
-        assert (len(provider.got), row.retry_count) == (count, count)
-        bench.clock.forward(seconds=301)
-    await dispatch.drain(channels)
-    assert len(provider.got) == 3
-    row = (await bench.rows())[-1]
-    assert (row.delivery_status, row.channel, row.channel_plan) == ("delivered", "email", ["email"])
-    statuses = [(tried.channel, tried.status) for tried in await bench.attempts()]
-    assert statuses == [("sms", "transient")] * 3 + [("email", "accepted")]
 
 
 async def test_a_refusal_goes_to_the_next_channel_at_once_and_ends_there(bench: Bench) -> None:

@@ -226,7 +226,32 @@ async def test_nothing_more_is_claimed_than_the_queue_should_hold(
 ) -> None:
     monkeypatch.setattr(relay, "_MOST_WAITING", 5)
     publisher = relay.Publisher(broker)
-    assert await publisher.room() == 5
+    assert await publisher.room() == {"urgent": 5, "normal": 5, "bulk": 5}
     await bench.many(5)
     await publish_due(broker)
-    assert await publisher.room() == 0
+    assert await publisher.room() == {"urgent": 5, "normal": 0, "bulk": 5}
+
+
+async def test_a_full_queue_stops_its_own_class_alone(
+    bench: Bench, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_MOST_WAITING", 5)
+    await bench.many(5)
+    await publish_due(broker)
+    await bench.many(5)
+    await bench.sql(
+        "UPDATE notifications SET priority = 'urgent' WHERE delivery_status = 'pending'"
+        " AND id = (SELECT max(id::text)::uuid FROM notifications"
+        " WHERE delivery_status = 'pending' AND next_attempt_at <= $1)",
+        bench.clock.at,
+    )
+    stop, bell = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(dispatch.run(relay.Publisher(broker), bell=bell, stop=stop))
+
+    async def urgent() -> bool:
+        return await broker.waiting(relay.QUEUES["urgent"]) == 1
+
+    await eventually(urgent)
+    stop.set()
+    await running
+    assert await broker.waiting(relay.QUEUES["normal"]) == 5

@@ -53,7 +53,7 @@ def test_a_reminder_is_never_planned_into_quiet_hours_if_there_is_another_time(
     if period is None:
         assert chosen == at
     elif chosen == at:  # no other time was left
-        assert period[0] - timedelta(minutes=1) <= now
+        assert period[0] - timedelta(hours=1) <= now
         assert period[1] + timedelta(hours=1) > deadline
     else:
         assert not is_quiet(chosen, zone)
@@ -73,7 +73,49 @@ def test_quiet_hours_within_a_day_work_too(at: datetime, zone: ZoneInfo) -> None
 def test_pauses_grow_and_are_bounded() -> None:
     longest = [rules.backoff(tries, jitter=1).total_seconds() for tries in (1, 2, 3, 6, 9)]
     assert longest == [10, 20, 40, 300, 300]
-    assert rules.backoff(3, jitter=0) == timedelta(0)
+    assert rules.backoff(3, jitter=0) == timedelta(seconds=20)
+
+
+def test_the_tries_of_a_last_channel_span_most_of_an_hour_even_with_bad_luck() -> None:
+    pauses = [rules.backoff(tries, jitter=0) for tries in range(1, rules.LAST_TRIES)]
+    assert sum(pauses, timedelta(0)) > timedelta(minutes=45)
+
+
+@pytest.mark.parametrize(
+    ("due", "now", "planned", "deadline", "may"),
+    [
+        # A visit at 07:30 and its reminder of 05:30, pulled to 20:00 (quiet from 21:00 to 08:00).
+        ((2, 5, 30), (1, 21, 0), (1, 12, 0), (2, 7, 30), True),
+        ((2, 5, 30), (1, 21, 29), (1, 12, 0), (2, 7, 30), True),
+        ((2, 5, 30), (1, 21, 30), (1, 12, 0), (2, 7, 30), False),
+        ((2, 5, 30), (1, 20, 59), (1, 12, 0), (2, 7, 30), False),  # not quiet: nothing to excuse
+        ((2, 5, 30), (1, 21, 5), (1, 20, 30), (2, 7, 30), False),  # booked too late to be pulled
+        ((1, 20, 50), (1, 21, 5), (1, 12, 0), (1, 22, 50), True),
+        ((1, 20, 50), (1, 21, 5), (1, 12, 0), (2, 9, 0), False),  # the morning will do
+    ],
+)
+def test_a_little_late_is_better_than_never(
+    due: tuple[int, int, int],
+    now: tuple[int, int, int],
+    planned: tuple[int, int, int],
+    deadline: tuple[int, int, int],
+    *,
+    may: bool,
+) -> None:
+    at = [datetime(2031, 3, *when, tzinfo=UTC) for when in (due, now, planned, deadline)]
+    verdict = rules.is_overdue(
+        at[0], now=at[1], planned=at[2], deadline=at[3], zone=ZoneInfo("UTC"), quiet=QUIET
+    )
+    assert verdict is may
+
+
+@pytest.mark.parametrize(
+    ("preferred", "wanted"),
+    [(None, ["sms", "email"]), ([], ["sms", "email"]), (["pigeon"], ["sms", "email"]),
+     (["email"], ["email"]), (["push", "pigeon", "sms"], ["push", "sms"])],
+)  # fmt: skip
+def test_channels_of_one_day(preferred: list[str] | None, wanted: list[str]) -> None:
+    assert rules.wanted_channels(preferred) == wanted
 
 
 @pytest.mark.parametrize(

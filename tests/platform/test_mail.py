@@ -6,8 +6,8 @@ import email.policy
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -18,8 +18,9 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from chroniccare.platform import mail
+from chroniccare.platform import mail, probe
 from chroniccare.platform.mail import Letter, Mailer, MailError
+from chroniccare.platform.probe import ProbeError
 
 AT = datetime(2031, 3, 4, 17, 0, tzinfo=UTC)
 SENDER = "Oak Clinic <noreply@oak.example>"
@@ -187,7 +188,7 @@ async def test_hanging_up_after_the_letter_leaves_doubt_and_before_it_none() -> 
 
 
 async def test_silence_is_given_up_after_the_time_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail, "CONNECT_S", 0.1)
+    monkeypatch.setattr(mail, "CALL_S", 0.1)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -239,15 +240,134 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a server of ours count as one on another machine."""
+    monkeypatch.setattr(mail, "_is_loopback", lambda _host: False)
+
+
+def _tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.mark.usefixtures("elsewhere")
 async def test_a_certificate_that_is_not_trusted_gets_no_letter(
     serve: Serve, certificate: Path
 ) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    relay = serve(tls_context=context)
+    relay = serve(tls_context=_tls(certificate))
     kind, _ = await refused(Mailer(relay.url, SENDER))
     assert kind == "temporary"
     assert relay.letters == []
+
+
+@pytest.mark.usefixtures("elsewhere")
+async def test_doctor_asks_for_what_delivery_demands(serve: Serve, certificate: Path) -> None:
+    plain = serve()
+    assert (await refused(Mailer(plain.url, SENDER)))[0] == "temporary"
+    with pytest.raises(ProbeError, match="CHRONICCARE_SMTP_URL"):
+        await probe.smtp(plain.url)
+    with pytest.raises(ProbeError):
+        await probe.smtp(serve(tls_context=_tls(certificate)).url)
+    with pytest.raises(ProbeError):
+        await probe.smtp("smtp://relay.example:abc")
+    await probe.smtp(f"{plain.url}?tls=none")
+
+
+@pytest.mark.parametrize("waiver", ["", "?tls=none"])
+async def test_a_relay_next_door_may_have_any_certificate(
+    serve: Serve, certificate: Path, waiver: str
+) -> None:
+    relay = serve(tls_context=_tls(certificate))  # as Debian's Postfix has it
+    await probe.smtp(relay.url + waiver)
+    mailer = Mailer(relay.url + waiver, SENDER)
+    await mailer.send(letter())
+    await mailer.close()
+    assert len(relay.letters) == 1
+
+
+@dataclass(slots=True)
+class Script:
+    """A server that answers each command with what a test says, else with what is usual."""
+
+    answers: dict[str, bytes]
+    hesitates: float = 0.0
+    letters: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(self.hesitates)
+        writer.write(self.answers.get("banner", b"220 hi") + b"\r\n")
+        usual = {"DATA": b"354 go on", "QUIT": b"221 bye"}
+        while line := await reader.readline():
+            word = line[:4].decode().strip().upper()
+            writer.write(self.answers.get(word, usual.get(word, b"250 ok")) + b"\r\n")
+            if word == "DATA" and word not in self.answers:
+                await reader.readuntil(b"\r\n.\r\n")
+                self.letters += 1
+                writer.write(self.answers.get("letter", b"250 ok") + b"\r\n")
+        writer.close()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Mailer]:
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        async with server:
+            mailer = Mailer(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", SENDER)
+            yield mailer
+            await mailer.close()
+
+
+@pytest.mark.parametrize("answer", [b"OK queued as 123", b"251 forwarded", b"354 more", b""])
+async def test_an_odd_answer_to_the_letter_is_a_doubt(answer: bytes) -> None:
+    server = Script({"letter": answer})
+    async with server.running() as mailer:
+        assert await refused(mailer) == ("doubt", "unreadable")
+        assert mailer.client is None
+    assert server.letters == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "answer", "code"),
+    [
+        ("banner", b"554 go away", "smtp_554"),
+        ("EHLO", b"550 no", "smtp_550"),
+        ("MAIL", b"530 5.7.0 Authentication required", "smtp_530"),
+        ("MAIL", b"553 sender not allowed", "smtp_553"),
+    ],
+)
+async def test_a_refusal_of_ourselves_is_not_the_recipients_fault(
+    step: str, answer: bytes, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = {step: answer} | ({"HELO": answer} if step == "EHLO" else {})
+    server = Script(answers)
+    async with server.running() as mailer:
+        kind, word = await refused(mailer)
+        assert kind == "temporary"
+        assert word in {code, "unreachable"}
+        server.answers.clear()
+        await mailer.send(letter())
+    assert "example.com" not in caplog.text
+
+
+async def test_a_banner_may_be_held_back_for_seconds() -> None:
+    server = Script({}, hesitates=2.5)
+    async with server.running() as mailer:
+        await mailer.send(letter())
+    assert server.letters == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "sender", "code"),
+    [
+        ("smtp://127.0.0.1:abc", SENDER, "unusable_settings"),
+        ("smtp://127.0.0.1", "Clinic", "sender_unusable"),
+        ("smtp://127.0.0.1", "", "sender_unusable"),
+    ],
+)
+async def test_settings_that_cannot_work_do_not_use_up_a_letter(
+    url: str, sender: str, code: str
+) -> None:
+    assert await refused(Mailer(url, sender)) == ("temporary", code)
 
 
 @pytest.mark.parametrize(
@@ -255,16 +375,16 @@ async def test_a_certificate_that_is_not_trusted_gets_no_letter(
     [
         ("smtp://u:p%40ss@relay.example", True, False, 587),
         ("smtp://relay.example:2525", True, False, 2525),
-        ("smtp://relay.example?tls=none", None, False, 587),
-        ("smtp://127.0.0.1", None, False, 587),
-        ("smtp://localhost:25", None, False, 25),
+        ("smtp://relay.example?tls=none", False, False, 587),
+        ("smtp://127.0.0.1", False, False, 587),
+        ("smtp://localhost:25", False, False, 25),
         ("smtps://relay.example", False, True, 465),
     ],
 )
 def test_a_relay_elsewhere_must_speak_tls(
-    url: str, start_tls: bool | None, use_tls: bool, port: int
+    url: str, start_tls: bool, use_tls: bool, port: int
 ) -> None:
-    client = mail._client(url)
+    client = mail.smtp_client(url)
     assert (client._start_tls_on_connect, client.use_tls, client.port) == (start_tls, use_tls, port)
     if "@" in url:
         assert (client._login_username, client._login_password) == ("u", "p@ss")

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import queries, rules, templates
@@ -12,7 +13,7 @@ from chroniccare.notifications.channels.message import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Write to `recipient` on `channel`; `plan` is that channel and those still left after it."""
+    """Write to `recipient` on `channel`; `plan` is that channel and those that can follow it."""
 
     channel: str
     plan: list[str]
@@ -50,11 +51,18 @@ def decide(
         return stop
     if rules.is_reminder(due.notification_type) and due.time_zone is not None:
         period = rules.quiet_period(now, zone(due.time_zone), quiet)
-        if period is not None:
+        if period is not None and not _is_overdue(due, now, zone(due.time_zone), quiet):
             if due.expires_at is None or period[1] < due.expires_at:
                 return Hold(period[1])
             return Stop("expired", "quiet_hours")
     return _address(due, suppressed)
+
+
+def _is_overdue(due: queries.Due, now: datetime, home: ZoneInfo, quiet: rules.QuietHours) -> bool:
+    return due.expires_at is not None and rules.is_overdue(
+        due.scheduled_send_time, now=now, planned=due.created_at, deadline=due.expires_at,
+        zone=home, quiet=quiet,
+    )  # fmt: skip
 
 
 def _moot(due: queries.Due, now: datetime) -> Stop | None:
@@ -76,7 +84,8 @@ def _moot(due: queries.Due, now: datetime) -> Stop | None:
 def _address(due: queries.Due, suppressed: Suppressions) -> Send | Stop:
     """Return the first channel of the plan that may be used, and where it leads."""
     skipped: dict[str, str] = {}
-    for place, channel in enumerate(due.channel_plan):
+    usable: dict[str, str] = {}
+    for channel in due.channel_plan:
         addresses = _addresses(due, channel)
         allowed = [value for value in addresses if (channel, value) not in suppressed]
         if not rules.consents(due.consents or {}, channel):
@@ -86,7 +95,10 @@ def _address(due: queries.Due, suppressed: Suppressions) -> Send | Stop:
         elif not allowed:
             skipped[channel] = "opted_out"
         else:
-            return Send(channel, due.channel_plan[place:], allowed[0], skipped)
+            usable[channel] = allowed[0]
+    if usable:
+        first, recipient = next(iter(usable.items()))
+        return Send(first, list(usable), recipient, skipped)
     if due.attempt_id is not None:
         return Stop("failed", "no_channel_left")
     return Stop("suppressed", next(iter(skipped.values()), "no_contact_point"))
@@ -128,7 +140,12 @@ def text(due: queries.Due, channel: str) -> templates.Text:
 def settle(
     due: queries.Due, send: Send, outcome: Outcome, *, now: datetime, jitter: float
 ) -> dict[str, Any]:
-    """Return the columns that follow from an attempt; `jitter` lies in [0, 1)."""
+    """Return the columns that follow from an attempt; `jitter` lies in [0, 1).
+
+    A channel is left after a few failures only if another can follow. On the last one the tries go
+    on, except for a row of a file (it has no patient): whoever runs `notify` waits for it.
+    """
+    rest = send.plan[1:]
     row: dict[str, Any] = {
         "status": outcome.status,
         "channel": send.channel,
@@ -147,9 +164,10 @@ def settle(
         tries = 1 + (due.tries if send.channel == due.channel else 0)
         again = now + rules.backoff(tries, jitter=jitter)
         row["retry_count"] += 1
-        if tries < rules.MAX_TRIES and (due.expires_at is None or again < due.expires_at):
+        hurried = rest or due.patient_id is None or due.expires_at is None
+        most = rules.MAX_TRIES if hurried else rules.LAST_TRIES
+        if tries < most and (due.expires_at is None or again < due.expires_at):
             return row | {"status": "pending", "next_at": again}
-    rest = send.plan[1:]
     if rest:
         return row | {
             "status": "pending", "channel": rest[0], "channel_plan": rest, "next_at": now,

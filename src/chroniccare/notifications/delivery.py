@@ -34,6 +34,8 @@ BATCH = 200
 LEASE = timedelta(seconds=60)
 HANDED_OVER = "handed over"
 """What the log says of each attempt that has an outcome; `up` shows these lines."""
+_LAST_CALL_S = 8.0
+"""Longest that a call goes on once the worker is to stop; supervisors kill it soon after."""
 _jitter = SystemRandom().random
 
 
@@ -49,10 +51,13 @@ class Job:
     fence: int
 
 
-async def deliver(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> int:
+async def deliver(
+    tenant_id: UUID, ids: Sequence[UUID], channels: Channels, *, stop: asyncio.Event | None = None
+) -> int:
     """Deliver the claimed messages with these ids; return how many were handed to a channel.
 
-    Rows that somebody else has taken, or that are no longer to be sent, are passed over.
+    Rows that somebody else has taken, or that are no longer to be sent, are passed over. Once
+    `stop` is set no provider is called any more: what waits for that is due again.
     """
     jobs = await _prepare(tenant_id, ids, channels)
     keeping: dict[str, list[Job]] = {}
@@ -65,7 +70,7 @@ async def deliver(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> i
     # Not a TaskGroup: that would break off calls in progress when one record cannot be written.
     results = await asyncio.gather(
         *(_hand_over(tenant_id, batch) for batch in keeping.values()),
-        *(_call(tenant_id, driver, job) for driver, job in calling),
+        *(_call(tenant_id, driver, job, stop or asyncio.Event()) for driver, job in calling),
         return_exceptions=True,
     )
     for error in results:
@@ -77,7 +82,7 @@ async def deliver(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> i
 async def recover(tenant_id: UUID, claims: Sequence[queries.Claim]) -> None:
     """Decide about rows that a dead worker left in `sending`; see the top of this file."""
     async with begin(system(tenant_id, job="delivery")) as tx:
-        await tx.value(queries.PLAN_AFRESH)
+        await tx.plan_afresh()
         await tx.run(
             queries.RECOVER, [claim.id for claim in claims], [claim.fence for claim in claims],
             tx.now, list(REPEATABLE),
@@ -86,7 +91,7 @@ async def recover(tenant_id: UUID, claims: Sequence[queries.Claim]) -> None:
 
 async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> list[Job]:
     async with begin(system(tenant_id, job="delivery")) as tx:
-        await tx.value(queries.PLAN_AFRESH)
+        await tx.plan_afresh()
         locked = await tx.values(queries.LOCK_QUEUED, list(ids))
         if not locked:
             return []
@@ -182,22 +187,40 @@ async def _hand_over(tenant_id: UUID, jobs: list[Job]) -> None:
     await _record(tenant_id, list(zip(jobs, outcomes, strict=True)))
 
 
-async def _call(tenant_id: UUID, driver: Calls, job: Job) -> None:
-    """Call a provider once, if the row is still ours and the lease outlasts the call."""
+async def _call(tenant_id: UUID, driver: Calls, job: Job, stop: asyncio.Event) -> None:
+    """Call a provider once, if nothing forbids it: see `queries.START`."""
     async with driver.slots:
-        async with begin(system(tenant_id, job="delivery")) as tx:
-            outlasts = tx.now + driver.budget
-            started = await tx.run(
-                queries.START, job.message.attempt_id, job.fence, outlasts, tx.now
-            )
-        outcome = await _tried(driver, job.message) if started else None
+        started = not stop.is_set() and await _started(tenant_id, driver, job)
+        # Asked again: beginning took a moment.
+        outcome = await _tried(driver, job.message, stop) if started and not stop.is_set() else None
         await _record(tenant_id, [(job, outcome)])
 
 
-async def _tried(driver: Calls, message: Message) -> Outcome:
+async def _started(tenant_id: UUID, driver: Calls, job: Job) -> bool:
+    """Mark the attempt as in flight; when that cannot be known, it is not made.
+
+    A COMMIT whose answer was lost may have marked it: recording that no call was made unmarks it.
+    """
     try:
-        async with asyncio.timeout(driver.budget.total_seconds()):
-            return await driver.send(message)
+        async with begin(system(tenant_id, job="delivery")) as tx:
+            changed = await tx.run(
+                queries.START, job.message.attempt_id, job.fence, tx.now + driver.budget, tx.now,
+                job.message.recipient,
+            )  # fmt: skip
+    except (Conflict, Unavailable) as error:
+        log.warning("call not begun", extra={"kind": type(error).__name__})
+        return False
+    return changed > 0
+
+
+async def _tried(driver: Calls, message: Message, stop: asyncio.Event) -> Outcome:
+    try:
+        async with asyncio.timeout(driver.budget.total_seconds()) as limit:
+            hurrying = asyncio.create_task(_hurry(limit, stop))
+            try:
+                return await driver.send(message)
+            finally:
+                hurrying.cancel()
     except TimeoutError:
         return Outcome("unknown", "timeout")
     except Exception as error:
@@ -207,6 +230,13 @@ async def _tried(driver: Calls, message: Message) -> Outcome:
             extra={"attempt_id": str(message.attempt_id), "kind": type(error).__name__},
         )
         return Outcome("unknown", "driver_failed")
+
+
+async def _hurry(limit: asyncio.Timeout, stop: asyncio.Event) -> None:
+    """Shorten the call on the wire once the worker is to stop."""
+    await stop.wait()
+    latest = asyncio.get_running_loop().time() + _LAST_CALL_S
+    limit.reschedule(min(limit.when() or latest, latest))
 
 
 async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]) -> None:

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Protocol
 from uuid import UUID
 
-from chroniccare.notifications import delivery, queries
+from chroniccare.notifications import delivery, queries, rules
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.platform.postgres import begin_system
 
@@ -32,8 +32,8 @@ _PARALLEL = 4
 class Taker(Protocol):
     """Whom claims are handed to: delivery in this process, or the broker."""
 
-    async def room(self) -> int:
-        """Return how many claims may be made now."""
+    async def room(self) -> dict[str, int]:
+        """Return how many claims of each class may be made now."""
         ...
 
     async def take(self, claims: Sequence[queries.Claim]) -> None:
@@ -41,10 +41,14 @@ class Taker(Protocol):
         ...
 
 
-async def claim(limit: int = _CLAIM) -> list[queries.Claim]:
-    """Claim up to `limit` due rows, of each tenant at most a batch and the oldest first."""
+async def claim(
+    limit: int = _CLAIM, classes: Sequence[str] = rules.PRIORITIES
+) -> list[queries.Claim]:
+    """Claim up to `limit` due rows, of each tenant at most a batch: urgent first, then by age."""
     async with begin_system("dispatch") as tx:
-        return await tx.all(queries.CLAIM, tx.now, tx.now + LEASE, delivery.BATCH, limit)
+        return await tx.all(
+            queries.CLAIM, tx.now, tx.now + LEASE, delivery.BATCH, limit, list(classes)
+        )
 
 
 async def next_due_in() -> float:
@@ -60,8 +64,9 @@ async def run(taker: Taker, *, bell: asyncio.Event, stop: asyncio.Event) -> None
     """Claim and hand on until `stop`; `bell` is set when something was planned."""
     while not stop.is_set():
         bell.clear()
-        room = await taker.room()
-        claims = await claim(min(room, _CLAIM)) if room > 0 else []
+        room = {name: count for name, count in (await taker.room()).items() if count > 0}
+        # A class with little room may get more than that, so that it cannot slow the others down.
+        claims = await claim(min(max(room.values()), _CLAIM), list(room)) if room else []
         if claims:
             await taker.take(claims)
         else:
@@ -91,7 +96,7 @@ def batches(claims: Sequence[queries.Claim]) -> list[Batch]:
     return found
 
 
-async def handle(batch: Batch, channels: Channels) -> None:
+async def handle(batch: Batch, channels: Channels, *, stop: asyncio.Event | None = None) -> None:
     """Deliver one batch; rows whose worker died are decided about first."""
     tenant_id, claims = batch
     left = [claim for claim in claims if claim.was == "sending"]
@@ -99,7 +104,7 @@ async def handle(batch: Batch, channels: Channels) -> None:
         await delivery.recover(tenant_id, left)
     fresh = [claim.id for claim in claims if claim.was != "sending"]
     if fresh:
-        await delivery.deliver(tenant_id, fresh, channels)
+        await delivery.deliver(tenant_id, fresh, channels, stop=stop)
 
 
 async def drain(channels: Channels) -> int:
@@ -117,13 +122,14 @@ class Crew:
     """Delivery in this process: a few batches at a time, so that a slow provider delays few."""
 
     channels: Channels
+    stop: asyncio.Event
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_PARALLEL))
     working: "set[asyncio.Task[None]]" = field(default_factory=set)
 
-    async def room(self) -> int:
+    async def room(self) -> dict[str, int]:
         """Wait until a batch can be taken; claims beyond that would only use up their lease."""
         async with self.slots:
-            return delivery.BATCH
+            return dict.fromkeys(rules.PRIORITIES, delivery.BATCH)
 
     async def take(self, claims: Sequence[queries.Claim]) -> None:
         """Start delivering; waits while every slot is taken."""
@@ -140,7 +146,7 @@ class Crew:
 
     async def _work(self, batch: Batch) -> None:
         try:
-            await handle(batch, self.channels)
+            await handle(batch, self.channels, stop=self.stop)
         except Exception as error:
             # Nothing is lost: the rows are claimed again when their lease ends.
             log.exception("batch failed", extra={"kind": type(error).__name__})
@@ -149,8 +155,8 @@ class Crew:
 
 
 async def run_here(channels: Channels, *, bell: asyncio.Event, stop: asyncio.Event) -> None:
-    """Dispatch to delivery in this process until `stop`; then finish the batches in hand."""
-    crew = Crew(channels)
+    """Dispatch to delivery in this process until `stop`; then finish the calls on the wire."""
+    crew = Crew(channels, stop)
     try:
         await run(crew, bell=bell, stop=stop)
     finally:

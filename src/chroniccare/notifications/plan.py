@@ -35,9 +35,11 @@ async def plan_visit(tx: Tx, visits: list[Visit]) -> int:
 
     Nothing is planned for the past, for a patient who is removed, inactive or dead, or twice for
     one version of a visit. A reminder expires when the next is due: after an outage patients get
-    one, not three. Who cannot be reached gets rows `suppressed` with the reason, so that
-    staff see it. `scheduled_send_time` is the time on paper; the first attempt may lie off it,
-    because a reminder that falls into quiet hours waits, or goes out before them.
+    one, not three. Who cannot be reached gets a confirmation that is `suppressed` with the
+    reason, so that staff see it; the reminders wait for contact points and consent that may still
+    come, and are suppressed when they are due. `scheduled_send_time` is the time on paper; the
+    first attempt may lie off it, because a reminder that falls into quiet hours waits, or goes out
+    before them.
     """
     patients = sorted({visit.patient_id for visit in visits})
     reaches = {reach.patient_id: reach for reach in await tx.all(queries.REACH, patients)}
@@ -86,18 +88,16 @@ def _row(
     visit: Visit, reach: queries.Reach, kind: str, hours: int, *, sent: datetime, at: datetime,
     until: datetime,
 ) -> dict[str, Any]:  # fmt: skip
-    reachable = rules.plan_channels(reach.preferred, reach.systems)
-    allowed = [channel for channel in reachable if rules.consents(reach.consents, channel)]
-    reason = None if allowed else "no_consent" if reachable else "no_contact_point"
-    plan = allowed or (reach.preferred or list(rules.DEFAULT_CHANNELS))[:1]
+    wanted = rules.wanted_channels(reach.preferred)
+    plan, reason = (wanted, None) if hours else _plan_now(reach)
     return {
         "id": new_id(),
         "patient_id": visit.patient_id,
         "provider_id": visit.provider_id,
         "appointment_id": visit.appointment_id,
         "notification_type": kind,
-        "channel": plan[0],
-        "channel_plan": allowed,
+        "channel": (plan or wanted)[0],
+        "channel_plan": plan,
         "priority": "urgent" if hours == _LAST_REMINDER_H else "normal",
         "scheduled_send_time": sent,
         "next_attempt_at": at,
@@ -113,3 +113,12 @@ def _row(
         },
         "dedupe_key": f"{visit.appointment_id}:{visit.version}:{kind}:{hours}",
     }
+
+
+def _plan_now(reach: queries.Reach) -> tuple[list[str], str | None]:
+    """Return the channels that lead to the patient today, and why there are none."""
+    reachable = rules.plan_channels(reach.preferred, reach.systems)
+    allowed = [channel for channel in reachable if rules.consents(reach.consents, channel)]
+    if allowed:
+        return allowed, None
+    return [], "no_consent" if reachable else "no_contact_point"

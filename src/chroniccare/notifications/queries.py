@@ -82,14 +82,20 @@ _TAKE = (
     " WHERE n.tenant_id = due.tenant_id AND n.id = due.id"
     " RETURNING n.id, n.tenant_id, n.priority, due.delivery_status AS was, n.fence"
 )
-# Up to $3 rows of each tenant and $4 in all; tenants in random order, so that none is always last.
+# Up to $3 rows of each tenant and $4 in all, of the classes $5; tenants in random order, so that
+# none is always last. Urgent rows go first among the oldest 2000 of a tenant: those come from the
+# index in order, where sorting a whole backlog for each claim would not end.
 CLAIM = Query(
     Claim,
     "WITH due AS MATERIALIZED (SELECT d.id, d.tenant_id, d.delivery_status FROM"
     " (SELECT id FROM tenants WHERE is_active ORDER BY random()) t CROSS JOIN LATERAL"
-    " (SELECT n.id, n.tenant_id, n.delivery_status FROM notifications n WHERE n.tenant_id = t.id"
-    f" AND n.delivery_status IN {_OPEN} AND n.next_attempt_at <= $1"
-    " ORDER BY n.next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) d LIMIT $4)" + _TAKE,
+    " (SELECT n.id, n.tenant_id, n.delivery_status FROM (SELECT o.id FROM notifications o"
+    f" WHERE o.tenant_id = t.id AND o.delivery_status IN {_OPEN} AND o.next_attempt_at <= $1"
+    " AND o.priority = ANY ($5::text[]) ORDER BY o.next_attempt_at LIMIT 2000) o"
+    " JOIN notifications n ON n.id = o.id"
+    f" WHERE n.delivery_status IN {_OPEN} AND n.next_attempt_at <= $1"
+    " ORDER BY n.priority = 'urgent' DESC, n.next_attempt_at LIMIT $3"
+    " FOR UPDATE OF n SKIP LOCKED) d LIMIT $4)" + _TAKE,
 )
 # The same for rows named by id, in their tenant's own transaction.
 CLAIM_THESE = Query(
@@ -118,7 +124,8 @@ class Due:
     """A claimed row with everything that decides whether, where and what to send.
 
     `visit_*` are the appointment as it is now; `contacts` are `{"system", "value"}` by rank;
-    `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel.
+    `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel
+    (the last `retry_count` of them: what came before belongs to an earlier run of a file).
     """
 
     id: UUID
@@ -129,6 +136,8 @@ class Due:
     notification_type: str
     channel: str
     channel_plan: list[str]
+    scheduled_send_time: datetime
+    created_at: datetime
     expires_at: datetime | None
     template_data: dict[str, Any]
     retry_count: int
@@ -166,12 +175,11 @@ LOCK_QUEUED = Command(
     "SELECT id FROM notifications WHERE id = ANY ($1::uuid[]) AND delivery_status = 'queued'"
     " FOR UPDATE SKIP LOCKED"
 )
-# A plan kept from when the tables were small reads them whole for every row of a batch.
-PLAN_AFRESH = Command("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 READ_DUE = Query(
     Due,
     "SELECT n.id, n.fence, n.patient_id, n.provider_id, n.appointment_id, n.notification_type,"
-    " n.channel, n.channel_plan, n.expires_at, n.template_data, n.retry_count,"
+    " n.channel, n.channel_plan, n.scheduled_send_time, n.created_at, n.expires_at,"
+    " n.template_data, n.retry_count,"
     " a.status AS visit_status, a.scheduled_start AS visit_start,"
     " a.provider_id AS visit_provider_id,"
     " nullif(concat_ws(' ', d.first_name, d.last_name), '') AS provider_name,"
@@ -183,8 +191,9 @@ READ_DUE = Query(
     " AND c.patient_id = n.patient_id AND c.use <> 'old'), '[]') AS contacts,"
     " l.id AS attempt_id, l.number AS attempt_number, l.status AS attempt_status,"
     " l.channel AS attempt_channel, l.driver AS attempt_driver,"
-    " (SELECT count(*) FROM notification_attempts t WHERE t.tenant_id = n.tenant_id"
-    " AND t.notification_id = n.id AND t.channel = n.channel AND t.status = 'transient') AS tries"
+    " (SELECT count(*) FROM (SELECT t.channel FROM notification_attempts t"
+    " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id AND t.status = 'transient'"
+    " ORDER BY t.number DESC LIMIT n.retry_count) t WHERE t.channel = n.channel) AS tries"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
@@ -218,12 +227,25 @@ PREPARE_ATTEMPTS = Command(
     " number smallint, channel text, driver text, status text)"
     " ON CONFLICT (id) DO UPDATE SET status = excluded.status, started_at = excluded.started_at"
 )
-# Just before the socket: only while the row is still ours and the lease outlasts the call.
+# Just before the socket: only while the row is still ours, the lease outlasts the call, and
+# nothing was committed since it was prepared that forbids the message to the address $5.
 START = Command(
     "UPDATE notification_attempts a SET status = 'in_flight', started_at = $4"
     " FROM notifications n WHERE a.id = $1 AND a.status = 'prepared'"
     " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id AND n.fence = $2"
     " AND n.delivery_status = 'sending' AND n.lease_until >= $3"
+    " AND (n.expires_at IS NULL OR n.expires_at > $4) AND (n.appointment_id IS NULL"
+    " OR n.notification_type NOT IN ('appointment_confirmation', 'appointment_reminder')"
+    " OR EXISTS (SELECT FROM appointments v WHERE v.tenant_id = n.tenant_id"
+    " AND v.id = n.appointment_id AND v.status IN ('scheduled', 'confirmed')"
+    " AND v.provider_id = n.provider_id"
+    " AND v.scheduled_start = (n.template_data ->> 'starts_at')::timestamptz))"
+    " AND (n.patient_id IS NULL OR EXISTS (SELECT FROM patients p WHERE p.tenant_id = n.tenant_id"
+    " AND p.id = n.patient_id AND p.deleted_at IS NULL AND p.is_active"
+    " AND p.treatment_status <> 'deceased'"
+    " AND coalesce(p.consent_settings -> a.channel, 'true') = 'true'))"
+    " AND NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
+    " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL)"
 )
 _OUTCOMES = (
     "jsonb_to_recordset($1::jsonb) AS d (id uuid, fence int, attempt_id uuid, attempt_status text,"
@@ -240,12 +262,15 @@ RECORD = Command(
     " WHERE n.id = d.id AND ((n.fence = d.fence AND n.delivery_status = 'sending')"
     " OR (n.delivery_status = 'unknown' AND d.status IN ('accepted', 'delivered')))"
 )
+# Back to `prepared` only in the hands of whoever holds the row: it may be another's call by now.
 RECORD_ATTEMPTS = Command(
     "UPDATE notification_attempts a SET status = d.attempt_status,"
     " provider_message_id = d.provider_message_id, error_code = d.error_code,"
     " finished_at = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE $2::timestamptz END"
     f" FROM {_OUTCOMES} WHERE a.id = d.attempt_id"
     " AND a.status IN ('prepared', 'in_flight', 'unknown')"
+    " AND (d.attempt_status <> 'prepared' OR EXISTS (SELECT FROM notifications n"
+    " WHERE n.id = d.id AND n.fence = d.fence))"
 )
 # A worker died with these rows in hand. Nothing left the house before an attempt was in flight;
 # what the outbox has is delivered, and what it lacks, or a driver among $4 took, can be repeated.
@@ -253,7 +278,7 @@ RECORD_ATTEMPTS = Command(
 RECOVER = Command(
     "WITH lost AS MATERIALIZED (SELECT n.id, l.id AS attempt_id, CASE"
     " WHEN EXISTS (SELECT FROM outbox_messages o WHERE o.id = l.id) THEN 'delivered'"
-    " WHEN l.status = 'accepted' THEN 'accepted'"
+    " WHEN l.status IN ('accepted', 'unknown') THEN l.status"
     " WHEN l.status = 'in_flight' AND NOT l.driver = ANY ($4::text[])"
     " THEN 'unknown' ELSE 'prepared' END AS verdict"
     " FROM unnest($1::uuid[], $2::int[]) AS c (id, fence)"

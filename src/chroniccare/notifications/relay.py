@@ -26,7 +26,7 @@ from chroniccare.platform.postgres import begin_system, utc_now
 log = logging.getLogger(__name__)
 
 DEAD = "notifications.dlq"
-QUEUES = {name: f"notifications.{name}" for name in ("urgent", "normal", "bulk")}
+QUEUES = {name: f"notifications.{name}" for name in rules.PRIORITIES}
 _PRIORITY = {"urgent": 9, "normal": 5, "bulk": 1}
 _MOST_WAITING = 2000
 """Messages in a queue beyond which nothing more is claimed: they wait better as rows."""
@@ -40,10 +40,11 @@ class Publisher:
 
     broker: Broker
 
-    async def room(self) -> int:
-        """Return how many messages the fullest queue still takes."""
-        waiting = [await self.broker.waiting(queue) for queue in QUEUES.values()]
-        return _MOST_WAITING - max(waiting)
+    async def room(self) -> dict[str, int]:
+        """Return how many messages each queue still takes: a full one does not stop the others."""
+        return {
+            name: _MOST_WAITING - await self.broker.waiting(queue) for name, queue in QUEUES.items()
+        }
 
     async def take(self, claims: Sequence[queries.Claim]) -> None:
         """Publish the claims; what the broker does not confirm is due again.
@@ -102,7 +103,7 @@ async def publish(url: str, *, bell: asyncio.Event, stop: asyncio.Event) -> None
 
 
 async def consume(url: str, name: str, channels: Channels, *, stop: asyncio.Event) -> None:
-    """Deliver what the queue of class `name` brings until `stop`; the batch in hand is finished.
+    """Deliver what the queue of class `name` brings until `stop`; calls on the wire are finished.
 
     Raises:
         BrokerAway: the connection is lost; unanswered messages return to the queue.
@@ -113,7 +114,7 @@ async def consume(url: str, name: str, channels: Channels, *, stop: asyncio.Even
             while not stop.is_set():
                 got = await _gather(arrived)
                 if got:
-                    await _deliver(got, channels)
+                    await _deliver(got, channels, stop)
                 elif broker.lost():
                     raise BrokerAway("lost")
 
@@ -130,7 +131,7 @@ async def _gather(arrived: "asyncio.Queue[Delivery]") -> list[Delivery]:
     return got
 
 
-async def _deliver(got: list[Delivery], channels: Channels) -> None:
+async def _deliver(got: list[Delivery], channels: Channels, stop: asyncio.Event) -> None:
     by_tenant: dict[UUID, list[tuple[UUID, Delivery]]] = {}
     for entry in got:
         ids = _ids(entry.body)
@@ -140,18 +141,20 @@ async def _deliver(got: list[Delivery], channels: Channels) -> None:
         else:
             by_tenant.setdefault(ids[0], []).append((ids[1], entry))
     for tenant_id, entries in by_tenant.items():
-        done = await _delivered(tenant_id, [row for row, _ in entries], channels)
+        done = await _delivered(tenant_id, [row for row, _ in entries], channels, stop)
         for _, entry in entries:
             await (entry.done() if done else entry.again())
 
 
-async def _delivered(tenant_id: UUID, ids: list[UUID], channels: Channels) -> bool:
+async def _delivered(
+    tenant_id: UUID, ids: list[UUID], channels: Channels, stop: asyncio.Event
+) -> bool:
     """Deliver; on a failure wait a moment, so that a broken database is not hammered.
 
     The messages are given back then, a few times; the rows heal without them.
     """
     try:
-        await delivery.deliver(tenant_id, ids, channels)
+        await delivery.deliver(tenant_id, ids, channels, stop=stop)
     except Unavailable:
         log.warning("delivery waits for the database")
     except Exception as error:

@@ -12,13 +12,18 @@ DEFAULT_CHANNELS = ("sms", "email")
 SYSTEM_OF = {"sms": "phone", "email": "email", "push": "push"}
 """The kind of contact point that each channel writes to."""
 
+PRIORITIES = ("urgent", "normal", "bulk")
+
 MAX_TRIES = 3
 """Transient failures on a channel before the next channel is tried."""
+LAST_TRIES = 24
+"""The same where no other channel follows: with pauses of minutes they outlast an outage."""
 _BACKOFF_BASE = timedelta(seconds=10)
 _BACKOFF_MAX = timedelta(minutes=5)
 
 _USEFUL_LEAD = timedelta(hours=1)
-_BEFORE_QUIET = timedelta(minutes=1)
+_BEFORE_QUIET = timedelta(hours=1)
+_GRACE = timedelta(minutes=30)
 
 VISIT_OPEN = frozenset({"scheduled", "confirmed"})
 """States of a visit that still needs a confirmation or a reminder."""
@@ -71,8 +76,9 @@ def first_look(
 ) -> datetime:
     """Return when to send a reminder that is `due` before `deadline`.
 
-    Inside quiet hours it waits for their end, if that leaves an hour; else it goes out just before
-    they begin, rather than never. Where neither can be had it stays due, and delivery decides.
+    Inside quiet hours it waits for their end, if that leaves an hour; else it goes out an hour
+    before they begin, rather than never: that hour is the room for retries and short outages.
+    Where neither can be had it stays due, and delivery decides.
     """
     period = quiet_period(due, zone, quiet)
     if period is None:
@@ -81,6 +87,27 @@ def first_look(
     if end + _USEFUL_LEAD <= deadline:
         return end
     return before if before > now else due
+
+
+def is_overdue(
+    due: datetime, *, now: datetime, planned: datetime, deadline: datetime, zone: ZoneInfo,
+    quiet: QuietHours,
+) -> bool:  # fmt: skip
+    """Return whether a reminder may still go out although quiet hours have begun.
+
+    It may in their first half hour, if it was to go out before them (it was `planned` when that
+    was still ahead) and is of no use after them.
+    """
+    period = quiet_period(now, zone, quiet)
+    if period is None or now >= period[0] + _GRACE or period[1] + _USEFUL_LEAD <= deadline:
+        return False
+    return first_look(due, now=planned, deadline=deadline, zone=zone, quiet=quiet) < period[0]
+
+
+def wanted_channels(preferred: list[str] | None) -> list[str]:
+    """Return the channels that a patient may be reached on one day: their own, else ours."""
+    own = [channel for channel in preferred or () if channel in SYSTEM_OF]
+    return own or list(DEFAULT_CHANNELS)
 
 
 def plan_channels(preferred: list[str] | None, systems: list[str]) -> list[str]:
@@ -95,5 +122,8 @@ def consents(settings: dict[str, Any], channel: str) -> bool:
 
 
 def backoff(tries: int, *, jitter: float) -> timedelta:
-    """Return the pause after the failure number `tries` (from 1); `jitter` lies in [0, 1)."""
-    return min(_BACKOFF_BASE * (1 << (tries - 1)), _BACKOFF_MAX) * jitter
+    """Return the pause after the failure number `tries` (from 1); `jitter` lies in [0, 1).
+
+    Half of it is certain, so that a few tries span seconds even with bad luck.
+    """
+    return min(_BACKOFF_BASE * (1 << (tries - 1)), _BACKOFF_MAX) * (0.5 + jitter / 2)

@@ -6,6 +6,7 @@ the DATA command nothing was handed over, after it the server may have the lette
 
 import asyncio
 import ipaddress
+import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,14 +21,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiosmtplib
 from aiosmtplib import SMTP
 
-CONNECT_S = 2.0
+_GOODBYE_S = 2.0
 CALL_S = 8.0
-BUDGET_S = 2 * CALL_S + 2 * CONNECT_S
+BUDGET_S = 2 * CALL_S + 2 * _GOODBYE_S
 """No letter takes longer than this: eight seconds to the envelope, eight for the letter."""
 _IDLE_S = 30.0
+_REFUSED = 400
 _PERMANENT = 500
 _CLOSING = 421
 _POLICY = policy.SMTP.clone(cte_type="7bit")
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["permanent", "temporary", "doubt"]
 
@@ -61,8 +65,9 @@ class Letter:
 class Mailer:
     """The connection to one relay; see `settings.smtp_url`.
 
-    `smtp://` demands STARTTLS except on loopback; `?tls=none` waives it for a relay in a closed
-    network. `smtps://` speaks TLS from the start.
+    `smtp://` demands STARTTLS. Not on loopback, nor with `?tls=none`, for a relay in a closed
+    network: there it is not used even if offered, because no certificate of such a relay is one
+    that can be checked. `smtps://` speaks TLS from the start.
     """
 
     url: str
@@ -96,7 +101,7 @@ class Mailer:
         if client is None or not client.is_connected:
             return
         try:
-            await client.quit(timeout=CONNECT_S)
+            await client.quit(timeout=_GOODBYE_S)
         except (aiosmtplib.SMTPException, OSError):
             client.close()
 
@@ -112,25 +117,32 @@ class Mailer:
                 client = await self._begin(sender)
                 await client.rcpt(recipient)
                 return client
-        except aiosmtplib.SMTPAuthenticationError as error:
-            # Our own credentials: the operator can mend them, the recipient is not to blame.
-            self._drop()
-            raise MailError("temporary", f"smtp_auth_{error.code}") from None
-        except aiosmtplib.SMTPResponseException as error:
+        except aiosmtplib.SMTPRecipientRefused as error:
             await self._rewind(error.code)
             raise MailError(_kind(error.code), f"smtp_{error.code}") from None
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        except aiosmtplib.SMTPResponseException as error:
+            # Of banner, greeting, login or sender: the operator can mend it, or time; the
+            # recipient is not to blame.
+            self._drop()
+            login = "auth_" if isinstance(error, aiosmtplib.SMTPAuthenticationError) else ""
+            log.warning("mail server refuses us", extra={"code": error.code})
+            raise MailError("temporary", f"smtp_{login}{error.code}") from None
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             self._drop()
             raise MailError("temporary", _word(error)) from None
 
     async def _data(self, client: SMTP, letter: bytes) -> None:
         """Send DATA: an answer is an answer, silence from here on means doubt."""
         try:
-            await client.data(letter, timeout=CALL_S)
+            async with asyncio.timeout(CALL_S):
+                await client.data(letter, timeout=CALL_S)
         except aiosmtplib.SMTPResponseException as error:
+            if error.code < _REFUSED:  # unreadable, or no refusal: it may well have the letter
+                self._drop()
+                raise MailError("doubt", "unreadable") from None
             await self._rewind(error.code)
             raise MailError(_kind(error.code), f"smtp_{error.code}") from None
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        except (aiosmtplib.SMTPException, OSError) as error:
             self._drop()
             raise MailError("doubt", _word(error)) from None
 
@@ -144,8 +156,8 @@ class Mailer:
             else:
                 return self.client
         await self.close()
-        self.client = _client(self.url)
-        await self.client.connect(timeout=CONNECT_S)
+        self.client = smtp_client(self.url)
+        await self.client.connect(timeout=CALL_S)  # a banner may be held back for seconds
         await self.client.mail(sender)
         return self.client
 
@@ -153,7 +165,7 @@ class Mailer:
         """Make the connection usable for the next letter after a refusal, or give it up."""
         try:
             if code != _CLOSING and self.client is not None:
-                await self.client.rset(timeout=CONNECT_S)
+                await self.client.rset(timeout=_GOODBYE_S)
                 self.used = time.monotonic()
                 return
         except (aiosmtplib.SMTPException, OSError):
@@ -166,15 +178,19 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
 
     Raises:
         MailError: a value holds a line break, or the address cannot be written in ASCII (a local
-            part outside it needs SMTPUTF8, which too few servers on the way speak).
+            part outside it needs SMTPUTF8, which too few servers on the way speak); `temporary`
+            if it is the sender that cannot be used.
     """
     if not _ascii(letter.to).isascii():
         raise MailError("permanent", "address_not_ascii")
     message = EmailMessage(policy=_POLICY)
-    name, address = parseaddr(sender)
+    name, address = parseaddr(sender)[0], _bare(sender)
     domain = address.rpartition("@")[2]
     try:
         message["From"] = Address(display_name=name, addr_spec=address)
+    except (ValueError, IndexError, MessageError):
+        raise MailError("temporary", "sender_unusable") from None
+    try:
         message["To"] = Address(addr_spec=_ascii(letter.to))
         message["Subject"] = letter.subject
         message["Message-ID"] = f"<{letter.id}@{domain}>"
@@ -188,20 +204,23 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
     return message
 
 
-def _client(url: str) -> SMTP:
+def smtp_client(url: str) -> SMTP:
+    """Return the client, not connected yet, that speaks to the relay at `url` as delivery does.
+
+    Raises:
+        ValueError: the address cannot be used.
+    """
     parts = urlsplit(url)
     host = parts.hostname or "localhost"
     implicit = parts.scheme == "smtps"
     waived = parse_qs(parts.query).get("tls") == ["none"]
-    # None: used where it is offered. A relay elsewhere that stops offering it is not trusted.
-    start_tls = False if implicit else None if waived or _is_loopback(host) else True
     return SMTP(
         hostname=host,
         port=parts.port or (465 if implicit else 587),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         use_tls=implicit,
-        start_tls=start_tls,
+        start_tls=not (implicit or waived or _is_loopback(host)),
         timeout=CALL_S,
         local_hostname="chroniccare",  # our host's own name is nobody's business
     )
@@ -236,6 +255,8 @@ def _kind(code: int) -> Kind:
 def _word(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "timeout"
+    if isinstance(error, ValueError):
+        return "unusable_settings"
     if isinstance(error, aiosmtplib.SMTPConnectError | ConnectionRefusedError):
         return "unreachable"
     return "disconnected"

@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 import asyncpg
 
 from chroniccare.platform.broker import connect
 from chroniccare.platform.cache import Cache
+from chroniccare.platform.mail import smtp_client
 
 _TIMEOUT_S = 5.0
 
@@ -139,23 +139,14 @@ async def broker(url: str) -> None:
 
 
 async def smtp(url: str) -> None:
-    """Make sure that the mail server at `url` takes our login; no message is sent.
+    """Make sure that the mail server at `url` takes our login and TLS; no message is sent.
 
     Raises:
         ProbeError: it does not.
     """
-    parts = urlsplit(url)
-    tls = parts.scheme == "smtps"
-    client = aiosmtplib.SMTP(
-        hostname=parts.hostname or "",
-        port=parts.port or (465 if tls else 587),
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-        use_tls=tls,
-        timeout=_TIMEOUT_S,
-    )
     try:
-        async with client:
+        # The client of delivery: what it would refuse, such as a relay without TLS, shows here.
+        async with smtp_client(url) as client:
             await client.noop()
     except (OSError, ValueError, aiosmtplib.SMTPException) as error:
         raise ProbeError(
