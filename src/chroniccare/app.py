@@ -25,6 +25,7 @@ from chroniccare.platform.cache import cache
 from chroniccare.platform.telemetry import configure_logging
 from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
+from chroniccare.scheduling import slots_api as slots
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.caller import Authority
 
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 # Hot paths first: routes are tried in order.
 ROUTERS = (
     patients.router,
+    slots.router,  # before appointments, whose /{appointment_id} would take its path
     appointments.router,
     providers.router,
     facilities.router,

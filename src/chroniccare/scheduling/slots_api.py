@@ -1,0 +1,104 @@
+"""/api/v1/appointments/availability and /api/v1/providers/{provider_id}/slots: free times.
+
+Listed before api.py's router, so that `availability` is not taken for an appointment's id.
+"""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response, Security
+
+from chroniccare.core import wire
+from chroniccare.core.caller import Caller
+from chroniccare.core.envelope import Data, errors
+from chroniccare.core.fields import Day, Word
+from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
+from chroniccare.scheduling import rules, schemas, search
+from chroniccare.tenancy.api import answer, authorise
+
+router = APIRouter(prefix="/api/v1", tags=["appointments"])
+
+AppointmentsRead = Annotated[Caller, Security(authorise, scopes=["appointments:read"])]
+
+Providers = Annotated[
+    list[UUID] | None,
+    Query(
+        max_length=search.MAX_PROVIDERS,
+        description=f"With whom; repeat it for up to {search.MAX_PROVIDERS}. Unless told, anybody.",
+    ),
+]
+Facility = Annotated[UUID | None, Query(description="Where; unless told, at any facility.")]
+Type = Annotated[
+    Word | None, Query(description="Kind of visit; each provider has a length for it.")
+]
+Minutes = Annotated[
+    int | None,
+    Query(
+        ge=rules.MIN_MINUTES,
+        le=rules.MAX_MINUTES,
+        description="Length in minutes; unless told, the provider's for the type, else 30.",
+    ),
+]
+Patient = Annotated[UUID | None, Query(description="Whose own visits are kept clear of, too.")]
+FromDate = Annotated[
+    Day | None, Query(description="First day, on the facility's clocks; unless told, today.")
+]
+ToDate = Annotated[
+    Day | None,
+    Query(
+        description=f"Last day; {search.MAX_DAYS} days in all at most."
+        f" Unless told, {search.DEFAULT_DAYS} days in all."
+    ),
+]
+First = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many slots are enough.")]
+
+
+@router.get(
+    "/appointments/availability",
+    summary="Find free times",
+    response_model=Data[schemas.Slots],
+    responses=errors(422),
+)
+async def find_slots(
+    caller: AppointmentsRead,
+    provider_id: Providers = None,
+    facility_id: Facility = None,
+    appointment_type: Type = None,
+    duration_minutes: Minutes = None,
+    patient_id: Patient = None,
+    from_date: FromDate = None,
+    to_date: ToDate = None,
+    first: First = DEFAULT_LIMIT,
+) -> Response:
+    """Answer the earliest free times, computed afresh; booking one decides whether it still is."""
+    wish = search.Wish(
+        provider_id or None, facility_id, appointment_type, duration_minutes, patient_id,
+        from_date, to_date, first,
+    )  # fmt: skip
+    return answer(caller, wire.dumps({"slots": await search.earliest(caller, wish)}))
+
+
+@router.get(
+    "/providers/{provider_id}/slots",
+    summary="Find a provider's free times",
+    response_model=Data[schemas.Slots],
+    responses=errors(404, 422),
+)
+async def find_provider_slots(
+    provider_id: UUID,
+    caller: AppointmentsRead,
+    facility_id: Facility = None,
+    appointment_type: Type = None,
+    duration_minutes: Minutes = None,
+    patient_id: Patient = None,
+    from_date: FromDate = None,
+    to_date: ToDate = None,
+    first: First = DEFAULT_LIMIT,
+) -> Response:
+    """Answer the provider's earliest free times; their weekly rules are at `availability`."""
+    wish = search.Wish(
+        [provider_id], facility_id, appointment_type, duration_minutes, patient_id,
+        from_date, to_date, first,
+    )  # fmt: skip
+    found = await search.of_provider(caller, wish)
+    return answer(caller, wire.dumps({"slots": found}))
