@@ -40,13 +40,25 @@ async def _message(clinic: Clinic) -> dict[str, Any]:
     return first
 
 
-# For each name of a path parameter: where its records are read, and what makes one.
-RECORDS: dict[str, tuple[str, Callable[[Clinic], Awaitable[dict[str, Any]]]]] = {
-    "patient_id": ("/patients", lambda clinic: clinic.patient()),
-    "provider_id": ("/providers", lambda clinic: clinic.provider()),
-    "facility_id": ("/facilities", lambda clinic: clinic.facility()),
-    "appointment_id": ("/appointments", _visit),
-    "notification_id": ("/notifications", _message),
+async def _time_off(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
+    """Give a provider a day off."""
+    return await clinic.make(
+        f"/providers/{ids['provider_id']}/exceptions",
+        {"day": (datetime.now(UTC) + timedelta(days=9)).date().isoformat()},
+    )
+
+
+Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
+
+# For each name of a path parameter: where its records are read, and what makes one, given the ids
+# that stand before it in the path.
+RECORDS: dict[str, tuple[str, Make]] = {
+    "patient_id": ("/patients", lambda clinic, _: clinic.patient()),
+    "provider_id": ("/providers", lambda clinic, _: clinic.provider()),
+    "facility_id": ("/facilities", lambda clinic, _: clinic.facility()),
+    "appointment_id": ("/appointments", lambda clinic, _: _visit(clinic)),
+    "notification_id": ("/notifications", lambda clinic, _: _message(clinic)),
+    "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
 }
 
 
@@ -54,7 +66,10 @@ async def made_records(clinic: Clinic, names: Iterable[str]) -> dict[str, str]:
     """Make a record for each name and return their ids."""
     missing = set(names) - set(RECORDS)
     assert not missing, f"put a maker of {missing} into RECORDS in operations.py"
-    return {name: (await RECORDS[name][1](clinic))["id"] for name in names}
+    ids: dict[str, str] = {}
+    for name in names:
+        ids[name] = (await RECORDS[name][1](clinic, ids))["id"]
+    return ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,9 +277,8 @@ def forged(cursor: str) -> Iterator[str]:
 async def test_a_damaged_or_forged_cursor_is_named_or_harmless(
     target: Clinic, ids: dict[str, str], operation: Operation
 ) -> None:
-    del ids  # made, so that there is something to list
-    for _, make in RECORDS.values():
-        await make(target)
+    for _, make in RECORDS.values():  # so that there is something to list
+        await make(target, ids)
     first = await target.send("GET", f"{operation.path}?limit=1")
     cursor = first.json()["data"]["next_cursor"]
     assert cursor, f"{operation.name} has no second page: see RECORDS in operations.py"

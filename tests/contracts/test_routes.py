@@ -112,7 +112,7 @@ async def test_another_clinics_record_answers_as_one_that_never_was(
 ) -> None:
     own = await made_records(clinic, operation.ids)
     foreign = await made_records(other_clinic, operation.ids)
-    before = {name: await read(other_clinic, name, foreign[name]) for name in operation.ids}
+    before = {name: await read(other_clinic, name, foreign) for name in operation.ids}
     for name in operation.ids:
         answers = []
         for other in (foreign[name], str(uuid4())):
@@ -121,12 +121,12 @@ async def test_another_clinics_record_answers_as_one_that_never_was(
             answers.append((response.status_code, without_meta(response)))
         assert answers[0] == answers[1]
         assert answers[0][0] == 404, answers[0][1]
-    after = {name: await read(other_clinic, name, foreign[name]) for name in operation.ids}
+    after = {name: await read(other_clinic, name, foreign) for name in operation.ids}
     assert after == before
 
 
-async def read(clinic: Clinic, name: str, record_id: str) -> dict[str, Any]:
-    response = await clinic.get(f"{RECORDS[name][0]}/{record_id}")
+async def read(clinic: Clinic, name: str, ids: dict[str, str]) -> dict[str, Any]:
+    response = await clinic.get(f"{RECORDS[name][0]}/{ids[name]}".format(**ids))
     assert response.status_code == 200
     return without_meta(response)
 

@@ -1,7 +1,7 @@
 """SQL of providers, where they work and their weekly availability."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +38,25 @@ class Availability:
 
     version: int
     rules: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DayException:
+    """One exception to a provider's week; field order is the wire's."""
+
+    id: UUID
+    facility_id: UUID | None
+    day: date
+    start_time: str | None
+    end_time: str | None
+    is_available: bool
+    reason: str | None
+    created_at: datetime
+
+    @property
+    def version(self) -> int:
+        """Return 1: an exception is made and removed, never changed."""
+        return 1
 
 
 _CONTACT_INFO = contact.info_sql("p", "provider_id")
@@ -173,3 +192,28 @@ REPLACE_AVAILABILITY = Command(
     " effective_from date, effective_until date))"
     " UPDATE providers SET version = version + 1, updated_at = $4 WHERE id = $3"
 )
+
+_EXCEPTION = (
+    "x.id, x.facility_id, x.day, left(x.start_time::text, 5) AS start_time,"
+    " left(x.end_time::text, 5) AS end_time, x.is_available, x.reason, x.created_at"
+)
+GET_EXCEPTION = Query(
+    DayException,
+    f"SELECT {_EXCEPTION} FROM availability_exceptions x WHERE x.provider_id = $1 AND x.id = $2",
+)
+LIST_EXCEPTIONS = Query(
+    DayException,
+    f"SELECT {_EXCEPTION} FROM availability_exceptions x WHERE x.provider_id = $1"
+    " AND ($2::date IS NULL OR x.day >= $2) AND ($3::date IS NULL OR x.day <= $3)"
+    " AND ($4::date IS NULL OR (x.day, x.id) > ($4, $5::uuid)) ORDER BY x.day, x.id LIMIT $6",
+)
+INSERT_EXCEPTION = Query(
+    DayException,
+    "INSERT INTO availability_exceptions AS x (id, tenant_id, provider_id, facility_id, day,"
+    " start_time, end_time, is_available, reason, created_at, updated_at)"
+    " SELECT d.id, $2, $3, d.facility_id, d.day, d.start_time, d.end_time, d.is_available,"
+    " d.reason, $4::timestamptz, $4 FROM jsonb_to_record($1::jsonb) AS d (id uuid,"
+    " facility_id uuid, day date, start_time time, end_time time, is_available boolean,"
+    f" reason text) RETURNING {_EXCEPTION}",
+)
+DELETE_EXCEPTION = Command("DELETE FROM availability_exceptions WHERE provider_id = $1 AND id = $2")

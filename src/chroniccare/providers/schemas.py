@@ -14,6 +14,7 @@ from chroniccare.core.fields import (
     Language,
     Line,
     Name,
+    Prose,
     WallTime,
     Wire,
     Word,
@@ -167,3 +168,43 @@ class Availability(Wire):
     """A provider's whole week, as the API answers it."""
 
     rules: Annotated[list[Rule], Field(description="Weekly ranges by day and start.")]
+
+
+class ExceptionWrite(Wire):
+    """Time off, or hours beyond the weekly ones, on one day."""
+
+    facility_id: Annotated[
+        UUID | None,
+        Field(description="Where; null is everywhere, which only time off can be."),
+    ] = None
+    day: Annotated[
+        Day, Field(description="Day on the facility's calendar.", examples=["2026-12-24"])
+    ]
+    start_time: Annotated[
+        WallTime | None,
+        Field(
+            description="Wall-clock time, 24 hours; null, and end_time too: the whole day.",
+            examples=["13:00"],
+        ),
+    ] = None
+    end_time: Annotated[
+        ClockTime | None,
+        Field(
+            description="Wall-clock time; 24:00 is midnight. At or before `start_time` it lies on"
+            " the next day.",
+            examples=["17:00"],
+        ),
+    ] = None
+    is_available: Annotated[
+        bool, Field(description="False takes the time off; true adds it to the week.")
+    ] = False
+    reason: Annotated[
+        Prose | None, Field(description="Why, for the staff.", examples=["Conference"])
+    ] = None
+
+
+class DayException(ExceptionWrite):
+    """Time off or extra hours, as the API answers it."""
+
+    id: Annotated[UUID, Field(description="UUID version 7.")]
+    created_at: Annotated[Instant, Field(description="UTC instant of creation.")]
