@@ -2,9 +2,15 @@
 
 import sys
 
-from . import book, read_patient, reminders, start
+from . import book, read_patient, reminders, slots, start
 
-ALL = {"start": start, "read_patient": read_patient, "book": book, "reminders": reminders}
+ALL = {
+    "start": start,
+    "read_patient": read_patient,
+    "book": book,
+    "reminders": reminders,
+    "slots": slots,
+}
 
 
 def main() -> int:
