@@ -1,0 +1,104 @@
+"""Free times worked out by PostgreSQL's multiranges: another engine, another time zone library.
+
+Too slow and too moody for the product (docs/slots.md), but an independent judge of slots.py.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import asyncpg
+
+from chroniccare.scheduling import slots
+
+# A time on the wall as an instant, the first of two; whoever asks stays clear of skipped times.
+_FIRST = (
+    "(SELECT CASE WHEN (i - interval '1 hour') AT TIME ZONE $1 = w.wall THEN i - interval '1 hour'"
+    " WHEN (i - interval '30 minutes') AT TIME ZONE $1 = w.wall THEN i - interval '30 minutes'"
+    " ELSE i END FROM (SELECT w.wall AT TIME ZONE $1 AS i) one)"
+)
+# $1 zone, $2 ranges on days: kind, day, minutes of start and end (end behind start), step;
+# $3 busy minutes, $4 length, $5 and $6 first and last day, $7 and $8 the first and last minute.
+SQL = f"""
+WITH spans AS (SELECT r.kind, r.day, r.start, r.length, r.step FROM jsonb_to_recordset($2::jsonb)
+    AS r (kind text, day date, start int, length int, step int)),
+walls AS (SELECT s.*, e.at, s.day + (s.start + e.at) * interval '1 minute' AS wall
+    FROM spans s CROSS JOIN LATERAL (VALUES (0), (s.length)) AS e (at)),
+ends AS (SELECT w.kind, w.day, w.start, w.length, w.step, w.at, {_FIRST} AS instant FROM walls w),
+ranges AS (SELECT kind, tstzrange(min(instant), max(instant)) AS span FROM ends
+    GROUP BY kind, day, start, length, step),
+sets AS (SELECT kind, range_agg(span) AS multi FROM ranges GROUP BY kind),
+busy AS (SELECT coalesce(range_agg(tstzrange(to_timestamp((b->>0)::int * 60),
+    to_timestamp((b->>1)::int * 60))), '{{}}') AS multi FROM jsonb_array_elements($3::jsonb) b),
+pick AS (SELECT
+    coalesce(max(multi::text) FILTER (WHERE kind = 'open'), '{{}}')::tstzmultirange AS o,
+    coalesce(max(multi::text) FILTER (WHERE kind = 'aside'), '{{}}')::tstzmultirange AS a,
+    coalesce(max(multi::text) FILTER (WHERE kind = 'extra'), '{{}}')::tstzmultirange AS x,
+    coalesce(max(multi::text) FILTER (WHERE kind = 'off'), '{{}}')::tstzmultirange AS f,
+    coalesce(max(multi::text) FILTER (WHERE kind = 'hours'), '{{}}')::tstzmultirange AS h,
+    coalesce(max(multi::text) FILTER (WHERE kind = 'closed'), '{{}}')::tstzmultirange AS c
+    FROM sets),
+free AS (SELECT ((o - a + x) - f) * (h - c) - (SELECT multi FROM busy) AS multi FROM pick),
+grid AS (SELECT DISTINCT s.day + (s.start + k) * interval '1 minute' AS wall
+    FROM spans s CROSS JOIN LATERAL generate_series(0, s.length - 1, s.step) AS k
+    WHERE s.kind IN ('open', 'extra')),
+starts AS (SELECT w.wall, {_FIRST} AS instant FROM grid w
+    WHERE w.wall AT TIME ZONE $1 AT TIME ZONE $1 = w.wall
+    AND w.wall >= $5::date AND w.wall < $6::date + 1)
+SELECT DISTINCT (date_part('epoch', s.instant) / 60)::int FROM starts s, free
+WHERE free.multi @> tstzrange(s.instant, s.instant + $4::int * interval '1 minute')
+AND s.instant > to_timestamp($7::bigint * 60) AND s.instant <= to_timestamp($8::bigint * 60)
+ORDER BY 1
+"""  # noqa: S608  constants
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One random calendar and what is looked for in it."""
+
+    calendar: slots.Calendar
+    place: slots.Place
+    busy: list[slots.Interval]
+    window: slots.Window
+
+
+def by_sweep(case: Case) -> list[int]:
+    """Return the starts that the product finds."""
+    hours = slots.open_hours(case.place, case.window)
+    return slots.find(case.calendar, case.place, hours=hours, window=case.window, busy=case.busy)
+
+
+async def by_multiranges(connection: "asyncpg.Connection[asyncpg.Record]", case: Case) -> list[int]:
+    """Return the starts that PostgreSQL finds."""
+    calendar, place, window = case.calendar, case.place, case.window
+    rows: list[dict[str, Any]] = []
+    for day in range(window.first - 1, window.last + 2):
+        for rule in calendar.rules:
+            if rule.facility_id == place.id and _holds(rule, day):
+                kind = "open" if rule.is_available else "aside"
+                rows.append(_row(kind, day, rule.start, rule.end, rule.step))
+        rows += [_row("hours", day, r.start, r.end, 1) for r in place.hours if _holds(r, day)]
+    for of_place, dated in ((False, calendar.exceptions), (True, place.exceptions)):
+        for one in dated:
+            if one.facility_id in {None, place.id}:
+                kinds = ("closed", "hours") if of_place else ("off", "extra")
+                start, end = (0, 1440) if one.start is None else (one.start, one.end or 0)
+                rows.append(_row(kinds[one.is_available], one.day, start, end, calendar.minutes))
+    days = (date.fromordinal(window.first), date.fromordinal(window.last))
+    found = await connection.fetch(
+        SQL, place.zone, rows, [*calendar.busy, *case.busy], calendar.minutes, *days,
+        window.after, window.until,
+    )  # fmt: skip
+    return [row[0] for row in found]
+
+
+def _holds(rule: slots.Weekly, day: int) -> bool:
+    weekday = (date.fromordinal(day).weekday() + 1) % 7
+    within = rule.first <= day and (rule.last is None or day <= rule.last)
+    return within and weekday == rule.day_of_week
+
+
+def _row(kind: str, day: int, start: int, end: int, step: int) -> dict[str, Any]:
+    length = end - start if end > start else end - start + 1440
+    on = date.fromordinal(day).isoformat()
+    return {"kind": kind, "day": on, "start": start, "length": length, "step": step}
