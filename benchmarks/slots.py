@@ -5,6 +5,7 @@ rows of occupancy in three zones, across the change of clocks where the dates ha
 """
 
 import asyncio
+import gc
 import statistics
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -123,6 +124,8 @@ async def _measure(where: Stage) -> None:
         [patient] = await new_patients(caller, 1)
         await _occupy(where, caller, staff)
         first = datetime.now(UTC).date() + timedelta(days=1)
+        gc.freeze()  # as the server does (app.py)
+        gc.set_threshold(50_000, 20, 100)
         for count, days, claim in CASES:
             wish = search.Wish(staff[:count], None, None, 30, patient, None, None, 200)
             times = [await _timed(caller, wish, first, days) for _ in range(ROUNDS)]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from chroniccare.core.time import to_instant, to_local, zone
@@ -103,8 +104,7 @@ class Window:
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(NamedTuple):  # made by the ten thousand, three times as fast as a frozen dataclass
     """One range on one day, and the starts that it offers.
 
     Attributes:
