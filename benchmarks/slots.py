@@ -17,7 +17,8 @@ from chroniccare.facilities import actions as facilities
 from chroniccare.facilities.schemas import FacilityWrite
 from chroniccare.migrations.runner import migrate
 from chroniccare.platform import wiring
-from chroniccare.platform.postgres import begin, owner_connection
+from chroniccare.platform.owner import owner_connection
+from chroniccare.platform.postgres import begin
 from chroniccare.providers import actions as providers
 from chroniccare.providers.schemas import AvailabilityWrite, ProviderWrite
 from chroniccare.scheduling import search, slots

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chroniccare.core.time import to_instant, to_local, zone
-from chroniccare.platform.postgres import owner_connection
+from chroniccare.platform.owner import owner_connection
 from chroniccare.scheduling import slots
 from tests.core.test_time import ZONES, Change, changes
 from tests.scheduling.oracle import Case, by_multiranges, by_sweep

@@ -109,7 +109,7 @@ async def earliest(caller: Caller, wish: Wish) -> list[Slot]:
         window = slots.Window(chunk.last + 1, window.last, window.after, window.until)
     if wish.patient_id is not None:  # what is not free tells when the patient is elsewhere
         await note_read(
-            caller, entity_type="patient", entity_id=wish.patient_id, action="availability"
+            caller, entity_type="patient", seen=[wish.patient_id], action="availability"
         )
     return found
 

@@ -14,9 +14,9 @@ from chroniccare.core.envelope import Data, errors
 from chroniccare.core.fields import Day, Word
 from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 from chroniccare.scheduling import rules, schemas, search
-from chroniccare.tenancy.api import answer, authorise
+from chroniccare.tenancy.api import KeyFirst, answer, authorise
 
-router = APIRouter(prefix="/api/v1", tags=["appointments"])
+router = APIRouter(prefix="/api/v1", tags=["appointments"], route_class=KeyFirst)
 
 AppointmentsRead = Annotated[Caller, Security(authorise, scopes=["appointments:read"])]
 
