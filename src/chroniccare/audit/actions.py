@@ -35,6 +35,21 @@ async def replayed(tx: Tx, location: str, *, entity_type: str) -> None:
     await record(tx, action="replay", entity_type=entity_type, entity_id=entity_id)
 
 
+async def record_many(
+    tx: Tx, *, action: str, entity_type: str, changed: dict[UUID, tuple[Any, Any]]
+) -> None:
+    """Write one action on many records in one statement; before and after by id, see `record`."""
+    rows = [
+        {"id": new_id(), "entity_id": entity_id, "changes": changes(before, after)}
+        for entity_id, (before, after) in changed.items()
+    ]
+    await tx.run(
+        queries.INSERT_CHANGES, rows, tx.caller.tenant_id, entity_type, action,
+        tx.caller.actor_id, tx.caller.actor_type, {"requestId": tx.caller.request_id},
+        tx.caller.ip_address, tx.now,
+    )  # fmt: skip
+
+
 def changes(before: Any, after: Any) -> dict[str, Any]:
     """Return `{"before": {...}, "after": {...}}` with the fields that differ."""
     old, new = _fields(before), _fields(after)

@@ -29,6 +29,12 @@ INSERT = Command(
     " changes, metadata, ip_address, created_at)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 )
+INSERT_CHANGES = Command(
+    "INSERT INTO audit_logs (id, tenant_id, entity_type, entity_id, action, user_id, user_type,"
+    " changes, metadata, ip_address, created_at)"
+    " SELECT d.id, $2, $3, d.entity_id, $4, $5, $6, d.changes, $7, $8, $9"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, entity_id uuid, changes jsonb)"
+)
 INSERT_MANY = Command(
     "INSERT INTO audit_logs (id, tenant_id, entity_type, entity_id, action, user_id, user_type,"
     " metadata, ip_address, created_at)"

@@ -10,6 +10,9 @@ from chroniccare.webhooks import queries
 EventType = Literal[
     "appointment.created",
     "appointment.updated",
+    "appointment.checked_in",
+    "appointment.completed",
+    "appointment.no_show",
     "appointment.cancelled",
     "patient.created",
     "patient.updated",
@@ -31,3 +34,15 @@ async def emit(
         queries.INSERT_EVENT, new_id(), tx.caller.tenant_id, event_type, entity_type, entity_id,
         payload or {}, tx.now,
     )  # fmt: skip
+
+
+async def emit_many(
+    tx: Tx,
+    event_type: EventType,
+    *,
+    entity_type: str,
+    payloads: dict[UUID, dict[str, Any]],
+) -> None:
+    """Write the same event for many records, by their ids; see `emit`."""
+    rows = [{"id": new_id(), "entity_id": key, "payload": one} for key, one in payloads.items()]
+    await tx.run(queries.INSERT_EVENTS, rows, tx.caller.tenant_id, event_type, entity_type, tx.now)
