@@ -64,7 +64,24 @@ async def cancel_visit(tx: Tx, appointment_id: UUID, *, status: str = "cancelled
     `status` is `cancelled`, or `superseded` when the visit was moved. A row that is being sent is
     left alone: its delivery read the visit before this transaction began to change it.
     """
-    return await tx.run(queries.CANCEL_VISIT, appointment_id, status, tx.now)
+    return await cancel_visits(tx, [appointment_id], status=status)
+
+
+async def cancel_visits(tx: Tx, appointment_ids: list[UUID], *, status: str = "cancelled") -> int:
+    """Give up the messages of many visits; see `cancel_visit`."""
+    return await tx.run(queries.CANCEL_VISITS, appointment_ids, status, tx.now)
+
+
+async def restore_visit(tx: Tx, appointment_id: UUID) -> int:
+    """Take back that messages were given up, where they still have a point; return how many.
+
+    For a visit that is open again because a step was undone. What fell due meanwhile is due now.
+    """
+    kinds = sorted(rules.ABOUT_OPEN_VISITS)
+    restored = await tx.run(queries.RESTORE_VISIT, appointment_id, kinds, tx.now)
+    if restored:
+        tx.wake(LOOP)
+    return restored
 
 
 def _rows(

@@ -55,9 +55,14 @@ INSERT_OR_REVIVE = Command(
     " lease_until = excluded.lease_until, retry_count = 0, updated_at = excluded.updated_at"
     " WHERE n.delivery_status IN ('failed', 'suppressed') RETURNING n.id"
 )
-CANCEL_VISIT = Command(
+CANCEL_VISITS = Command(
     "UPDATE notifications SET delivery_status = $2, lease_until = NULL, updated_at = $3"
-    " WHERE appointment_id = $1 AND delivery_status IN ('pending', 'held', 'queued')"
+    " WHERE appointment_id = ANY($1::uuid[]) AND delivery_status IN ('pending', 'held', 'queued')"
+)
+RESTORE_VISIT = Command(
+    "UPDATE notifications SET delivery_status = 'pending',"
+    " delivery_details = delivery_details - 'reason', updated_at = $3 WHERE appointment_id = $1"
+    " AND notification_type = ANY($2::text[]) AND delivery_status = 'cancelled' AND expires_at > $3"
 )
 
 # --- claims, across tenants -------------------------------------------------------------------
