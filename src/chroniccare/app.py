@@ -25,6 +25,7 @@ from chroniccare.platform.cache import cache
 from chroniccare.platform.telemetry import configure_logging
 from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
+from chroniccare.scheduling import lifecycle_api as lifecycle
 from chroniccare.scheduling import slots_api as slots
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.caller import Authority
@@ -36,6 +37,7 @@ ROUTERS = (
     patients.router,
     slots.router,  # before appointments, whose /{appointment_id} would take its path
     appointments.router,
+    lifecycle.router,
     providers.router,
     facilities.router,
     notifications.router,

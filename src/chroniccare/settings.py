@@ -96,6 +96,20 @@ class Settings(BaseModel):
             description="Local time of the patient in which no reminder is sent.",
         ),
     ] = "21:00-08:00"
+    undo_minutes: Annotated[
+        int,
+        Field(
+            ge=0, le=1440, description="Minutes in which a step of a visit can be undone; 0: none."
+        ),
+    ] = 15
+    no_show_grace_minutes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_080,
+            description="Minutes from a visit's end until it is a no-show by itself; 0: never.",
+        ),
+    ] = 120
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level logged.")
     ] = "INFO"

@@ -230,8 +230,7 @@ async def test_a_bad_parameter_is_refused_or_finds_nothing(
 async def test_a_bad_idempotency_key_is_named(
     target: Clinic, ids: dict[str, str], operation: Operation, key: bytes
 ) -> None:
-    assert operation.schema is not None
-    body = json.dumps(example(operation.schema)).encode()
+    body = b"" if operation.schema is None else json.dumps(example(operation.schema)).encode()
     headers = [(b"content-type", b"application/json"), (b"idempotency-key", key)]
     response = await target.send("POST", operation.at(ids), content=body, headers=headers)
     if key.strip():

@@ -12,7 +12,7 @@ from chroniccare.patients.queries import Patient
 from chroniccare.platform.postgres import Tx
 from chroniccare.providers import actions as providers
 from chroniccare.scheduling import actions as scheduling
-from chroniccare.scheduling.rules import OPEN_STATUSES
+from chroniccare.scheduling.rules import FREE_STATUSES
 
 _MOST = 10_000
 
@@ -53,13 +53,13 @@ def _hours(provider_id: UUID, rule: dict[str, Any], zones: dict[UUID, str]) -> H
 
 
 async def taken(tx: Tx, since: datetime | None = None) -> Diary:
-    """Return the open visits from `since` on, by provider and by patient."""
+    """Return the visits from `since` on that take time, by provider and by patient."""
     page = await scheduling.search(
         tx, filters=[None, None, None, None, since, None], cursor=None, limit=_MOST
     )
     diary = Diary({})
     for visit in page.items:
-        if visit.status in OPEN_STATUSES:
+        if visit.status not in FREE_STATUSES:
             diary.take(visit.provider_id, visit.scheduled_start, visit.scheduled_end)
             diary.take(visit.patient_id, visit.scheduled_start, visit.scheduled_end)
     return diary

@@ -70,9 +70,9 @@ async def book(tx: Tx, body: AppointmentWrite) -> queries.Appointment:
     )
     if visit is None:
         raise NotFound
-    await _occupy(tx, visit)
+    await occupy(tx, visit)
     await plan_visit(tx, [_messages(visit, parties)])
-    await _tell(tx, "create", "appointment.created", before=None, after=visit)
+    await tell(tx, "create", "appointment.created", before=None, after=visit)
     return visit
 
 
@@ -96,11 +96,11 @@ async def change(tx: Tx, visit: queries.Appointment, body: AppointmentWrite) -> 
     changed = await tx.one(queries.UPDATE, _document(visit.id, body, minutes), tx.now)
     if changed is None:
         raise NotFound
-    await _occupy(tx, changed)
+    await occupy(tx, changed)
     if _told(changed) != _told(visit):
         await cancel_visit(tx, visit.id, status="superseded")
         await plan_visit(tx, [_messages(changed, parties)])
-    await _tell(tx, "update", "appointment.updated", before=visit, after=changed)
+    await tell(tx, "update", "appointment.updated", before=visit, after=changed)
     return changed
 
 
@@ -108,19 +108,18 @@ async def cancel(tx: Tx, visit: queries.Appointment, *, reason: str) -> queries.
     """Cancel `visit`, which this transaction has locked; cancelling it again changes nothing.
 
     Raises:
-        NotOpen: the visit has begun or is over.
+        StepRefused: the visit has begun, is over or was missed.
     """
     if visit.status == "cancelled":
         await record(tx, action="read", entity_type="appointment", entity_id=visit.id)
         return visit
-    if visit.status not in rules.OPEN_STATUSES:
-        raise NotOpen
+    rules.next_status("cancel", visit.status)
     cancelled = await tx.one(queries.CANCEL, visit.id, tx.now, reason)
     if cancelled is None:
         raise NotFound
     await tx.run(queries.RELEASE, visit.id)
     await cancel_visit(tx, visit.id)
-    await _tell(tx, "cancel", "appointment.cancelled", before=visit, after=cancelled)
+    await tell(tx, "cancel", "appointment.cancelled", before=visit, after=cancelled)
     return cancelled
 
 
@@ -275,7 +274,7 @@ async def _hold(
     await tx.values(queries.LOCK, rules.lock_keys(tx.caller.tenant_id, resources))
 
 
-async def _occupy(tx: Tx, visit: queries.Appointment) -> None:
+async def occupy(tx: Tx, visit: queries.Appointment) -> None:
     """Take provider and patient for the time of `visit`, or nobody."""
     resources = [visit.provider_id, visit.patient_id]
     start, end = visit.scheduled_start, visit.scheduled_end
@@ -308,7 +307,7 @@ def _told(visit: queries.Appointment) -> tuple[datetime, UUID, UUID]:
     return visit.scheduled_start, visit.provider_id, visit.facility_id
 
 
-async def _tell(
+async def tell(
     tx: Tx, action: str, event: Any, *, before: queries.Appointment | None,
     after: queries.Appointment,
 ) -> None:  # fmt: skip
@@ -320,8 +319,14 @@ async def _tell(
         tx, event, entity_type="appointment", entity_id=after.id,
         payload={"version": after.version, "status": after.status},
     )  # fmt: skip
-    if before is not None:  # nobody can have cached a record that is new
-        tx.drop(key(tx.caller.tenant_id, after.id))
+    if before is not None:
         tx.bump(visits(tx.caller.tenant_id, "provider_id", before.provider_id))
-    tx.bump(visits(tx.caller.tenant_id, "patient_id", after.patient_id))
-    tx.bump(visits(tx.caller.tenant_id, "provider_id", after.provider_id))
+    stale(tx, after, is_new=before is None)
+
+
+def stale(tx: Tx, visit: queries.Appointment, *, is_new: bool = False) -> None:
+    """Name what a change of `visit` makes stale in the cache."""
+    if not is_new:  # nobody can have cached a record that is new
+        tx.drop(key(tx.caller.tenant_id, visit.id))
+    tx.bump(visits(tx.caller.tenant_id, "patient_id", visit.patient_id))
+    tx.bump(visits(tx.caller.tenant_id, "provider_id", visit.provider_id))

@@ -28,8 +28,11 @@ class Appointment:
     pre_appointment_instructions: dict[str, Any]
     telehealth_details: dict[str, Any] | None
     insurance_verified: bool
+    confirmed_at: datetime | None
     checked_in_at: datetime | None
+    started_at: datetime | None
     completed_at: datetime | None
+    no_show_at: datetime | None
     cancelled_at: datetime | None
     cancellation_reason: str | None
     version: int
@@ -57,8 +60,9 @@ class Parties:
 _NAMES = (
     "id patient_id provider_id facility_id series_id appointment_type scheduled_start"
     " scheduled_end duration_minutes status priority reason special_requirements"
-    " pre_appointment_instructions telehealth_details insurance_verified checked_in_at"
-    " completed_at cancelled_at cancellation_reason version created_at updated_at"
+    " pre_appointment_instructions telehealth_details insurance_verified confirmed_at"
+    " checked_in_at started_at completed_at no_show_at cancelled_at cancellation_reason version"
+    " created_at updated_at"
 )
 _COLUMNS = ", ".join(f"a.{name}" for name in _NAMES.split())
 GET = Query(Appointment, f"SELECT {_COLUMNS} FROM appointments a WHERE a.id = $1")
@@ -134,12 +138,31 @@ CANCEL = Query(
     "UPDATE appointments a SET status = 'cancelled', cancelled_at = $2, cancellation_reason = $3,"
     f" version = version + 1, updated_at = $2 WHERE id = $1 RETURNING {_COLUMNS}",
 )
+STEP = Query(
+    Appointment,
+    "UPDATE appointments a SET status = d.status, confirmed_at = d.confirmed_at,"
+    " checked_in_at = d.checked_in_at, started_at = d.started_at, completed_at = d.completed_at,"
+    " no_show_at = d.no_show_at, version = a.version + 1, updated_at = $3"
+    " FROM jsonb_to_record($2::jsonb) AS d (status text, confirmed_at timestamptz,"
+    " checked_in_at timestamptz, started_at timestamptz, completed_at timestamptz,"
+    f" no_show_at timestamptz) WHERE a.id = $1 RETURNING {_COLUMNS}",
+)
+# Rows that somebody holds are left to the next round, so this waits for nobody.
+MARK_NO_SHOWS = Query(
+    Appointment,
+    "WITH due AS (SELECT id FROM appointments WHERE status IN ('scheduled', 'confirmed')"
+    " AND scheduled_end < $2 AND updated_at < $2 ORDER BY scheduled_end LIMIT $3"
+    " FOR NO KEY UPDATE SKIP LOCKED)"
+    " UPDATE appointments a SET status = 'no_show', no_show_at = $1, version = a.version + 1,"
+    f" updated_at = $1 FROM due WHERE a.id = due.id RETURNING {_COLUMNS}",
+)
 OCCUPY = Command(
     "INSERT INTO occupancy (tenant_id, resource_id, lane, starts_at, ends_at, appointment_id)"
     " SELECT $1, resource_id, 0, $3, $4, $5 FROM unnest($2::uuid[]) AS resource_id"
     " ON CONFLICT DO NOTHING"
 )
 RELEASE = Command("DELETE FROM occupancy WHERE appointment_id = $1")
+RELEASE_MANY = Command("DELETE FROM occupancy WHERE appointment_id = ANY($1::uuid[])")
 EXISTS = {
     "patient_id": Command(
         "SELECT EXISTS (SELECT FROM patients WHERE id = $1 AND deleted_at IS NULL)"

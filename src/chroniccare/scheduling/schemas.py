@@ -93,8 +93,16 @@ class Appointment(Wire):
     pre_appointment_instructions: Annotated[Document, Field(description="What to do before.")]
     telehealth_details: Annotated[Document | None, Field(description="How to join from afar.")]
     insurance_verified: Annotated[bool, Field(description="Coverage has been checked.")]
+    confirmed_at: Annotated[
+        Instant | None,
+        Field(description="UTC instant at which the patient's coming was confirmed."),
+    ]
     checked_in_at: Annotated[Instant | None, Field(description="UTC instant of check-in.")]
+    started_at: Annotated[Instant | None, Field(description="UTC instant at which it began.")]
     completed_at: Annotated[Instant | None, Field(description="UTC instant of completion.")]
+    no_show_at: Annotated[
+        Instant | None, Field(description="UTC instant at which it was marked as a no-show.")
+    ]
     cancelled_at: Annotated[Instant | None, Field(description="UTC instant of cancellation.")]
     cancellation_reason: Annotated[str | None, Field(description="Why it was cancelled.")]
     version: Annotated[int, Field(description="Grows with each change; the ETag.", examples=[1])]
