@@ -17,6 +17,7 @@ from chroniccare.platform import wiring
 from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
 from chroniccare.platform.telemetry import configure_logging
+from chroniccare.scheduling import lifecycle
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.actions import list_tenants
 from chroniccare.tenancy.idempotency import forget_old
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _RESTART_S = 2.0
 _HOUSEKEEPING_S = 3600.0
+_LIFECYCLE_S = 60.0
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -35,6 +37,8 @@ def loops(
     """Return every loop by name."""
     url, bell = settings.rabbitmq_url, bells[LOOP]
     found: dict[str, Loop] = {"housekeeping": partial(_housekeeping, stop)}
+    if settings.no_show_grace_minutes:
+        found["lifecycle"] = partial(_lifecycle, stop)
     if not url:
         found["dispatch"] = partial(dispatch.run_here, channels, bell=bell, stop=stop)
         return found
@@ -87,6 +91,14 @@ async def _housekeeping(stop: asyncio.Event) -> None:
             async with begin(system(tenant.id, job="housekeeping")) as tx:
                 await forget_old(tx)
         await _sleep(_HOUSEKEEPING_S, stop)
+
+
+async def _lifecycle(stop: asyncio.Event) -> None:
+    """Mark the visits nobody came to, tenant by tenant, once a minute."""
+    while not stop.is_set():
+        for tenant in await list_tenants():
+            await lifecycle.mark_no_shows(tenant.id)
+        await _sleep(_LIFECYCLE_S, stop)
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:
