@@ -174,6 +174,28 @@ async def test_a_no_show_whose_time_was_given_away_stays_one(clinic: Clinic, clo
     assert await occupied(clinic, visit) == 0
 
 
+async def test_of_an_undone_no_show_and_a_rival_one_gets_the_time(
+    clinic: Clinic, clock: Clock
+) -> None:
+    body = await visit_body(clinic, scheduled_start=START.isoformat(), duration_minutes=60)
+    visit = await clinic.make("/appointments", body)
+    clock.at = START + timedelta(minutes=5)
+    await take(clinic, visit, "no_show")
+    later = (START + timedelta(minutes=10)).isoformat()
+    rivals = [
+        other(body, patient_id=(await clinic.patient())["id"], scheduled_start=later)
+        for _ in range(4)
+    ]
+    undone, *booked_ = await asyncio.gather(
+        take(clinic, visit, "undo"), *(clinic.post("/appointments", rival) for rival in rivals)
+    )
+    assert [undone.status_code, *(answer.status_code for answer in booked_)].count(409) == 4
+    state = (await now_of(clinic, visit))["status"]
+    assert state == ("scheduled" if undone.status_code == 200 else "no_show")
+    async with begin(clinic.caller) as tx:
+        assert await tx.value(Command("SELECT count(*) FROM occupancy")) == 2
+
+
 @pytest.mark.parametrize(
     ("step", "minutes", "status"),
     [
