@@ -33,7 +33,7 @@ router = APIRouter(prefix="/api/v1", tags=["appointments"], route_class=KeyFirst
 AppointmentsRead = Annotated[Caller, Security(authorise, scopes=["appointments:read"])]
 AppointmentsWrite = Annotated[Caller, Security(authorise, scopes=["appointments:write"])]
 
-_replayed = partial(replayed, entity_type="appointment")
+SEEN_AGAIN = partial(replayed, entity_type="appointment")
 
 StatusFilter = Annotated[schemas.Status | None, Query(description="Where the visit stands.")]
 From = Annotated[
@@ -136,7 +136,7 @@ async def book_appointment(
 ) -> Response:
     """Book a visit and plan its messages; 409 names who is not free."""
     return await create(
-        caller, request, idempotency_key, lambda tx: actions.book(tx, body), replayed=_replayed
+        caller, request, idempotency_key, lambda tx: actions.book(tx, body), replayed=SEEN_AGAIN
     )
 
 

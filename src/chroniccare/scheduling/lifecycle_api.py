@@ -10,13 +10,15 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, errors
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling import actions, lifecycle, schemas
-from chroniccare.scheduling.api import AppointmentsWrite
+from chroniccare.scheduling.api import SEEN_AGAIN, AppointmentsWrite
 from chroniccare.scheduling.queries import Appointment
 from chroniccare.scheduling.rules import Step
-from chroniccare.tenancy.api import IdempotencyKey, IfMatch, check_version, post
+from chroniccare.tenancy.api import IdempotencyKey, IfMatch, KeyFirst, check_version, post
 from chroniccare.tenancy.idempotency import Reply
 
-router = APIRouter(prefix="/api/v1/appointments/{appointment_id}", tags=["appointments"])
+router = APIRouter(
+    prefix="/api/v1/appointments/{appointment_id}", tags=["appointments"], route_class=KeyFirst
+)
 _ERRORS = errors(404, 409, 412, 422)
 
 
@@ -157,6 +159,10 @@ async def _taken(
             visit = await actions.get_locked(tx, appointment_id)
             check_version(if_match, visit.version)
             changed = await act(tx, visit)
-            return Reply(200, wire.dumps(changed), {"etag": f'"{changed.version}"'})
+            headers = {
+                "etag": f'"{changed.version}"',
+                "location": f"/api/v1/appointments/{appointment_id}",
+            }
+            return Reply(200, wire.dumps(changed), headers)
 
-        return await post(tx, request, key, work)
+        return await post(tx, request, key, work, replayed=SEEN_AGAIN)
