@@ -4,16 +4,18 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chroniccare.core.errors import Invalid
+from chroniccare.notifications import dispatch
 from chroniccare.notifications.batch import BatchResult, notify
 from chroniccare.notifications.batch_file import BatchFileError
 from chroniccare.notifications.channels.message import Calls, Message, Outcome
+from chroniccare.platform.postgres import Command, begin
 from tests.notifications.support import NOON, Bench
 
 SOON = (NOON + timedelta(days=1)).isoformat()
@@ -239,4 +241,41 @@ async def test_an_interrupted_run_is_continued_by_the_next(bench: Bench, run: No
     )
     result = await run(rows)
     assert (result.success, result.already_sent) == (1, 0)
+    assert len(await bench.outbox()) == 1
+
+
+async def test_a_group_visit_reaches_each_of_its_patients(bench: Bench, run: Notify) -> None:
+    rows = [f"P{n},415555010{n},,{SOON},,Oak Clinic,GROUP-1\n" for n in range(3)]
+    result = await run(HEAD + "".join(rows))
+    assert (result.success, result.already_sent) == (3, 0)
+    assert len({message.recipient for message in await bench.outbox()}) == 3
+
+
+async def test_a_later_line_that_can_be_reached_takes_the_place_of_one_that_cannot(
+    bench: Bench, run: Notify
+) -> None:
+    rows = [f"P1,12,,{SOON},,,A1\n", f"P1,4155550101,,{SOON},,,A1\n", f"P1,12,,{SOON},,,A1\n"]
+    result = await run(HEAD + "".join(rows))
+    assert (result.success, result.failed, result.already_sent) == (1, 1, 1)
+    assert [message.recipient for message in await bench.outbox()] == ["+14155550101"]
+
+
+async def test_lines_that_repeat_a_failure_fail_with_it(run: Notify) -> None:
+    result = await run(HEAD + f"P1,12,,{SOON},,,A1\n" * 2)
+    assert (result.failed, result.already_sent, result.success_rate) == (2, 0, 0.0)
+
+
+async def test_a_corrected_time_takes_back_what_was_left_for_the_old_one(
+    bench: Bench, run: Notify
+) -> None:
+    await run(HEAD + f"P1,4155550101,,{SOON},,,A1\n")
+    undo = Command("UPDATE notifications SET delivery_status = 'queued', next_attempt_at = $1")
+    async with begin(bench.clinic.caller) as tx:  # as an interrupted run leaves it
+        await tx.run(Command("DELETE FROM outbox_messages"))
+        await tx.run(Command("DELETE FROM notification_attempts"))
+        await tx.run(undo, NOON + timedelta(minutes=1))
+    later = (datetime.fromisoformat(SOON) + timedelta(hours=2)).isoformat()
+    await run(HEAD + f"P1,4155550101,,{later},,,A1\n")
+    bench.clock.forward(hours=1)
+    await dispatch.drain(bench.channels)
     assert len(await bench.outbox()) == 1

@@ -60,6 +60,9 @@ class BatchResult:
     problems: list[RowProblem]
 
 
+_REPEATED = "the same appointment stands on an earlier line"
+
+
 @dataclass(slots=True)
 class _Run:
     """One file on its way."""
@@ -72,7 +75,16 @@ class _Run:
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[RowProblem] = field(default_factory=list)
     waiting: dict[UUID, Row] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
+    repeats: dict[str, list[Row]] = field(default_factory=dict)
+
+    def settle(self, row: Row, what: str, reason: str | None = None) -> None:
+        """Count a row, and with it later rows of the file that say the same."""
+        self.count(what, row.line, reason)
+        for again in self.repeats.pop(row.key, []):
+            if what in {"success", "fallback", "already_sent"}:
+                self.count("already_sent", again.line, _REPEATED)
+            else:
+                self.count(what, again.line, f"the same appointment as on line {row.line}")
 
     def count(self, what: str, line: int, reason: str | None = None) -> None:
         self.counts[what] += 1
@@ -102,7 +114,7 @@ async def notify(
             run.count("invalid", row.line, row.reason)
         else:
             good.append(row)
-    remaining = iter(good)
+    remaining = iter(_once_each(run, good))
     while chunk := list(islice(remaining, CHUNK)):
         await _send(run, chunk)
     while run.waiting:
@@ -114,11 +126,10 @@ async def notify(
 async def _send(run: _Run, chunk: list[Row]) -> None:
     """Plan and deliver a chunk; rows that must be tried again stay in `waiting`."""
     async with begin(system(run.tenant_id, job="notify")) as tx:
-        fresh = [row for row in chunk if not _repeats(run, row)]
-        due = [row for row in fresh if row.starts_at > tx.now]
-        for row in fresh:
+        due = [row for row in chunk if row.starts_at > tx.now]
+        for row in chunk:
             if row.starts_at <= tx.now:
-                run.count("invalid", row.line, "appointmentTime lies in the past")
+                run.settle(row, "invalid", "appointmentTime lies in the past")
         ours = set(await _plan(tx, run, due))
         states = await tx.all(queries.STATES_BY_KEY, [row.key for row in due])
     by_key = {state.dedupe_key: state for state in states}
@@ -132,26 +143,41 @@ async def _send(run: _Run, chunk: list[Row]) -> None:
     await _settle(run, list(ours))
 
 
-def _repeats(run: _Run, row: Row) -> bool:
-    if row.key in run.seen:
-        run.count("already_sent", row.line, "the same appointment stands on an earlier line")
-        return True
-    run.seen.add(row.key)
-    return False
+def _once_each(run: _Run, rows: list[Row]) -> list[Row]:
+    """Return one row for each appointment; the others are counted when that one is settled.
+
+    A row that nobody can be reached by makes room for a later one that somebody can.
+    """
+    chosen: dict[str, Row] = {}
+    for row in rows:
+        first = chosen.setdefault(row.key, row)
+        if first is row:
+            continue
+        if row.recipient and not first.recipient:
+            run.count("failed", first.line, "; ".join(["no_contact_point", *first.remarks]))
+            chosen[row.key] = row
+        else:
+            run.repeats.setdefault(row.key, []).append(row)
+    return list(chosen.values())
 
 
 def _count_earlier(run: _Run, row: Row, state: queries.State) -> None:
     """Count a row that an earlier run finished."""
     if state.delivery_status in _SENT:
-        run.count("already_sent", row.line)
+        run.settle(row, "already_sent")
     else:
-        run.count("failed", row.line, f"earlier run: {state.reason or state.delivery_status}")
+        run.settle(row, "failed", f"earlier run: {state.reason or state.delivery_status}")
 
 
 async def _plan(tx: Tx, run: _Run, due: list[Row]) -> list[UUID]:
     """Write the rows as claimed by this run; return the ids of those that are to be sent."""
     lease = tx.now + dispatch.LEASE
     documents = [_document(row, run.batch_id, tx.now, lease) for row in due]
+    # In one order, so that two runs at once wait for each other and do not deadlock.
+    documents.sort(key=lambda document: document["dedupe_key"])
+    visits = [row.visit for row in due if row.visit is not None]
+    # A file that corrects a time takes back what an interrupted run left for the old one.
+    await tx.run(queries.SUPERSEDE_FILE_ROWS, visits, [row.key for row in due], tx.now)
     return await tx.values(queries.INSERT_OR_REVIVE, documents, tx.caller.tenant_id, tx.now)
 
 
@@ -176,6 +202,7 @@ def _document(row: Row, batch_id: UUID, now: datetime, lease: datetime) -> dict[
             "provider_name": row.doctor,
             "facility_name": row.location,
             "recipient": row.recipient,
+            "visit": row.visit,
         },
         "dedupe_key": row.key,
     }
@@ -204,10 +231,10 @@ async def _settle(run: _Run, ids: Iterable[UUID]) -> None:
         row = run.waiting.pop(state.id)
         if state.delivery_status not in _SENT:
             reasons = [state.reason or state.delivery_status, *row.remarks]
-            run.count("failed", row.line, "; ".join(reasons))
+            run.settle(row, "failed", "; ".join(reasons))
             continue
         what = "success" if state.channel == rules.DEFAULT_CHANNELS[0] else "fallback"
-        run.count(what, row.line, "; ".join(row.remarks) or None)
+        run.settle(row, what, "; ".join(row.remarks) or None)
 
 
 def _result(run: _Run) -> BatchResult:

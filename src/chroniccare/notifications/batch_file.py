@@ -50,6 +50,7 @@ class Row:
 
     Attributes:
         key: the same for the same appointment at the same time, however often it is read.
+        visit: the same for the same appointment at any time; None where the file has no id for it.
         starts_at: UTC instant.
         local: the same instant as the recipient is to read it, with its offset.
         recipient: `phone` (E.164) before `email`, as far as they are there and valid.
@@ -59,6 +60,7 @@ class Row:
 
     line: int
     key: str
+    visit: str | None
     starts_at: datetime
     local: datetime
     recipient: dict[str, str]
@@ -185,11 +187,12 @@ def _row(line: int, entry: Any, *, region: str, tz: ZoneInfo | None) -> Row | Ro
     except (ValueError, OverflowError):
         return RowProblem(line, "appointmentTime is not a time such as 2026-12-01T09:00:00-05:00")
     recipient, remarks = _recipient(fields, region)
-    identity = fields.appointmentId or f"patient {fields.patientId}"
-    digest = hashlib.blake2b(f"{identity}\n{starts_at.isoformat()}".encode(), digest_size=16)
+    # With the patient: a group visit is one appointment of several patients.
+    visit = _digest(fields.appointmentId or "", fields.patientId)
     return Row(
         line=line,
-        key=f"file:{digest.hexdigest()}",
+        key=f"file:{_digest(visit, starts_at.isoformat())}",
+        visit=visit if fields.appointmentId else None,
         starts_at=starts_at,
         local=local,
         recipient=recipient,
@@ -198,6 +201,10 @@ def _row(line: int, entry: Any, *, region: str, tz: ZoneInfo | None) -> Row | Ro
         zone_name=None if tz is None else tz.key,
         remarks=[*doubts, *remarks],
     )
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def _told(item: Any) -> str:

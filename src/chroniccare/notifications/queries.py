@@ -55,6 +55,11 @@ INSERT_OR_REVIVE = Command(
     " lease_until = excluded.lease_until, retry_count = 0, updated_at = excluded.updated_at"
     " WHERE n.delivery_status IN ('failed', 'suppressed') RETURNING n.id"
 )
+SUPERSEDE_FILE_ROWS = Command(
+    "UPDATE notifications SET delivery_status = 'superseded', lease_until = NULL, updated_at = $3"
+    " WHERE delivery_status IN ('pending', 'held', 'queued') AND patient_id IS NULL"
+    " AND template_data ->> 'visit' = ANY($1::text[]) AND dedupe_key <> ALL($2::text[])"
+)
 CANCEL_VISITS = Command(
     "UPDATE notifications SET delivery_status = $2, lease_until = NULL, updated_at = $3"
     " WHERE appointment_id = ANY($1::uuid[]) AND delivery_status IN ('pending', 'held', 'queued')"
