@@ -7,6 +7,7 @@ from uuid import UUID
 from chroniccare.audit import queries
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Tx
+from chroniccare.tenancy.queries import Tenant
 
 
 async def record(
@@ -27,6 +28,11 @@ async def record(
         tx.caller.actor_id, tx.caller.actor_type, changes(before, after),
         {"requestId": tx.caller.request_id}, tx.caller.ip_address, tx.now,
     )  # fmt: skip
+
+
+async def tenant_created(tx: Tx, tenant: Tenant) -> None:
+    """Record that the transaction created `tenant`; tenancy stands below the audit."""
+    await record(tx, action="create", entity_type="tenant", entity_id=tenant.id, after=tenant)
 
 
 async def replayed(tx: Tx, location: str, *, entity_type: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
-from chroniccare.audit.actions import record
+from chroniccare.audit.actions import record, tenant_created
 from chroniccare.core.caller import Caller, system
 from chroniccare.core.errors import Invalid, NotFound
 from chroniccare.core.time import parse_instant, to_instant, zone
@@ -45,11 +45,7 @@ async def caller(subdomain: str | None) -> Caller:
 
 async def create_tenant(subdomain: str, name: str) -> UUID:
     """Create a tenant and return its id; see `tenancy.actions.create_tenant`."""
-    return await actions.create_tenant(name=name, subdomain=subdomain, also=_audit_tenant)
-
-
-async def _audit_tenant(tx: Tx, tenant: queries.Tenant) -> None:
-    await record(tx, action="create", entity_type="tenant", entity_id=tenant.id, after=tenant)
+    return await actions.create_tenant(name=name, subdomain=subdomain, also=tenant_created)
 
 
 async def list_keys(subdomain: str | None) -> list[queries.ApiKey]:

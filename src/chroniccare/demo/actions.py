@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from chroniccare.audit.actions import tenant_created
 from chroniccare.core.caller import system
 from chroniccare.demo import clinic, diary, rules
 from chroniccare.demo.patients import Enrolled, patients
@@ -53,7 +54,9 @@ async def load() -> Loaded:
     """
     tenant_id = await find()
     if tenant_id is None:
-        tenant_id = await tenancy.create_tenant(name=clinic.NAME, subdomain=clinic.SUBDOMAIN)
+        tenant_id = await tenancy.create_tenant(
+            name=clinic.NAME, subdomain=clinic.SUBDOMAIN, also=tenant_created
+        )
     caller = system(tenant_id, job="demo")
     async with begin(caller) as tx:
         await _alone(tx)
