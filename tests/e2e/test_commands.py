@@ -134,6 +134,15 @@ def test_a_key_expires_on_a_day_or_at_an_instant(here: Run, expires: str) -> Non
     assert listed["expires_at"].startswith("2199-01-31T0")
 
 
+def test_what_a_command_makes_first_an_engine_can_use_later(database_url: str) -> None:
+    with data_dir() as directory:
+        done = run("tenants", "list", "--data-dir", str(directory), DATABASE_URL=database_url)
+        assert done.returncode == 0, done.stderr
+        run("keys", "list", "--data-dir", str(directory), DATABASE_URL=database_url)
+        done = run("migrate", "--data-dir", str(directory))  # as root its engine is not root
+        assert done.returncode == 0, done.stderr
+
+
 def test_the_pepper_is_made_once_and_only_its_owner_may_read_it(here: Run) -> None:
     tenant = new_tenant(here)
     with data_dir() as directory:

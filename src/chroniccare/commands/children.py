@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chroniccare.platform.embedded import EngineError
-from chroniccare.platform.embedded_process import make_dirs, rotate, wait_until
+from chroniccare.platform.embedded_process import make_data_dir, rotate, wait_until
 
 LOCK = "children.lock"
 
@@ -127,7 +127,7 @@ def await_old_ones(directory: Path) -> None:
     Raises:
         EngineError: they, or those of a living `up`, still run.
     """
-    make_dirs(directory, 0o700)
+    make_data_dir(directory)
     lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not wait_until(lambda: _try_alone(lock), _OLD_ONES_S):

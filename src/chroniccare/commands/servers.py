@@ -18,7 +18,7 @@ from chroniccare import settings as settings_module
 from chroniccare.migrations import runner
 from chroniccare.platform import probe, wiring
 from chroniccare.platform.embedded import EngineError, default_data_dir, engines, running_urls
-from chroniccare.platform.embedded_process import make_dirs
+from chroniccare.platform.embedded_process import make_data_dir
 from chroniccare.settings import Settings, SettingsError, load, values_of, variable
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ def with_pepper(settings: Settings, directory: Path) -> Settings:
 
 def _make_pepper(path: Path) -> None:
     """Write a new pepper in one step; of two processes that do so at once, one wins."""
-    make_dirs(path.parent, 0o700)
+    make_data_dir(path.parent)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -29,6 +29,7 @@ from chroniccare.platform.embedded_process import (
     engine_account,
     give,
     listener_pid,
+    make_data_dir,
     make_dirs,
     may_enter,
     rotated_logs,
@@ -166,7 +167,7 @@ def _start(
 
 def _make_data_dir(data_dir: Path) -> None:
     """Make the directory if it is missing; refuse one that another account could tamper with."""
-    make_dirs(data_dir, 0o755 if os.geteuid() == 0 else 0o700)
+    make_data_dir(data_dir)
     found = data_dir.stat()
     if found.st_uid != os.geteuid():
         raise EngineError(

@@ -285,6 +285,11 @@ def make_dirs(folder: Path, mode: int) -> None:
         folder.chmod(mode)  # the umask may have taken bits away
 
 
+def make_data_dir(folder: Path) -> None:
+    """Make the data directory: root's is open to the engines' account, whose parts are closed."""
+    make_dirs(folder, 0o755 if os.geteuid() == 0 else 0o700)
+
+
 @contextmanager
 def rotated_logs(logs: Sequence[Path]) -> Iterator[None]:
     """Keep each log below about `LOG_LIMIT_BYTES`, with one older file beside it.
