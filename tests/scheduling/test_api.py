@@ -3,10 +3,12 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from chroniccare.platform.postgres import Command, begin
+from chroniccare.scheduling import queries, rules
 from tests.client import Clinic
 
 TOMORROW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=9)
@@ -83,6 +85,24 @@ async def test_one_of_many_rivals_wins(clinic: Clinic) -> None:
     async with begin(clinic.caller) as tx:
         assert await tx.value(Command("SELECT count(*) FROM appointments")) == 1
         assert await tx.value(Command("SELECT count(*) FROM occupancy")) == 2
+
+
+async def test_rivals_who_all_saw_the_time_free_are_told_apart(clinic: Clinic) -> None:
+    body = await visit_body(clinic)
+    rivals = [other(body, patient_id=(await clinic.patient())["id"]) for _ in range(6)]
+    keys = rules.lock_keys(clinic.tenant_id, [UUID(body["provider_id"])])
+    waiting = Command("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    async with begin(clinic.caller) as tx:
+        await tx.values(queries.LOCK, keys)
+        racing = [asyncio.create_task(clinic.post("/appointments", rival)) for rival in rivals]
+        async with asyncio.timeout(1.5):  # within the lock's own limit
+            while await tx.value(waiting) < len(rivals):  # noqa: ASYNC110  PostgreSQL tells nobody
+                await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*racing)
+    codes = [answer.json().get("error", {}).get("code", "booked") for answer in answers]
+    assert sorted(codes) == ["SLOT_TAKEN"] * 5 + ["booked"]
+    async with begin(clinic.caller) as tx:
+        assert await tx.value(Command("SELECT count(*) FROM appointments")) == 1
 
 
 async def test_a_cancelled_visit_frees_its_time_and_stops_its_messages(clinic: Clinic) -> None:
