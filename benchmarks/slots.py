@@ -39,7 +39,7 @@ _NO_OVERLAP = (
 )
 # Visits of 30 minutes, six a day and provider, at odd half hours; the same past as future.
 _OCCUPY = (
-    "INSERT INTO occupancy (tenant_id, resource_id, lane, starts_at, ends_at, hold_id)"
+    "INSERT INTO occupancy (tenant_id, resource_id, lane, starts_at, ends_at, appointment_id)"
     " SELECT $1::uuid, r.id, 0, t.at, t.at + interval '30 minutes', $2::uuid"
     " FROM unnest($3::uuid[]) WITH ORDINALITY AS r (id, n)"
     " CROSS JOIN generate_series(0, $4::int - 1) AS k CROSS JOIN LATERAL (SELECT"

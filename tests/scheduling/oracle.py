@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from chroniccare.scheduling import slots
+from chroniccare.scheduling.intervals import Interval
 
 # A time on the wall as an instant, the first of two; whoever asks stays clear of skipped times.
 _FIRST = (
@@ -58,14 +59,20 @@ class Case:
 
     calendar: slots.Calendar
     place: slots.Place
-    busy: list[slots.Interval]
+    busy: list[Interval]
     window: slots.Window
 
 
 def by_sweep(case: Case) -> list[int]:
     """Return the starts that the product finds."""
     hours = slots.open_hours(case.place, case.window)
-    return slots.find(case.calendar, case.place, hours=hours, window=case.window, busy=case.busy)
+    return slots.find(
+        case.calendar,
+        case.place,
+        hours=hours,
+        window=case.window,
+        search=slots.Search(busy=case.busy),
+    )
 
 
 async def by_multiranges(connection: "asyncpg.Connection[asyncpg.Record]", case: Case) -> list[int]:

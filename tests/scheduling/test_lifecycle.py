@@ -51,7 +51,7 @@ async def visit_in(clinic: Clinic, clock: Clock, status: str) -> dict[str, Any]:
     clock.at = START + timedelta(minutes=5)
     if status == "held":
         async with begin(clinic.caller) as tx:
-            await tx.run(Command("UPDATE appointments SET status = 'held'"))
+            await tx.run(Command("UPDATE appointments SET status = 'held', held_until = now()"))
         return await now_of(clinic, visit)
     for step in WAYS[status]:
         visit = (await take(clinic, visit, step)).json()["data"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chroniccare.core.time import to_instant, to_local, zone
 from chroniccare.platform.owner import owner_connection
 from chroniccare.scheduling import slots
+from chroniccare.scheduling.intervals import Interval, intersect, merge, subtract
 from tests.core.test_time import ZONES, Change, changes
 from tests.scheduling.oracle import Case, by_multiranges, by_sweep
 
@@ -129,18 +130,18 @@ intervals = st.lists(
 )
 
 
-def minutes(spans: list[slots.Interval]) -> set[int]:
+def minutes(spans: list[Interval]) -> set[int]:
     return {minute for start, end in spans for minute in range(start, end)}
 
 
 @settings(max_examples=300)
 @given(intervals, intervals)
-def test_the_algebra_is_that_of_sets(one: list[slots.Interval], two: list[slots.Interval]) -> None:
-    left, right = slots.merge(sorted(one)), slots.merge(sorted(two))
+def test_the_algebra_is_that_of_sets(one: list[Interval], two: list[Interval]) -> None:
+    left, right = merge(sorted(one)), merge(sorted(two))
     found = {
         "merge": (left, minutes(one)),
-        "subtract": (slots.subtract(left, right), minutes(one) - minutes(two)),
-        "intersect": (slots.intersect(left, right), minutes(one) & minutes(two)),
+        "subtract": (subtract(left, right), minutes(one) - minutes(two)),
+        "intersect": (intersect(left, right), minutes(one) & minutes(two)),
     }
     for name, (spans, wanted) in found.items():
         assert minutes(spans) == wanted, name

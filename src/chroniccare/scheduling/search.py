@@ -20,6 +20,7 @@ from chroniccare.facilities.rules import DAYS
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling import queries_slots as queries
 from chroniccare.scheduling import rules, slots
+from chroniccare.scheduling.intervals import Interval
 
 MAX_DAYS = 92
 DEFAULT_DAYS = 31
@@ -71,7 +72,7 @@ class Known:
 
     calendars: list[slots.Calendar]
     places: dict[UUID, slots.Place]
-    busy: list[slots.Interval]
+    busy: list[Interval]
 
 
 async def of_provider(caller: Caller, wish: Wish) -> list[Slot]:
@@ -150,7 +151,7 @@ def sweep(
 
     Of each provider at each facility the first `most` are kept: no later one can be needed.
     """
-    hours: dict[UUID, list[slots.Interval]] = {}
+    hours: dict[UUID, list[Interval]] = {}
     found = []
     for calendar in calendars:
         for place_id in calendar.places:
@@ -160,7 +161,12 @@ def sweep(
             if place_id not in hours:
                 hours[place_id] = slots.open_hours(place, window)
             starts = slots.find(
-                calendar, place, hours=hours[place_id], window=window, busy=known.busy, most=most
+                calendar,
+                place,
+                hours=hours[place_id],
+                window=window,
+                search=slots.Search(busy=known.busy),
+                most=most,
             )
             found += [(at, calendar.provider_id, place_id, calendar.minutes) for at in starts]
     return found
@@ -264,5 +270,5 @@ def _dated(rows: list[list[Any]]) -> list[slots.Dated]:
     return [slots.Dated(UUID(row[0]) if row[0] else None, *row[1:]) for row in rows]
 
 
-def _busy(part: queries.Part) -> list[slots.Interval]:
+def _busy(part: queries.Part) -> list[Interval]:
     return list(zip(part.busy_from, part.busy_until, strict=True))

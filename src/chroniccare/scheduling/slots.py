@@ -5,7 +5,7 @@ sorted and apart. Local time becomes minutes in one place, `minute_of`, through 
 Days are ordinals (`date.toordinal`), times of day minutes since midnight.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -14,10 +14,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from chroniccare.core.time import to_instant, to_local, zone
+from chroniccare.scheduling.intervals import FAR, Interval, intersect, merge, outside, subtract
 
 DAY = 24 * 60
-
-Interval = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,8 @@ class Weekly:
         is_available: False sets the range aside.
         first: the first day on which a range may start.
         last: the last such day; None for no end.
+        rank: least urgency of a visit that it is kept for (see rules.RANKS); 0 for any.
+        release: minutes before which anybody may have what is kept; None for never.
     """
 
     facility_id: UUID
@@ -42,6 +43,8 @@ class Weekly:
     is_available: bool
     first: int
     last: int | None
+    rank: int = 0
+    release: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Calendar:
     Attributes:
         minutes: length of the visit that is looked for.
         busy: sorted by start; they may overlap.
+        visits: starts of the visits that count towards `daily`, sorted.
+        daily: most visits a day; None for no limit.
     """
 
     provider_id: UUID
@@ -85,6 +90,8 @@ class Calendar:
     rules: Sequence[Weekly]
     exceptions: Sequence[Dated]
     busy: Sequence[Interval]
+    visits: Sequence[int] = ()
+    daily: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,56 +128,6 @@ class Grid(NamedTuple):  # made by the ten thousand, three times as fast as a fr
     span: Interval
 
 
-def merge(intervals: Iterable[Interval]) -> list[Interval]:
-    """Return sorted intervals joined where they overlap or touch."""
-    found: list[Interval] = []
-    begun, ended = 0, -1
-    for start, end in intervals:
-        if start > ended:
-            if ended > begun:
-                found.append((begun, ended))
-            begun, ended = start, end
-        elif end > ended:
-            ended = end
-    if ended > begun:
-        found.append((begun, ended))
-    return found
-
-
-def subtract(one: Sequence[Interval], two: Sequence[Interval]) -> list[Interval]:
-    """Return what of `one` is not in `two`."""
-    found = []
-    at, count = 0, len(two)
-    for start, end in one:
-        while at < count and two[at][1] <= start:
-            at += 1
-        step, left = at, start
-        while step < count and two[step][0] < end:
-            if two[step][0] > left:
-                found.append((left, two[step][0]))
-            left = two[step][1]
-            step += 1
-        if left < end:
-            found.append((left, end))
-    return found
-
-
-def intersect(one: Sequence[Interval], two: Sequence[Interval]) -> list[Interval]:
-    """Return what is in both."""
-    found = []
-    left = right = 0
-    while left < len(one) and right < len(two):
-        start = max(one[left][0], two[right][0])
-        end = min(one[left][1], two[right][1])
-        if start < end:
-            found.append((start, end))
-        if one[left][1] < two[right][1]:
-            left += 1
-        else:
-            right += 1
-    return found
-
-
 @lru_cache(maxsize=32_768)
 def minute_of(zone_name: str, day: int, at: int) -> int:
     """Return the minute at which a clock in the zone shows `at` minutes past the day's midnight.
@@ -198,38 +155,136 @@ def open_hours(place: Place, window: Window) -> list[Interval]:
     return subtract(merge(sorted([*week, *(grid.span for grid in added)])), taken)
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a visit needs besides its provider.
+
+    Attributes:
+        rank: how urgent it is; see rules.RANKS.
+        before: minutes that the provider needs free before it ...
+        after: ... and after it; they need not be working hours.
+        busy: when the patient is taken, sorted by start.
+        present: for each other provider, when they work and are free, sorted and apart.
+        blocked: starts at which too few rooms or equipment are free, sorted and apart.
+    """
+
+    rank: int = 0
+    before: int = 0
+    after: int = 0
+    busy: Sequence[Interval] = ()
+    present: Sequence[Sequence[Interval]] = ()
+    blocked: Sequence[Interval] = ()
+
+
+ANY = Search()
+
+
 def find(
     calendar: Calendar,
     place: Place,
     *,
     hours: Sequence[Interval],
     window: Window,
-    busy: Sequence[Interval] = (),
+    search: Search = ANY,
     most: int | None = None,
 ) -> list[int]:
     """Return the minutes at which a visit with the provider at `place` can start, sorted.
 
-    A weekly range that is set aside takes from the weekly ranges; extra hours add to what is left;
-    time off takes from both. Then the facility must be open, and nobody taken. A start stands on
-    the grid of its range, on the wall; a visit may run from one range into the next.
+    The provider must work, the facility be open, and nobody taken, buffers included. A start
+    stands on the grid of its range, on the wall; a visit may run from one range into the next.
 
     Args:
         calendar: the provider's.
         place: one of `calendar.places`.
         hours: when the facility is open, from `open_hours`.
         window: which starts are wanted.
-        busy: when the patient is taken, sorted by start.
+        search: what else the visit needs.
         most: how many starts are enough.
+    """
+    free, grids = working(calendar, place, hours=hours, window=window, rank=search.rank)
+    free = subtract(free, merge(_widened(calendar.busy, search)))
+    if search.busy:
+        free = subtract(free, merge(search.busy))
+    for present in search.present:
+        free = intersect(free, present)
+    starts = _cut(free, grids, place, calendar.minutes, window)
+    blocked = search.blocked
+    if full := full_days(calendar, place, window):
+        blocked = merge(sorted([*blocked, *full]))
+    return outside(starts, blocked)[:most] if blocked else starts[:most]
+
+
+def full_days(calendar: Calendar, place: Place, window: Window) -> list[Interval]:
+    """Return the days of `window` on which the provider has all the visits that a day may have."""
+    if calendar.daily is None or len(calendar.visits) < calendar.daily:
+        return []
+    found = []
+    for day in range(window.first, window.last + 1):
+        span = minute_of(place.zone, day, 0), minute_of(place.zone, day + 1, 0)
+        taken = bisect_left(calendar.visits, span[1]) - bisect_left(calendar.visits, span[0])
+        if taken >= calendar.daily:
+            found.append(span)
+    return found
+
+
+def _widened(busy: Sequence[Interval], search: Search) -> Sequence[Interval]:
+    """Return what keeps a visit away: what is taken, and the visit's own buffers around it."""
+    if not search.before and not search.after:
+        return busy
+    return [(start - search.after, end + search.before) for start, end in busy]
+
+
+def scarce(
+    units: Sequence[Sequence[Interval]], count: int, *, minutes: int, before: int, after: int
+) -> list[Interval]:
+    """Return the starts at which fewer than `count` of `units` are free for the whole visit.
+
+    `units` are when each room or device is taken. Counting how many are free at each minute would
+    not do: two rooms can take turns in being free without either being so throughout.
+    """
+    spare = len(units) - count
+    if spare < 0:
+        return [(-FAR, FAR)]
+    steps: list[Interval] = []
+    for busy in units:
+        for start, end in merge(sorted(_taken_starts(busy, minutes, before, after))):
+            steps += [(start, 1), (end, -1)]
+    found, level, since = [], 0, 0
+    for minute, step in sorted(steps):
+        was, level = level, level + step
+        if was <= spare < level:
+            since = minute
+        elif level <= spare < was:
+            found.append((since, minute))
+    return merge(found)
+
+
+def _taken_starts(
+    busy: Sequence[Interval], minutes: int, before: int, after: int
+) -> list[Interval]:
+    return [(start - minutes - after + 1, end + before) for start, end in busy]
+
+
+def working(
+    calendar: Calendar, place: Place, *, hours: Sequence[Interval], window: Window, rank: int = 0
+) -> tuple[list[Interval], list[Grid]]:
+    """Return when the provider can be booked at `place`, visits apart, and the grids of starts.
+
+    A weekly range that is set aside takes from the weekly ranges; extra hours add to what is left;
+    time off takes from both; then the facility must be open. What is kept for more urgent visits
+    than `rank` counts from its release on.
     """
     grids: list[Grid] = []
     aside: list[Interval] = []
     for rule in calendar.rules:
         if rule.facility_id == place.id:
             made = _grids(rule.start, rule.end, rule.step, _days(rule, window), place.zone)
-            if rule.is_available:
-                grids += made
-            else:
+            if not rule.is_available:
                 aside += [grid.span for grid in made]
+            elif rule.rank <= rank:
+                grids += made
+            elif rule.release is not None:
+                grids += _released(made, window.after + rule.release)
     works = merge(sorted(grid.span for grid in grids))
     if aside:
         works = subtract(works, merge(sorted(aside)))
@@ -237,11 +292,16 @@ def find(
     if added:
         grids += added
         works = merge(sorted([*works, *(grid.span for grid in added)]))
-    free = intersect(subtract(works, taken), hours)
-    free = subtract(free, merge(calendar.busy))
-    if busy:
-        free = subtract(free, merge(busy))
-    return _cut(free, grids, place, calendar.minutes, window)[:most]
+    return intersect(subtract(works, taken), hours), grids
+
+
+def _released(grids: Iterable[Grid], until: int) -> list[Grid]:
+    """Return what of `grids` lies before the minute `until`."""
+    return [
+        grid._replace(span=(grid.span[0], min(grid.span[1], until)))
+        for grid in grids
+        if grid.span[0] < until
+    ]
 
 
 def _cut(

@@ -20,6 +20,7 @@ _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 SCOPES = frozenset(
     {
+        "appointments:override",  # set rules of booking aside, with a reason
         "appointments:read",
         "appointments:write",
         "audit:read",
@@ -30,6 +31,11 @@ SCOPES = frozenset(
         "patients:write",
         "providers:read",
         "providers:write",
+        "recalls:read",
+        "recalls:write",
+        "scheduling:read",
+        "scheduling:write",
+        "telehealth:read",  # links into video visits
     }
 )
 

@@ -1,0 +1,75 @@
+"""Sorted intervals of whole numbers, `(start, end)` with the end left out."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+
+Interval = tuple[int, int]
+FAR = 1 << 40
+"""Beyond every minute there is."""
+
+
+def merge(intervals: Iterable[Interval]) -> list[Interval]:
+    """Return sorted intervals joined where they overlap or touch."""
+    found: list[Interval] = []
+    begun, ended = 0, -1
+    for start, end in intervals:
+        if start > ended:
+            if ended > begun:
+                found.append((begun, ended))
+            begun, ended = start, end
+        elif end > ended:
+            ended = end
+    if ended > begun:
+        found.append((begun, ended))
+    return found
+
+
+def subtract(one: Sequence[Interval], two: Sequence[Interval]) -> list[Interval]:
+    """Return what of `one` is not in `two`."""
+    found = []
+    at, count = 0, len(two)
+    for start, end in one:
+        while at < count and two[at][1] <= start:
+            at += 1
+        step, left = at, start
+        while step < count and two[step][0] < end:
+            if two[step][0] > left:
+                found.append((left, two[step][0]))
+            left = two[step][1]
+            step += 1
+        if left < end:
+            found.append((left, end))
+    return found
+
+
+def intersect(one: Sequence[Interval], two: Sequence[Interval]) -> list[Interval]:
+    """Return what is in both."""
+    found = []
+    left = right = 0
+    while left < len(one) and right < len(two):
+        start = max(one[left][0], two[right][0])
+        end = min(one[left][1], two[right][1])
+        if start < end:
+            found.append((start, end))
+        if one[left][1] < two[right][1]:
+            left += 1
+        else:
+            right += 1
+    return found
+
+
+def outside(starts: Sequence[int], spans: Sequence[Interval]) -> list[int]:
+    """Return those of `starts` that lie in none of `spans`; both sorted, the spans apart."""
+    found, at = [], 0
+    for start in starts:
+        while at < len(spans) and spans[at][1] <= start:
+            at += 1
+        if at == len(spans) or start < spans[at][0]:
+            found.append(start)
+    return found
+
+
+def covers(free: Sequence[Interval], start: int, end: int) -> bool:
+    """Say whether `start` to `end` lies in one interval of `free`, sorted and apart."""
+    at = bisect_right(free, (start, FAR)) - 1
+    return at >= 0 and end <= free[at][1]
