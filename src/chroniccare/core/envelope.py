@@ -58,6 +58,10 @@ class Fault(BaseModel):
         str, Field(description="For people.", examples=["The request is not valid."])
     ]
     details: Annotated[list[FieldProblem], Field(description="Every field at fault.")]
+    data: Annotated[
+        dict[str, Any] | None,
+        Field(description="What helps to go on, such as other times; left out if there is none."),
+    ] = None
 
 
 class Failure(BaseModel):

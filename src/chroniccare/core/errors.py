@@ -18,6 +18,7 @@ No message of ours contains a value that the client sent or that the database ho
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,11 @@ class FieldError:
 
 
 class Problem(Exception):  # noqa: N818  the root of the tree; an answer, not a fault of ours
-    """An answer other than success; subclasses set `code`, `status` and `message`."""
+    """An answer other than success; subclasses set `code`, `status` and `message`.
+
+    Attributes:
+        data: what helps the client to go on, such as other times; None for nothing.
+    """
 
     code = "INTERNAL_ERROR"
     status = 500
@@ -47,10 +52,12 @@ class Problem(Exception):  # noqa: N818  the root of the tree; an answer, not a 
         message: str | None = None,
         *,
         details: list[FieldError] | None = None,
+        data: dict[str, Any] | None = None,
         retry_after: int | None = None,
     ) -> None:
         self.message = message or self.message
         self.details = details or []
+        self.data = data
         self.retry_after = retry_after
         super().__init__(self.message)
 

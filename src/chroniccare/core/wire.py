@@ -45,5 +45,9 @@ def success(data: bytes, request_id: str) -> bytes:
 
 def failure(problem: Problem, request_id: str) -> bytes:
     """Return the envelope for `problem`."""
-    error = {"code": problem.code, "message": problem.message, "details": problem.details}
+    error: dict[str, Any] = {
+        "code": problem.code, "message": problem.message, "details": problem.details
+    }  # fmt: skip
+    if problem.data is not None:
+        error["data"] = problem.data
     return b'{"success":false,"error":' + dumps(error) + b"," + _meta(request_id)

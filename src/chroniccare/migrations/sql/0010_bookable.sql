@@ -110,18 +110,10 @@ CREATE INDEX idx_appointments_held ON appointments (tenant_id, held_until) WHERE
 ALTER TABLE occupancy
     ADD COLUMN group_session_id uuid,
     ADD COLUMN held_until timestamptz, -- from then on the row is nobody's
-    ADD COLUMN visit_at timestamptz, -- the start that counts for the provider's most visits a day
     ADD CHECK (num_nonnulls(appointment_id, group_session_id) = 1),
     ADD FOREIGN KEY (tenant_id, group_session_id) REFERENCES group_sessions (tenant_id, id);
 CREATE INDEX idx_occupancy_group_session ON occupancy (tenant_id, group_session_id)
     WHERE group_session_id IS NOT NULL;
 DROP INDEX idx_occupancy_start;
 CREATE INDEX idx_occupancy_start ON occupancy (tenant_id, resource_id, starts_at)
-    INCLUDE (ends_at, lane, held_until, visit_at);
--- FORCE would keep an owner who is no superuser from seeing the rows.
-ALTER TABLE occupancy NO FORCE ROW LEVEL SECURITY;
-ALTER TABLE appointments NO FORCE ROW LEVEL SECURITY;
-UPDATE occupancy o SET visit_at = o.starts_at FROM appointments a
-    WHERE a.tenant_id = o.tenant_id AND a.id = o.appointment_id AND a.provider_id = o.resource_id;
-ALTER TABLE appointments FORCE ROW LEVEL SECURITY;
-ALTER TABLE occupancy FORCE ROW LEVEL SECURITY;
+    INCLUDE (ends_at, lane, held_until);
