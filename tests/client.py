@@ -13,12 +13,18 @@ from fastapi import FastAPI
 
 from chroniccare.core.caller import Caller, system
 from chroniccare.core.ids import new_id
-from chroniccare.platform.postgres import begin
+from chroniccare.facilities.rules import DAYS
+from chroniccare.platform.postgres import Command, begin
 from chroniccare.providers.rules import npi_check_digit
 from chroniccare.tenancy import actions
 from chroniccare.tenancy.rules import SCOPES
 
 MAX_PROBLEM_STATUS = 500
+_ALWAYS = Command(
+    "INSERT INTO provider_availability (id, tenant_id, provider_id, facility_id, day_of_week,"
+    " start_time, end_time, effective_from, created_at, updated_at) SELECT gen_random_uuid(), $1,"
+    " $2, $3, day, '00:00', '24:00', '2000-01-01', now(), now() FROM generate_series(0, 6) AS day"
+)
 
 
 class Contract:
@@ -144,9 +150,7 @@ class Clinic:
             "facility_type": "clinic",
             "address": {"line": [f"{number} Main St"], "city": "Springfield", "country": "US"},
             "contact_info": {"telecom": [{"system": "phone", "value": f"+1212555{number:04d}"}]},
-            "operating_hours": {
-                day: [{"open": "08:00", "close": "17:00"}] for day in ("monday", "thursday")
-            },
+            "operating_hours": {day: [{"open": "00:00", "close": "24:00"}] for day in DAYS},
             "capabilities": ["lab"],
             "timezone": "America/New_York",
             **fields,
@@ -168,12 +172,19 @@ class Clinic:
             **fields,
         }
 
-    async def provider(self, **fields: Any) -> dict[str, Any]:
-        """Register a provider, who works at a new facility unless `facilities` are given."""
+    async def provider(self, *, always: bool = True, **fields: Any) -> dict[str, Any]:
+        """Register a provider, who works at a new facility unless `facilities` are given.
+
+        They work around the clock at the first one, if `always`; a test about hours puts its own.
+        """
         if "facilities" not in fields:
             facility = await self.facility()
             fields["facilities"] = [{"facility_id": facility["id"], "is_primary": True}]
-        return await self.make("/providers", self.provider_body(**fields))
+        made = await self.make("/providers", self.provider_body(**fields))
+        for link in fields["facilities"][:always]:
+            async with begin(self.caller) as tx:
+                await tx.run(_ALWAYS, self.tenant_id, UUID(made["id"]), UUID(link["facility_id"]))
+        return made
 
 
 @asynccontextmanager

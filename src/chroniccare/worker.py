@@ -17,7 +17,7 @@ from chroniccare.platform import wiring
 from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
 from chroniccare.platform.telemetry import configure_logging
-from chroniccare.scheduling import lifecycle
+from chroniccare.scheduling import lapse, lifecycle
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.actions import list_tenants
 from chroniccare.tenancy.idempotency import forget_old
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 _RESTART_S = 2.0
 _HOUSEKEEPING_S = 3600.0
 _LIFECYCLE_S = 60.0
+_HOLDS_S = 15.0
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -36,7 +37,10 @@ def loops(
 ) -> dict[str, Loop]:
     """Return every loop by name."""
     url, bell = settings.rabbitmq_url, bells[LOOP]
-    found: dict[str, Loop] = {"housekeeping": partial(_housekeeping, stop)}
+    found: dict[str, Loop] = {
+        "housekeeping": partial(_housekeeping, stop),
+        "holds": partial(_holds, stop),
+    }
     if settings.no_show_grace_minutes:
         found["lifecycle"] = partial(_lifecycle, stop)
     if not url:
@@ -91,6 +95,14 @@ async def _housekeeping(stop: asyncio.Event) -> None:
             async with begin(system(tenant.id, job="housekeeping")) as tx:
                 await forget_old(tx)
         await _sleep(_HOUSEKEEPING_S, stop)
+
+
+async def _holds(stop: asyncio.Event) -> None:
+    """Give up the holds that have lapsed, tenant by tenant; bookings do not wait for it."""
+    while not stop.is_set():
+        for tenant in await list_tenants():
+            await lapse.sweep(tenant.id)
+        await _sleep(_HOLDS_S, stop)
 
 
 async def _lifecycle(stop: asyncio.Event) -> None:

@@ -18,7 +18,7 @@ from tests.client import Clinic
 async def _visit(clinic: Clinic) -> dict[str, Any]:
     """Book a visit at a time of its own, with a provider and a patient of its own."""
     provider = await clinic.provider()
-    start = datetime.now(UTC) + timedelta(days=30)
+    start = (datetime.now(UTC) + timedelta(days=30)).replace(second=0, microsecond=0)
     return await clinic.make(
         "/appointments",
         {

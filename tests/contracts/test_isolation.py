@@ -44,7 +44,14 @@ SYSTEM_WRITES = {
 }
 
 _CREATE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
-TABLES = sorted(name for step in available() for name in _CREATE.findall(step.sql))
+_DROP = re.compile(r"^DROP TABLE (\w+)", re.MULTILINE)
+
+
+def named(pattern: re.Pattern[str]) -> set[str]:
+    return {name for step in available() for name in pattern.findall(step.sql)}
+
+
+TABLES = sorted(named(_CREATE) - named(_DROP))
 POLICY = "({} = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)"
 
 # A value of each type; %s is a number that differs from row to row.
@@ -59,6 +66,7 @@ VALUES = {
     "smallint": "%s",
     "text": "text %s",
     "text[]": "{}",
+    "uuid[]": "{}",
     "time without time zone": "09:00",
     "timestamp with time zone": "2026-03-%s 09:00+00",
 }

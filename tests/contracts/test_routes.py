@@ -62,8 +62,13 @@ def test_an_operation_names_exactly_one_scope(operation: Operation) -> None:
     assert operation.scope.endswith(":read" if operation.method == "GET" else ":write")
 
 
+# What a part of a body or of an answer asks for; the tests of those look at it.
+ASKED_INSIDE = {"appointments:override", "telehealth:read"}
+ASKED_INSIDE |= {"recalls:read", "recalls:write", "scheduling:read", "scheduling:write"}
+
+
 def test_every_scope_is_some_operations() -> None:
-    assert {operation.scope for operation in OPERATIONS} == SCOPES
+    assert {operation.scope for operation in OPERATIONS} == SCOPES - ASKED_INSIDE
 
 
 @each

@@ -14,7 +14,10 @@ DAY = {"open": "08:00", "close": "17:00"}
 
 
 async def test_a_facility_is_opened_and_read_back(clinic: Clinic) -> None:
-    response = await clinic.post("/facilities", clinic.facility_body(capabilities=["lab", "eye"]))
+    response = await clinic.post(
+        "/facilities",
+        clinic.facility_body(capabilities=["lab", "eye"], operating_hours={"monday": [DAY]}),
+    )
     made = response.json()["data"]
     assert response.status_code == 201
     assert response.headers["location"] == f"/api/v1/facilities/{made['id']}"
@@ -92,7 +95,7 @@ async def test_a_facility_with_visits_to_come_cannot_be_removed(clinic: Clinic) 
 
 
 async def test_a_facility_where_a_provider_works_cannot_be_removed(clinic: Clinic) -> None:
-    provider = await clinic.provider()
+    provider = await clinic.provider(always=False)
     path = f"/facilities/{provider['facilities'][0]['facility_id']}"
     await book(clinic, provider, hours=-1)  # over
     refused = await clinic.delete(path)

@@ -96,7 +96,7 @@ async def test_a_clinic_outside_the_us_needs_no_npi(clinic: Clinic) -> None:
 
 
 async def test_a_change_is_seen_at_once_and_replaces_every_part(clinic: Clinic) -> None:
-    made = await clinic.provider(specializations=["Cardiology", "Nephrology"])
+    made = await clinic.provider(always=False, specializations=["Cardiology", "Nephrology"])
     old, new = made["facilities"][0]["facility_id"], (await clinic.facility())["id"]
     path = f"/providers/{made['id']}"
     await clinic.get(path)

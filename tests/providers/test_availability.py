@@ -30,7 +30,7 @@ def without_ids(response: Any) -> list[dict[str, Any]]:
 
 
 async def test_the_week_is_replaced_and_read_back_in_order(clinic: Clinic) -> None:
-    provider = await clinic.provider()
+    provider = await clinic.provider(always=False)
     path = f"/providers/{provider['id']}/availability"
     assert (await clinic.get(path)).json()["data"] == {"rules": []}
     week = [
@@ -53,7 +53,7 @@ async def test_the_week_is_replaced_and_read_back_in_order(clinic: Clinic) -> No
 
 
 async def test_the_etag_is_the_providers_version(clinic: Clinic) -> None:
-    provider = await clinic.provider()
+    provider = await clinic.provider(always=False)
     path = f"/providers/{provider['id']}"
     body = {"rules": [rule(provider)]}
     await clinic.get(path)  # into the cache, which must not answer version 1 later
@@ -68,7 +68,7 @@ async def test_the_etag_is_the_providers_version(clinic: Clinic) -> None:
 
 async def test_rules_may_not_overlap_across_facilities_and_midnight(clinic: Clinic) -> None:
     places = [{"facility_id": (await clinic.facility())["id"]} for _ in range(2)]
-    provider = await clinic.provider(facilities=places)
+    provider = await clinic.provider(always=False, facilities=places)
     path = f"/providers/{provider['id']}/availability"
     elsewhere = provider["facilities"][1]["facility_id"]
     body = {
@@ -94,7 +94,7 @@ async def test_rules_may_not_overlap_across_facilities_and_midnight(clinic: Clin
 
 
 async def test_a_provider_must_work_where_a_rule_stands(clinic: Clinic) -> None:
-    provider, facility = await clinic.provider(), await clinic.facility()
+    provider, facility = await clinic.provider(always=False), await clinic.facility()
     path = f"/providers/{provider['id']}/availability"
     rules = [
         rule(provider, facility_id=facility["id"]),
@@ -111,7 +111,7 @@ async def test_a_provider_must_work_where_a_rule_stands(clinic: Clinic) -> None:
 
 
 async def test_a_facility_is_not_left_while_rules_stand_there(clinic: Clinic) -> None:
-    provider = await clinic.provider()
+    provider = await clinic.provider(always=False)
     path = f"/providers/{provider['id']}"
     await clinic.put(f"{path}/availability", {"rules": [rule(provider)]})
     body = clinic.provider_body(npi=provider["npi"], facilities=[])
@@ -142,7 +142,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
 async def test_bad_input_is_refused_with_the_name_of_the_field(
     clinic: Clinic, fields: dict[str, Any], named: str
 ) -> None:
-    provider = await clinic.provider()
+    provider = await clinic.provider(always=False)
     path = f"/providers/{provider['id']}/availability"
     response = await clinic.put(path, {"rules": [rule(provider, **fields)]})
     assert response.status_code == 400
@@ -150,7 +150,7 @@ async def test_bad_input_is_refused_with_the_name_of_the_field(
 
 
 async def test_a_week_has_a_limit_of_rules(clinic: Clinic) -> None:
-    provider = await clinic.provider()
+    provider = await clinic.provider(always=False)
     path = f"/providers/{provider['id']}/availability"
     times = [f"{minute // 60:02}:{minute % 60:02}" for minute in range(0, 24 * 60, 30)]
     week = [

@@ -51,7 +51,8 @@ async def visit_in(clinic: Clinic, clock: Clock, status: str) -> dict[str, Any]:
     clock.at = START + timedelta(minutes=5)
     if status == "held":
         async with begin(clinic.caller) as tx:
-            await tx.run(Command("UPDATE appointments SET status = 'held', held_until = now()"))
+            until = clock.at + timedelta(minutes=10)
+            await tx.run(Command("UPDATE appointments SET status = 'held', held_until = $1"), until)
         return await now_of(clinic, visit)
     for step in WAYS[status]:
         visit = (await take(clinic, visit, step)).json()["data"]
@@ -92,8 +93,11 @@ async def test_an_allowed_step_is_taken(
     assert response.status_code == 200
     assert response.headers["etag"] == f'"{changed["version"]}"'
     assert (changed["status"], changed["version"]) == (target, visit["version"] + 1)
-    stamp = {"in_progress": "started_at"}.get(target, f"{target}_at")
-    assert datetime.fromisoformat(changed[stamp]) == clock.at
+    if step == "book":
+        assert changed["held_until"] is None
+    else:
+        stamp = {"in_progress": "started_at"}.get(target, f"{target}_at")
+        assert datetime.fromisoformat(changed[stamp]) == clock.at
     assert await now_of(clinic, visit) == changed
     free = target in {"cancelled", "no_show"}
     assert await occupied(clinic, visit) == (0 if free else 2)

@@ -10,17 +10,17 @@ from chroniccare.demo import clinic, diary, rules
 from chroniccare.patients.queries import Patient
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling import actions as scheduling
-from chroniccare.scheduling.schemas import AppointmentWrite
+from chroniccare.scheduling.schemas import AppointmentWrite, Override
 
-# A reminder goes out this long before a visit; a visit later by the second figure has one due soon.
-_SOON = (
-    (timedelta(hours=2), timedelta(seconds=10)),
-    (timedelta(hours=24), timedelta(seconds=25)),
-    (timedelta(hours=72), timedelta(seconds=45)),
-)
+# A reminder goes out so long before a visit; one that starts that long after the next full minute
+# has one due then.
+_SOON = (timedelta(hours=2), timedelta(hours=24), timedelta(hours=72))
 _KIND = "telehealth_check"
 _LENGTH = timedelta(minutes=clinic.DURATIONS[_KIND])
 _TEN_OCLOCK = 10
+_BY_NIGHT = Override(
+    allow=["outside_availability"], reason="A call by video needs no open facility."
+)
 
 
 async def book_soon(tenant_id: UUID) -> int:
@@ -38,22 +38,23 @@ async def book_soon(tenant_id: UUID) -> int:
             if rules.is_awake(zone(patient.time_zone), tx.now)
         ]
         booked = 0
-        for offset, delay in _SOON:
-            booked += await _book_one(tx, hours, taken, awake, tx.now + offset + delay)
+        next_minute = tx.now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        for offset in _SOON:
+            booked += await _book_one(tx, hours, taken, awake, next_minute + offset)
     return booked
 
 
 async def _book_one(
     tx: Tx, hours: list[rules.Hours], taken: rules.Diary, patients: list[Patient], start: datetime
 ) -> int:
-    start = start.replace(microsecond=0)
     places = {rule.provider_id: rule.facility_id for rule in hours}
     for provider_id, facility_id in places.items():
         slot = rules.Slot(provider_id, facility_id, start, start + _LENGTH)
         # Whoever has no visit to come: so each message goes to another patient.
         for patient in patients:
             if patient.id not in taken.taken and taken.fits(slot, patient.id):
-                await scheduling.book(tx, _visit(slot, patient.id, _KIND, "Telehealth check"))
+                visit = _visit(slot, patient.id, _KIND, "Telehealth check")
+                await scheduling.book(tx, visit.model_copy(update={"override": _BY_NIGHT}))
                 taken.book(slot, patient.id)
                 return 1
     return 0

@@ -1,5 +1,6 @@
 """A visit's messages: rows written in the transaction that books, moves or cancels the visit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -18,7 +19,10 @@ _LAST_REMINDER_H = min(rules.REMINDER_OFFSETS_H)
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a visit's messages need; `starts_at` is UTC, `facility_zone` an IANA name."""
+    """What a visit's messages need; `starts_at` is UTC, `facility_zone` an IANA name.
+
+    `moved` says that the patient knows the visit at another time, or with somebody else.
+    """
 
     appointment_id: UUID
     version: int
@@ -28,10 +32,13 @@ class Visit:
     provider_name: str
     facility_name: str
     facility_zone: str
+    moved: bool = False
 
 
 async def plan_visit(tx: Tx, visits: list[Visit]) -> int:
     """Plan a confirmation now and reminders 72, 24 and 2 hours before; return rows written.
+
+    A visit that was moved has the notice of that in place of the confirmation.
 
     Nothing is planned for the past, for a patient who is removed, inactive or dead, or twice for
     one version of a visit. A reminder expires when the next is due: after an outage patients get
@@ -41,14 +48,35 @@ async def plan_visit(tx: Tx, visits: list[Visit]) -> int:
     first attempt may lie off it, because a reminder that falls into quiet hours waits, or goes out
     before them.
     """
-    patients = sorted({visit.patient_id for visit in visits})
-    reaches = {reach.patient_id: reach for reach in await tx.all(queries.REACH, patients)}
     quiet = rules.parse_quiet_hours(tx.settings.quiet_hours)
+    return await _write(tx, visits, lambda visit, reach: _rows(tx.now, visit, reach, quiet))
+
+
+async def plan_cancelled(tx: Tx, visits: list[Visit]) -> int:
+    """Tell the patients now that visits to come will not take place; return rows written."""
+    kind = "appointment_cancelled"
+    return await _write(
+        tx, visits,
+        lambda visit, reach: [
+            _row(visit, reach, kind, 0, sent=tx.now, at=tx.now, until=visit.starts_at)
+        ],
+    )  # fmt: skip
+
+
+async def _write(
+    tx: Tx, visits: list[Visit], rows_of: Callable[[Visit, queries.Reach], list[dict[str, Any]]]
+) -> int:
+    """Write what `rows_of` returns for each visit to come whose patient can be written to."""
+    coming = [visit for visit in visits if visit.starts_at > tx.now]
+    if not coming:
+        return 0
+    patients = sorted({visit.patient_id for visit in coming})
+    reaches = {reach.patient_id: reach for reach in await tx.all(queries.REACH, patients)}
     rows = [
         row
-        for visit in visits
-        if visit.patient_id in reaches and visit.starts_at > tx.now
-        for row in _rows(tx.now, visit, reaches[visit.patient_id], quiet)
+        for visit in coming
+        if visit.patient_id in reaches
+        for row in rows_of(visit, reaches[visit.patient_id])
     ]
     if not rows:
         return 0
@@ -87,9 +115,8 @@ async def restore_visit(tx: Tx, appointment_id: UUID) -> int:
 def _rows(
     now: datetime, visit: Visit, reach: queries.Reach, quiet: rules.QuietHours
 ) -> list[dict[str, Any]]:
-    rows = [
-        _row(visit, reach, "appointment_confirmation", 0, sent=now, at=now, until=visit.starts_at)
-    ]
+    kind = "appointment_rescheduled" if visit.moved else "appointment_confirmation"
+    rows = [_row(visit, reach, kind, 0, sent=now, at=now, until=visit.starts_at)]
     home = zone(reach.time_zone)
     for hours, following in pairwise((*rules.REMINDER_OFFSETS_H, 0)):
         due = visit.starts_at - timedelta(hours=hours)

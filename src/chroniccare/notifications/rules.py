@@ -27,7 +27,9 @@ _GRACE = timedelta(minutes=30)
 
 VISIT_OPEN = frozenset({"scheduled", "confirmed"})
 """States of a visit that still needs a confirmation or a reminder."""
-ABOUT_OPEN_VISITS = frozenset({"appointment_confirmation", "appointment_reminder"})
+ABOUT_OPEN_VISITS = frozenset(
+    {"appointment_confirmation", "appointment_rescheduled", "appointment_reminder"}
+)
 
 
 @dataclass(frozen=True, slots=True)

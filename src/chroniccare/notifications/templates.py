@@ -47,6 +47,10 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "en": ("Your visit on {day}", "your visit{at} is booked for {when}."),
         "es": ("Su cita del {day}", "su cita{at} queda reservada para el {when}."),
     },
+    "appointment_rescheduled": {
+        "en": ("Your visit has moved to {day}", "your visit{at} has moved: it is now on {when}."),
+        "es": ("Su cita cambia al {day}", "su cita{at} ha cambiado: ahora es el {when}."),
+    },
     "appointment_reminder": {
         "en": ("Reminder: your visit on {day}", "this is a reminder of your visit{at}: {when}."),
         "es": ("Recordatorio: su cita del {day}", "le recordamos su cita{at}: {when}."),

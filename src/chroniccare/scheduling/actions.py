@@ -10,116 +10,180 @@ from chroniccare.core import paging, wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
-from chroniccare.notifications.plan import Visit, cancel_visit, plan_visit
+from chroniccare.notifications.plan import Visit, cancel_visits, plan_cancelled, plan_visit
 from chroniccare.platform.cache import Listing, Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
-from chroniccare.scheduling import queries, rules
-from chroniccare.scheduling.schemas import AppointmentWrite
-from chroniccare.webhooks.actions import emit
+from chroniccare.scheduling import booking, queries, rules
+from chroniccare.scheduling.known import Known, Type
+from chroniccare.scheduling.schemas import AppointmentWrite, Override
+from chroniccare.scheduling.telling import (
+    key,
+    messages,
+    messages_of,
+    sees_telehealth,
+    shown,
+    tell,
+    tell_many,
+    visits,
+)
 
 CACHED_S = 300
 LISTED_S = {"patient_id": 300, "provider_id": 3600}
 
 
-class SlotTaken(Conflict):
-    """The time is taken; `details` names the field of each party that is not free."""
+class LateChange(Conflict):
+    """The visit is too near to be cancelled or moved by the clinic's rules."""
 
-    code = "SLOT_TAKEN"
-    message = "This time is no longer free."
-
-    def __init__(self, kinds: list[str]) -> None:
-        super().__init__(
-            details=[
-                FieldError(f"{kind}_id", f"the {kind} is not free at this time", "taken")
-                for kind in kinds
-            ]
-        )
+    code = "LATE_CHANGE"
+    message = "The visit is too near for this change by the clinic's rules."
 
 
-class NotOpen(Conflict):
-    """The visit has begun, is over or was cancelled, so it cannot be changed."""
-
-    code = "APPOINTMENT_NOT_OPEN"
-    message = "The visit has begun, is over or was cancelled; it can no longer be changed."
-
-
-def key(tenant_id: UUID, appointment_id: UUID) -> str:
-    """Return the cache key of one visit."""
-    return f"appointment:{tenant_id}:{appointment_id}"
-
-
-def visits(tenant_id: UUID, field: str, party_id: UUID) -> str:
-    """Return the key of the generation of the visits of one patient or provider."""
-    return f"{field.removesuffix('_id')}:{tenant_id}:{party_id}:appointments"
-
-
-async def book(tx: Tx, body: AppointmentWrite) -> queries.Appointment:
-    """Book a visit, plan its messages, audit it and emit `appointment.created`.
+async def book(
+    tx: Tx, body: AppointmentWrite, *, hold_minutes: int | None = None
+) -> queries.Appointment:
+    """Book or hold a visit, plan its messages, audit it and emit `appointment.created`.
 
     Raises:
         Unprocessable: patient, provider, facility or time cannot be booked; the field is named.
-        SlotTaken: provider or patient is not free.
+        SlotTaken: a provider, the patient, or a room or device is not free.
         Conflict: others were booking the same parties for more than two seconds.
+        Forbidden: the caller may not set rules aside.
     """
-    parties = await _parties(tx, body)
-    minutes = _length(body, parties, now=tx.now)
-    appointment_id = new_id()
-    await _hold(tx, body, minutes, moving=None)
-    visit = await tx.one(
-        queries.INSERT, _document(appointment_id, body, minutes), tx.caller.tenant_id, tx.now
-    )
-    if visit is None:
-        raise NotFound
-    await occupy(tx, visit)
-    await plan_visit(tx, [_messages(visit, parties)])
+    demand = demanded(body, booking.allowed(tx, body.override))
+    start = body.scheduled_start
+    rules.check_start(start, now=tx.now)
+    known = await booking.know(tx, demand, first=start, last=start)
+    minutes = length(body, known)
+    [faults] = booking.rule_faults(demand, known, [start], minutes, now=tx.now)
+    booking.check(faults)
+    booking.check_visibly_free(demand, known, start, minutes)
+    held = await booking.stand(tx, demand, known, first=start, last=start)
+    seats, taken = booking.seated(demand, known, held, start, minutes)
+    if taken:
+        raise booking.refusal(taken, demand, start)
+    row = document(new_id(), body, known.type, start=start, minutes=minutes)
+    row["resource_ids"] = booking.chosen(demand, seats)
+    if hold_minutes is not None:
+        until = tx.now + timedelta(minutes=hold_minutes)
+        row |= {"status": "held", "held_until": until}
+    [visit] = await tx.all(queries.INSERT, [row], tx.caller.tenant_id, tx.now)
+    await booking.occupy(tx, {visit.id: seats}, held_until=visit.held_until)
+    if visit.status != "held":
+        await plan_visit(tx, [_messages(visit, known)])
     await tell(tx, "create", "appointment.created", before=None, after=visit)
     return visit
 
 
-async def change(tx: Tx, visit: queries.Appointment, body: AppointmentWrite) -> queries.Appointment:
-    """Replace `visit`, which this transaction has locked; a new time is booked like a first one.
+def demanded(body: AppointmentWrite, allow: frozenset[rules.Rule]) -> booking.Demand:
+    """Return whom and what the visit in `body` takes."""
+    minutes = body.duration_minutes
+    if body.scheduled_end is not None:
+        minutes = rules.length(
+            start=body.scheduled_start, end=body.scheduled_end, minutes=minutes, default=None
+        )
+    others = body.additional_provider_ids
+    if body.provider_id in others:
+        number = others.index(body.provider_id)
+        raise Unprocessable.field(
+            f"additional_provider_ids.{number}", "is the visit's own provider", "distinct"
+        )
+    return booking.Demand(
+        body.patient_id, body.provider_id, body.facility_id, body.appointment_type, minutes,
+        others, body.resource_ids, body.priority, allow,
+    )  # fmt: skip
+
+
+def length(body: AppointmentWrite, known: Known) -> int:
+    """Return the length in minutes: as told, else the provider's for the type, else the type's.
 
     Raises:
-        NotOpen: the visit has begun, is over or was cancelled.
-        Unprocessable: as for `book`; a visit stays with its patient.
-        SlotTaken: provider or patient is not free at the new time.
+        Unprocessable: with its buffers the visit would take more than a day.
     """
-    if visit.status not in rules.OPEN_STATUSES:
-        raise NotOpen
-    if body.patient_id != visit.patient_id:
-        raise Unprocessable.field("patient_id", "a visit stays with its patient", "fixed")
-    parties = await _parties(tx, body)
-    same_start = body.scheduled_start == visit.scheduled_start
-    minutes = _length(body, parties, now=None if same_start else tx.now)
-    await _hold(tx, body, minutes, moving=visit)
-    await tx.run(queries.RELEASE, visit.id)
-    changed = await tx.one(queries.UPDATE, _document(visit.id, body, minutes), tx.now)
-    if changed is None:
-        raise NotFound
-    await occupy(tx, changed)
-    if _told(changed) != _told(visit):
-        await cancel_visit(tx, visit.id, status="superseded")
-        await plan_visit(tx, [_messages(changed, parties)])
-    await tell(tx, "update", "appointment.updated", before=visit, after=changed)
-    return changed
+    minutes = known.calendars[0].minutes
+    around = known.type.before + known.type.after
+    if minutes + around > rules.MAX_MINUTES:
+        field = "duration_minutes" if body.scheduled_end is None else "scheduled_end"
+        raise Unprocessable.field(
+            field, f"with {around} minutes of buffers it takes more than a day", "length"
+        )
+    return minutes
 
 
-async def cancel(tx: Tx, visit: queries.Appointment, *, reason: str) -> queries.Appointment:
+def document(
+    appointment_id: UUID, body: AppointmentWrite, kind: Type, *, start: datetime, minutes: int
+) -> dict[str, Any]:
+    """Return a new visit as the columns it is written to."""
+    said = body.model_dump(exclude={"hold_minutes"})
+    return {
+        **said,
+        "id": appointment_id,
+        "scheduled_start": start,
+        "scheduled_end": start + timedelta(minutes=minutes),
+        "duration_minutes": minutes,
+        "status": "scheduled",
+        "buffer_before_minutes": kind.before,
+        "buffer_after_minutes": kind.after,
+        "reschedule_count": 0,
+        "sequence": 0,
+    }
+
+
+async def cancel(
+    tx: Tx, visit: queries.Appointment, *, reason: str, notify: bool = True,
+    override: Override | None = None,
+) -> queries.Appointment:  # fmt: skip
     """Cancel `visit`, which this transaction has locked; cancelling it again changes nothing.
+
+    With `notify` the patient is told, unless it has begun or was only held.
 
     Raises:
         StepRefused: the visit has begun, is over or was missed.
+        LateChange: it is too near, and `override` does not allow `late_change`.
     """
     if visit.status == "cancelled":
         await record(tx, action="read", entity_type="appointment", entity_id=visit.id)
         return visit
     rules.next_status("cancel", visit.status)
-    cancelled = await tx.one(queries.CANCEL, visit.id, tx.now, reason)
-    if cancelled is None:
-        raise NotFound
-    await tx.run(queries.RELEASE, visit.id)
-    await cancel_visit(tx, visit.id)
-    await tell(tx, "cancel", "appointment.cancelled", before=visit, after=cancelled)
+    allow = booking.allowed(tx, override)
+    if visit.status in rules.BOOKED_STATUSES and "late_change" not in allow:
+        policy = await tx.one(queries.POLICY) or queries.Policy()
+        check_notice(visit, policy.cancel_notice_minutes, now=tx.now)
+    [cancelled] = await cancel_many(tx, [visit], reason=reason, notify=notify)
+    return cancelled
+
+
+def check_notice(visit: queries.Appointment, minutes: int, *, now: datetime) -> None:
+    """Check that a visit to come is still far enough away to be changed.
+
+    Raises:
+        LateChange: it starts within `minutes`.
+    """
+    if minutes and now < visit.scheduled_start < now + timedelta(minutes=minutes):
+        reason = f"lies within {minutes} minutes; staff can override late_change"
+        raise LateChange(details=[FieldError("scheduled_start", reason, "late_change")])
+
+
+async def cancel_many(
+    tx: Tx, several: list[queries.Appointment], *, reason: str, notify: bool
+) -> list[queries.Appointment]:
+    """Cancel visits whose rows this transaction has locked, and whose state allows it.
+
+    Their time is free again, and their messages are not sent.
+    """
+    ids = [visit.id for visit in several]
+    cancelled = await tx.all(queries.CANCEL, ids, tx.now, reason)
+    await tx.run(queries.RELEASE_MANY, ids)
+    await cancel_visits(tx, ids)
+    before = {visit.id: visit for visit in several}
+    if notify:
+        told = [one for one in cancelled if before[one.id].status in rules.BOOKED_STATUSES]
+        await plan_cancelled(tx, await messages_of(tx, told) if told else [])
+    pairs = [(before[one.id], one) for one in cancelled]
+    if len(pairs) == 1:
+        [(old, new)] = pairs
+        await tell(tx, "cancel", "appointment.cancelled", before=old, after=new)
+    else:
+        await tell_many(tx, "cancel", "appointment.cancelled", pairs)
     return cancelled
 
 
@@ -130,17 +194,19 @@ async def get(tx: Tx, appointment_id: UUID) -> queries.Appointment:
         NotFound: none with this id in the caller's tenant.
     """
     visit = await tx.one(queries.GET, appointment_id)
-    return _found(visit)
+    return booking.found(visit)
 
 
 async def get_locked(tx: Tx, appointment_id: UUID) -> queries.Appointment:
     """Return one visit and lock its row; see `get`."""
     visit = await tx.one(queries.GET_FOR_UPDATE, appointment_id)
-    return _found(visit)
+    return booking.found(visit)
 
 
 async def rendered(caller: Caller, appointment_id: UUID) -> Rendered:
     """Return one visit as bytes, from the cache where it can be had; the read is audited.
+
+    What the caller may not see of it is left out.
 
     Raises:
         NotFound: none with this id in the caller's tenant.
@@ -149,9 +215,10 @@ async def rendered(caller: Caller, appointment_id: UUID) -> Rendered:
     async def load() -> Rendered:
         async with begin(caller) as tx:
             visit = await get(tx, appointment_id)
-        return Rendered(visit.version, wire.dumps(visit))
+        return Rendered(visit.version, wire.dumps(shown(caller, visit)))
 
-    found = await cache().through(key(caller.tenant_id, appointment_id), CACHED_S, load)
+    name = key(caller.tenant_id, appointment_id, telehealth=sees_telehealth(caller))
+    found = await cache().through(name, CACHED_S, load)
     await note_read(caller, entity_type="appointment", seen=[appointment_id])
     return found
 
@@ -195,12 +262,16 @@ async def listed(
             if of is not None:
                 await _check_exists(tx, *of)
             found = await search(tx, filters=filters, cursor=cursor, limit=limit)
-        return Listing([str(visit.id) for visit in found.items], wire.dumps(found))
+        items = [shown(caller, visit) for visit in found.items]
+        return Listing(
+            [str(visit.id) for visit in items],
+            wire.dumps(paging.Page(items, found.next_cursor)),
+        )
 
     if of is None:
         found = await load()
     else:
-        what = [*filters, cursor, limit]
+        what = [*filters, cursor, limit, sees_telehealth(caller)]
         name, ttl_s = visits(caller.tenant_id, *of), LISTED_S[of[0]]
         found = await cache().listed(name, what, ttl_s, load)
     await note_read(caller, entity_type="appointment", seen=found.seen, action="list")
@@ -217,116 +288,9 @@ async def _check_exists(tx: Tx, field: str, record_id: UUID) -> None:
         raise NotFound
 
 
-def _found(visit: queries.Appointment | None) -> queries.Appointment:
-    if visit is None:
-        raise NotFound("No such appointment.")
-    return visit
-
-
-async def _parties(tx: Tx, body: AppointmentWrite) -> queries.Parties:
-    """Return what is known of the three parties, all errors at once when one cannot be booked."""
-    parties = await tx.one(
-        queries.PARTIES, body.patient_id, body.provider_id, body.facility_id,
-        body.appointment_type,
+def _messages(visit: queries.Appointment, known: Known) -> Visit:
+    place = known.places[visit.facility_id]
+    return messages(
+        visit, provider=known.names[visit.provider_id], facility=known.names[place.id],
+        zone=place.zone,
     )  # fmt: skip
-    if parties is None:
-        raise NotFound
-    details = [
-        FieldError(f"{name}_id", "no such " + name if active is None else "is not active", code)
-        for name, active in (
-            ("patient", parties.patient_is_active),
-            ("provider", parties.provider_is_active),
-            ("facility", parties.facility_is_active),
-        )
-        if not active
-        for code in ("unknown" if active is None else "inactive",)
-    ]
-    if not details and not parties.works_there:
-        details = [FieldError("facility_id", "the provider does not work there", "affiliation")]
-    if details:
-        raise Unprocessable(details=details)
-    return parties
-
-
-def _length(body: AppointmentWrite, parties: queries.Parties, *, now: datetime | None) -> int:
-    """Return the length in minutes; with `now`, check that the start may be booked."""
-    if now is not None:
-        rules.check_start(body.scheduled_start, now=now)
-    return rules.length(
-        start=body.scheduled_start, end=body.scheduled_end, minutes=body.duration_minutes,
-        default=parties.default_minutes,
-    )  # fmt: skip
-
-
-async def _hold(
-    tx: Tx, body: AppointmentWrite, minutes: int, *, moving: queries.Appointment | None
-) -> None:
-    """Refuse a time that is visibly taken, then lock everybody concerned in one order."""
-    resources = [body.provider_id, body.patient_id]
-    end = body.scheduled_start + timedelta(minutes=minutes)
-    own = moving.id if moving else None
-    # Before the locks: whoever wants a slot long taken does not queue behind those who book.
-    kinds = await tx.values(queries.BLOCKING, resources, body.scheduled_start, end, own)
-    if kinds:
-        raise SlotTaken(kinds)
-    if moving is not None:
-        resources.append(moving.provider_id)
-    await tx.values(queries.LOCK, rules.lock_keys(tx.caller.tenant_id, resources))
-
-
-async def occupy(tx: Tx, visit: queries.Appointment) -> None:
-    """Take provider and patient for the time of `visit`, or nobody."""
-    resources = [visit.provider_id, visit.patient_id]
-    start, end = visit.scheduled_start, visit.scheduled_end
-    taken = await tx.run(queries.OCCUPY, tx.caller.tenant_id, resources, start, end, visit.id)
-    if taken < len(resources):
-        # The exception rolls back the visit and what was taken.
-        raise SlotTaken(await tx.values(queries.BLOCKING, resources, start, end, visit.id))
-
-
-def _document(appointment_id: UUID, body: AppointmentWrite, minutes: int) -> dict[str, Any]:
-    document = body.model_dump(exclude={"scheduled_end"})
-    return {**document, "id": appointment_id, "duration_minutes": minutes}
-
-
-def _messages(visit: queries.Appointment, parties: queries.Parties) -> Visit:
-    return Visit(
-        appointment_id=visit.id,
-        version=visit.version,
-        patient_id=visit.patient_id,
-        provider_id=visit.provider_id,
-        starts_at=visit.scheduled_start,
-        provider_name=parties.provider_name or "",
-        facility_name=parties.facility_name or "",
-        facility_zone=parties.facility_zone or "UTC",
-    )
-
-
-def _told(visit: queries.Appointment) -> tuple[datetime, UUID, UUID]:
-    """Return what the messages say; when it changes, new messages take the place of the old."""
-    return visit.scheduled_start, visit.provider_id, visit.facility_id
-
-
-async def tell(
-    tx: Tx, action: str, event: Any, *, before: queries.Appointment | None,
-    after: queries.Appointment,
-) -> None:  # fmt: skip
-    """Audit and emit a change, and name what it makes stale."""
-    await record(
-        tx, action=action, entity_type="appointment", entity_id=after.id, before=before, after=after
-    )
-    await emit(
-        tx, event, entity_type="appointment", entity_id=after.id,
-        payload={"version": after.version, "status": after.status},
-    )  # fmt: skip
-    if before is not None:
-        tx.bump(visits(tx.caller.tenant_id, "provider_id", before.provider_id))
-    stale(tx, after, is_new=before is None)
-
-
-def stale(tx: Tx, visit: queries.Appointment, *, is_new: bool = False) -> None:
-    """Name what a change of `visit` makes stale in the cache."""
-    if not is_new:  # nobody can have cached a record that is new
-        tx.drop(key(tx.caller.tenant_id, visit.id))
-    tx.bump(visits(tx.caller.tenant_id, "patient_id", visit.patient_id))
-    tx.bump(visits(tx.caller.tenant_id, "provider_id", visit.provider_id))

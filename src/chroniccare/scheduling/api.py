@@ -12,8 +12,11 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Instant
 from chroniccare.core.paging import DEFAULT_LIMIT
-from chroniccare.platform.postgres import begin
-from chroniccare.scheduling import actions, schemas
+from chroniccare.platform.postgres import Tx, begin
+from chroniccare.scheduling import actions, moving, schemas
+from chroniccare.scheduling.queries import Appointment
+from chroniccare.scheduling.search import offering
+from chroniccare.scheduling.telling import shown
 from chroniccare.tenancy.api import (
     CONDITIONAL,
     Cursor,
@@ -129,15 +132,18 @@ async def list_provider_appointments(
     responses=errors(409, 413, 422),
 )
 async def book_appointment(
-    body: schemas.AppointmentWrite,
+    body: schemas.AppointmentBook,
     request: Request,
     caller: AppointmentsWrite,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Book a visit and plan its messages; 409 names who is not free."""
-    return await create(
-        caller, request, idempotency_key, lambda tx: actions.book(tx, body), replayed=SEEN_AGAIN
-    )
+    """Book or hold a visit; 409 names who is not free, and offers the three nearest free times."""
+
+    async def act(tx: Tx) -> Appointment:
+        return shown(caller, await actions.book(tx, body, hold_minutes=body.hold_minutes))
+
+    async with offering(caller):
+        return await create(caller, request, idempotency_key, act, replayed=SEEN_AGAIN)
 
 
 @router.put(
@@ -153,11 +159,11 @@ async def change_appointment(
     if_match: IfMatch = None,
 ) -> Response:
     """Replace a visit; when time, provider or place change, its messages are planned anew."""
-    async with begin(caller) as tx:
+    async with offering(caller), begin(caller) as tx:
         visit = await actions.get_locked(tx, appointment_id)
         check_version(if_match, visit.version)
-        changed = await actions.change(tx, visit, body)
-    return answer(caller, wire.dumps(changed), etag=changed.version)
+        changed = await moving.change(tx, visit, body)
+    return answer(caller, wire.dumps(shown(caller, changed)), etag=changed.version)
 
 
 @router.delete(
@@ -176,8 +182,11 @@ async def cancel_appointment(
     async with begin(caller) as tx:
         visit = await actions.get_locked(tx, appointment_id)
         check_version(if_match, visit.version)
-        cancelled = await actions.cancel(tx, visit, reason=body.cancellation_reason)
-    return answer(caller, wire.dumps(cancelled), etag=cancelled.version)
+        cancelled = await actions.cancel(
+            tx, visit, reason=body.cancellation_reason, notify=body.notify_patient,
+            override=body.override,
+        )  # fmt: skip
+    return answer(caller, wire.dumps(shown(caller, cancelled)), etag=cancelled.version)
 
 
 async def _listed(

@@ -9,9 +9,10 @@ from uuid import UUID
 from chroniccare.audit.actions import record_many
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, NotFound
-from chroniccare.notifications.plan import cancel_visit, cancel_visits, restore_visit
+from chroniccare.notifications.plan import cancel_visit, cancel_visits, plan_visit, restore_visit
 from chroniccare.platform.postgres import Tx, begin
-from chroniccare.scheduling import actions, queries, rules
+from chroniccare.scheduling import booking, queries, rules
+from chroniccare.scheduling.telling import messages_of, stale, tell
 from chroniccare.webhooks.actions import EventType, emit_many
 
 _BATCH = 200
@@ -30,6 +31,32 @@ class UndoExpired(Conflict):
     code = "UNDO_EXPIRED"
 
 
+class HoldExpired(Conflict):
+    """The time was held until a moment that has passed."""
+
+    code = "HOLD_EXPIRED"
+    message = "The hold has lapsed; its time may be somebody else's. Look for a time again."
+
+
+async def take_up(tx: Tx, visit: queries.Appointment) -> queries.Appointment:
+    """Book a visit that is held, whose row this transaction has locked, and plan its messages.
+
+    Raises:
+        HoldExpired: its time was held no longer than until now.
+        StepRefused: it is not held.
+    """
+    lapsed = visit.held_until is not None and visit.held_until <= tx.now
+    # Whoever wanted its time meanwhile has cancelled it: to the client that is the same.
+    if lapsed or (visit.status == "cancelled" and visit.cancellation_reason == rules.LAPSED):
+        raise HoldExpired
+    status = rules.next_status("book", visit.status)
+    changed = await _enter(tx, visit, status, {})
+    await tx.run(queries.KEEP_HELD, visit.id)
+    await plan_visit(tx, await messages_of(tx, [changed]))
+    await tell(tx, "book", "appointment.updated", before=visit, after=changed)
+    return changed
+
+
 async def advance(tx: Tx, visit: queries.Appointment, step: rules.Step) -> queries.Appointment:
     """Take `step` with `visit`, which this transaction has locked; to cancel has its own action.
 
@@ -45,7 +72,7 @@ async def advance(tx: Tx, visit: queries.Appointment, step: rules.Step) -> queri
     if status in _MOOT:
         await cancel_visit(tx, visit.id)
     event = _EVENTS.get(step, "appointment.updated")
-    await actions.tell(tx, step, event, before=visit, after=changed)
+    await tell(tx, step, event, before=visit, after=changed)
     return changed
 
 
@@ -69,12 +96,10 @@ async def undo(tx: Tx, visit: queries.Appointment) -> queries.Appointment:
         )
     changed = await _enter(tx, visit, status, {left: None})
     if visit.status in rules.FREE_STATUSES:
-        parties = rules.lock_keys(tx.caller.tenant_id, [visit.provider_id, visit.patient_id])
-        await tx.values(queries.LOCK, parties)
-        await actions.occupy(tx, changed)
+        await booking.occupy_again(tx, changed)
     if status in rules.OPEN_STATUSES:
         await restore_visit(tx, visit.id)
-    await actions.tell(tx, "undo", "appointment.updated", before=visit, after=changed)
+    await tell(tx, "undo", "appointment.updated", before=visit, after=changed)
     return changed
 
 
@@ -105,7 +130,7 @@ async def _mark_batch(tx: Tx) -> int:
     payloads = {visit.id: {"version": visit.version, "status": visit.status} for visit in missed}
     await emit_many(tx, "appointment.no_show", entity_type="appointment", payloads=payloads)
     for visit in missed:
-        actions.stale(tx, visit)
+        stale(tx, visit)
     return len(missed)
 
 

@@ -9,10 +9,12 @@ from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, errors
 from chroniccare.platform.postgres import Tx, begin
-from chroniccare.scheduling import actions, lifecycle, schemas
+from chroniccare.scheduling import actions, lifecycle, moving, schemas
 from chroniccare.scheduling.api import SEEN_AGAIN, AppointmentsWrite
 from chroniccare.scheduling.queries import Appointment
 from chroniccare.scheduling.rules import Step
+from chroniccare.scheduling.search import offering
+from chroniccare.scheduling.telling import shown
 from chroniccare.tenancy.api import IdempotencyKey, IfMatch, KeyFirst, check_version, post
 from chroniccare.tenancy.idempotency import Reply
 
@@ -20,6 +22,53 @@ router = APIRouter(
     prefix="/api/v1/appointments/{appointment_id}", tags=["appointments"], route_class=KeyFirst
 )
 _ERRORS = errors(404, 409, 412, 422)
+
+
+@router.post(
+    "/book",
+    summary="Book a held appointment",
+    response_model=Data[schemas.Appointment],
+    responses=_ERRORS,
+)
+async def book_held(
+    appointment_id: UUID,
+    request: Request,
+    caller: AppointmentsWrite,
+    idempotency_key: IdempotencyKey = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Turn a hold that has not lapsed into a booking, and plan its messages."""
+    return await _taken(
+        caller, request, appointment_id, lifecycle.take_up, key=idempotency_key, if_match=if_match
+    )
+
+
+@router.post(
+    "/reschedule",
+    summary="Reschedule an appointment",
+    response_model=Data[schemas.Appointment],
+    responses=errors(404, 409, 412, 413, 422),
+)
+async def reschedule_appointment(
+    appointment_id: UUID,
+    body: schemas.Reschedule,
+    request: Request,
+    caller: AppointmentsWrite,
+    idempotency_key: IdempotencyKey = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Move a visit; it keeps its id and history, and the patient is told. 409 offers free times."""
+
+    async def act(tx: Tx, visit: Appointment) -> Appointment:
+        return await moving.reschedule(
+            tx, visit, start=body.scheduled_start, minutes=body.duration_minutes,
+            provider_id=body.provider_id, facility_id=body.facility_id, override=body.override,
+        )  # fmt: skip
+
+    async with offering(caller):
+        return await _taken(
+            caller, request, appointment_id, act, key=idempotency_key, if_match=if_match
+        )
 
 
 @router.post(
@@ -163,6 +212,6 @@ async def _taken(
                 "etag": f'"{changed.version}"',
                 "location": f"/api/v1/appointments/{appointment_id}",
             }
-            return Reply(200, wire.dumps(changed), headers)
+            return Reply(200, wire.dumps(shown(caller, changed)), headers)
 
         return await post(tx, request, key, work, replayed=SEEN_AGAIN)

@@ -28,6 +28,15 @@ class Appointment:
     pre_appointment_instructions: dict[str, Any]
     telehealth_details: dict[str, Any] | None
     insurance_verified: bool
+    additional_provider_ids: list[UUID]
+    resource_ids: list[UUID]
+    group_session_id: UUID | None
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    override: dict[str, Any] | None
+    held_until: datetime | None
+    reschedule_count: int
+    sequence: int
     confirmed_at: datetime | None
     checked_in_at: datetime | None
     started_at: datetime | None
@@ -41,26 +50,48 @@ class Appointment:
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
-    """What booking must know of patient, provider and facility; None where there is none.
+class Names:
+    """What messages call the provider and the facility of a visit."""
 
-    `default_minutes` is the provider's length for this type of visit.
+    appointment_id: UUID
+    provider_name: str
+    facility_name: str
+    facility_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A resource, and what takes it: rows of lane, start and end in minutes since 1970.
+
+    Attributes:
+        held_by: for each row, the hold that has lapsed but was not given up yet; else None.
     """
 
-    patient_is_active: bool | None
-    provider_is_active: bool | None
-    provider_name: str | None
-    default_minutes: int | None
-    facility_is_active: bool | None
-    facility_name: str | None
-    facility_zone: str | None
-    works_there: bool
+    id: UUID
+    kind: str
+    capacity: int
+    lanes: list[int]
+    starts: list[int]
+    ends: list[int]
+    held_by: list[UUID | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A clinic's rules for changes; see the columns of `scheduling_policies`."""
+
+    cancel_notice_minutes: int = 0
+    reschedule_notice_minutes: int = 0
+    max_reschedules: int | None = None
+    overbooking_lanes: int = 1
 
 
 _NAMES = (
     "id patient_id provider_id facility_id series_id appointment_type scheduled_start"
     " scheduled_end duration_minutes status priority reason special_requirements"
-    " pre_appointment_instructions telehealth_details insurance_verified confirmed_at"
+    " pre_appointment_instructions telehealth_details insurance_verified additional_provider_ids"
+    " resource_ids group_session_id buffer_before_minutes buffer_after_minutes override held_until"
+    " reschedule_count sequence confirmed_at"
     " checked_in_at started_at completed_at no_show_at cancelled_at cancellation_reason version"
     " created_at updated_at"
 )
@@ -77,74 +108,87 @@ LIST = Query(
     " AND ($7::timestamptz IS NULL OR (scheduled_start, id) > ($7, $8::uuid))"
     " ORDER BY scheduled_start, id LIMIT $9",
 )
-# Key-share locks: nobody can be removed between this look and the commit.
-PARTIES = Query(
-    Parties,
-    "WITH p AS (SELECT is_active FROM patients WHERE id = $1 AND deleted_at IS NULL"
-    " FOR KEY SHARE),"
-    " d AS (SELECT is_active, first_name || ' ' || last_name AS name,"
-    " (default_appointment_durations ->> $4)::int AS minutes"
-    " FROM providers WHERE id = $2 AND deleted_at IS NULL FOR KEY SHARE),"
-    " f AS (SELECT is_active, name, timezone FROM facilities"
-    " WHERE id = $3 AND deleted_at IS NULL FOR KEY SHARE)"
-    " SELECT p.is_active AS patient_is_active, d.is_active AS provider_is_active,"
-    " d.name AS provider_name, d.minutes AS default_minutes, f.is_active AS facility_is_active,"
-    " f.name AS facility_name, f.timezone AS facility_zone,"
-    " EXISTS (SELECT FROM provider_facilities w WHERE w.provider_id = $2 AND w.facility_id = $3)"
-    " AS works_there FROM (SELECT) AS one"
-    " LEFT JOIN p ON true LEFT JOIN d ON true LEFT JOIN f ON true",
+# Key-share locks: until the commit nobody is removed, no hours are changed, and whoever changes
+# hours sees this visit. A statement of its own, because rules are read behind the locks.
+KEEP = Command(
+    "WITH p AS (SELECT FROM patients WHERE id = $1 FOR KEY SHARE),"
+    " d AS (SELECT FROM providers WHERE id = ANY($2::uuid[]) ORDER BY id FOR KEY SHARE),"
+    " f AS (SELECT FROM facilities WHERE id = $3 FOR KEY SHARE)"
+    " SELECT (SELECT count(*) FROM p) + (SELECT count(*) FROM d) + (SELECT count(*) FROM f)"
+)
+NAMES = Query(
+    Names,
+    "SELECT a.id AS appointment_id, p.first_name || ' ' || p.last_name AS provider_name,"
+    " f.name AS facility_name, f.timezone AS facility_zone FROM appointments a"
+    " JOIN providers p ON p.id = a.provider_id JOIN facilities f ON f.id = a.facility_id"
+    " WHERE a.id = ANY($1::uuid[])",
+)
+POLICY = Query(
+    Policy,
+    "SELECT cancel_notice_minutes, reschedule_notice_minutes, max_reschedules, overbooking_lanes"
+    " FROM scheduling_policies",
 )
 # Keys come sorted; unnest keeps their order, so everyone locks in the same order.
 LOCK = Command("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key")
-# No visit is longer than a day, so a range of starts bounds what can overlap.
-BLOCKING = Command(
-    "SELECT DISTINCT r.kind FROM occupancy o JOIN resource r ON r.id = o.resource_id"
-    " WHERE o.resource_id = ANY($1::uuid[]) AND o.starts_at > $2::timestamptz - interval '24 hours'"
-    " AND o.starts_at < $3::timestamptz AND o.ends_at > $2 AND o.lane = 0"
-    " AND o.appointment_id IS DISTINCT FROM $4::uuid ORDER BY r.kind"
+# Behind the locks: $2 and $3 the ends of the time looked at, $4 the visits that give way, $5 now.
+# No visit is longer than a day, so a range of starts bounds what can reach into it.
+TAKEN = Query(
+    Taken,
+    "SELECT r.id, r.kind, r.capacity, coalesce(array_agg(o.lane) FILTER (WHERE o.lane IS NOT NULL),"
+    " '{}') AS lanes, coalesce(array_agg(floor(date_part('epoch', o.starts_at) / 60)::int)"
+    " FILTER (WHERE o.lane IS NOT NULL), '{}') AS starts,"
+    " coalesce(array_agg(ceil(date_part('epoch', o.ends_at) / 60)::int)"
+    " FILTER (WHERE o.lane IS NOT NULL), '{}') AS ends,"
+    " coalesce(array_agg(CASE WHEN o.held_until <= $5::timestamptz THEN o.appointment_id END)"
+    " FILTER (WHERE o.lane IS NOT NULL), '{}') AS held_by"
+    " FROM resource r LEFT JOIN LATERAL (SELECT * FROM occupancy o WHERE o.resource_id = r.id"
+    " AND o.starts_at > $2::timestamptz - interval '24 hours' AND o.starts_at < $3::timestamptz"
+    " AND o.ends_at > $2 AND (o.appointment_id IS NULL OR o.appointment_id <> ALL($4::uuid[]))"
+    " ORDER BY o.starts_at) o ON true WHERE r.id = ANY($1::uuid[])"
+    " GROUP BY r.id, r.kind, r.capacity",
 )
 _DOCUMENT = (
-    "jsonb_to_record($1::jsonb) AS d (id uuid, patient_id uuid, provider_id uuid,"
-    " facility_id uuid, appointment_type text, scheduled_start timestamptz,"
-    " duration_minutes int, priority text, reason text, special_requirements jsonb,"
-    " pre_appointment_instructions jsonb, telehealth_details jsonb, insurance_verified boolean)"
+    "jsonb_to_recordset($1::jsonb) AS d (id uuid, patient_id uuid, provider_id uuid,"
+    " facility_id uuid, series_id uuid, appointment_type text, scheduled_start timestamptz,"
+    " scheduled_end timestamptz, duration_minutes int, status text, priority text, reason text,"
+    " special_requirements jsonb, pre_appointment_instructions jsonb, telehealth_details jsonb,"
+    " insurance_verified boolean, additional_provider_ids uuid[], resource_ids uuid[],"
+    " group_session_id uuid, buffer_before_minutes int, buffer_after_minutes int, override jsonb,"
+    " held_until timestamptz, confirmed_at timestamptz, reschedule_count int, sequence int)"
 )
+_CHANGED = (
+    "provider_id facility_id appointment_type scheduled_start scheduled_end duration_minutes"
+    " status priority reason special_requirements pre_appointment_instructions telehealth_details"
+    " insurance_verified additional_provider_ids resource_ids buffer_before_minutes"
+    " buffer_after_minutes override held_until confirmed_at reschedule_count sequence"
+)
+_SET = ", ".join(f"{name} = d.{name}" for name in _CHANGED.split())
+_WRITTEN = f"id patient_id series_id group_session_id {_CHANGED}".replace(" ", ", ")
+_WRITTEN_FROM = ", ".join(f"d.{name}" for name in _WRITTEN.split(", "))
 INSERT = Query(
     Appointment,
-    "INSERT INTO appointments AS a (id, tenant_id, patient_id, provider_id, facility_id,"
-    " appointment_type, scheduled_start, scheduled_end, duration_minutes, priority, reason,"
-    " special_requirements, pre_appointment_instructions, telehealth_details, insurance_verified,"
-    " created_at, updated_at)"
-    " SELECT d.id, $2, d.patient_id, d.provider_id, d.facility_id, d.appointment_type,"
-    " d.scheduled_start, d.scheduled_start + d.duration_minutes * interval '1 minute',"
-    " d.duration_minutes, d.priority, d.reason, d.special_requirements,"
-    " d.pre_appointment_instructions, d.telehealth_details, d.insurance_verified,"
-    f" $3::timestamptz, $3 FROM {_DOCUMENT} RETURNING {_COLUMNS}",
+    f"INSERT INTO appointments AS a (tenant_id, {_WRITTEN}, created_at, updated_at)"
+    f" SELECT $2, {_WRITTEN_FROM}, $3::timestamptz, $3 FROM {_DOCUMENT} RETURNING {_COLUMNS}",
 )
 UPDATE = Query(
     Appointment,
-    "UPDATE appointments a SET provider_id = d.provider_id, facility_id = d.facility_id,"
-    " appointment_type = d.appointment_type, scheduled_start = d.scheduled_start,"
-    " scheduled_end = d.scheduled_start + d.duration_minutes * interval '1 minute',"
-    " duration_minutes = d.duration_minutes, priority = d.priority, reason = d.reason,"
-    " special_requirements = d.special_requirements,"
-    " pre_appointment_instructions = d.pre_appointment_instructions,"
-    " telehealth_details = d.telehealth_details, insurance_verified = d.insurance_verified,"
-    f" version = a.version + 1, updated_at = $2 FROM {_DOCUMENT} WHERE a.id = d.id"
-    f" RETURNING {_COLUMNS}",
+    f"UPDATE appointments a SET {_SET}, version = a.version + 1, updated_at = $2"
+    f" FROM {_DOCUMENT} WHERE a.id = d.id RETURNING {_COLUMNS}",
 )
 CANCEL = Query(
     Appointment,
     "UPDATE appointments a SET status = 'cancelled', cancelled_at = $2, cancellation_reason = $3,"
     " held_until = NULL, sequence = sequence + 1,"
-    f" version = version + 1, updated_at = $2 WHERE id = $1 RETURNING {_COLUMNS}",
+    f" version = version + 1, updated_at = $2 WHERE id = ANY($1::uuid[]) RETURNING {_COLUMNS}",
 )
 STEP = Query(
     Appointment,
-    "UPDATE appointments a SET status = d.status, confirmed_at = d.confirmed_at,"
+    "UPDATE appointments a SET status = d.status, held_until = d.held_until,"
+    " confirmed_at = d.confirmed_at,"
     " checked_in_at = d.checked_in_at, started_at = d.started_at, completed_at = d.completed_at,"
     " no_show_at = d.no_show_at, version = a.version + 1, updated_at = $3"
-    " FROM jsonb_to_record($2::jsonb) AS d (status text, confirmed_at timestamptz,"
+    " FROM jsonb_to_record($2::jsonb) AS d (status text, held_until timestamptz,"
+    " confirmed_at timestamptz,"
     " checked_in_at timestamptz, started_at timestamptz, completed_at timestamptz,"
     f" no_show_at timestamptz) WHERE a.id = $1 RETURNING {_COLUMNS}",
 )
@@ -158,9 +202,25 @@ MARK_NO_SHOWS = Query(
     f" updated_at = $1 FROM due WHERE a.id = due.id RETURNING {_COLUMNS}",
 )
 OCCUPY = Command(
-    "INSERT INTO occupancy (tenant_id, resource_id, lane, starts_at, ends_at, appointment_id)"
-    " SELECT $1, resource_id, 0, $3, $4, $5 FROM unnest($2::uuid[]) AS resource_id"
+    "INSERT INTO occupancy (tenant_id, resource_id, lane, starts_at, ends_at, appointment_id,"
+    " group_session_id, held_until) SELECT $2, d.resource_id, d.lane,"
+    " to_timestamp(d.begins * 60.0), to_timestamp(d.ends * 60.0), d.appointment_id,"
+    " d.group_session_id, d.held_until"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (resource_id uuid, lane smallint, begins bigint,"
+    " ends bigint, appointment_id uuid, group_session_id uuid, held_until timestamptz)"
     " ON CONFLICT DO NOTHING"
+)
+# What was held is taken for good.
+KEEP_HELD = Command("UPDATE occupancy SET held_until = NULL WHERE appointment_id = $1")
+# Holds that have lapsed; one that somebody is changing at this moment is left to them.
+LAPSE = Query(
+    Appointment,
+    "WITH due AS (SELECT id FROM appointments WHERE status = 'held' AND held_until <= $1"
+    " AND ($2::uuid[] IS NULL OR id = ANY($2)) ORDER BY held_until, id LIMIT $3"
+    " FOR NO KEY UPDATE SKIP LOCKED)"
+    " UPDATE appointments a SET status = 'cancelled', held_until = NULL, cancelled_at = $1,"
+    " cancellation_reason = $4, sequence = a.sequence + 1,"
+    f" version = a.version + 1, updated_at = $1 FROM due WHERE a.id = due.id RETURNING {_COLUMNS}",
 )
 RELEASE = Command("DELETE FROM occupancy WHERE appointment_id = $1")
 RELEASE_MANY = Command("DELETE FROM occupancy WHERE appointment_id = ANY($1::uuid[])")

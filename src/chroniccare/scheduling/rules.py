@@ -15,14 +15,33 @@ HORIZON = timedelta(days=731)
 
 OPEN_STATUSES = frozenset({"held", "scheduled", "confirmed"})
 """A visit in one of these can still be changed."""
+BOOKED_STATUSES = frozenset({"scheduled", "confirmed"})
+"""A visit in one of these is expected: the patient has been told."""
 FREE_STATUSES = frozenset({"cancelled", "no_show"})
 """A visit in one of these takes nobody's time."""
+LAPSED = "The hold lapsed."
+"""Why a held visit was cancelled that nobody booked in time."""
 CHECK_IN_WITHIN = timedelta(hours=12)
 """How long before its start, and after its end, the patient of a visit can be checked in."""
 
-Step = Literal["confirm", "check_in", "start", "complete", "no_show", "cancel"]
+RANKS = {"low": 0, "normal": 0, "high": 1, "urgent": 2}
+"""How urgent a visit of each priority is; times kept for urgent visits name the least rank."""
+
+Rule = Literal[
+    "outside_availability",
+    "short_notice",
+    "beyond_horizon",
+    "daily_maximum",
+    "overbook",
+    "late_change",
+    "reschedule_limit",
+]
+"""What staff with the scope `appointments:override` can set aside, with a reason."""
+
+Step = Literal["book", "confirm", "check_in", "start", "complete", "no_show", "cancel"]
 
 STEPS: dict[Step, tuple[frozenset[str], str]] = {
+    "book": (frozenset({"held"}), "scheduled"),
     "confirm": (frozenset({"scheduled"}), "confirmed"),
     "check_in": (frozenset({"scheduled", "confirmed"}), "checked_in"),
     "start": (frozenset({"checked_in"}), "in_progress"),
@@ -49,6 +68,7 @@ STAMPS = {
 }
 """The field that holds when a visit entered a state."""
 _DONE = {
+    "book": "booked",
     "confirm": "confirmed",
     "check_in": "checked in",
     "start": "started",
@@ -138,8 +158,10 @@ def check_start(start: datetime, *, now: datetime) -> None:
     """Check that a visit may begin at `start`.
 
     Raises:
-        Unprocessable: it lies in the past, or more than two years ahead.
+        Unprocessable: it lies in the past or more than two years ahead, or not on a whole minute.
     """
+    if start.second or start.microsecond:
+        raise Unprocessable.field("scheduled_start", "must be on a whole minute", "minute")
     if start <= now:
         raise Unprocessable.field("scheduled_start", "must be in the future", "past")
     if start > now + HORIZON:

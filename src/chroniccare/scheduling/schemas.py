@@ -3,9 +3,9 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from chroniccare.core.fields import Document, Instant, Prose, Wire, Word
+from chroniccare.core.fields import Document, Instant, Line, Prose, Wire, Word, distinct
 
 Status = Literal[
     "held",
@@ -18,11 +18,45 @@ Status = Literal[
     "no_show",
 ]
 Priority = Literal["low", "normal", "high", "urgent"]
+MAX_OTHERS = 10
 _START = "2026-12-01T09:00:00-05:00"
 
 
+Set = Literal[
+    "outside_availability",
+    "short_notice",
+    "beyond_horizon",
+    "daily_maximum",
+    "overbook",
+    "late_change",
+    "reschedule_limit",
+]
+_ALLOW = ["outside_availability"]
+
+
+class Override(Wire):
+    """Rules that staff set aside for this one visit; needs the scope `appointments:override`."""
+
+    allow: Annotated[
+        list[Set],
+        Field(
+            min_length=1,
+            max_length=7,
+            description="`outside_availability`: the provider does not work or the facility is"
+            " closed then. `short_notice`, `beyond_horizon`: the type's notice and horizon."
+            " `daily_maximum`: the provider's most visits a day. `overbook`: over another visit of"
+            " the provider. `late_change`, `reschedule_limit`: the clinic's rules for changes.",
+            examples=[_ALLOW],
+        ),
+        AfterValidator(distinct),
+    ]
+    reason: Annotated[
+        Line, Field(description="Why; audited.", examples=["Squeezed in after a fall"])
+    ]
+
+
 class AppointmentWrite(Wire):
-    """A visit as a client books or changes it."""
+    """A visit as a client changes it."""
 
     patient_id: Annotated[UUID, Field(description="Whom the visit is for.")]
     provider_id: Annotated[UUID, Field(description="Who sees the patient.")]
@@ -63,6 +97,61 @@ class AppointmentWrite(Wire):
     insurance_verified: Annotated[
         bool, Field(description="Coverage has been checked.", examples=[False])
     ] = False
+    additional_provider_ids: Annotated[
+        list[UUID],
+        Field(
+            max_length=MAX_OTHERS,
+            description="Others who must be there, such as a nurse; they must work there too.",
+            examples=[[]],
+        ),
+        AfterValidator(distinct),
+    ] = []
+    resource_ids: Annotated[
+        list[UUID],
+        Field(
+            max_length=MAX_OTHERS,
+            description="Rooms and equipment it takes; what the type needs besides is chosen.",
+            examples=[[]],
+        ),
+        AfterValidator(distinct),
+    ] = []
+    override: Annotated[
+        Override | None, Field(description="Rules to set aside, and why.", examples=[None])
+    ] = None
+
+
+class AppointmentBook(AppointmentWrite):
+    """A visit as a client books it."""
+
+    hold_minutes: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=60,
+            description="Hold the time so long and no longer, unless the visit is booked by then.",
+            examples=[None],
+        ),
+    ] = None
+
+
+class Reschedule(Wire):
+    """When, and perhaps with whom and where, a visit takes place instead."""
+
+    scheduled_start: Annotated[
+        Instant, Field(description="Instant with UTC offset; in the future.", examples=[_START])
+    ]
+    duration_minutes: Annotated[
+        int | None,
+        Field(ge=5, le=1440, description="Length in minutes; unless told, as now.", examples=[30]),
+    ] = None
+    provider_id: Annotated[UUID | None, Field(description="Unless told, the same.")] = None
+    facility_id: Annotated[UUID | None, Field(description="Unless told, the same.")] = None
+    reschedule_reason: Annotated[
+        Prose | None, Field(description="Why, in words.", examples=["Provider is ill"])
+    ] = None
+    override: Annotated[
+        Override | None, Field(description="Rules to set aside, and why.", examples=[None])
+    ] = None
 
 
 class Cancellation(Wire):
@@ -72,6 +161,12 @@ class Cancellation(Wire):
         Prose,
         Field(min_length=1, description="Why, in words.", examples=["Patient asked for it"]),
     ]
+    notify_patient: Annotated[
+        bool, Field(description="Tell the patient; not for a visit in the past.", examples=[True])
+    ] = True
+    override: Annotated[
+        Override | None, Field(description="Rules to set aside, and why.", examples=[None])
+    ] = None
 
 
 class Appointment(Wire):
@@ -91,8 +186,27 @@ class Appointment(Wire):
     reason: Annotated[str | None, Field(description="Why the patient comes.")]
     special_requirements: Annotated[Document, Field(description="What must be at hand.")]
     pre_appointment_instructions: Annotated[Document, Field(description="What to do before.")]
-    telehealth_details: Annotated[Document | None, Field(description="How to join from afar.")]
+    telehealth_details: Annotated[
+        Document | None,
+        Field(description="How to join from afar; null without the scope `telehealth:read`."),
+    ]
     insurance_verified: Annotated[bool, Field(description="Coverage has been checked.")]
+    additional_provider_ids: Annotated[list[UUID], Field(description="Who else must be there.")]
+    resource_ids: Annotated[list[UUID], Field(description="Rooms and equipment it takes.")]
+    group_session_id: Annotated[UUID | None, Field(description="Group session it is a seat in.")]
+    buffer_before_minutes: Annotated[
+        int, Field(description="Minutes that all but the patient are kept free before.")
+    ]
+    buffer_after_minutes: Annotated[int, Field(description="The same after.")]
+    override: Annotated[Override | None, Field(description="Rules set aside, and why.")]
+    held_until: Annotated[
+        Instant | None, Field(description="UTC instant at which a held visit is given up.")
+    ]
+    reschedule_count: Annotated[int, Field(description="How often it was moved.")]
+    sequence: Annotated[
+        int,
+        Field(description="Grows when time or place change or it is cancelled (RFC 5545)."),
+    ]
     confirmed_at: Annotated[
         Instant | None,
         Field(description="UTC instant at which the patient's coming was confirmed."),

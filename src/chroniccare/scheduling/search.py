@@ -5,51 +5,27 @@ somebody else was quicker.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import FieldError, NotFound, Unprocessable
+from chroniccare.core.errors import NotFound, Unprocessable
 from chroniccare.core.time import to_local, zone
-from chroniccare.core.week import minutes as minutes_of
-from chroniccare.facilities.rules import DAYS
-from chroniccare.platform.postgres import Tx, begin
-from chroniccare.scheduling import queries_slots as queries
-from chroniccare.scheduling import rules, slots
-from chroniccare.scheduling.intervals import Interval
+from chroniccare.platform.postgres import begin
+from chroniccare.scheduling import rules, seating, slots
+from chroniccare.scheduling.booking import SlotTaken, wish_of
+from chroniccare.scheduling.intervals import Interval, merge, subtract
+from chroniccare.scheduling.known import FARTHEST, Known, Wish, fetch
 
 MAX_DAYS = 92
 DEFAULT_DAYS = 31
 MAX_PROVIDERS = 200
 _CHUNK_DAYS = 7
 _TURN = 25  # providers swept before other requests get a turn of the event loop
-_FARTHEST = timedelta(hours=14)  # no clock is further from UTC
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is looked for; days are local dates of the facility.
-
-    Attributes:
-        provider_ids: None for anybody.
-        minutes: length of the visit; None for the provider's for its type, else 30.
-        first_day: None for today.
-        last_day: None for 31 days in all.
-        most: how many slots are enough.
-    """
-
-    provider_ids: Sequence[UUID] | None
-    facility_id: UUID | None
-    appointment_type: str | None
-    minutes: int | None
-    patient_id: UUID | None
-    first_day: date | None
-    last_day: date | None
-    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +40,6 @@ class Slot:
     local_end: datetime
     time_zone: str
     duration_minutes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What one fetch says: who and where can be booked, and when the patient is taken."""
-
-    calendars: list[slots.Calendar]
-    places: dict[UUID, slots.Place]
-    busy: list[Interval]
 
 
 async def of_provider(caller: Caller, wish: Wish) -> list[Slot]:
@@ -104,7 +71,7 @@ async def earliest(caller: Caller, wish: Wish) -> list[Slot]:
             window = _whole(wish, now=tx.now) if window is None else window
             chunk = _chunk(window)
             known = await fetch(tx, wish, chunk)
-        found += await _swept(known, chunk, wish.most - len(found))
+        found += await _swept(known, chunk, wish, wish.most - len(found))
         if chunk.last == window.last:
             break
         window = slots.Window(chunk.last + 1, window.last, window.after, window.until)
@@ -115,67 +82,107 @@ async def earliest(caller: Caller, wish: Wish) -> list[Slot]:
     return found
 
 
-async def fetch(tx: Tx, wish: Wish, window: slots.Window) -> Known:
-    """Return everything that decides which slots of `window` are free, in one round trip.
-
-    Raises:
-        Unprocessable: see `earliest`.
-    """
-    first, last = date.fromordinal(window.first), date.fromordinal(window.last)
-    midnight = slots.instant(slots.minute_of("UTC", window.first, 0))
-    behind = slots.instant(slots.minute_of("UTC", window.last, slots.DAY))
-    parts = await tx.all(
-        queries.PARTS, wish.provider_ids, wish.facility_id, wish.appointment_type, wish.patient_id,
-        first - timedelta(days=1), last + timedelta(days=1),
-        max(midnight - _FARTHEST, slots.instant(window.after)),
-        # A visit that starts last thing on the last day may take a day.
-        behind + _FARTHEST + timedelta(days=1),
-    )  # fmt: skip
-    _check(wish, parts)
-    patient = [part for part in parts if part.kind == "patient"]
-    return Known(
-        [_calendar(part, wish) for part in parts if part.kind == "provider"],
-        {
-            part.id: _place(part)
-            for part in parts
-            if part.kind == "facility" and part.document["is_active"]
-        },
-        [span for part in patient for span in _busy(part)],
-    )
-
-
 def sweep(
-    known: Known, calendars: Iterable[slots.Calendar], window: slots.Window, most: int | None
+    known: Known,
+    calendars: Iterable[slots.Calendar],
+    window: slots.Window,
+    wish: Wish,
+    most: int | None,
 ) -> list[tuple[int, UUID, UUID, int]]:
     """Return start, provider, facility and length of each free time, unsorted.
 
     Of each provider at each facility the first `most` are kept: no later one can be needed.
     """
-    hours: dict[UUID, list[Interval]] = {}
+    searches: dict[tuple[UUID, int], tuple[list[Interval], slots.Search]] = {}
     found = []
     for calendar in calendars:
         for place_id in calendar.places:
             place = known.places.get(place_id)
             if place is None:  # not active, or not the one that is wanted
                 continue
-            if place_id not in hours:
-                hours[place_id] = slots.open_hours(place, window)
+            name = (place_id, calendar.minutes)
+            if name not in searches:
+                searches[name] = _needed(known, place, calendar.minutes, window, wish)
+            hours, search = searches[name]
             starts = slots.find(
-                calendar,
-                place,
-                hours=hours[place_id],
-                window=window,
-                search=slots.Search(busy=known.busy),
+                calendar, place, hours=hours, window=_bounded(known, window), search=search,
                 most=most,
-            )
+            )  # fmt: skip
             found += [(at, calendar.provider_id, place_id, calendar.minutes) for at in starts]
     return found
 
 
-async def _swept(known: Known, window: slots.Window, most: int) -> list[Slot]:
+def _needed(
+    known: Known, place: slots.Place, minutes: int, window: slots.Window, wish: Wish
+) -> tuple[list[Interval], slots.Search]:
+    """Return when `place` is open, and what a visit of `minutes` there needs besides a provider."""
+    hours, now, kind = slots.open_hours(place, window), window.after, known.type
+    rank = rules.RANKS[wish.priority]
+    present = []
+    for calendar in known.present:
+        free, _ = slots.working(calendar, place, hours=hours, window=window, rank=rank, now=now)
+        busy = [(start - kind.after, end + kind.before) for start, end in calendar.busy]
+        present.append(subtract(free, merge(busy)))
+    blocked: list[Interval] = []
+    for needed in known.needs(wish.resource_ids, place.id):
+        units = [unit for room in needed.rooms for unit in seating.units(room)]
+        blocked += slots.scarce(
+            units, needed.count, minutes=minutes, before=kind.before, after=kind.after
+        )
+    for calendar in known.present:
+        blocked += slots.full_days(calendar, place, window)
+    return hours, slots.Search(
+        rank, now, kind.before, kind.after, known.busy, present, merge(sorted(blocked))
+    )
+
+
+def _bounded(known: Known, window: slots.Window) -> slots.Window:
+    """Return `window` within the notice and the horizon of the type of visit."""
+    now = window.after
+    notice, horizon = known.type.notice, known.type.horizon
+    after = max(now, now + notice - 1)  # a start exactly at the end of the notice is in time
+    return slots.Window(
+        window.first, window.last, after, min(window.until, now + horizon * slots.DAY)
+    )
+
+
+@asynccontextmanager
+async def offering(caller: Caller) -> AsyncIterator[None]:
+    """Add the three nearest free times to a SlotTaken that is raised inside."""
+    try:
+        yield
+    except SlotTaken as taken:
+        if taken.wanted is not None:
+            demand, start = taken.wanted
+            taken.data = {"alternatives": await nearest(caller, wish_of(demand), start)}
+        raise
+
+
+async def nearest(caller: Caller, wish: Wish, at: datetime, *, most: int = 3) -> list[Slot]:
+    """Return the free times that lie nearest to `at`, of that week and the next; by start."""
+    async with begin(caller) as tx:
+        now = tx.now
+        day = max(at, now).date()
+        first = max((day - timedelta(days=2)).toordinal(), (now - FARTHEST).toordinal())
+        window = slots.Window(
+            first, day.toordinal() + 2 * _CHUNK_DAYS, int(now.timestamp()) // 60,
+            int((now + rules.HORIZON).timestamp()) // 60,
+        )  # fmt: skip
+        try:
+            known = await fetch(tx, wish, window)
+        except Unprocessable:  # somebody has gone in the meantime
+            return []
+    found = sweep(known, known.calendars, window, wish, None)
+    minute = int(at.timestamp()) // 60
+    best = sorted(found, key=lambda one: (abs(one[0] - minute), one))[:most]
+    return [_slot(known, *one) for one in sorted(best)]
+
+
+async def _swept(known: Known, window: slots.Window, wish: Wish, most: int) -> list[Slot]:
     found: list[tuple[int, UUID, UUID, int]] = []
     for number in range(0, len(known.calendars), _TURN):
-        found += sweep(known, known.calendars[number : number + _TURN], window, most)
+        some = known.calendars[number : number + _TURN]
+        found += sweep(known, some, window, wish, most)
         await asyncio.sleep(0)
     return [_slot(known, *one) for one in sorted(found)[:most]]
 
@@ -196,7 +203,7 @@ def _whole(wish: Wish, *, now: datetime) -> slots.Window:
         Unprocessable: see `earliest`.
     """
     # Somewhere it is still yesterday; what is past is left out anyway.
-    today = (now - _FARTHEST).date()
+    today = (now - FARTHEST).date()
     first = wish.first_day or today
     last = wish.last_day or first + timedelta(days=DEFAULT_DAYS - 1)
     if last < first:
@@ -216,59 +223,3 @@ def _whole(wish: Wish, *, now: datetime) -> slots.Window:
 def _chunk(window: slots.Window) -> slots.Window:
     last = min(window.last, window.first + _CHUNK_DAYS - 1)
     return slots.Window(window.first, last, window.after, window.until)
-
-
-def _check(wish: Wish, parts: list[queries.Part]) -> None:
-    known = {(part.kind, part.id): part for part in parts}
-    asked = [("provider", one) for one in wish.provider_ids or ()]
-    asked += [("facility", wish.facility_id)] if wish.facility_id else []
-    asked += [("patient", wish.patient_id)] if wish.patient_id else []
-    details = {}
-    for kind, record_id in asked:
-        part = known.get((kind, record_id))
-        if part is None:
-            details[kind] = FieldError(f"{kind}_id", "no such " + kind, "unknown")
-        elif not part.document["is_active"]:
-            details.setdefault(kind, FieldError(f"{kind}_id", "is not active", "inactive"))
-    if not details and wish.facility_id and wish.provider_ids:
-        works = all(
-            str(wish.facility_id) in known["provider", one].document["places"]
-            for one in wish.provider_ids
-        )
-        if not works:
-            reason = "the provider does not work there"
-            details["facility"] = FieldError("facility_id", reason, "affiliation")
-    if details:
-        raise Unprocessable(details=list(details.values()))
-
-
-def _calendar(part: queries.Part, wish: Wish) -> slots.Calendar:
-    document = part.document
-    return slots.Calendar(
-        part.id,
-        wish.minutes or document["minutes"] or rules.DEFAULT_MINUTES,
-        [UUID(place) for place in document["places"]],
-        [slots.Weekly(UUID(rule[0]), *rule[1:]) for rule in document["rules"]],
-        _dated(document["exceptions"]),
-        _busy(part),
-    )
-
-
-def _place(part: queries.Part) -> slots.Place:
-    hours = [
-        slots.Weekly(
-            part.id, (DAYS.index(day) + 1) % 7, minutes_of(span["open"]), minutes_of(span["close"]),
-            step=slots.DAY, is_available=True, first=1, last=None,
-        )
-        for day, spans in part.document["hours"].items()
-        for span in spans
-    ]  # fmt: skip
-    return slots.Place(part.id, part.document["zone"], hours, _dated(part.document["exceptions"]))
-
-
-def _dated(rows: list[list[Any]]) -> list[slots.Dated]:
-    return [slots.Dated(UUID(row[0]) if row[0] else None, *row[1:]) for row in rows]
-
-
-def _busy(part: queries.Part) -> list[Interval]:
-    return list(zip(part.busy_from, part.busy_until, strict=True))

@@ -80,7 +80,6 @@ class Calendar:
     Attributes:
         minutes: length of the visit that is looked for.
         busy: sorted by start; they may overlap.
-        visits: starts of the visits that count towards `daily`, sorted.
         daily: most visits a day; None for no limit.
     """
 
@@ -90,7 +89,6 @@ class Calendar:
     rules: Sequence[Weekly]
     exceptions: Sequence[Dated]
     busy: Sequence[Interval]
-    visits: Sequence[int] = ()
     daily: int | None = None
 
 
@@ -161,6 +159,7 @@ class Search:
 
     Attributes:
         rank: how urgent it is; see rules.RANKS.
+        now: the present minute, which what is kept for urgent visits is released by.
         before: minutes that the provider needs free before it ...
         after: ... and after it; they need not be working hours.
         busy: when the patient is taken, sorted by start.
@@ -169,6 +168,7 @@ class Search:
     """
 
     rank: int = 0
+    now: int = 0
     before: int = 0
     after: int = 0
     busy: Sequence[Interval] = ()
@@ -201,7 +201,9 @@ def find(
         search: what else the visit needs.
         most: how many starts are enough.
     """
-    free, grids = working(calendar, place, hours=hours, window=window, rank=search.rank)
+    free, grids = working(
+        calendar, place, hours=hours, window=window, rank=search.rank, now=search.now
+    )
     free = subtract(free, merge(_widened(calendar.busy, search)))
     if search.busy:
         free = subtract(free, merge(search.busy))
@@ -216,15 +218,25 @@ def find(
 
 def full_days(calendar: Calendar, place: Place, window: Window) -> list[Interval]:
     """Return the days of `window` on which the provider has all the visits that a day may have."""
-    if calendar.daily is None or len(calendar.visits) < calendar.daily:
+    if calendar.daily is None or len(calendar.busy) < calendar.daily:
         return []
     found = []
     for day in range(window.first, window.last + 1):
         span = minute_of(place.zone, day, 0), minute_of(place.zone, day + 1, 0)
-        taken = bisect_left(calendar.visits, span[1]) - bisect_left(calendar.visits, span[0])
-        if taken >= calendar.daily:
+        if started(calendar.busy, span) >= calendar.daily:
             found.append(span)
     return found
+
+
+def day_of(place: Place, minute: int) -> Interval:
+    """Return the local day, midnight to midnight, in which `minute` lies."""
+    day = to_local(instant(minute), zone(place.zone)).toordinal()
+    return minute_of(place.zone, day, 0), minute_of(place.zone, day + 1, 0)
+
+
+def started(busy: Sequence[Interval], span: Interval) -> int:
+    """Return how many of `busy`, sorted by start, start within `span`."""
+    return bisect_left(busy, (span[1],)) - bisect_left(busy, (span[0],))
 
 
 def _widened(busy: Sequence[Interval], search: Search) -> Sequence[Interval]:
@@ -266,13 +278,19 @@ def _taken_starts(
 
 
 def working(
-    calendar: Calendar, place: Place, *, hours: Sequence[Interval], window: Window, rank: int = 0
+    calendar: Calendar,
+    place: Place,
+    *,
+    hours: Sequence[Interval],
+    window: Window,
+    rank: int = 0,
+    now: int = 0,
 ) -> tuple[list[Interval], list[Grid]]:
     """Return when the provider can be booked at `place`, visits apart, and the grids of starts.
 
     A weekly range that is set aside takes from the weekly ranges; extra hours add to what is left;
     time off takes from both; then the facility must be open. What is kept for more urgent visits
-    than `rank` counts from its release on.
+    than `rank` counts once it is released, by the minute `now`.
     """
     grids: list[Grid] = []
     aside: list[Interval] = []
@@ -284,7 +302,7 @@ def working(
             elif rule.rank <= rank:
                 grids += made
             elif rule.release is not None:
-                grids += _released(made, window.after + rule.release)
+                grids += _released(made, now + rule.release)
     works = merge(sorted(grid.span for grid in grids))
     if aside:
         works = subtract(works, merge(sorted(aside)))

@@ -14,6 +14,7 @@ from chroniccare.core.envelope import Data, errors
 from chroniccare.core.fields import Day, Word
 from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 from chroniccare.scheduling import rules, schemas, search
+from chroniccare.scheduling.known import Wish
 from chroniccare.tenancy.api import KeyFirst, answer, authorise
 
 router = APIRouter(prefix="/api/v1", tags=["appointments"], route_class=KeyFirst)
@@ -40,6 +41,22 @@ Minutes = Annotated[
     ),
 ]
 Patient = Annotated[UUID | None, Query(description="Whose own visits are kept clear of, too.")]
+Others = Annotated[
+    list[UUID] | None,
+    Query(max_length=schemas.MAX_OTHERS, description="Who must be there as well; repeat it."),
+]
+Rooms = Annotated[
+    list[UUID] | None,
+    Query(
+        max_length=schemas.MAX_OTHERS,
+        description="Rooms and equipment that must be free; repeat it. What the type needs besides"
+        " is looked for anyway.",
+    ),
+]
+Urgency = Annotated[
+    schemas.Priority,
+    Query(description="`high` and `urgent` are offered times that are kept for them."),
+]
 FromDate = Annotated[
     Day | None, Query(description="First day, on the facility's clocks; unless told, today.")
 ]
@@ -69,11 +86,14 @@ async def find_slots(
     from_date: FromDate = None,
     to_date: ToDate = None,
     first: First = DEFAULT_LIMIT,
+    additional_provider_id: Others = None,
+    resource_id: Rooms = None,
+    priority: Urgency = "normal",
 ) -> Response:
     """Answer the earliest free times, computed afresh; booking one decides whether it still is."""
-    wish = search.Wish(
+    wish = Wish(
         provider_id or None, facility_id, appointment_type, duration_minutes, patient_id,
-        from_date, to_date, first,
+        from_date, to_date, first, additional_provider_id or (), resource_id or (), priority,
     )  # fmt: skip
     return answer(caller, wire.dumps({"slots": await search.earliest(caller, wish)}))
 
@@ -94,11 +114,14 @@ async def find_provider_slots(
     from_date: FromDate = None,
     to_date: ToDate = None,
     first: First = DEFAULT_LIMIT,
+    additional_provider_id: Others = None,
+    resource_id: Rooms = None,
+    priority: Urgency = "normal",
 ) -> Response:
     """Answer the provider's earliest free times; their weekly rules are at `availability`."""
-    wish = search.Wish(
+    wish = Wish(
         [provider_id], facility_id, appointment_type, duration_minutes, patient_id,
-        from_date, to_date, first,
+        from_date, to_date, first, additional_provider_id or (), resource_id or (), priority,
     )  # fmt: skip
     found = await search.of_provider(caller, wish)
     return answer(caller, wire.dumps({"slots": found}))

@@ -1,0 +1,391 @@
+"""What every booking goes through: the rules, the locks, the seats. See docs/scheduling.md.
+
+    known   = await know(tx, demand, ...)      rows kept, rules and busy times read
+    check(...)                                 availability, notice, horizon: 422
+    standing = await stand(tx, ...)            everybody locked, in one order, and read again
+    seats   = seated(...)                      lanes chosen, or 409
+    await occupy(tx, ...)                      one insert; the constraint has the last word
+
+Visits, series and group sessions are booked by these same steps, one or many at a time.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from chroniccare.core.errors import Conflict, FieldError, Forbidden, NotFound, Unprocessable
+from chroniccare.platform.postgres import Tx
+from chroniccare.scheduling import lapse, queries, rules, seating, slots
+from chroniccare.scheduling.intervals import covers
+from chroniccare.scheduling.known import FARTHEST, Known, Wish, fetch
+from chroniccare.scheduling.schemas import Override
+
+SCOPE = "appointments:override"
+
+
+class SlotTaken(Conflict):
+    """The time is taken; `details` names the field of each party that is not free.
+
+    `wanted` is what was to be booked and when, from which `search.offering` makes
+    `data.alternatives`.
+    """
+
+    code = "SLOT_TAKEN"
+    message = "This time is no longer free."
+
+    def __init__(
+        self, details: list[FieldError] | None = None, wanted: "Wanted | None" = None
+    ) -> None:
+        super().__init__(details=details)
+        self.wanted = wanted
+
+
+class DayFull(SlotTaken):
+    """The provider has all the visits that a day may have."""
+
+    code = "DAY_FULL"
+    message = "The provider has no more visits to give on this day."
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Whom and what a visit takes, whenever it is.
+
+    Attributes:
+        patient_id: None for a group session, whose patients each take a seat.
+        minutes: its length; None for the provider's for its type.
+        allow: the rules that are set aside.
+        prefer: rooms and equipment to choose first, where there is a choice.
+    """
+
+    patient_id: UUID | None
+    provider_id: UUID
+    facility_id: UUID
+    appointment_type: str
+    minutes: int | None = None
+    with_ids: Sequence[UUID] = ()
+    resource_ids: Sequence[UUID] = ()
+    priority: str = "normal"
+    allow: frozenset[rules.Rule] = frozenset()
+    prefer: Sequence[UUID] = ()
+
+
+Wanted = tuple[Demand, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Everybody's locks, and what stands behind them."""
+
+    standing: dict[UUID, seating.Standing]
+    lanes: int
+
+
+def allowed(tx: Tx, override: Override | None) -> frozenset[rules.Rule]:
+    """Return the rules that the caller sets aside.
+
+    Raises:
+        Forbidden: the caller may not.
+    """
+    if override is None:
+        return frozenset()
+    if tx.caller.actor_type != "system" and SCOPE not in tx.caller.scopes:
+        raise Forbidden(f"Setting rules aside needs the scope {SCOPE}.")
+    return frozenset(override.allow)
+
+
+async def know(tx: Tx, demand: Demand, *, first: datetime, last: datetime) -> Known:
+    """Return what decides over visits that start from `first` to `last`.
+
+    Patient, providers and facility stay as they are until the commit: whoever changes their hours
+    waits for this transaction, and then sees what it booked.
+
+    Raises:
+        Unprocessable: one of them is unknown, not active or does not work there.
+    """
+    people = [demand.provider_id, *demand.with_ids]
+    await tx.value(queries.KEEP, demand.patient_id, people, demand.facility_id)
+    return await fetch(tx, wish_of(demand), _window(tx.now, first, last))
+
+
+def wish_of(demand: Demand) -> Wish:
+    """Return `demand` as something to look for."""
+    return Wish(
+        [demand.provider_id], demand.facility_id, demand.appointment_type, demand.minutes,
+        demand.patient_id, with_ids=demand.with_ids, resource_ids=demand.resource_ids,
+        priority=demand.priority,
+    )  # fmt: skip
+
+
+def minutes_of(instant: datetime) -> int:
+    """Return the minutes since 1970 of an instant on a whole minute."""
+    return int(instant.timestamp()) // 60
+
+
+def _window(now: datetime, first: datetime, last: datetime) -> slots.Window:
+    begins, ends = (first - FARTHEST).date(), (last + FARTHEST).date()
+    return slots.Window(begins.toordinal(), ends.toordinal(), minutes_of(now), 0)
+
+
+def rule_faults(
+    demand: Demand, known: Known, starts: Sequence[datetime], minutes: int, *, now: datetime
+) -> list[dict[rules.Rule, FieldError]]:
+    """Return, for each of `starts` (UTC, sorted), the rules that a visit then would break.
+
+    What `demand` sets aside is left out. It is worked out once for all starts.
+    """
+    place = known.places[demand.facility_id]
+    window = _window(now, starts[0], starts[-1])
+    hours = slots.open_hours(place, window)
+    rank, kind = rules.RANKS[demand.priority], known.type
+    free = {
+        calendar.provider_id: slots.working(
+            calendar, place, hours=hours, window=window, rank=rank, now=window.after
+        )[0]
+        for calendar in [*known.calendars, *known.present]
+    }
+    found = []
+    for start in starts:
+        faults: dict[rules.Rule, FieldError] = {}
+        at = minutes_of(start)
+        away = [one for one, times in free.items() if not covers(times, at, at + minutes)]
+        if away:
+            closed = not covers(hours, at, at + minutes)
+            reason = "the facility is closed then" if closed else "is outside of their hours"
+            field = "scheduled_start"
+            if not closed and demand.provider_id not in away:
+                field, reason = "additional_provider_ids", "one of them does not work then"
+            faults["outside_availability"] = FieldError(field, reason, "availability")
+        if start < now + timedelta(minutes=kind.notice):
+            reason = f"this type is booked at least {kind.notice} minutes ahead"
+            faults["short_notice"] = FieldError("scheduled_start", reason, "notice")
+        if start > now + timedelta(days=kind.horizon):
+            reason = f"this type is booked at most {kind.horizon} days ahead"
+            faults["beyond_horizon"] = FieldError("scheduled_start", reason, "horizon")
+        found.append({rule: one for rule, one in faults.items() if rule not in demand.allow})
+    return found
+
+
+def asks(demand: Demand, known: Known, start: datetime, minutes: int) -> list[seating.Ask]:
+    """Return what a visit at `start` takes; all but the patient with the type's buffers around."""
+    begins, ends = minutes_of(start), minutes_of(start) + minutes
+    outer = begins - known.type.before, ends + known.type.after
+    found = [seating.Ask([demand.provider_id], 1, *outer, "provider_id", "the provider")]
+    found += [
+        seating.Ask([one], 1, *outer, f"additional_provider_ids.{number}", "this provider")
+        for number, one in enumerate(demand.with_ids)
+    ]
+    if demand.patient_id is not None:
+        found.append(seating.Ask([demand.patient_id], 1, begins, ends, "patient_id", "the patient"))
+    for need in known.needs(demand.resource_ids, demand.facility_id):
+        ids = sorted((room.id for room in need.rooms), key=lambda one: one not in demand.prefer)
+        found.append(seating.Ask(ids, need.count, *outer, need.field, need.what))
+    return found
+
+
+def check_visibly_free(demand: Demand, known: Known, start: datetime, minutes: int) -> None:
+    """Refuse a time that is visibly taken before anybody is locked.
+
+    Whoever wants a slot long taken does not queue behind those who book.
+
+    Raises:
+        SlotTaken: a provider, the patient, or a room or device is not free.
+    """
+    seen = {
+        calendar.provider_id: seating.Standing(
+            "provider", 1, [(0, *span) for span in calendar.busy]
+        )
+        for calendar in [*known.calendars, *known.present]
+    }
+    if demand.patient_id is not None:
+        taken = [(0, *span) for span in known.busy]
+        seen[demand.patient_id] = seating.Standing("patient", 1, taken)
+    for room in known.rooms:
+        seen[room.id] = seating.Standing(room.kind, room.capacity, list(room.taken))
+    # Which lanes are taken is not known of people here: any overbooking is left to the locks.
+    wanted = asks(demand, known, start, minutes)
+    if "overbook" in demand.allow:
+        wanted = [ask for ask in wanted if seen[ask.candidates[0]].kind != "provider"]
+    _, faults = seating.seat(wanted, seen, extra=0)
+    if faults:
+        raise SlotTaken(faults, (demand, start))
+
+
+async def stand(
+    tx: Tx,
+    demand: Demand,
+    known: Known,
+    *,
+    first: datetime,
+    last: datetime,
+    moving: Iterable[queries.Appointment] = (),
+    besides: Iterable[UUID] = (),
+) -> Held:
+    """Lock everybody whom visits from `first` to `last` may take, and say what takes them.
+
+    `moving` are visits that give way, `besides` more resources to lock.
+
+    Raises:
+        Conflict: others kept them locked for more than two seconds.
+    """
+    rooms = [room.id for need in known.needs(demand.resource_ids, demand.facility_id)
+             for room in need.rooms]  # fmt: skip
+    ids = {demand.provider_id, *demand.with_ids, *rooms, *besides}
+    if demand.patient_id is not None:
+        ids.add(demand.patient_id)
+    moving = list(moving)
+    lanes = await extra_lanes(tx) if "overbook" in demand.allow else 0
+    place = known.places[demand.facility_id]
+    window = slots.day_of(place, minutes_of(first)), slots.day_of(place, minutes_of(last))
+    ends = last + timedelta(days=1)
+    standing = await locked(
+        tx, ids, also=[one for visit in moving for one in everybody(visit)],
+        first=min(slots.instant(window[0][0]), first - timedelta(hours=4)),
+        last=max(slots.instant(window[1][1]), ends), moving=[visit.id for visit in moving],
+    )  # fmt: skip
+    return Held(standing, lanes)
+
+
+async def extra_lanes(tx: Tx) -> int:
+    """Return how many visits of a provider may be booked over another."""
+    policy = await tx.one(queries.POLICY)
+    return (policy or queries.Policy()).overbooking_lanes
+
+
+async def locked(
+    tx: Tx, ids: Iterable[UUID], *, also: Iterable[UUID] = (), first: datetime, last: datetime,
+    moving: Sequence[UUID] = (),
+) -> dict[UUID, seating.Standing]:  # fmt: skip
+    """Lock `ids` and `also`, in the one order, and return what takes `ids` from `first` to `last`.
+
+    Holds that have lapsed are given up on the way.
+    """
+    ids = sorted(ids)
+    await tx.values(queries.LOCK, rules.lock_keys(tx.caller.tenant_id, [*ids, *also]))
+    rows = await tx.all(queries.TAKEN, ids, first, last, moving, tx.now)
+    lapsed = {one for row in rows for one in row.held_by if one is not None}
+    gone = await lapse.give_up(tx, sorted(lapsed)) if lapsed else set()
+    return {
+        row.id: seating.Standing(
+            row.kind,
+            row.capacity,
+            [
+                (lane, start, end)
+                for lane, start, end, held_by in zip(
+                    row.lanes, row.starts, row.ends, row.held_by, strict=True
+                )
+                if held_by not in gone
+            ],
+        )
+        for row in rows
+    }
+
+
+def everybody(visit: queries.Appointment) -> list[UUID]:
+    """Return every resource that `visit` takes."""
+    return [
+        visit.provider_id, visit.patient_id, *visit.additional_provider_ids, *visit.resource_ids
+    ]  # fmt: skip
+
+
+def seated(
+    demand: Demand, known: Known, held: Held, start: datetime, minutes: int
+) -> tuple[list[seating.Seat], list[FieldError]]:
+    """Return the seats of a visit at `start`, or what is not free; the first of all, the day."""
+    place = known.places[demand.facility_id]
+    if "daily_maximum" not in demand.allow:
+        span = slots.day_of(place, minutes_of(start))
+        for field, calendar in [
+            ("provider_id", known.calendars[0]),
+            *(("additional_provider_ids", one) for one in known.present),
+        ]:
+            taken = held.standing[calendar.provider_id].taken
+            count = sum(span[0] <= begins < span[1] for _, begins, _ in taken)
+            if calendar.daily is not None and count >= calendar.daily:
+                reason = f"has {calendar.daily} visits on this day, the most there may be"
+                return [], [FieldError(field, reason, "daily_maximum")]
+    return seating.seat(asks(demand, known, start, minutes), held.standing, extra=held.lanes)
+
+
+def refusal(faults: list[FieldError], demand: Demand, start: datetime) -> SlotTaken:
+    """Return the error for what `seated` found."""
+    full = any(fault.code == "daily_maximum" for fault in faults)
+    return (DayFull if full else SlotTaken)(faults, (demand, start))
+
+
+def check(faults: dict[rules.Rule, FieldError]) -> None:
+    """Refuse a visit that breaks a rule.
+
+    Raises:
+        Unprocessable: every rule that it breaks is named.
+    """
+    if faults:
+        raise Unprocessable(details=list(faults.values()))
+
+
+async def occupy(
+    tx: Tx, seats: dict[UUID, list[seating.Seat]], *, column: str = "appointment_id",
+    held_until: datetime | None = None,
+) -> None:  # fmt: skip
+    """Take the seats of each visit (or group session: `column`), or none of them.
+
+    Raises:
+        SlotTaken: somebody took one without its lock; the exception rolls everything back.
+    """
+    rows: list[dict[str, Any]] = [
+        {
+            column: visit_id, "resource_id": seat.resource_id, "lane": seat.lane,
+            "begins": seat.start, "ends": seat.end, "held_until": held_until,
+        }
+        for visit_id, taken in seats.items()
+        for seat in taken
+    ]  # fmt: skip
+    if await tx.run(queries.OCCUPY, rows, tx.caller.tenant_id) < len(rows):
+        raise SlotTaken
+
+
+async def occupy_again(tx: Tx, visit: queries.Appointment) -> None:
+    """Take everybody of a visit again whose time was given up.
+
+    Raises:
+        SlotTaken: somebody else has been given the time.
+    """
+    begins, ends = minutes_of(visit.scheduled_start), minutes_of(visit.scheduled_end)
+    outer = begins - visit.buffer_before_minutes, ends + visit.buffer_after_minutes
+    wanted = [seating.Ask([visit.patient_id], 1, begins, ends, "patient_id", "the patient")]
+    if visit.group_session_id is None:
+        wanted.append(seating.Ask([visit.provider_id], 1, *outer, "provider_id", "the provider"))
+        for field in ("additional_provider_ids", "resource_ids"):
+            wanted += [
+                seating.Ask([one], 1, *outer, f"{field}.{number}", "it")
+                for number, one in enumerate(getattr(visit, field))
+            ]
+    allow = (visit.override or {}).get("allow", ())
+    lanes = await extra_lanes(tx) if "overbook" in allow else 0
+    standing = await locked(
+        tx, [one for ask in wanted for one in ask.candidates],
+        first=slots.instant(outer[0]), last=slots.instant(outer[1]), moving=[visit.id],
+    )  # fmt: skip
+    seats, faults = seating.seat(wanted, standing, extra=lanes)
+    if faults:
+        raise SlotTaken(faults)
+    await occupy(tx, {visit.id: seats})
+
+
+def chosen(demand: Demand, seats: Iterable[seating.Seat]) -> list[UUID]:
+    """Return the rooms and equipment among `seats`: those named, then those that were chosen."""
+    people = {demand.provider_id, demand.patient_id, *demand.with_ids}
+    return [seat.resource_id for seat in seats if seat.resource_id not in people]
+
+
+def found(visit: queries.Appointment | None) -> queries.Appointment:
+    """Return `visit`.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if visit is None:
+        raise NotFound("No such appointment.")
+    return visit

@@ -1,0 +1,222 @@
+"""Visits that change: another time, another provider, or only what is noted about them.
+
+A visit keeps its id, its series and its history. Its old messages are given up and new ones planned
+in the transaction that moves it.
+"""
+
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from chroniccare.core.errors import Conflict, FieldError, Unprocessable
+from chroniccare.notifications.plan import cancel_visit, plan_visit
+from chroniccare.platform.postgres import Tx
+from chroniccare.scheduling import booking, queries, rules, seating
+from chroniccare.scheduling.actions import check_notice, demanded, length
+from chroniccare.scheduling.known import Known
+from chroniccare.scheduling.schemas import AppointmentWrite, Override
+from chroniccare.scheduling.telling import messages, said, tell
+
+
+class NotOpen(Conflict):
+    """The visit has begun, is over or was cancelled, so it cannot be changed."""
+
+    code = "APPOINTMENT_NOT_OPEN"
+    message = "The visit has begun, is over or was cancelled; it can no longer be changed."
+
+
+class MovedTooOften(Conflict):
+    """The visit was moved as often as the clinic's rules allow."""
+
+    code = "RESCHEDULE_LIMIT"
+    message = "The visit was moved as often as the clinic's rules allow."
+
+
+async def change(tx: Tx, visit: queries.Appointment, body: AppointmentWrite) -> queries.Appointment:
+    """Replace `visit`, which this transaction has locked; a new time is booked like a first one.
+
+    Raises:
+        NotOpen: the visit has begun, is over or was cancelled.
+        Unprocessable: as for booking; a visit stays with its patient, a seat with its session.
+        SlotTaken: a provider, the patient, or a room or device is not free at the new time.
+        LateChange, MovedTooOften: the clinic's rules do not let it be moved.
+    """
+    if body.patient_id != visit.patient_id:
+        raise Unprocessable.field("patient_id", "a visit stays with its patient", "fixed")
+    return await _change(tx, visit, body, action="update")
+
+
+async def reschedule(
+    tx: Tx,
+    visit: queries.Appointment,
+    *,
+    start: datetime,
+    minutes: int | None = None,
+    provider_id: UUID | None = None,
+    facility_id: UUID | None = None,
+    override: Override | None = None,
+) -> queries.Appointment:
+    """Move `visit`, which this transaction has locked, to `start`; what is not told stays.
+
+    Raises:
+        NotOpen, Unprocessable, SlotTaken, LateChange, MovedTooOften: see `change`.
+    """
+    now_is = {name: getattr(visit, name) for name in AppointmentWrite.model_fields
+              if name != "scheduled_end"}  # fmt: skip
+    another = provider_id not in {None, visit.provider_id}
+    elsewhere = facility_id not in {None, visit.facility_id}
+    told: dict[str, Any] = {
+        "scheduled_start": start,
+        "duration_minutes": minutes or visit.duration_minutes,
+        "provider_id": provider_id or visit.provider_id,
+        "facility_id": facility_id or visit.facility_id,
+        # Rooms are the facility's, and chosen afresh there.
+        "resource_ids": [] if elsewhere else visit.resource_ids,
+        "additional_provider_ids": [
+            one for one in visit.additional_provider_ids if not another or one != provider_id
+        ],
+        "override": override,
+    }
+    body = AppointmentWrite.model_validate({**now_is, **told})
+    return await _change(tx, visit, body, action="reschedule")
+
+
+async def _change(
+    tx: Tx, visit: queries.Appointment, body: AppointmentWrite, *, action: str
+) -> queries.Appointment:
+    if visit.status not in rules.OPEN_STATUSES:
+        raise NotOpen
+    demand = replace(demanded(body, booking.allowed(tx, body.override)), prefer=visit.resource_ids)
+    start = body.scheduled_start
+    if start != visit.scheduled_start:
+        rules.check_start(start, now=tx.now)
+    known = await booking.know(tx, demand, first=start, last=start)
+    if action == "reschedule":  # a room that the type asks for can be another one at another time
+        demand = replace(demand, resource_ids=known.not_needed(demand.resource_ids))
+    row = _row(visit, body, known, length(body, known))
+    seats = await _seats(tx, visit, demand, known, row)
+    if seats is not None:
+        row["resource_ids"] = booking.chosen(demand, seats)
+        await tx.run(queries.RELEASE, visit.id)
+    _count(visit, row)
+    [changed] = await tx.all(queries.UPDATE, [row], tx.now)
+    if seats is not None:
+        await booking.occupy(tx, {visit.id: seats}, held_until=changed.held_until)
+    if said(changed) != said(visit) and changed.status in rules.BOOKED_STATUSES:
+        await _plan_again(tx, changed, known)
+    await tell(tx, action, "appointment.updated", before=visit, after=changed)
+    return changed
+
+
+async def _seats(
+    tx: Tx,
+    visit: queries.Appointment,
+    demand: booking.Demand,
+    known: Known,
+    row: dict[str, Any],
+) -> list[seating.Seat] | None:
+    """Return what `visit` takes as it will be (`row`); None when that stays as it is.
+
+    Raises:
+        Unprocessable, SlotTaken, LateChange, MovedTooOften: see `change`.
+    """
+    start, minutes = row["scheduled_start"], row["duration_minutes"]
+    if visit.group_session_id is not None:
+        _check_seat(visit, row)
+        return None
+    moves = _moves(visit, row)
+    if moves:
+        [faults] = booking.rule_faults(demand, known, [start], minutes, now=tx.now)
+        booking.check(faults)
+        await _check_policy(tx, visit, row, demand.allow)
+    elif set(demand.resource_ids) == set(visit.resource_ids):
+        return None
+    held = await booking.stand(tx, demand, known, first=start, last=start, moving=[visit])
+    seats, taken = booking.seated(demand, known, held, start, minutes)
+    if taken:
+        raise booking.refusal(taken, demand, start)
+    return seats
+
+
+async def _plan_again(tx: Tx, visit: queries.Appointment, known: Known) -> None:
+    """Give up the messages of a visit that was moved, and plan new ones."""
+    await cancel_visit(tx, visit.id, status="superseded")
+    place = known.places[visit.facility_id]
+    told = messages(
+        visit, provider=known.names[visit.provider_id], facility=known.names[place.id],
+        zone=place.zone, moved=True,
+    )  # fmt: skip
+    await plan_visit(tx, [told])
+
+
+def _check_seat(visit: queries.Appointment, row: dict[str, Any]) -> None:
+    """Check that a seat in a group session stays where the session is.
+
+    Raises:
+        Unprocessable: the session alone is moved.
+    """
+    fixed = ("scheduled_start", "provider_id", "facility_id", "duration_minutes")
+    if any(row[name] != getattr(visit, name) for name in fixed):
+        reason = "it is a seat in a group session: move the session, or cancel the seat"
+        raise Unprocessable.field("scheduled_start", reason, "group")
+
+
+def _row(
+    visit: queries.Appointment, body: AppointmentWrite, known: Known, minutes: int
+) -> dict[str, Any]:
+    """Return `visit` as it will be, in the rooms where it is."""
+    told = body.model_dump(exclude={"scheduled_end"})
+    if told["telehealth_details"] is None:
+        # Who may not see them must not erase them by sending back what they were shown.
+        told["telehealth_details"] = visit.telehealth_details
+    told["override"] = told["override"] or visit.override
+    return {
+        **asdict(visit),
+        **told,
+        "scheduled_end": body.scheduled_start + timedelta(minutes=minutes),
+        "duration_minutes": minutes,
+        "resource_ids": visit.resource_ids,
+        "buffer_before_minutes": known.type.before,
+        "buffer_after_minutes": known.type.after,
+    }
+
+
+_TAKES = (
+    "scheduled_start", "scheduled_end", "provider_id", "facility_id", "buffer_before_minutes",
+    "buffer_after_minutes",
+)  # fmt: skip
+
+
+def _moves(visit: queries.Appointment, row: dict[str, Any]) -> bool:
+    """Say whether a person's time changes."""
+    others = set(row["additional_provider_ids"]) != set(visit.additional_provider_ids)
+    return others or any(row[name] != getattr(visit, name) for name in _TAKES)
+
+
+def _count(visit: queries.Appointment, row: dict[str, Any]) -> None:
+    """Note in `row` what a change of time, provider or place means."""
+    told = row["scheduled_start"], row["provider_id"], row["facility_id"]
+    if told != said(visit):
+        row["reschedule_count"] = visit.reschedule_count + 1
+        row["sequence"] = visit.sequence + 1
+        if visit.status == "confirmed":  # the patient has confirmed another visit
+            row |= {"status": "scheduled", "confirmed_at": None}
+    elif row["scheduled_end"] != visit.scheduled_end:
+        row["sequence"] = visit.sequence + 1
+
+
+async def _check_policy(
+    tx: Tx, visit: queries.Appointment, row: dict[str, Any], allow: frozenset[rules.Rule]
+) -> None:
+    """Check that the clinic's rules let the visit be moved; to hold a time is not to promise it."""
+    told = row["scheduled_start"], row["provider_id"], row["facility_id"]
+    if visit.status not in rules.BOOKED_STATUSES or told == said(visit):
+        return
+    policy = await tx.one(queries.POLICY) or queries.Policy()
+    if "late_change" not in allow:
+        check_notice(visit, policy.reschedule_notice_minutes, now=tx.now)
+    most = policy.max_reschedules
+    if "reschedule_limit" not in allow and most is not None and visit.reschedule_count >= most:
+        reason = f"was moved {most} times; staff can override reschedule_limit"
+        raise MovedTooOften(details=[FieldError("scheduled_start", reason, "reschedule_limit")])

@@ -1,0 +1,150 @@
+"""Who and what a visit takes, in which lane: worked out on paper, under the locks of everybody.
+
+A lane is one of several visits that may take a resource at the same time. A room or device has as
+many as its capacity; a patient has one; a provider has one, and more for visits that staff book
+over others. Times are minutes since 1970 in UTC.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from chroniccare.core.errors import FieldError
+from chroniccare.scheduling.intervals import Interval
+
+PEOPLE = frozenset({"provider", "patient"})
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room or a device that a visit may take.
+
+    Attributes:
+        taken: (lane, start, end) of what takes it, by start.
+    """
+
+    id: UUID
+    kind: str
+    category: str
+    facility_id: UUID
+    capacity: int
+    taken: Sequence[tuple[int, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """So many of these rooms or devices are needed at once."""
+
+    rooms: Sequence[Room]
+    count: int
+    field: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One thing that a visit takes: `count` of `candidates`, from `start` to `end`."""
+
+    candidates: Sequence[UUID]
+    count: int
+    start: int
+    end: int
+    field: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One resource in one lane, from `start` to `end`."""
+
+    resource_id: UUID
+    lane: int
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class Standing:
+    """A resource whose lock is held, and (lane, start, end) of what takes it."""
+
+    kind: str
+    capacity: int
+    taken: list[tuple[int, int, int]]
+
+
+def needs(
+    rooms: Iterable[Room],
+    named: Sequence[UUID],
+    wanted: Sequence[tuple[str, str, int]],
+    facility_id: UUID,
+) -> list[Need]:
+    """Return what a visit at the facility needs of `rooms`: the `named`, and the rest of `wanted`.
+
+    `wanted` are (kind, category, count) of its type; a named room of the category counts.
+    """
+    here = [room for room in rooms if room.facility_id == facility_id]
+    by_id = {room.id: room for room in here}
+    found = [
+        Need([by_id[one]] if one in by_id else [], 1, f"resource_ids.{number}", "it")
+        for number, one in enumerate(named)
+    ]
+    for kind, category, count in wanted:
+        alike = [room for room in here if (room.kind, room.category) == (kind, category)]
+        others = [room for room in alike if room.id not in named]
+        left = count - (len(alike) - len(others))
+        if left > 0:
+            found.append(Need(others, left, "resource_ids", f"{kind} of category {category}"))
+    return found
+
+
+def units(room: Room) -> list[list[Interval]]:
+    """Return when each lane of `room` is taken."""
+    found: list[list[Interval]] = [[] for _ in range(room.capacity)]
+    for lane, start, end in room.taken:
+        if lane < room.capacity:
+            found[lane].append((start, end))
+    return found
+
+
+def free_lane(standing: Standing, start: int, end: int, *, extra: int) -> int | None:
+    """Return the lowest lane that is free from `start` to `end`; None for none.
+
+    `extra` lanes of a provider are open to visits that may be booked over others; any other visit
+    needs the provider, and every visit its patient, to itself.
+    """
+    over = {lane for lane, begins, ends in standing.taken if begins < end and start < ends}
+    if standing.kind not in PEOPLE:
+        lanes = standing.capacity
+    elif not over:
+        return 0
+    else:
+        lanes = extra + 1 if standing.kind == "provider" and extra else 0
+    return next((lane for lane in range(lanes) if lane not in over), None)
+
+
+def seat(
+    asks: Iterable[Ask], standing: dict[UUID, Standing], *, extra: int
+) -> tuple[list[Seat], list[FieldError]]:
+    """Return the seats of a visit, or what of `asks` cannot be had; `standing` stays as it is."""
+    found: list[Seat] = []
+    faults: dict[str, FieldError] = {}
+    for ask in asks:
+        left = ask.count
+        for one in ask.candidates:
+            if not left:
+                break
+            if any(seated.resource_id == one for seated in found):
+                continue
+            lane = free_lane(standing[one], ask.start, ask.end, extra=extra)
+            if lane is not None:
+                found.append(Seat(one, lane, ask.start, ask.end))
+                left -= 1
+        if left:
+            faults[ask.field] = FieldError(ask.field, f"{ask.what} is not free then", "taken")
+    return ([], list(faults.values())) if faults else (found, [])
+
+
+def take(seats: Iterable[Seat], standing: dict[UUID, Standing]) -> None:
+    """Note in `standing` that `seats` are taken, for the next visit of a series."""
+    for one in seats:
+        standing[one.resource_id].taken.append((one.lane, one.start, one.end))
