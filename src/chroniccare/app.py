@@ -27,6 +27,7 @@ from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
 from chroniccare.scheduling import lifecycle_api as lifecycle
 from chroniccare.scheduling import slots_api as slots
+from chroniccare.scheduling.catalogue import api as catalogue
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.caller import Authority
 
@@ -40,6 +41,7 @@ ROUTERS = (
     lifecycle.router,
     providers.router,
     facilities.router,
+    catalogue.router,
     notifications.router,
     audit.router,
 )

@@ -48,6 +48,19 @@ async def _time_off(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     )
 
 
+async def _visit_type(clinic: Clinic) -> dict[str, Any]:
+    """Add a visit type with a code of its own."""
+    code = f"type-{clinic.number('visit type')}"
+    return await clinic.make("/visit-types", {"code": code, "name": code, "duration_minutes": 30})
+
+
+async def _resource(clinic: Clinic) -> dict[str, Any]:
+    """Add a room at a facility of its own."""
+    facility_id = (await clinic.facility())["id"]
+    body = {"kind": "room", "facility_id": facility_id, "name": "Bay", "category": "infusion"}
+    return await clinic.make("/resources", body)
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -58,6 +71,8 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "facility_id": ("/facilities", lambda clinic, _: clinic.facility()),
     "appointment_id": ("/appointments", lambda clinic, _: _visit(clinic)),
     "notification_id": ("/notifications", lambda clinic, _: _message(clinic)),
+    "visit_type_id": ("/visit-types", lambda clinic, _: _visit_type(clinic)),
+    "resource_id": ("/resources", lambda clinic, _: _resource(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
 }
 
