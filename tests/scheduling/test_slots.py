@@ -39,8 +39,8 @@ def ends() -> st.SearchStrategy[tuple[int, int]]:
 
 days = st.integers(FIRST, FIRST + 45)
 rules = st.builds(
-    lambda place, day, span, step, is_available, first, last: slots.Weekly(
-        place, day, span[0], span[1], step, is_available, first, last
+    lambda place, day, span, step, is_available, first, last, kept: slots.Weekly(
+        place, day, span[0], span[1], step, is_available, first, last, *kept
     ),
     st.sampled_from([HERE, HERE, HERE, THERE]),
     st.integers(0, 6),
@@ -49,6 +49,7 @@ rules = st.builds(
     st.sampled_from([True, True, True, False]),
     days | st.just(1),
     st.none() | days,
+    st.just((0, None)) | st.tuples(st.integers(1, 2), st.none() | st.integers(0, 20_000)),
 )
 hours = st.builds(
     lambda day, span: slots.Weekly(HERE, day, span[0], span[1], 1440, True, 1, None),
@@ -84,6 +85,7 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.lists(rules, min_size=1, max_size=8)),
         draw(st.lists(exceptions, max_size=4)),
         draw(taken),
+        draw(st.none() | st.integers(0, 3)),
     )
     open_ = draw(st.just(ALWAYS_OPEN) | st.lists(hours, max_size=7))
     closed = st.lists(exceptions.filter(lambda one: one.facility_id != THERE), max_size=2)
@@ -92,7 +94,13 @@ def cases(draw: st.DrawFn) -> Case:
     window = slots.Window(
         first, first + draw(st.integers(0, 35)), low + draw(st.integers(-3000, 3000)), low + 50_000
     )
-    return Case(calendar, place, draw(taken), window)
+    rooms = draw(st.just([]) | st.lists(taken, min_size=1, max_size=4))
+    count = draw(st.integers(1, len(rooms))) if rooms else 0
+    buffers = st.sampled_from([0, 0, 5, 17, 60])
+    return Case(
+        calendar, place, draw(taken), window, rooms, count, draw(st.integers(0, 2)), draw(buffers),
+        draw(buffers),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,8 @@ async def reschedule_appointment(
     async def act(tx: Tx, visit: Appointment) -> Appointment:
         return await moving.reschedule(
             tx, visit, start=body.scheduled_start, minutes=body.duration_minutes,
-            provider_id=body.provider_id, facility_id=body.facility_id, override=body.override,
+            provider_id=body.provider_id, facility_id=body.facility_id,
+            reason=body.reschedule_reason, override=body.override,
         )  # fmt: skip
 
     async with offering(caller):

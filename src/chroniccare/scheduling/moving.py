@@ -55,9 +55,12 @@ async def reschedule(
     minutes: int | None = None,
     provider_id: UUID | None = None,
     facility_id: UUID | None = None,
+    reason: str | None = None,
     override: Override | None = None,
 ) -> queries.Appointment:
     """Move `visit`, which this transaction has locked, to `start`; what is not told stays.
+
+    `reason` is kept in the audit.
 
     Raises:
         NotOpen, Unprocessable, SlotTaken, LateChange, MovedTooOften: see `change`.
@@ -79,12 +82,13 @@ async def reschedule(
         "override": override,
     }
     body = AppointmentWrite.model_validate({**now_is, **told})
-    return await _change(tx, visit, body, action="reschedule")
+    return await _change(tx, visit, body, action="reschedule", reason=reason)
 
 
 async def _change(
-    tx: Tx, visit: queries.Appointment, body: AppointmentWrite, *, action: str
-) -> queries.Appointment:
+    tx: Tx, visit: queries.Appointment, body: AppointmentWrite, *, action: str,
+    reason: str | None = None,
+) -> queries.Appointment:  # fmt: skip
     if visit.status not in rules.OPEN_STATUSES:
         raise NotOpen
     demand = replace(demanded(body, booking.allowed(tx, body.override)), prefer=visit.resource_ids)
@@ -105,7 +109,7 @@ async def _change(
         await booking.occupy(tx, {visit.id: seats}, held_until=changed.held_until)
     if said(changed) != said(visit) and changed.status in rules.BOOKED_STATUSES:
         await _plan_again(tx, changed, known)
-    await tell(tx, action, "appointment.updated", before=visit, after=changed)
+    await tell(tx, action, "appointment.updated", before=visit, after=changed, reason=reason)
     return changed
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -42,12 +42,15 @@ def shown(caller: Caller, visit: queries.Appointment) -> queries.Appointment:
 
 async def tell(
     tx: Tx, action: str, event: EventType, *, before: queries.Appointment | None,
-    after: queries.Appointment,
+    after: queries.Appointment, reason: str | None = None,
 ) -> None:  # fmt: skip
-    """Audit and emit a change, and name what it makes stale."""
+    """Audit and emit a change, and name what it makes stale; `reason` is for the audit alone."""
+    logged: Any = _logged(after)
+    if reason is not None:
+        logged = {**asdict(logged), "reschedule_reason": reason}
     await record(
         tx, action=action, entity_type="appointment", entity_id=after.id,
-        before=None if before is None else _logged(before), after=_logged(after),
+        before=None if before is None else _logged(before), after=logged,
     )  # fmt: skip
     await emit(tx, event, entity_type="appointment", entity_id=after.id, payload=_payload(after))
     if before is not None:
