@@ -11,7 +11,7 @@ FAR = 1 << 40
 def merge(intervals: Iterable[Interval]) -> list[Interval]:
     """Return sorted intervals joined where they overlap or touch."""
     found: list[Interval] = []
-    begun, ended = 0, -1
+    begun = ended = -2 * FAR  # before everything
     for start, end in intervals:
         if start > ended:
             if ended > begun:
