@@ -28,6 +28,7 @@ from chroniccare.scheduling import api as appointments
 from chroniccare.scheduling import lifecycle_api as lifecycle
 from chroniccare.scheduling import slots_api as slots
 from chroniccare.scheduling.catalogue import api as catalogue
+from chroniccare.scheduling.calendars import api as calendars
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.caller import Authority
 
@@ -43,6 +44,8 @@ ROUTERS = (
     facilities.router,
     catalogue.router,
     notifications.router,
+    calendars.router,
+    calendars.public,
     audit.router,
 )
 

@@ -18,7 +18,14 @@ log = logging.getLogger("chroniccare.access")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _BODY_S = 20.0
 """Seconds a body may take: it is read before the key is looked at."""
+_REFUSED = 400
 _SERVER_ERROR = 500
+_BY_ADDRESS = "/calendars/"
+"""Whoever has such an address may read what is there, so it must not be passed on by accident."""
+_FOR_NOBODY_ELSE = [
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-robots-tag", b"noindex, nofollow, noarchive"),
+]
 
 
 class Front:
@@ -42,7 +49,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_headers(scope, request_id)]
+                message["headers"] = [*message["headers"], *_headers(scope, request_id, status)]
             await send(message)
 
         try:
@@ -96,10 +103,14 @@ def _declared_length(scope: Scope) -> int:
     return 0
 
 
-def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
+def _headers(scope: Scope, request_id: str, status: int) -> list[tuple[bytes, bytes]]:
     headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
     if scope["path"].startswith("/api/"):
         headers.append((b"cache-control", b"no-store"))  # answers may hold patient data
+    if scope["path"].startswith(_BY_ADDRESS):
+        headers += _FOR_NOBODY_ELSE
+        if status >= _REFUSED:
+            headers.append((b"cache-control", b"no-store"))
     allowance: Allowance | None = scope.get("chroniccare.allowance")
     if allowance is not None:
         headers.append((b"ratelimit-limit", b"%d" % allowance.limit))

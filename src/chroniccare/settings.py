@@ -21,6 +21,7 @@ _UNPREFIXED = {
     "rabbitmq_url": "RABBITMQ_URL",
 }
 _MIN_PEPPER = 32
+_EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  only compared with
 
 Driver = Literal["outbox", "null"]
 
@@ -56,6 +57,14 @@ class Settings(BaseModel):
     ] = SecretStr("")
     host: Annotated[str, Field(description="Address the API listens on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="Port the API listens on.")] = 8000
+    public_url: Annotated[
+        str,
+        Field(
+            description="Address under which clients reach the API, such as "
+            "`https://api.clinic.example`; calendar feeds begin with it. Empty: host and port, "
+            "which production does not take."
+        ),
+    ] = ""
     workers: Annotated[int, Field(ge=1, le=64, description="API worker processes.")] = 1
     pool_size: Annotated[
         int, Field(ge=1, le=200, description="PostgreSQL connections of each process.")
@@ -158,6 +167,32 @@ def _refuse_unsafe(settings: Settings) -> None:
         if missing:
             names = ", ".join(variable(n) for n in missing)
             raise SettingsError(f"{names}: must be set when the environment is production")
+    _refuse_address(settings)
+
+
+def _refuse_address(settings: Settings) -> None:
+    """Refuse an address that no calendar could be read at, and in production one in clear text."""
+    if not _is_http(address(settings)):
+        raise SettingsError(f"{variable('public_url')}: must be like https://api.clinic.example")
+    if settings.environment == "production" and not settings.public_url.startswith("https:"):
+        raise SettingsError(f"{variable('public_url')}: must be https://... in production")
+
+
+def address(settings: Settings) -> str:
+    """Return the address under which clients reach the API, without a slash at its end."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # as below
+        return False
+    return good and not (parts.username or parts.password or parts.query or parts.fragment)
 
 
 def _refuse_mail(settings: Settings) -> None:

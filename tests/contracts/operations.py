@@ -61,6 +61,12 @@ async def _resource(clinic: Clinic) -> dict[str, Any]:
     return await clinic.make("/resources", body)
 
 
+async def _feed(clinic: Clinic) -> dict[str, Any]:
+    """Make a calendar feed of a patient."""
+    patient = await clinic.patient()
+    return await clinic.make(f"/patients/{patient['id']}/calendar-feeds", {})
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -73,6 +79,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "notification_id": ("/notifications", lambda clinic, _: _message(clinic)),
     "visit_type_id": ("/visit-types", lambda clinic, _: _visit_type(clinic)),
     "resource_id": ("/resources", lambda clinic, _: _resource(clinic)),
+    "feed_id": ("/calendar-feeds", lambda clinic, _: _feed(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
 }
 

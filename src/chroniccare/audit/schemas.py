@@ -18,10 +18,12 @@ class AuditEntry(Wire):
     ]
     action: Annotated[str, Field(description="What was done.", examples=["update"])]
     user_id: Annotated[
-        UUID | None, Field(description="API key or staff user; null for the system's own work.")
+        UUID | None,
+        Field(description="API key, staff user or calendar feed; null for the system's own work."),
     ]
     user_type: Annotated[
-        str | None, Field(description="`api_key`, `staff` or `system`.", examples=["api_key"])
+        str | None,
+        Field(description="`api_key`, `staff`, `calendar_feed` or `system`.", examples=["api_key"]),
     ]
     changes: Annotated[
         dict[str, Any],

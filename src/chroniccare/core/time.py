@@ -4,7 +4,8 @@ Rules are kept as local date + time + IANA zone, instants as UTC. Nothing else i
 converts between the two; a check fails the build when it does.
 """
 
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -13,6 +14,7 @@ from chroniccare.core.errors import Invalid
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 """Instants outside EARLIEST..LATEST are refused: zone arithmetic stays far from year 1 and 9999."""
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_DAY_S = 86_400
 
 
 @lru_cache(maxsize=1)
@@ -91,3 +93,55 @@ def parse_instant(value: datetime, *, field: str) -> datetime:
     if instant is None or not EARLIEST <= instant < LATEST:
         raise Invalid.field(field, "must lie between 1900 and 2200", "range")
     return instant
+
+
+@dataclass(frozen=True, slots=True)
+class ClockChange:
+    """From when on which offset holds.
+
+    Attributes:
+        onset: what the clocks show, by the offset that held `before`, at the moment of the change.
+        before: offset from UTC until then.
+        after: offset from UTC from then on.
+        name: what the zone calls itself from then on, such as `EDT`.
+        is_summer: daylight saving time holds from then on.
+    """
+
+    onset: datetime
+    before: timedelta
+    after: timedelta
+    name: str
+    is_summer: bool
+
+
+def clock_changes(tz: ZoneInfo, first: datetime, last: datetime) -> list[ClockChange]:
+    """Return what holds in `tz` at `first`, and every change of clocks until `last` (UTC instants).
+
+    A zone is looked at once a day, so an offset that holds for less than a day is not seen.
+    """
+    start, end = int(first.timestamp()), int(last.timestamp())
+    offset = _offset(tz, start)
+    changes = [_change(tz, start, offset)]
+    while start < end:
+        following = min(start + _DAY_S, end)
+        if _offset(tz, following) != offset:
+            low, high = start, following
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if _offset(tz, middle) == offset else (low, middle)
+            changes.append(_change(tz, high, offset))
+            offset = changes[-1].after
+        start = following
+    return changes
+
+
+def _offset(tz: ZoneInfo, at: int) -> timedelta:
+    return datetime.fromtimestamp(at, tz).utcoffset() or timedelta()
+
+
+def _change(tz: ZoneInfo, at: int, before: timedelta) -> ClockChange:
+    then = datetime.fromtimestamp(at, tz)
+    onset = datetime.fromtimestamp(at, UTC).replace(tzinfo=None) + before
+    return ClockChange(
+        onset, before, _offset(tz, at), then.tzname() or tz.key, is_summer=bool(then.dst())
+    )

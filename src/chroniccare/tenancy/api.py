@@ -162,6 +162,7 @@ Limit = Annotated[
 
 
 Replayed = Callable[[Tx, str], Awaitable[None]]
+Shown = Callable[[Reply], bytes]
 
 
 class Made(Protocol):
@@ -225,8 +226,12 @@ async def post(
     work: Callable[[], Awaitable[Reply]],
     *,
     replayed: Replayed | None = None,
+    shown: Shown | None = None,
 ) -> Response:
-    """Answer a POST once: a repeated Idempotency-Key answers what the first request answered."""
+    """Answer a POST once: a repeated Idempotency-Key answers what the first request answered.
+
+    `shown` returns the data as they are answered, for what must not be kept, such as a secret.
+    """
     print_ = fingerprint(request.method, request.url.path, await request.body())
     reply = await once(tx, key=key, request=print_, work=work)
     headers = dict(reply.headers)
@@ -234,7 +239,8 @@ async def post(
         headers["idempotent-replayed"] = "true"
         if replayed is not None:
             await replayed(tx, headers["location"])
-    body = wire.success(reply.data, tx.caller.request_id)
+    data = reply.data if shown is None else shown(reply)
+    body = wire.success(data, tx.caller.request_id)
     return Response(body, reply.status, headers=headers, media_type=wire.JSON)
 
 
@@ -245,19 +251,22 @@ async def create(
     act: Callable[[Tx], Awaitable[Made]],
     *,
     replayed: Replayed | None = None,
+    shown: Shown | None = None,
+    below: str | None = None,
 ) -> Response:
     """Answer a POST that makes one record: 201 with its place below the request's, and its ETag.
 
-    `replayed` audits that a repeated key showed the record at its place again.
+    `replayed` audits that a repeated key showed the record at its place again, `shown` is `post`'s,
+    and `below` is where the records are read if not below the request's own path.
     """
     async with begin(caller) as tx:
 
         async def work() -> Reply:
             made = await act(tx)
             headers = {
-                "location": f"{request.url.path}/{made.id}",
+                "location": f"{below or request.url.path}/{made.id}",
                 "etag": f'"{made.version}"',
             }
             return Reply(201, wire.dumps(made), headers)
 
-        return await post(tx, request, key, work, replayed=replayed)
+        return await post(tx, request, key, work, replayed=replayed, shown=shown)

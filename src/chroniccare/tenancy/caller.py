@@ -107,13 +107,19 @@ class Authority:
         self.remembered[key] = found
         return found
 
-    async def take(self, caller: Caller) -> Allowance:
-        """Take one token from the bucket of the caller's key; the answer says if there was one."""
+    async def take(
+        self, caller: Caller, *, per_second: float | None = None, burst: int | None = None
+    ) -> Allowance:
+        """Take one token from the bucket of the caller's key; the answer says if there was one.
+
+        The bucket is as large as the settings say, unless the caller is of a kind with its own.
+        """
         name = f"ratelimit:{caller.tenant_id}:{caller.actor_id}"
+        rate, most = per_second or self.per_second, burst or self.burst
         try:
-            return await cache().take(name, per_second=self.per_second, burst=self.burst)
+            return await cache().take(name, per_second=rate, burst=most)
         except CacheAway:
-            return self.local.take(name, per_second=self.per_second, burst=self.burst)
+            return self.local.take(name, per_second=rate, burst=most)
 
 
 def with_request(caller: Caller, *, request_id: str, ip_address: str | None) -> Caller:

@@ -1,0 +1,1 @@
+"""Calendars that patients and providers subscribe to."""
