@@ -22,7 +22,7 @@ from uuid import UUID
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unavailable
 from chroniccare.core.ids import new_id
-from chroniccare.notifications import decide, queries, templates
+from chroniccare.notifications import attachments, decide, queries, templates
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
 from chroniccare.platform.postgres import begin
@@ -99,7 +99,8 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
         addresses = {value for due in rows for value in decide.every_address(due)}
         found = await tx.all(queries.SUPPRESSED, list(addresses))
         suppressed = {(entry.channel, entry.value) for entry in found}
-        planned = [(due, _verdict(due, tx.now, channels, suppressed)) for due in rows]
+        calendar = await attachments.read(tx, rows)
+        planned = [(due, _verdict(due, tx.now, channels, suppressed, calendar)) for due in rows]
         jobs = [
             _job(tenant_id, due, verdict, channels, tx.now)
             for due, verdict in planned
@@ -117,13 +118,16 @@ Verdict = tuple[decide.Send, templates.Text] | decide.Stop | decide.Hold
 
 
 def _verdict(
-    due: queries.Due, now: datetime, channels: Channels, suppressed: decide.Suppressions
-) -> Verdict:
+    due: queries.Due, now: datetime, channels: Channels, suppressed: decide.Suppressions,
+    calendar: attachments.Attachments,
+) -> Verdict:  # fmt: skip
     """Return the decision and the text; a row that cannot be decided fails alone."""
     try:
         verdict = decide.decide(due, now=now, quiet=channels.quiet, suppressed=suppressed)
         if isinstance(verdict, decide.Send):
-            return verdict, decide.text(due, verdict.channel)
+            text = decide.text(due, verdict.channel)
+            mailed = verdict.channel == "email"
+            return verdict, attachments.attach(text, due, calendar) if mailed else text
     except Exception as error:
         # One row that our code cannot handle must not stop the tenant's other messages.
         log.exception(

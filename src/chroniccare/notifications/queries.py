@@ -310,9 +310,9 @@ RECOVER = Command(
 )
 INSERT_OUTBOX = Command(
     "INSERT INTO outbox_messages (id, tenant_id, notification_id, channel, recipient, subject,"
-    " body, created_at) SELECT d.id, $2, d.notification_id, d.channel, d.recipient, d.subject,"
-    " d.body, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, notification_id uuid,"
-    " channel text, recipient text, subject text, body text) ON CONFLICT (id) DO NOTHING"
+    " body, calendar, created_at) SELECT id, $2, notification_id, channel, recipient, subject,"
+    " body, calendar, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, notification_id uuid,"
+    " channel text, recipient text, subject text, body text, calendar text) ON CONFLICT DO NOTHING"
 )
 
 # --- what the API and the batch show ----------------------------------------------------------

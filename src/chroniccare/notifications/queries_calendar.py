@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chroniccare.platform.postgres import Query
+from chroniccare.platform.postgres import Command, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,7 @@ class Entry:
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Whether the clinic lets type and provider into calendars."""
-
-    details: bool
-
-
-POLICY = Query(Policy, "SELECT calendar_details AS details FROM scheduling_policies")
+DETAILS = Command("SELECT calendar_details FROM scheduling_policies")
 VISITS = Query(
     Entry,
     "SELECT a.id, a.scheduled_start AS starts_at, a.scheduled_end AS ends_at, f.timezone AS zone,"

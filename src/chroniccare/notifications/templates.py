@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
+from chroniccare.notifications.ics import Attachment
+
 LANGUAGES = ("en", "es")
 _DAYS = {
     "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
@@ -34,11 +36,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A rendered message; SMS and push have no subject and no HTML."""
+    """A rendered message; only email has a subject, HTML and perhaps a calendar entry."""
 
     body: str
     subject: str | None = None
     html: str | None = None
+    calendar: Attachment | None = None
 
 
 # Kind -> language -> (subject, sentence). `{at}` is " at <clinic>" or nothing.

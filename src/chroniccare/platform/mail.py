@@ -51,7 +51,10 @@ class MailError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message to one address; `id` becomes part of the Message-ID, `at` (UTC) its date."""
+    """One message to one address; `id` becomes part of the Message-ID, `at` (UTC) its date.
+
+    `calendar` is iCalendar in UTF-8, or nothing; `calendar_method` is its METHOD.
+    """
 
     id: str
     to: str
@@ -59,6 +62,8 @@ class Letter:
     text: str
     html: str
     at: datetime
+    calendar: bytes = b""
+    calendar_method: str = ""
 
 
 @dataclass(slots=True)
@@ -201,7 +206,23 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
     message.set_content(letter.text)
     if letter.html:
         message.add_alternative(letter.html, subtype="html")
+    if letter.calendar:
+        _attach_calendar(message, letter)
     return message
+
+
+def _attach_calendar(message: EmailMessage, letter: Letter) -> None:
+    """Attach the calendar as a file of the letter.
+
+    Not as an alternative to its text: Outlook would show the entry in place of the text.
+    """
+    message.add_attachment(
+        letter.calendar,
+        maintype="text",
+        subtype="calendar",
+        filename="appointment.ics",
+        params={"method": letter.calendar_method, "charset": "utf-8", "name": "appointment.ics"},
+    )
 
 
 def smtp_client(url: str) -> SMTP:

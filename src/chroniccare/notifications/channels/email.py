@@ -25,6 +25,7 @@ def driver(settings: Settings, stack: AsyncExitStack) -> Driver:
     stack.push_async_callback(mailer.close)
 
     async def send(message: Message) -> Outcome:
+        calendar = message.text.calendar
         letter = Letter(
             id=str(message.attempt_id),
             to=message.recipient,
@@ -32,6 +33,8 @@ def driver(settings: Settings, stack: AsyncExitStack) -> Driver:
             text=message.text.body,
             html=message.text.html or "",
             at=message.at,
+            calendar=calendar.data if calendar else b"",
+            calendar_method=calendar.method if calendar else "",
         )
         try:
             return Outcome("accepted", provider_message_id=await mailer.send(letter))

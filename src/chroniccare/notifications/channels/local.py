@@ -19,8 +19,10 @@ async def _keep(messages: list[Message]) -> list[Outcome]:
                 "recipient": message.recipient,
                 "subject": message.text.subject,
                 "body": message.text.body,
+                "calendar": calendar.data.decode() if calendar else None,
             }
             for message in group
+            for calendar in (message.text.calendar,)
         ]
         async with begin(system(tenant_id, job="outbox")) as tx:
             await tx.run(queries.INSERT_OUTBOX, rows, tenant_id, tx.now)

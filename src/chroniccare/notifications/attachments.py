@@ -1,0 +1,60 @@
+"""The calendar entry that goes with an email: a patient's mail client adds, moves or removes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from email.utils import parseaddr
+from uuid import UUID
+
+from chroniccare.notifications import ics, queries, queries_calendar, templates
+from chroniccare.platform.postgres import Tx
+
+METHODS: dict[str, ics.Method] = {
+    "appointment_confirmation": "PUBLISH",
+    "appointment_rescheduled": "PUBLISH",
+    "appointment_cancelled": "CANCEL",
+}
+"""The kinds of messages that change a calendar; a reminder has nothing new to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachments:
+    """The visits of a batch of messages, and how the clinic wants them shown."""
+
+    entries: dict[UUID, queries_calendar.Entry]
+    details: bool
+    organizer: ics.Organizer
+
+
+async def read(tx: Tx, rows: Sequence[queries.Due]) -> Attachments:
+    """Return what can be attached to the messages in `rows`."""
+    wanted = {
+        due.appointment_id
+        for due in rows
+        if due.appointment_id is not None
+        and due.notification_type in METHODS
+        and "email" in due.channel_plan
+    }
+    name, address = parseaddr(tx.settings.email_from)
+    entries = await tx.all(queries_calendar.VISITS, list(wanted)) if wanted else []
+    shown = bool(wanted) and await tx.value(queries_calendar.DETAILS)
+    return Attachments(
+        {entry.id: entry for entry in entries},
+        shown is True,
+        ics.Organizer(name or address, address),
+    )
+
+
+def attach(text: templates.Text, due: queries.Due, found: Attachments) -> templates.Text:
+    """Return the text of an email with its calendar entry, if it is about a visit of ours."""
+    method = METHODS.get(due.notification_type)
+    entry = found.entries.get(due.appointment_id) if due.appointment_id else None
+    if method is None or entry is None or (method == "CANCEL") != (entry.status == "cancelled"):
+        return text
+    made = ics.attachment(
+        entry,
+        method=method,
+        language=templates.language_of(due.language),
+        details=found.details,
+        organizer=found.organizer,
+    )
+    return replace(text, calendar=made)
