@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -73,6 +73,14 @@ class Kept:
     recipient: str
     subject: str | None
     body: str
+    calendar: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    notification_type: str
+    channel: str
+    calendar: bool
 
 
 _GIVE_UP = Command(
@@ -87,8 +95,13 @@ _ROWS = Query(
 )
 _OUTBOX = Query(
     Kept,
-    "SELECT id, notification_id, channel, recipient, subject, body FROM outbox_messages"
-    " ORDER BY id",
+    "SELECT id, notification_id, channel, recipient, subject, body, calendar"
+    " FROM outbox_messages ORDER BY id",
+)
+_ATTACHED = Query(
+    Attached,
+    "SELECT n.notification_type, m.channel, m.calendar IS NOT NULL FROM outbox_messages m"
+    " JOIN notifications n ON n.id = m.notification_id",
 )
 _ATTEMPTS = Query(
     Tried,
@@ -184,6 +197,11 @@ class Bench:
     async def outbox(self) -> list[Kept]:
         async with begin(self.clinic.caller) as tx:
             return await tx.all(_OUTBOX)
+
+    async def calendars(self) -> list[tuple[str, str, bool]]:
+        """Return kind and channel of each message, and whether a calendar came with it."""
+        async with begin(self.clinic.caller) as tx:
+            return [astuple(row) for row in await tx.all(_ATTACHED)]
 
     async def attempts(self) -> list[Tried]:
         async with begin(self.clinic.caller) as tx:

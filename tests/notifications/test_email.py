@@ -1,13 +1,17 @@
 """Email over SMTP, from a due row to a real server, and what refusals lead to."""
 
+import email
+import email.policy
 import socket
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from icalendar import Calendar
 
 from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels import choice
@@ -106,6 +110,102 @@ async def test_a_mail_server_that_is_down_for_minutes_loses_no_letter(
     async with choice.opened(over_smtp(settings, url)) as channels:
         await dispatch.drain(channels)
     assert len(server.letters) == 1
+
+
+def opened(letter: Any) -> tuple[EmailMessage, list[EmailMessage]]:
+    """Return a letter as a mail client reads it, and what is attached to it."""
+    got = email.message_from_bytes(letter.content, policy=email.policy.default)
+    assert isinstance(got, EmailMessage)
+    return got, [part for part in got.iter_attachments() if isinstance(part, EmailMessage)]
+
+
+async def test_a_confirmation_brings_the_visit_and_a_cancellation_takes_it_away(
+    bench: Bench, settings: Settings, relay: tuple[Relay, str]
+) -> None:
+    server, url = relay
+    visit = await bench.planned(
+        patient_id=await bench.patient(
+            communication_preferences={"channels": ["email"]}, language="es"
+        )
+    )
+    async with choice.opened(over_smtp(settings, url)) as channels:
+        await dispatch.drain(channels)
+        # What cancelling plans is not this slice's to decide: the row is put there.
+        await bench.sql(
+            "UPDATE appointments SET status = 'cancelled', sequence = 1, cancelled_at = $1",
+            bench.clock.at,
+        )
+        await bench.sql("DELETE FROM notification_attempts")
+        await bench.sql(
+            "UPDATE notifications SET notification_type = 'appointment_cancelled',"
+            " delivery_status = 'pending', expires_at = NULL, next_attempt_at = $1"
+            " WHERE notification_type = 'appointment_confirmation'",
+            bench.clock.at,
+        )
+        await dispatch.drain(channels)
+    assert len(server.letters) == 2
+    said = [("PUBLISH", "CONFIRMED", 0), ("CANCEL", "CANCELLED", 1)]
+    for letter, wanted in zip(server.letters, said, strict=True):
+        got, [part] = opened(letter)
+        assert got.get_content_type() == "multipart/mixed"
+        text = got.get_body(("plain",))
+        assert text is not None
+        assert "Hola Maria:" in text.get_content()
+        assert part.get_content_type() == "text/calendar"
+        assert part.get_content_disposition() == "attachment"
+        assert part.get_filename() == "appointment.ics"
+        parameters = dict(part["Content-Type"].params)
+        assert parameters == {"method": wanted[0], "charset": "utf-8", "name": "appointment.ics"}
+        calendar: Any = Calendar.from_ical(part.get_content())
+        [event] = calendar.events
+        assert (calendar["METHOD"], event["STATUS"], event["SEQUENCE"]) == wanted
+        assert event["UID"] == f"{visit.appointment_id}@chroniccare"
+        assert event.start == visit.starts_at
+        assert event["SUMMARY"] == "Cita"
+        assert event["ORGANIZER"] == "mailto:noreply@example.com"
+
+
+async def test_only_email_that_changes_a_calendar_has_one_attached(bench: Bench) -> None:
+    for channel in ("email", "sms"):
+        await bench.planned(
+            patient_id=await bench.patient(communication_preferences={"channels": [channel]})
+        )
+    await bench.sql("UPDATE notifications SET next_attempt_at = $1", bench.clock.at)
+    await bench.drain()
+    kinds = await bench.calendars()
+    assert sorted(kinds) == [
+        ("appointment_confirmation", "email", True),
+        ("appointment_confirmation", "sms", False),
+        ("appointment_reminder", "email", False),
+        ("appointment_reminder", "email", False),
+        ("appointment_reminder", "email", False),
+        ("appointment_reminder", "sms", False),
+        ("appointment_reminder", "sms", False),
+        ("appointment_reminder", "sms", False),
+    ]
+
+
+@pytest.mark.parametrize("details", [False, True])
+async def test_an_attachment_says_of_the_visit_what_the_clinic_lets_it(
+    bench: Bench, *, details: bool
+) -> None:
+    await bench.sql(
+        "INSERT INTO scheduling_policies (tenant_id, calendar_details, updated_at)"
+        " VALUES ($1, $2, now())",
+        bench.clinic.tenant_id,
+        details,
+    )
+    await by_email(bench)
+    await bench.sql("UPDATE appointments SET reason = 'Foot ulcer', telehealth_details = '{}'")
+    await bench.drain()
+    [kept] = [one for one in await bench.outbox() if one.calendar]
+    assert kept.calendar is not None
+    calendar: Any = Calendar.from_ical(kept.calendar)
+    [event] = calendar.events
+    said = str(event["SUMMARY"])
+    assert said.startswith("Follow up, Aisha Rahman") if details else said == "Appointment"
+    for word in ("ulcer", "Maria", "MRN", "telehealth"):
+        assert word not in kept.calendar
 
 
 async def test_null_drivers_drop_what_they_take(bench: Bench, settings: Settings) -> None:

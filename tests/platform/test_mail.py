@@ -120,6 +120,25 @@ async def test_a_letter_arrives_as_text_and_html_with_our_id(serve: Serve) -> No
     assert parts == {"text/plain": "Hola María:", "text/html": "<p>Hola María:</p>"}
 
 
+async def test_a_calendar_is_attached_as_it_is(serve: Serve) -> None:
+    relay = serve()
+    mailer = Mailer(relay.url, SENDER)
+    calendar = "BEGIN:VCALENDAR\r\nSUMMARY:Clínica\r\n.\r\nEND:VCALENDAR\r\n".encode()
+    await mailer.send(letter(calendar=calendar, calendar_method="PUBLISH"))
+    await mailer.close()
+    [envelope] = relay.letters
+    assert isinstance(envelope.content, bytes)
+    assert envelope.content.isascii()
+    got = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    assert isinstance(got, EmailMessage)
+    [part] = got.iter_attachments()
+    assert part.get_payload(decode=True) == calendar
+    assert part["Content-Type"].params["method"] == "PUBLISH"
+    bodies = [got.get_body((kind,)) for kind in ("plain", "html")]
+    said = [body.get_content().strip() for body in bodies if isinstance(body, EmailMessage)]
+    assert said == ["Hola María:", "<p>Hola María:</p>"]
+
+
 async def test_one_connection_serves_many_letters(serve: Serve) -> None:
     relay = serve()
     mailer = Mailer(relay.url, SENDER)
