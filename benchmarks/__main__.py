@@ -2,7 +2,7 @@
 
 import sys
 
-from . import book, read_patient, reminders, slots, start
+from . import book, calendars, read_patient, reminders, slots, start
 
 ALL = {
     "start": start,
@@ -10,6 +10,7 @@ ALL = {
     "book": book,
     "reminders": reminders,
     "slots": slots,
+    "calendars": calendars,
 }
 
 

@@ -4,7 +4,7 @@ What a calendar says of a visit is when and where. Type and name stand in it onl
 wants them there (`scheduling_policies.calendar_details`), and nothing else of the visit ever.
 
 The library escapes and folds whatever is text. Instants, numbers and words of ours have one form
-and never need either; written here, 500 visits take a twelfth of the library's time
+and never need either; written here, 500 visits take a tenth of the library's time
 (docs/calendars.md). Its own VTIMEZONE puts the change to summer time an hour too late.
 """
 
