@@ -80,6 +80,7 @@ def test_text_comes_back_as_it_was_and_adds_no_line(
 
 @given(texts)
 @example('Oak "best" Clinic; mailto:x, y')
+@example("Oak\\")
 def test_the_sender_of_an_attachment_comes_back(name: str) -> None:
     line = " ".join(name.split("\n"))
     made = ics.attachment(
@@ -88,6 +89,7 @@ def test_the_sender_of_an_attachment_comes_back(name: str) -> None:
     )  # fmt: skip
     [event] = parsed(made.data)
     assert event["ORGANIZER"] == "mailto:noreply@oak.example"
+    assert event["ORGANIZER"].params["CN"] == line.replace('"', "'").replace("\\", "/")
     assert set(event) == PROPERTIES | {"ORGANIZER"}
 
 

@@ -166,8 +166,9 @@ def _text(name: str, value: str) -> bytes:
 
 def _organizer(organizer: Organizer) -> bytes:
     address = vCalAddress(f"mailto:{organizer.address}")
-    # Quotes cannot stand in a parameter (RFC 5545, 3.2).
-    params = Parameters({"CN": organizer.name.replace('"', "'")})
+    # A quote cannot stand in a parameter (RFC 5545, 3.2), and parsers take a backslash for more
+    # than it is there.
+    params = Parameters({"CN": organizer.name.replace('"', "'").replace("\\", "/")})
     return bytes(Contentline.from_parts("ORGANIZER", params, address).to_ical()) + b"\r\n"
 
 
