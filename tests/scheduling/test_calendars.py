@@ -16,12 +16,15 @@ from icalendar import Calendar
 
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_instant, zone
+from chroniccare.notifications import dispatch
+from chroniccare.notifications.channels import choice
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.platform.telemetry import JsonFormatter
 from chroniccare.scheduling.calendars import rules
+from chroniccare.settings import Settings
 from tests.client import Clinic
 from tests.conftest import PEPPER
-from tests.notifications.support import NOON, Clock
+from tests.notifications.support import NOON, Clock, clear_the_desk
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 ALWAYS = {day: [{"open": "00:00", "close": "24:00"}] for day in DAYS}
@@ -205,19 +208,89 @@ async def test_a_feed_gives_back_the_visits_to_other_peoples_parsers(
     assert len(own) == 12
 
 
+async def sequence(client: httpx.AsyncClient, url: str, visit: dict[str, Any]) -> int:
+    """Return the SEQUENCE of the only event, which is `visit` as the API answered it."""
+    [event] = await read(client, url)
+    assert event["UID"] == f"{visit['id']}@chroniccare"
+    assert event["SEQUENCE"] == visit["sequence"]
+    assert event.start == datetime.fromisoformat(visit["scheduled_start"])
+    assert event.end == datetime.fromisoformat(visit["scheduled_end"])
+    return int(event["SEQUENCE"])
+
+
 @pytest.mark.usefixtures("clock")
-async def test_cancelling_is_told_with_a_higher_sequence(
+async def test_time_place_provider_and_cancelling_raise_the_sequence_and_nothing_else(
     clinic: Clinic, anonymous: httpx.AsyncClient, patient_id: str
 ) -> None:
     place = await open_in(clinic, "America/New_York")
-    visit = await book(clinic, patient_id, place, NOON + timedelta(days=3))
+    elsewhere = await open_in(clinic, "Europe/Madrid")
+    start = NOON + timedelta(days=3)
+    visit = await book(clinic, patient_id, place, start)
     url = await subscribe(clinic, f"/patients/{patient_id}")
-    [before] = await read(anonymous, url)
+    assert await sequence(anonymous, url, visit) == 0
+    path = f"/appointments/{visit['id']}"
+
+    said = await clinic.put(path, visit_body(patient_id, place, start, reason="Other ulcer"))
+    assert await sequence(anonymous, url, said.json()["data"]) == 0
+    confirmed = await clinic.post(f"{path}/confirm")
+    assert await sequence(anonymous, url, confirmed.json()["data"]) == 0
+    moved = await move(clinic, visit, start + timedelta(days=40))
+    assert await sequence(anonymous, url, moved) == 1
+    longer = visit_body(patient_id, place, start + timedelta(days=40), duration_minutes=60)
+    response = await clinic.put(path, longer)
+    assert await sequence(anonymous, url, response.json()["data"]) == 2
+    other = {
+        "scheduled_start": start.isoformat(),
+        "provider_id": elsewhere.provider_id,
+        "facility_id": elsewhere.facility_id,
+    }
+    response = await clinic.post(f"{path}/reschedule", other)
+    assert response.status_code == 200, response.text
+    assert await sequence(anonymous, url, response.json()["data"]) == 3
+    [event] = await read(anonymous, url)
+    assert event["DTSTART"].params["TZID"] == "Europe/Madrid"
+    assert event["LOCATION"].startswith(f"{elsewhere.name}, ")
     await cancel(clinic, visit)
-    [after] = await read(anonymous, url)
-    assert after["UID"] == before["UID"]
-    assert after["SEQUENCE"] > before["SEQUENCE"]
-    assert (before["STATUS"], after["STATUS"]) == ("CONFIRMED", "CANCELLED")
+    cancelled = (await clinic.get(path)).json()["data"]
+    assert await sequence(anonymous, url, cancelled) == 4
+    [event] = await read(anonymous, url)
+    assert event["STATUS"] == "CANCELLED"
+
+
+async def test_what_is_mailed_follows_the_visit_to_its_end(
+    clinic: Clinic, clock: Clock, settings: Settings
+) -> None:
+    await clear_the_desk()
+    patient = await clinic.patient(communication_preferences={"channels": ["email"]})
+    place = await open_in(clinic, "America/New_York")
+    start = NOON + timedelta(days=30)
+    async with choice.opened(settings) as channels:
+        visit = await book(clinic, patient["id"], place, start)
+        await dispatch.drain(channels)
+        clock.forward(minutes=1)
+        await move(clinic, visit, start + timedelta(hours=2))
+        await dispatch.drain(channels)
+        clock.forward(minutes=1)
+        await cancel(clinic, visit)
+        await dispatch.drain(channels)
+    async with begin(clinic.caller) as tx:
+        mailed = await tx.values(
+            Command("SELECT calendar FROM outbox_messages ORDER BY created_at, id")
+        )
+    told_ = []
+    for text in mailed:
+        calendar: Any = Calendar.from_ical(text)
+        [event] = calendar.events
+        assert event["UID"] == f"{visit['id']}@chroniccare"
+        told_.append((calendar["METHOD"], event["SEQUENCE"], event["STATUS"], event.start))
+        for word in (*CLINICAL, "Aisha"):
+            assert word.lower() not in text.replace("\r\n ", "").lower(), word
+    later = start + timedelta(hours=2)
+    assert told_ == [
+        ("PUBLISH", 0, "CONFIRMED", start),
+        ("PUBLISH", 1, "CONFIRMED", later),
+        ("CANCEL", 2, "CANCELLED", later),
+    ]
 
 
 @pytest.mark.usefixtures("clock")
