@@ -27,8 +27,8 @@ from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
 from chroniccare.scheduling import lifecycle_api as lifecycle
 from chroniccare.scheduling import slots_api as slots
-from chroniccare.scheduling.catalogue import api as catalogue
 from chroniccare.scheduling.calendars import api as calendars
+from chroniccare.scheduling.catalogue import api as catalogue
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.caller import Authority
 

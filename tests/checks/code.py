@@ -29,7 +29,6 @@ MAY_IMPORT_LATE = {
     "lambdas.py": "so that a cold start loads one handler's needs",
 }
 MAY_USE_FASTAPI = re.compile(r"^(app\.py|([a-z_]+/)+([a-z_]+_)?api\.py|console/.*)$")
-MAY_USE_FASTAPI = re.compile(r"^(app\.py|([a-z_]+/){1,2}(api|.*_api)\.py|console/.*)$")
 
 _CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
            ("time", "time"), ("time", "time_ns")}  # fmt: skip

@@ -312,23 +312,15 @@ async def test_no_clinical_word_and_no_name_leaves_unless_the_clinic_says_so(
         assert event["SUMMARY"] == summary
         assert event["LOCATION"].startswith(f"{place.name}, ")
 
-    await sql(
-        clinic,
-        "INSERT INTO scheduling_policies (tenant_id, calendar_details, updated_at)"
-        " VALUES ($1, true, now())",
-        clinic.tenant_id,
-    )
+    policy = (await clinic.get("/scheduling-policy")).json()["data"]
+    rest = {name: policy[name] for name in policy if name not in {"version", "updated_at"}}
+    await clinic.put("/scheduling-policy", {**rest, "calendar_details": True})
     [event] = await read(anonymous, mine)
     assert event["SUMMARY"].startswith("Dialysis review, Aisha Rahman")
     [event] = await read(anonymous, theirs)
     assert event["SUMMARY"] == "Dialysis review, M.G."
-    await sql(
-        clinic,
-        "INSERT INTO visit_types (id, tenant_id, code, name, duration_minutes, created_at,"
-        " updated_at) VALUES ($1, $2, 'dialysis_review', 'Review; dialysis', 30, now(), now())",
-        new_id(),
-        clinic.tenant_id,
-    )
+    kind = {"code": "dialysis_review", "name": "Review; dialysis", "duration_minutes": 30}
+    await clinic.make("/visit-types", kind)
     for url in (mine, theirs):
         text = (await anonymous.get(url)).text.replace("\r\n ", "")
         [event] = events_in(text)
