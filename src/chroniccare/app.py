@@ -29,6 +29,7 @@ from chroniccare.scheduling import lifecycle_api as lifecycle
 from chroniccare.scheduling import slots_api as slots
 from chroniccare.scheduling.calendars import api as calendars
 from chroniccare.scheduling.catalogue import api as catalogue
+from chroniccare.scheduling.recall import api as recalls
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.caller import Authority
 
@@ -43,6 +44,7 @@ ROUTERS = (
     providers.router,
     facilities.router,
     catalogue.router,
+    recalls.router,
     notifications.router,
     calendars.router,
     calendars.public,

@@ -18,6 +18,7 @@ from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
 from chroniccare.platform.telemetry import configure_logging
 from chroniccare.scheduling import lapse, lifecycle
+from chroniccare.scheduling.recall import rounds as recall
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.actions import list_tenants
 from chroniccare.tenancy.idempotency import forget_old
@@ -28,6 +29,7 @@ _RESTART_S = 2.0
 _HOUSEKEEPING_S = 3600.0
 _LIFECYCLE_S = 60.0
 _HOLDS_S = 15.0
+_RECALL_S = 300.0
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -40,6 +42,7 @@ def loops(
     found: dict[str, Loop] = {
         "housekeeping": partial(_housekeeping, stop),
         "holds": partial(_holds, stop),
+        "recall": partial(_recall, stop),
     }
     if settings.no_show_grace_minutes:
         found["lifecycle"] = partial(_lifecycle, stop)
@@ -111,6 +114,14 @@ async def _lifecycle(stop: asyncio.Event) -> None:
         for tenant in await list_tenants():
             await lifecycle.mark_no_shows(tenant.id)
         await _sleep(_LIFECYCLE_S, stop)
+
+
+async def _recall(stop: asyncio.Event) -> None:
+    """Open and close recalls, tenant by tenant, every five minutes."""
+    while not stop.is_set():
+        for tenant in await list_tenants():
+            await recall.run(tenant.id)
+        await _sleep(_RECALL_S, stop)
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:

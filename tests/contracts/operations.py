@@ -67,6 +67,18 @@ async def _feed(clinic: Clinic) -> dict[str, Any]:
     return await clinic.make(f"/patients/{patient['id']}/calendar-feeds", {})
 
 
+async def _recall(clinic: Clinic) -> dict[str, Any]:
+    """Put a patient of its own on the worklist."""
+    return await clinic.make(
+        "/recalls",
+        {
+            "patient_id": (await clinic.patient())["id"],
+            "appointment_type": "follow_up",
+            "due_on": (datetime.now(UTC) - timedelta(days=9)).date().isoformat(),
+        },
+    )
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -80,6 +92,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "visit_type_id": ("/visit-types", lambda clinic, _: _visit_type(clinic)),
     "resource_id": ("/resources", lambda clinic, _: _resource(clinic)),
     "feed_id": ("/calendar-feeds", lambda clinic, _: _feed(clinic)),
+    "recall_id": ("/recalls", lambda clinic, _: _recall(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
 }
 

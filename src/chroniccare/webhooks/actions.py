@@ -16,6 +16,8 @@ EventType = Literal[
     "appointment.cancelled",
     "patient.created",
     "patient.updated",
+    "recall.opened",
+    "recall.closed",
     "medication.created",
     "medication.adherence.low",
 ]

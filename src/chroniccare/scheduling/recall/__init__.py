@@ -1,0 +1,1 @@
+"""Recalls: patients who are due back, called by one worker at a time until they come."""
