@@ -21,13 +21,16 @@ ENTITY = "recall"
 
 
 class RecallOpen(Conflict):
-    """The patient is on the list for this kind of visit already; `details` holds the recall."""
+    """The patient is on the list for this kind of visit already; `data` holds the recall's id."""
 
     code = "RECALL_OPEN"
     message = "The patient has an open recall for this kind of visit."
 
     def __init__(self, recall_id: UUID) -> None:
-        super().__init__(details=[FieldError("recall_id", str(recall_id), "open")])
+        super().__init__(
+            details=[FieldError("appointment_type", "is on the list already", "open")],
+            data={"recall_id": recall_id},
+        )
 
 
 class RecallClosed(Conflict):
