@@ -105,6 +105,7 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"facility_id": NOWHERE}, 422, "facility_id"),
     ({"due_on": "2021-03-02"}, 422, "due_on"),
     ({"due_on": "2036-03-06"}, 422, "due_on"),
+    ({"remind_on": "2036-03-06"}, 422, "remind_on"),
     ({"due_on": "soon"}, 400, "due_on"),
     ({"due_on": None}, 400, "due_on"),
     ({"remind_on": 5}, 400, "remind_on"),

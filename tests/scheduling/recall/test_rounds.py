@@ -171,6 +171,35 @@ async def test_a_visit_looked_at_undone_and_missed_again_is_looked_at_again(
     assert await run(clinic) == (1, 0)
 
 
+async def test_of_many_visits_cancelled_at_once_the_first_says_when(
+    clinic: Clinic, clock: Clock
+) -> None:
+    patient = (await clinic.patient())["id"]
+    for days in (9, 4, 30):
+        start = (NOON + timedelta(days=days)).isoformat()
+        visit = await booked(clinic, patient_id=patient, scheduled_start=start)
+        await take(clinic, visit, "cancel")
+    clock.forward(hours=2)
+    assert await run(clinic) == (1, 0)
+    assert [card["due_on"] for card in await recalls(clinic)] == [day(4)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "back"), [("agreed_to_visit", True), ("remind_to_call_later", False)]
+)
+async def test_who_agreed_and_stayed_away_is_called_again_now(
+    clinic: Clinic, clock: Clock, outcome: str, back: bool
+) -> None:
+    made = await recalled(clinic)
+    bystander = await recalled(clinic)
+    await call(clinic, bystander, "agreed_to_visit")
+    await call(clinic, made, outcome)
+    await missed(clinic, clock, patient_id=made["patient_id"])
+    clock.forward(hours=2)
+    assert await run(clinic) == (0, 0)  # it is on the list already
+    assert await listed(clinic) == ([made["id"]] if back else [])
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [

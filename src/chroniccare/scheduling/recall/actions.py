@@ -299,6 +299,8 @@ async def _document(tx: Tx, recall_id: UUID, body: RecallWrite) -> dict[str, Any
         faults.append(
             FieldError("due_on", "must be at most ten years ago or five years ahead", "range")
         )
+    if body.remind_on is not None and body.remind_on > today + rules.LATEST_DUE:
+        faults.append(FieldError("remind_on", "must be at most five years ahead", "range"))
     zone = parties.facility_zone or parties.patient_zone
     if faults or zone is None:
         raise Unprocessable(details=faults)

@@ -56,6 +56,14 @@ MISSED = Query(
     f" AND {_ENDED} <= $2 ORDER BY {_ENDED} LIMIT $3 FOR NO KEY UPDATE OF a SKIP LOCKED",
 )
 SEEN = Command(f"UPDATE appointments a SET recall_seen_at = {_ENDED} WHERE a.id = ANY($1::uuid[])")
+# Who agreed to come, booked and stayed away is called again now and not after the 30 days.
+BRING_FORWARD = Query(
+    Recall,
+    "UPDATE recalls r SET remind_on = NULL, version = r.version + 1, updated_at = $1"
+    " WHERE r.patient_id = ANY($2::uuid[]) AND r.status = 'open' AND r.remind_on IS NOT NULL"
+    " AND (SELECT c.outcome FROM recall_calls c WHERE c.recall_id = r.id"
+    f" ORDER BY c.called_at DESC, c.id DESC LIMIT 1) = 'agreed_to_visit'{RETURNING}",
+)
 MAKE_LOOK = Command("INSERT INTO recall_looks (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING")
 # Whoever does not get the row leaves the round to the worker that has it.
 LOOK = Query(Look, "SELECT looked_at FROM recall_looks FOR UPDATE SKIP LOCKED")

@@ -58,15 +58,24 @@ async def _open_batch(tx: Tx) -> tuple[int, int]:
     missed = await tx.all(queries_loop.MISSED, tx.now, tx.now - grace, _BATCH)
     if not missed:
         return 0, 0
-    documents = [_document(visit) for visit in missed if visit.is_wanted]
+    wanted = sorted((one for one in missed if one.is_wanted), key=lambda one: one.scheduled_start)
+    documents = [_document(visit) for visit in wanted]  # the earliest first, and it alone, counts
     opened = await tx.all(queries.INSERT, documents, tx.caller.tenant_id, tx.now)
     await tx.run(queries_loop.SEEN, [visit.id for visit in missed])
+    await _bring_forward(tx, [visit.patient_id for visit in wanted])
     if opened:
-        changed = {recall.id: (None, recall) for recall in opened}
+        changed = {recall.id: (None, asdict(recall)) for recall in opened}
         await record_many(tx, action="create", entity_type=ENTITY, changed=changed)
         payloads = {recall.id: {"version": recall.version} for recall in opened}
         await emit_many(tx, "recall.opened", entity_type=ENTITY, payloads=payloads)
     return len(missed), len(opened)
+
+
+async def _bring_forward(tx: Tx, patient_ids: list[UUID]) -> None:
+    again = await tx.all(queries_loop.BRING_FORWARD, tx.now, patient_ids)
+    if again:
+        changed = {one.id: ({"version": one.version - 1}, asdict(one)) for one in again}
+        await record_many(tx, action="relist", entity_type=ENTITY, changed=changed)
 
 
 async def close_answered(tenant_id: UUID) -> int:
