@@ -10,6 +10,7 @@ from chroniccare import worker
 from chroniccare.notifications.channels import choice
 from chroniccare.notifications.plan import LOOP
 from chroniccare.platform.postgres import Command, begin
+from chroniccare.scheduling import lapse
 from chroniccare.scheduling.recall import queries, queries_loop, rounds
 from chroniccare.settings import Settings
 from tests.client import Clinic
@@ -198,6 +199,36 @@ async def test_who_agreed_and_stayed_away_is_called_again_now(
     clock.forward(hours=2)
     assert await run(clinic) == (0, 0)  # it is on the list already
     assert await listed(clinic) == ([made["id"]] if back else [])
+    logs = await clinic.get("/audit", params={"entity_id": made["id"], "action": "relist"})
+    assert len(logs.json()["data"]["items"]) == int(back)
+
+
+async def test_who_agreed_after_staying_away_is_left_in_peace(clinic: Clinic, clock: Clock) -> None:
+    made = await recalled(clinic)
+    await missed(clinic, clock, patient_id=made["patient_id"])
+    clock.forward(minutes=5)
+    await call(clinic, made, "agreed_to_visit")
+    clock.forward(hours=2)
+    assert await run(clinic) == (0, 0)
+    assert await listed(clinic) == []
+
+
+async def test_a_hold_hides_the_patient_and_opens_nothing_when_it_lapses(
+    clinic: Clinic, clock: Clock
+) -> None:
+    made = await recalled(clinic)
+    start = (NOON + timedelta(days=3)).isoformat()
+    held = await booked(
+        clinic, patient_id=made["patient_id"], scheduled_start=start, hold_minutes=30,
+        appointment_type="lab",
+    )  # fmt: skip
+    assert held["status"] == "held"
+    assert await listed(clinic) == []
+    clock.forward(minutes=30)
+    assert await listed(clinic) == [made["id"]]
+    assert await lapse.sweep(clinic.tenant_id) == 1
+    clock.forward(hours=2)
+    assert await run(clinic) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +368,7 @@ async def test_an_idle_round_looks_at_nothing_again(clinic: Clinic, clock: Clock
     clock.forward(hours=2)
     await run(clinic)
     async with begin(clinic.caller) as tx:
-        assert await tx.all(queries_loop.MISSED, tx.now, tx.now, 9) == []
+        assert await tx.all(queries_loop.MISSED, tx.now, tx.now, 9, "") == []
         assert await tx.value(Command("SELECT looked_at FROM recall_looks")) == clock.at
 
 

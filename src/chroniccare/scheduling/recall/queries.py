@@ -207,6 +207,7 @@ _LISTED = (
     " AND NOT EXISTS (SELECT FROM appointments a WHERE a.patient_id = r.patient_id"
     " AND a.scheduled_start > $11::timestamptz - interval '24 hours'"
     " AND ((a.status IN ('scheduled', 'confirmed') AND a.scheduled_end > $11)"
+    " OR (a.status = 'held' AND a.held_until > $11)"
     " OR (a.status IN ('checked_in', 'in_progress', 'completed')"
     " AND a.checked_in_at >= r.created_at)))"
 )

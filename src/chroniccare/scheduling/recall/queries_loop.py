@@ -20,6 +20,7 @@ class Missed:
     scheduled_start: datetime
     status: str
     priority: str
+    ended_at: datetime
     time_zone: str
     is_wanted: bool
 
@@ -35,11 +36,13 @@ _ENDED = "coalesce(a.no_show_at, a.cancelled_at)"
 _CAME = "('checked_in', 'in_progress', 'completed')"
 # A visit is worth a call when the patient can still come, has not come since, has nothing booked,
 # was not taken off the list since the visit was booked, and the day is not too long ago to be
-# listed. Visits that somebody is changing are left to the next round.
+# listed; a hold that lapsed ($4) never was a visit. Visits that somebody is changing are left to
+# the next round.
 MISSED = Query(
     Missed,
     "SELECT a.id, a.patient_id, a.provider_id, a.facility_id, a.appointment_type,"
-    " a.scheduled_start, a.status, a.priority, f.timezone AS time_zone,"
+    " a.scheduled_start, a.status, a.priority,"
+    f" {_ENDED} AS ended_at, f.timezone AS time_zone,"
     " a.scheduled_start > $1::timestamptz - interval '365 days'"
     " AND EXISTS (SELECT FROM patients p WHERE p.id = a.patient_id AND p.deleted_at IS NULL"
     " AND p.is_active AND p.treatment_status NOT IN ('deceased', 'inactive'))"
@@ -50,7 +53,8 @@ MISSED = Query(
     f" AND v.status IN {_CAME} AND v.checked_in_at >= least(a.scheduled_start, {_ENDED}))"
     " AND NOT EXISTS (SELECT FROM recalls r WHERE r.patient_id = a.patient_id"
     " AND r.closed_at >= a.created_at AND r.closed_reason IN ('not_responding', 'refused',"
-    " 'invalid_number', 'public_transfer', 'private', 'moved', 'dead', 'other')) AS is_wanted"
+    " 'invalid_number', 'public_transfer', 'private', 'moved', 'dead', 'other'))"
+    " AND a.cancellation_reason IS DISTINCT FROM $4::text AS is_wanted"
     " FROM appointments a JOIN facilities f ON f.id = a.facility_id"
     f" WHERE a.status IN ('no_show', 'cancelled') AND a.recall_seen_at IS DISTINCT FROM {_ENDED}"
     f" AND {_ENDED} <= $2 ORDER BY {_ENDED} LIMIT $3 FOR NO KEY UPDATE OF a SKIP LOCKED",
@@ -60,9 +64,10 @@ SEEN = Command(f"UPDATE appointments a SET recall_seen_at = {_ENDED} WHERE a.id 
 BRING_FORWARD = Query(
     Recall,
     "UPDATE recalls r SET remind_on = NULL, version = r.version + 1, updated_at = $1"
-    " WHERE r.patient_id = ANY($2::uuid[]) AND r.status = 'open' AND r.remind_on IS NOT NULL"
-    " AND (SELECT c.outcome FROM recall_calls c WHERE c.recall_id = r.id"
-    f" ORDER BY c.called_at DESC, c.id DESC LIMIT 1) = 'agreed_to_visit'{RETURNING}",
+    " FROM unnest($2::uuid[], $3::timestamptz[]) AS m (patient_id, ended_at)"
+    " WHERE r.patient_id = m.patient_id AND r.status = 'open' AND r.remind_on IS NOT NULL"
+    " AND (SELECT c.outcome = 'agreed_to_visit' AND c.called_at < m.ended_at FROM recall_calls c"
+    f" WHERE c.recall_id = r.id ORDER BY c.called_at DESC, c.id DESC LIMIT 1){RETURNING}",
 )
 MAKE_LOOK = Command("INSERT INTO recall_looks (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING")
 # Whoever does not get the row leaves the round to the worker that has it.

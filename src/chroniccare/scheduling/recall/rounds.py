@@ -16,6 +16,7 @@ from chroniccare.core.time import EARLIEST
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling.recall import queries, queries_loop, rules
 from chroniccare.scheduling.recall.actions import ENTITY
+from chroniccare.scheduling.rules import LAPSED
 from chroniccare.webhooks.actions import emit_many
 
 _BATCH = 500
@@ -55,14 +56,14 @@ async def open_missed(tenant_id: UUID) -> int:
 async def _open_batch(tx: Tx) -> tuple[int, int]:
     grace = max(_GRACE, timedelta(minutes=tx.settings.undo_minutes))
     await tx.plan_afresh()
-    missed = await tx.all(queries_loop.MISSED, tx.now, tx.now - grace, _BATCH)
+    missed = await tx.all(queries_loop.MISSED, tx.now, tx.now - grace, _BATCH, LAPSED)
     if not missed:
         return 0, 0
     wanted = sorted((one for one in missed if one.is_wanted), key=lambda one: one.scheduled_start)
     documents = [_document(visit) for visit in wanted]  # the earliest first, and it alone, counts
     opened = await tx.all(queries.INSERT, documents, tx.caller.tenant_id, tx.now)
     await tx.run(queries_loop.SEEN, [visit.id for visit in missed])
-    await _bring_forward(tx, [visit.patient_id for visit in wanted])
+    await _bring_forward(tx, wanted)
     if opened:
         changed = {recall.id: (None, asdict(recall)) for recall in opened}
         await record_many(tx, action="create", entity_type=ENTITY, changed=changed)
@@ -71,8 +72,9 @@ async def _open_batch(tx: Tx) -> tuple[int, int]:
     return len(missed), len(opened)
 
 
-async def _bring_forward(tx: Tx, patient_ids: list[UUID]) -> None:
-    again = await tx.all(queries_loop.BRING_FORWARD, tx.now, patient_ids)
+async def _bring_forward(tx: Tx, missed: list[queries_loop.Missed]) -> None:
+    patients, ended = [one.patient_id for one in missed], [one.ended_at for one in missed]
+    again = await tx.all(queries_loop.BRING_FORWARD, tx.now, patients, ended)
     if again:
         changed = {one.id: ({"version": one.version - 1}, asdict(one)) for one in again}
         await record_many(tx, action="relist", entity_type=ENTITY, changed=changed)
