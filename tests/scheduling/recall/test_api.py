@@ -149,7 +149,7 @@ async def test_a_recall_stays_with_its_patient(clinic: Clinic) -> None:
 
 
 async def test_the_worklist_is_high_risk_first_then_the_longest_overdue(clinic: Clinic) -> None:
-    due = [(-3, False), (-400, True), (-9, False), (0, True), (-365, False), (-20, True), (1, True)]
+    due = [(-3, False), (-366, True), (-9, False), (0, True), (-365, False), (-20, True), (1, True)]
     made = [await recalled(clinic, due=days, high_risk=risk) for days, risk in due]
     order = [made[index]["id"] for index in (5, 3, 4, 2, 0)]
     assert await listed(clinic) == order
