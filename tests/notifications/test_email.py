@@ -166,9 +166,9 @@ async def test_a_confirmation_brings_the_visit_and_a_cancellation_takes_it_away(
 
 
 async def test_only_email_that_changes_a_calendar_has_one_attached(bench: Bench) -> None:
-    for channel in ("email", "sms"):
+    for wanted in (["email"], ["sms", "email"]):
         await bench.planned(
-            patient_id=await bench.patient(communication_preferences={"channels": [channel]})
+            patient_id=await bench.patient(communication_preferences={"channels": wanted})
         )
     await bench.sql("UPDATE notifications SET next_attempt_at = $1", bench.clock.at)
     await bench.drain()
@@ -183,6 +183,16 @@ async def test_only_email_that_changes_a_calendar_has_one_attached(bench: Bench)
         ("appointment_reminder", "sms", False),
         ("appointment_reminder", "sms", False),
     ]
+
+
+async def test_what_says_cancelled_takes_no_visit_away_that_takes_place(bench: Bench) -> None:
+    await by_email(bench)
+    await bench.sql(
+        "UPDATE notifications SET notification_type = 'appointment_cancelled'"
+        " WHERE notification_type = 'appointment_confirmation'"
+    )
+    await bench.drain()
+    assert await bench.calendars() == [("appointment_cancelled", "email", False)]
 
 
 @pytest.mark.parametrize("details", [False, True])

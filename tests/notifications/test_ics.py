@@ -135,6 +135,18 @@ def test_the_zones_in_a_calendar_are_right_at_every_change_of_clocks() -> None:
     assert len(seen) > 90
 
 
+def test_a_zone_reads_as_rfc_5545_writes_new_york() -> None:
+    spring = (
+        "BEGIN:DAYLIGHT\r\nDTSTART:20260308T020000\r\nTZOFFSETFROM:-0500\r\n"
+        "TZOFFSETTO:-0400\r\nTZNAME:EDT\r\nEND:DAYLIGHT\r\n"
+    )
+    autumn = (
+        "BEGIN:STANDARD\r\nDTSTART:20261101T020000\r\nTZOFFSETFROM:-0400\r\n"
+        "TZOFFSETTO:-0500\r\nTZNAME:EST\r\nEND:STANDARD\r\n"
+    )
+    assert f"{spring}{autumn}END:VTIMEZONE" in feed(VISIT).decode()
+
+
 def test_no_change_of_clocks_is_missed() -> None:
     """Hour by hour, each zone's offset is the one that the changes tell."""
     for name in ("America/New_York", "Africa/Casablanca", "Australia/Lord_Howe", "Asia/Kolkata"):
