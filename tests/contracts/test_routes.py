@@ -64,7 +64,6 @@ def test_an_operation_names_exactly_one_scope(operation: Operation) -> None:
 
 # What a part of a body or of an answer asks for; the tests of those look at it.
 ASKED_INSIDE = {"appointments:override", "telehealth:read"}
-ASKED_INSIDE |= {"recalls:read", "recalls:write"}
 
 
 def test_every_scope_is_some_operations() -> None:
