@@ -20,8 +20,10 @@ from chroniccare.platform import wiring
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import begin
 from chroniccare.providers import actions as providers
-from chroniccare.providers.schemas import AvailabilityWrite, ProviderWrite
+from chroniccare.providers.schemas import ProviderWrite
 from chroniccare.scheduling import search, slots
+from chroniccare.scheduling.availability import actions as weeks
+from chroniccare.scheduling.availability.schemas import AvailabilityWrite
 from chroniccare.scheduling.known import Wish, fetch
 from chroniccare.settings import load as load_settings
 
@@ -80,7 +82,7 @@ async def _staff(caller: Caller) -> list[UUID]:
                 for start, end in (("08:00", "12:00"), ("13:00", "17:00"))
             ]  # fmt: skip
             body = AvailabilityWrite.model_validate({"rules": rules})
-            await providers.set_availability(tx, provider, body)
+            await weeks.set_availability(tx, provider, body)
             staff.append(provider.id)
     return staff
 

@@ -27,6 +27,8 @@ from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
 from chroniccare.scheduling import lifecycle_api as lifecycle
 from chroniccare.scheduling import slots_api as slots
+from chroniccare.scheduling.availability import api as availability
+from chroniccare.scheduling.availability import facilities_api as opening
 from chroniccare.scheduling.calendars import api as calendars
 from chroniccare.scheduling.catalogue import api as catalogue
 from chroniccare.scheduling.recall import api as recalls
@@ -42,7 +44,9 @@ ROUTERS = (
     appointments.router,
     lifecycle.router,
     providers.router,
+    availability.router,
     facilities.router,
+    opening.router,
     catalogue.router,
     recalls.router,
     notifications.router,

@@ -60,6 +60,7 @@ GOOD: list[tuple[code.Check, str, str]] = [
     (code.length, "a/actions.py", LONG.removesuffix("    x = 1\n")),
     (code.late_imports, "cli.py", "def f():\n import os"),
     (code.fastapi_only_at_the_edge, "a/api.py", "import fastapi"),
+    (code.fastapi_only_at_the_edge, "a/b/api.py", "import fastapi"),
     (code.bottom_of_a_slice, "a/queries.py", "from chroniccare.platform.postgres import Query"),
     (code.bottom_of_a_slice, "a/schemas.py", "from chroniccare.a import rules"),
 ]

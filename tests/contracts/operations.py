@@ -79,6 +79,14 @@ async def _recall(clinic: Clinic) -> dict[str, Any]:
     )
 
 
+async def _closed_day(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
+    """Close a facility for a day."""
+    return await clinic.make(
+        f"/facilities/{ids['facility_id']}/exceptions",
+        {"day": (datetime.now(UTC) + timedelta(days=9)).date().isoformat()},
+    )
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -94,6 +102,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "feed_id": ("/calendar-feeds", lambda clinic, _: _feed(clinic)),
     "recall_id": ("/recalls", lambda clinic, _: _recall(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
+    "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }
 
 

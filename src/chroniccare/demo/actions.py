@@ -15,6 +15,7 @@ from chroniccare.patients.schemas import AssignmentWrite
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.providers import actions as providers
 from chroniccare.scheduling import actions as scheduling
+from chroniccare.scheduling.availability import actions as availability
 from chroniccare.scheduling.queries import LOCK
 from chroniccare.scheduling.rules import lock_keys
 from chroniccare.scheduling.schemas import AppointmentWrite
@@ -79,7 +80,7 @@ async def _load_people(tx: Tx) -> tuple[int, int, int]:
     provider_ids = []
     for person, body in zip(clinic.PEOPLE, clinic.providers(facility_ids), strict=True):
         provider = await providers.create(tx, body)
-        await providers.set_availability(tx, provider, clinic.week(person, facility_ids))
+        await availability.set_availability(tx, provider, clinic.week(person, facility_ids))
         provider_ids.append(provider.id)
     enrolled = patients()
     for patient in enrolled:

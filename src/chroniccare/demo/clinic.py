@@ -10,7 +10,8 @@ from uuid import UUID
 
 from chroniccare.facilities.schemas import FacilityWrite
 from chroniccare.providers.rules import npi_check_digit
-from chroniccare.providers.schemas import AvailabilityWrite, ProviderWrite
+from chroniccare.providers.schemas import ProviderWrite
+from chroniccare.scheduling.availability.schemas import AvailabilityWrite
 
 NAME = "Riverside Chronic Care"
 SUBDOMAIN = "demo"

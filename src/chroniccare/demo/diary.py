@@ -12,6 +12,7 @@ from chroniccare.patients.queries import Patient
 from chroniccare.platform.postgres import Tx
 from chroniccare.providers import actions as providers
 from chroniccare.scheduling import actions as scheduling
+from chroniccare.scheduling.availability import actions as weeks
 from chroniccare.scheduling.rules import FREE_STATUSES
 
 _MOST = 10_000
@@ -34,7 +35,7 @@ async def hours(tx: Tx) -> list[Hours]:
     return [
         _hours(provider.id, rule, zones)
         for provider in page.items
-        for rule in (await providers.availability(tx, provider.id)).rules
+        for rule in (await weeks.availability(tx, provider.id)).rules
         if rule["is_available"] and UUID(rule["facility_id"]) in zones
     ]
 

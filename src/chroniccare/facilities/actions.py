@@ -40,7 +40,7 @@ async def create(tx: Tx, body: FacilityWrite) -> queries.Facility:
     Raises:
         Unprocessable: operating hours overlap.
     """
-    _check_hours(body.operating_hours)
+    check_hours(body.operating_hours)
     facility_id = new_id()
     await tx.run(queries.INSERT, _document(facility_id, body), tx.caller.tenant_id, tx.now)
     await _write_contact_points(tx, facility_id, body)
@@ -55,7 +55,7 @@ async def update(tx: Tx, facility: queries.Facility, body: FacilityWrite) -> que
     Raises:
         Unprocessable: operating hours overlap.
     """
-    _check_hours(body.operating_hours)
+    check_hours(body.operating_hours)
     await tx.run(queries.UPDATE, _document(facility.id, body), tx.now)
     await _write_contact_points(tx, facility.id, body)
     changed = await get(tx, facility.id)
@@ -137,7 +137,12 @@ async def search(
     )
 
 
-def _check_hours(hours: OperatingHours) -> None:
+def check_hours(hours: OperatingHours) -> None:
+    """Check that operating hours can be kept.
+
+    Raises:
+        Unprocessable: two ranges overlap; the later one is named.
+    """
     ranges = {day: [(span.open, span.close) for span in getattr(hours, day)] for day in rules.DAYS}
     if paths := rules.overlapping(ranges):
         raise Unprocessable(

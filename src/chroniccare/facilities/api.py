@@ -1,11 +1,13 @@
-"""/api/v1/facilities."""
+"""/api/v1/facilities.
+
+PUT is in scheduling/availability/facilities_api.py: a change of hours looks at the visits booked.
+"""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Line, Word
@@ -87,26 +89,6 @@ async def create_facility(
 ) -> Response:
     """Open a facility; its hours are wall-clock times in its own zone."""
     return await create(caller, request, idempotency_key, lambda tx: actions.create(tx, body))
-
-
-@router.put(
-    "/{facility_id}",
-    summary="Replace a facility",
-    response_model=Data[schemas.Facility],
-    responses=errors(404, 409, 412, 413, 422),
-)
-async def update_facility(
-    facility_id: UUID,
-    body: schemas.FacilityWrite,
-    caller: FacilitiesWrite,
-    if_match: IfMatch = None,
-) -> Response:
-    """Replace every field; with If-Match only if nobody changed the record since."""
-    async with begin(caller) as tx:
-        facility = await actions.get_locked(tx, facility_id)
-        check_version(if_match, facility.version)
-        changed = await actions.update(tx, facility, body)
-    return answer(caller, wire.dumps(changed), etag=changed.version)
 
 
 @router.delete(

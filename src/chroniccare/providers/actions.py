@@ -1,4 +1,4 @@
-"""Providers: register, change, remove, find, and the weeks they work."""
+"""Providers: register, change, remove, find."""
 
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from chroniccare.core.text import prefix_range
 from chroniccare.platform.cache import Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.providers import queries, rules
-from chroniccare.providers.schemas import AvailabilityWrite, ProviderWrite
+from chroniccare.providers.schemas import ProviderWrite
 
 CACHED_S = 600
 _US_NPI = "http://hl7.org/fhir/sid/us-npi"
@@ -71,7 +71,7 @@ async def create(tx: Tx, body: ProviderWrite) -> queries.Provider:
         raise NpiTaken
     await _write_contact_points(tx, provider_id, body)
     provider = await get(tx, provider_id)
-    await _tell(tx, "create", provider_id, before=None, after=provider)
+    await tell(tx, "create", provider_id, before=None, after=provider)
     return provider
 
 
@@ -89,7 +89,7 @@ async def update(tx: Tx, provider: queries.Provider, body: ProviderWrite) -> que
     ):
         raise NpiTaken
     kept = [link.facility_id for link in body.facilities]
-    if _works_at(provider) - {str(facility_id) for facility_id in kept} and await tx.value(
+    if works_at(provider) - {str(facility_id) for facility_id in kept} and await tx.value(
         queries.RULES_ELSEWHERE, provider.id, kept
     ):
         raise StillAvailable
@@ -97,7 +97,7 @@ async def update(tx: Tx, provider: queries.Provider, body: ProviderWrite) -> que
     await tx.run(queries.UPDATE, _document(provider.id, body), tx.caller.tenant_id, tx.now)
     await _write_contact_points(tx, provider.id, body)
     changed = await get(tx, provider.id)
-    await _tell(tx, "update", provider.id, before=provider, after=changed)
+    await tell(tx, "update", provider.id, before=provider, after=changed)
     return changed
 
 
@@ -110,7 +110,7 @@ async def delete(tx: Tx, provider: queries.Provider) -> None:
     if await tx.value(queries.VISITS_TO_COME, provider.id, tx.now):
         raise ProviderInUse
     await tx.run(queries.DELETE, provider.id, tx.now)
-    await _tell(tx, "delete", provider.id, before=provider, after=None)
+    await tell(tx, "delete", provider.id, before=provider, after=None)
     tx.bump(key(tx.caller.tenant_id, provider.id) + ":appointments")
 
 
@@ -172,37 +172,6 @@ async def search(
     )  # fmt: skip
 
 
-async def availability(tx: Tx, provider_id: UUID) -> queries.Availability:
-    """Return a provider's weekly rules by day and start.
-
-    Raises:
-        NotFound: no such provider.
-    """
-    found = await tx.one(queries.GET_AVAILABILITY, provider_id)
-    if found is None:
-        raise NotFound("No such provider.")
-    return found
-
-
-async def set_availability(
-    tx: Tx, provider: queries.Provider, body: AvailabilityWrite
-) -> queries.Availability:
-    """Replace every weekly rule of `provider`, which this transaction has locked.
-
-    Raises:
-        Unprocessable: a rule ends before it begins, stands at a facility where the provider does
-            not work, or overlaps another, at whichever facility.
-    """
-    if faults := _rule_faults(provider, body):
-        raise Unprocessable(details=faults)
-    before = await availability(tx, provider.id)
-    rows = [{"id": str(new_id()), **rule.model_dump(mode="json")} for rule in body.rules]
-    await tx.run(queries.REPLACE_AVAILABILITY, rows, tx.caller.tenant_id, provider.id, tx.now)
-    after = await availability(tx, provider.id)
-    await _tell(tx, "update_availability", provider.id, before=before, after=after)
-    return after
-
-
 async def _check(tx: Tx, body: ProviderWrite) -> None:
     """Raise Unprocessable with everything in `body` that is against a rule."""
     faults = [*_identifier_faults(body), *_link_faults(body)]
@@ -249,28 +218,8 @@ def _link_faults(body: ProviderWrite) -> list[FieldError]:
     return faults
 
 
-def _rule_faults(provider: queries.Provider, body: AvailabilityWrite) -> list[FieldError]:
-    works_at = _works_at(provider)
-    faults = []
-    for number, rule in enumerate(body.rules):
-        if str(rule.facility_id) not in works_at:
-            reason = "the provider does not work there"
-            faults.append(FieldError(f"rules.{number}.facility_id", reason, "unknown"))
-        if rule.effective_until is not None and rule.effective_until < rule.effective_from:
-            reason = "lies before effective_from"
-            faults.append(FieldError(f"rules.{number}.effective_until", reason, "order"))
-    weekly = [
-        rules.Weekly(r.day_of_week, r.start_time, r.end_time, r.effective_from, r.effective_until)
-        for r in body.rules
-    ]
-    faults += [
-        FieldError(f"rules.{later}", f"overlaps rule {earlier}", "overlap")
-        for earlier, later in rules.collisions(weekly)
-    ]
-    return faults
-
-
-def _works_at(provider: queries.Provider) -> set[str]:
+def works_at(provider: queries.Provider) -> set[str]:
+    """Return the ids of the facilities at which `provider` works."""
     return {link["facility_id"] for link in provider.facilities}
 
 
@@ -285,7 +234,7 @@ async def _write_contact_points(tx: Tx, provider_id: UUID, body: ProviderWrite) 
     await tx.run(queries.REPLACE_CONTACT_POINTS, points, tx.caller.tenant_id, provider_id, tx.now)
 
 
-async def _tell(tx: Tx, action: str, provider_id: UUID, *, before: Any, after: Any) -> None:
+async def tell(tx: Tx, action: str, provider_id: UUID, *, before: Any, after: Any) -> None:
     """Audit a change and name what it makes stale."""
     await record(
         tx, action=action, entity_type="provider", entity_id=provider_id, before=before, after=after

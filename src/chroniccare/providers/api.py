@@ -8,11 +8,10 @@ from fastapi import APIRouter, Query, Request, Response, Security
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
-from chroniccare.core.fields import Day, Name
+from chroniccare.core.fields import Name
 from chroniccare.core.paging import DEFAULT_LIMIT
-from chroniccare.platform.postgres import Tx, begin
-from chroniccare.providers import actions, exceptions, schemas
-from chroniccare.providers.queries import DayException
+from chroniccare.platform.postgres import begin
+from chroniccare.providers import actions, schemas
 from chroniccare.tenancy.api import (
     CONDITIONAL,
     Cursor,
@@ -124,114 +123,4 @@ async def delete_provider(
         provider = await actions.get_locked(tx, provider_id)
         check_version(if_match, provider.version)
         await actions.delete(tx, provider)
-    return answer(caller, b"null")
-
-
-@router.get(
-    "/{provider_id}/availability",
-    summary="Read a provider's weekly availability",
-    response_model=Data[schemas.Availability],
-    responses=errors(304, 404),
-    openapi_extra=CONDITIONAL,
-)
-async def read_availability(provider_id: UUID, request: Request, caller: ProvidersRead) -> Response:
-    """Answer the weekly rules by day and start; the ETag is the provider's."""
-    async with begin(caller) as tx:
-        found = await actions.availability(tx, provider_id)
-    data = wire.dumps({"rules": found.rules})
-    return record(caller, request, data, version=found.version)
-
-
-@router.put(
-    "/{provider_id}/availability",
-    summary="Replace a provider's weekly availability",
-    response_model=Data[schemas.Availability],
-    responses=errors(404, 409, 412, 413, 422),
-)
-async def replace_availability(
-    provider_id: UUID,
-    body: schemas.AvailabilityWrite,
-    caller: ProvidersWrite,
-    if_match: IfMatch = None,
-) -> Response:
-    """Replace the whole set of rules; the provider's version grows."""
-    async with begin(caller) as tx:
-        provider = await actions.get_locked(tx, provider_id)
-        check_version(if_match, provider.version)
-        stored = await actions.set_availability(tx, provider, body)
-    return answer(caller, wire.dumps({"rules": stored.rules}), etag=stored.version)
-
-
-@router.get(
-    "/{provider_id}/exceptions",
-    summary="List a provider's time off and extra hours",
-    response_model=Listed[schemas.DayException],
-    responses=errors(404),
-)
-async def list_exceptions(
-    provider_id: UUID,
-    caller: ProvidersRead,
-    from_date: Annotated[Day | None, Query(description="First day.")] = None,
-    to_date: Annotated[Day | None, Query(description="Last day.")] = None,
-    cursor: Cursor = None,
-    limit: Limit = DEFAULT_LIMIT,
-) -> Response:
-    """Answer one page by day."""
-    async with begin(caller) as tx:
-        provider = await actions.get(tx, provider_id)
-        found = await exceptions.search(
-            tx, provider.id, days=[from_date, to_date], cursor=cursor, limit=limit
-        )
-    return page(caller, found.items, found.next_cursor)
-
-
-@router.post(
-    "/{provider_id}/exceptions",
-    status_code=201,
-    summary="Add time off or extra hours",
-    response_model=Data[schemas.DayException],
-    responses=errors(404, 409, 413, 422),
-)
-async def create_exception(
-    provider_id: UUID,
-    body: schemas.ExceptionWrite,
-    request: Request,
-    caller: ProvidersWrite,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
-    """Take time off a day, or add hours to it; visits booked already stay."""
-
-    async def act(tx: Tx) -> DayException:
-        provider = await actions.get_locked(tx, provider_id)
-        return await exceptions.add(tx, provider, body)
-
-    return await create(caller, request, idempotency_key, act)
-
-
-@router.get(
-    "/{provider_id}/exceptions/{exception_id}",
-    summary="Read one exception",
-    response_model=Data[schemas.DayException],
-    responses=errors(404),
-)
-async def read_exception(provider_id: UUID, exception_id: UUID, caller: ProvidersRead) -> Response:
-    """Answer one time off or one range of extra hours."""
-    async with begin(caller) as tx:
-        found = await exceptions.get(tx, provider_id, exception_id)
-    return answer(caller, wire.dumps(found))
-
-
-@router.delete(
-    "/{provider_id}/exceptions/{exception_id}",
-    summary="Remove time off or extra hours",
-    response_model=Data[None],
-    responses=errors(404),
-)
-async def delete_exception(
-    provider_id: UUID, exception_id: UUID, caller: ProvidersWrite
-) -> Response:
-    """Remove an exception; the weekly rules hold again."""
-    async with begin(caller) as tx:
-        found = await exceptions.get(tx, provider_id, exception_id)
-        await exceptions.remove(tx, found, provider_id=provider_id)
     return answer(caller, b"null")

@@ -1,7 +1,7 @@
-"""SQL of providers, where they work and their weekly availability."""
+"""SQL of providers and where they work."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,33 +30,6 @@ class Provider:
     version: int
     created_at: datetime
     updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """A provider's weekly rules as they go over the wire, and the provider's version."""
-
-    version: int
-    rules: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class DayException:
-    """One exception to a provider's week; field order is the wire's."""
-
-    id: UUID
-    facility_id: UUID | None
-    day: date
-    start_time: str | None
-    end_time: str | None
-    is_available: bool
-    reason: str | None
-    created_at: datetime
-
-    @property
-    def version(self) -> int:
-        """Return 1: an exception is made and removed, never changed."""
-        return 1
 
 
 _CONTACT_INFO = contact.info_sql("p", "provider_id")
@@ -167,53 +140,3 @@ DELETE = Command(
     " version = version + 1 WHERE id = $1"
 )
 REPLACE_CONTACT_POINTS = Command(contact.replace_sql("provider_id"))
-
-# Times travel as text: Python's `time` cannot hold PostgreSQL's 24:00.
-GET_AVAILABILITY = Query(
-    Availability,
-    "SELECT p.version, coalesce((SELECT jsonb_agg(jsonb_build_object('id', a.id,"
-    " 'facility_id', a.facility_id, 'day_of_week', a.day_of_week,"
-    " 'start_time', left(a.start_time::text, 5), 'end_time', left(a.end_time::text, 5),"
-    " 'slot_duration', a.slot_duration, 'is_available', a.is_available,"
-    " 'effective_from', a.effective_from, 'effective_until', a.effective_until)"
-    " ORDER BY a.day_of_week, a.start_time, a.effective_from, a.id)"
-    " FROM provider_availability a WHERE a.tenant_id = p.tenant_id AND a.provider_id = p.id), '[]')"
-    " AS rules FROM providers p WHERE p.id = $1 AND p.deleted_at IS NULL",
-)
-REPLACE_AVAILABILITY = Command(
-    "WITH gone AS (DELETE FROM provider_availability WHERE provider_id = $3),"
-    " stored AS (INSERT INTO provider_availability (id, tenant_id, provider_id, facility_id,"
-    " day_of_week, start_time, end_time, slot_duration, is_available, effective_from,"
-    " effective_until, created_at, updated_at)"
-    " SELECT d.id, $2::uuid, $3::uuid, d.facility_id, d.day_of_week, d.start_time, d.end_time,"
-    " d.slot_duration, d.is_available, d.effective_from, d.effective_until, $4::timestamptz, $4"
-    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, facility_id uuid, day_of_week smallint,"
-    " start_time time, end_time time, slot_duration int, is_available boolean,"
-    " effective_from date, effective_until date))"
-    " UPDATE providers SET version = version + 1, updated_at = $4 WHERE id = $3"
-)
-
-_EXCEPTION = (
-    "x.id, x.facility_id, x.day, left(x.start_time::text, 5) AS start_time,"
-    " left(x.end_time::text, 5) AS end_time, x.is_available, x.reason, x.created_at"
-)
-GET_EXCEPTION = Query(
-    DayException,
-    f"SELECT {_EXCEPTION} FROM availability_exceptions x WHERE x.provider_id = $1 AND x.id = $2",
-)
-LIST_EXCEPTIONS = Query(
-    DayException,
-    f"SELECT {_EXCEPTION} FROM availability_exceptions x WHERE x.provider_id = $1"
-    " AND ($2::date IS NULL OR x.day >= $2) AND ($3::date IS NULL OR x.day <= $3)"
-    " AND ($4::date IS NULL OR (x.day, x.id) > ($4, $5::uuid)) ORDER BY x.day, x.id LIMIT $6",
-)
-INSERT_EXCEPTION = Query(
-    DayException,
-    "INSERT INTO availability_exceptions AS x (id, tenant_id, provider_id, facility_id, day,"
-    " start_time, end_time, is_available, reason, created_at, updated_at)"
-    " SELECT d.id, $2, $3, d.facility_id, d.day, d.start_time, d.end_time, d.is_available,"
-    " d.reason, $4::timestamptz, $4 FROM jsonb_to_record($1::jsonb) AS d (id uuid,"
-    " facility_id uuid, day date, start_time time, end_time time, is_available boolean,"
-    f" reason text) RETURNING {_EXCEPTION}",
-)
-DELETE_EXCEPTION = Command("DELETE FROM availability_exceptions WHERE provider_id = $1 AND id = $2")

@@ -1,4 +1,4 @@
-"""Wire shapes of providers and of their weekly availability."""
+"""Wire shapes of providers."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,21 +7,15 @@ from pydantic import AfterValidator, Field
 from pydantic import StringConstraints as Str
 
 from chroniccare.core.fields import (
-    ClockTime,
     ContactInfo,
-    Day,
     Instant,
     Language,
     Line,
     Name,
-    Prose,
-    WallTime,
     Wire,
     Word,
     distinct,
 )
-
-MAX_RULES = 200
 
 NPI = Annotated[str, Str(pattern=r"^[12][0-9]{9}$")]
 Minutes = Annotated[int, Field(ge=5, le=1440)]
@@ -109,102 +103,3 @@ class Provider(ProviderWrite):
     version: Annotated[int, Field(description="Grows with each change; the ETag.", examples=[1])]
     created_at: Annotated[Instant, Field(description="UTC instant of creation.")]
     updated_at: Annotated[Instant, Field(description="UTC instant of the last change.")]
-
-
-class RuleWrite(Wire):
-    """One weekly range, in the facility's time zone, as a client writes it."""
-
-    facility_id: Annotated[UUID, Field(description="Where; the provider must work there.")]
-    day_of_week: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=6,
-            description="Day on which the range starts: 0 is Sunday, 6 Saturday.",
-            examples=[1],
-        ),
-    ]
-    start_time: Annotated[
-        WallTime, Field(description="Wall-clock time, 24 hours.", examples=["09:00"])
-    ]
-    end_time: Annotated[
-        ClockTime,
-        Field(
-            description="Wall-clock time; 24:00 is midnight. At or before `start_time` it lies on"
-            " the next day.",
-            examples=["17:00"],
-        ),
-    ]
-    slot_duration: Annotated[
-        Minutes, Field(description="Minutes between the starts of visits.", examples=[30])
-    ] = 30
-    is_available: Annotated[
-        bool, Field(description="False: the range is set aside, nothing can be booked in it.")
-    ] = True
-    effective_from: Annotated[
-        Day, Field(description="First day on which a range may start.", examples=["2026-01-01"])
-    ]
-    effective_until: Annotated[
-        Day | None, Field(description="Last such day; null for no end.", examples=["2026-12-31"])
-    ] = None
-
-
-class Rule(RuleWrite):
-    """One weekly range as the API answers it."""
-
-    id: Annotated[UUID, Field(description="UUID version 7; a new one each time rules are put.")]
-
-
-class AvailabilityWrite(Wire):
-    """A provider's whole week, as a client writes it."""
-
-    rules: Annotated[
-        list[RuleWrite],
-        Field(max_length=MAX_RULES, description="Every weekly range; they must not overlap."),
-    ]
-
-
-class Availability(Wire):
-    """A provider's whole week, as the API answers it."""
-
-    rules: Annotated[list[Rule], Field(description="Weekly ranges by day and start.")]
-
-
-class ExceptionWrite(Wire):
-    """Time off, or hours beyond the weekly ones, on one day."""
-
-    facility_id: Annotated[
-        UUID | None,
-        Field(description="Where; null is everywhere, which only time off can be."),
-    ] = None
-    day: Annotated[
-        Day, Field(description="Day on the facility's calendar.", examples=["2026-12-24"])
-    ]
-    start_time: Annotated[
-        WallTime | None,
-        Field(
-            description="Wall-clock time, 24 hours; null, and end_time too: the whole day.",
-            examples=["13:00"],
-        ),
-    ] = None
-    end_time: Annotated[
-        ClockTime | None,
-        Field(
-            description="Wall-clock time; 24:00 is midnight. At or before `start_time` it lies on"
-            " the next day.",
-            examples=["17:00"],
-        ),
-    ] = None
-    is_available: Annotated[
-        bool, Field(description="False takes the time off; true adds it to the week.")
-    ] = False
-    reason: Annotated[
-        Prose | None, Field(description="Why, for the staff.", examples=["Conference"])
-    ] = None
-
-
-class DayException(ExceptionWrite):
-    """Time off or extra hours, as the API answers it."""
-
-    id: Annotated[UUID, Field(description="UUID version 7.")]
-    created_at: Annotated[Instant, Field(description="UTC instant of creation.")]

@@ -20,6 +20,8 @@ def rule(provider: dict[str, Any], **fields: Any) -> dict[str, Any]:
         "is_available": True,
         "effective_from": "2026-01-05",
         "effective_until": None,
+        "reserved_for": None,
+        "release_minutes": None,
         **fields,
     }
 

@@ -1,0 +1,274 @@
+"""Booked visits that a change of hours would leave outside: found first, then as the caller says.
+
+Booking takes a key-share lock on the provider's and the facility's row before it reads their hours.
+Whoever calls `apply` has locked one of the two rows FOR UPDATE: what was booked before is seen
+here, and what is booked later sees the new hours.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from math import ceil, floor
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from chroniccare.audit.actions import record_many
+from chroniccare.audit.reads import note_read
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import Conflict, FieldError, Forbidden
+from chroniccare.notifications.plan import Visit, plan_cancelled
+from chroniccare.platform.postgres import Tx, begin
+from chroniccare.scheduling import actions as scheduling
+from chroniccare.scheduling import slots
+from chroniccare.scheduling.availability import queries, rules, schemas
+from chroniccare.scheduling.queries import Appointment
+
+T = TypeVar("T")
+
+MAX_SHOWN = 100
+"""Visits that a refusal names; its count is of all."""
+CANCELLED_BECAUSE = "The clinic changed its hours."
+_AROUND = timedelta(days=3)  # a night, a visit of a day, and clocks that are far from UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the caller wants to become of visits that a change strands; None: be asked."""
+
+    stranded: schemas.Choice | None = None
+    dry_run: bool = False
+
+
+ASK = Choice()
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """Whose hours change: a provider's or a facility's; `days` are the first and the last."""
+
+    provider_id: UUID | None = None
+    facility_id: UUID | None = None
+    days: tuple[date, date] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """One visit and what became of it; field order is the wire's."""
+
+    appointment_id: UUID
+    provider_id: UUID
+    facility_id: UUID
+    scheduled_start: datetime
+    scheduled_end: datetime
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Generic[T]):
+    """What a change wrote, or None when it was only tried; and the visits that it strands."""
+
+    record: T | None
+    stranded: list[Stranded]
+
+
+class StrandedVisits(Conflict):
+    """Visits would lie outside the new hours, and nobody said what is to become of them."""
+
+    code = "STRANDED_VISITS"
+
+    def __init__(self, visits: list[Stranded]) -> None:
+        self.shown = visits[:MAX_SHOWN]
+        count = len(visits)
+        booked = "1 booked visit" if count == 1 else f"{count} booked visits"
+        super().__init__(
+            f"{booked} would lie outside the new hours; say what is to become of them with"
+            " `stranded`. Nothing was changed.",
+            details=[
+                FieldError(f"appointments.{n}", "would lie outside the new hours", "stranded")
+                for n in range(len(self.shown))
+            ],
+            data={"count": count, "stranded": self.shown},
+        )
+
+
+def choice(caller: Caller, stranded: schemas.Choice | None, *, dry_run: bool) -> Choice:
+    """Return what the caller chose.
+
+    Raises:
+        Forbidden: visits are to be cancelled, and the key may not change visits.
+    """
+    if stranded == "cancel" and "appointments:write" not in caller.scopes:
+        raise Forbidden(
+            "To cancel visits, this API key needs the scope appointments:write as well."
+        )
+    return Choice(stranded, dry_run)
+
+
+@asynccontextmanager
+async def changing(caller: Caller) -> AsyncIterator[Tx]:
+    """Open a transaction for a change of hours; the visits that a refusal names are audited."""
+    try:
+        async with begin(caller) as tx:
+            yield tx
+    except StrandedVisits as refusal:
+        seen = [visit.appointment_id for visit in refusal.shown]
+        await note_read(caller, entity_type="appointment", seen=seen, action="stranded")
+        raise
+
+
+async def apply(
+    tx: Tx,
+    affected: Affected,
+    change: Callable[[rules.Hours], rules.Hours],
+    write: Callable[[], Awaitable[T]],
+    *,
+    choice: Choice,
+) -> Changed[T]:
+    """Write a change of hours once it is clear what becomes of the visits that it strands.
+
+    The caller has locked the row of the provider or of the facility that is `affected`.
+
+    Args:
+        tx: the transaction of the change.
+        affected: whose hours change, and on which days.
+        change: makes the hours after the change from those before it.
+        write: writes the change.
+        choice: what becomes of the visits, or that the change is only tried.
+
+    Raises:
+        StrandedVisits: there are some, and the choice is to be asked.
+        Conflict: another request is changing one of them.
+    """
+    visits = await _stranded(tx, affected, change)
+    if choice.dry_run:
+        await _note(tx, visits, "stranded")
+        return Changed(None, _listed(visits, "stranded"))
+    if visits and choice.stranded is None:
+        raise StrandedVisits(_listed(visits, "stranded"))
+    written = await write()
+    return Changed(written, await _settle(tx, visits, choice))
+
+
+async def _stranded(
+    tx: Tx, affected: Affected, change: Callable[[rules.Hours], rules.Hours]
+) -> list[queries.Booked]:
+    low, high = _bounds(affected)
+    query = queries.BOOKED_AT if affected.provider_id is None else queries.BOOKED_WITH
+    party = affected.provider_id or affected.facility_id
+    await tx.plan_afresh()
+    booked = await tx.all(query, party, tx.now, low, high)
+    if not booked:
+        return []
+    visits = [_visit(one, affected.provider_id) for one in booked]
+    before = await _hours(tx, visits)
+    # In a thread: years of visits take longer than other requests should wait for their turn.
+    found = await asyncio.to_thread(rules.stranded, visits, before, change(before))
+    return [one for one in booked if one.id in found]
+
+
+def _bounds(affected: Affected) -> tuple[datetime | None, datetime | None]:
+    """Return the instants around the days that change: no start of a visit behind them matters."""
+    if affected.days is None:
+        return None, None
+    first, last = affected.days
+    low = slots.minute_of("UTC", (first - _AROUND).toordinal(), 0)
+    high = slots.minute_of("UTC", (last + _AROUND).toordinal(), 0)
+    return slots.instant(low), slots.instant(high)
+
+
+def _visit(one: queries.Booked, provider_id: UUID | None) -> rules.Visit:
+    everybody = [one.provider_id, *one.others] if provider_id is None else [provider_id]
+    return rules.Visit(
+        one.id, one.facility_id, everybody, floor(one.scheduled_start.timestamp() / 60),
+        ceil(one.scheduled_end.timestamp() / 60),
+    )  # fmt: skip
+
+
+async def _hours(tx: Tx, visits: list[rules.Visit]) -> rules.Hours:
+    providers = {provider_id for visit in visits for provider_id in visit.provider_ids}
+    places = {visit.facility_id for visit in visits}
+    first = slots.instant(min(visit.start for visit in visits)).date() - _AROUND
+    last = slots.instant(max(visit.end for visit in visits)).date() + _AROUND
+    parts = await tx.all(queries.PARTS, list(providers), list(places), first, last)
+    return rules.Hours(
+        {part.id: _calendar(part) for part in parts if part.kind == "provider"},
+        {
+            part.id: _place(part)
+            for part in parts
+            if part.kind == "facility" and part.document["is_active"]
+        },
+    )
+
+
+def _calendar(part: queries.Part) -> slots.Calendar:
+    weekly = [slots.Weekly(UUID(rule[0]), *rule[1:]) for rule in part.document["rules"]]
+    return slots.Calendar(part.id, 0, (), weekly, _dated(part), ())
+
+
+def _place(part: queries.Part) -> slots.Place:
+    document = part.document
+    return slots.Place(
+        part.id, document["zone"], rules.open_week(part.id, document["hours"]), _dated(part)
+    )
+
+
+def _dated(part: queries.Part) -> list[slots.Dated]:
+    return [
+        slots.Dated(UUID(row[0]) if row[0] else None, *row[1:])
+        for row in part.document["exceptions"]
+    ]
+
+
+async def _settle(tx: Tx, visits: list[queries.Booked], choice: Choice) -> list[Stranded]:
+    if visits and choice.stranded == "cancel":
+        return await _cancel(tx, visits)
+    await _note(tx, visits, "keep_stranded")
+    return _listed(visits, "kept")
+
+
+async def _note(tx: Tx, visits: list[queries.Booked], action: str) -> None:
+    """Audit that the caller saw the visits, or left them as they are."""
+    if visits:
+        seen = {visit.id: (None, None) for visit in visits}
+        await record_many(tx, action=action, entity_type="appointment", changed=seen)
+
+
+async def _cancel(tx: Tx, visits: list[queries.Booked]) -> list[Stranded]:
+    """Cancel the visits that are still open, and tell their patients."""
+    ids = [visit.id for visit in visits]
+    locked = set(await tx.values(queries.LOCK_OPEN, ids))
+    names = {one.appointment_id: one for one in await tx.all(queries.NAMES, ids)}
+    told = []
+    for visit in visits:
+        if visit.id in locked:
+            whole = await scheduling.get_locked(tx, visit.id)
+            cancelled = await scheduling.cancel(tx, whole, reason=CANCELLED_BECAUSE)
+            if visit.status != "held":  # nobody was told of a visit that is only held
+                told.append(_message(cancelled, names[visit.id]))
+    await plan_cancelled(tx, told)
+    return _listed([visit for visit in visits if visit.id in locked], "cancelled")
+
+
+def _message(visit: Appointment, names: queries.Names) -> Visit:
+    return Visit(
+        appointment_id=visit.id,
+        version=visit.version,
+        patient_id=visit.patient_id,
+        provider_id=visit.provider_id,
+        starts_at=visit.scheduled_start,
+        provider_name=names.provider_name,
+        facility_name=names.facility_name,
+        facility_zone=names.facility_zone,
+    )
+
+
+def _listed(visits: Iterable[queries.Booked], outcome: str) -> list[Stranded]:
+    return [
+        Stranded(
+            visit.id, visit.provider_id, visit.facility_id, visit.scheduled_start,
+            visit.scheduled_end, outcome,
+        )
+        for visit in visits
+    ]  # fmt: skip
