@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,13 @@ from uuid import UUID
 from chroniccare.core.ids import new_id
 from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels.choice import Channels
-from chroniccare.notifications.plan import Visit, cancel_visit, plan_visit
+from chroniccare.notifications.plan import (
+    Visit,
+    cancel_visit,
+    cancel_visits,
+    plan_cancelled,
+    plan_visit,
+)
 from chroniccare.platform.postgres import Command, Query, begin, begin_system
 from tests.client import Clinic
 
@@ -24,6 +30,11 @@ _APPOINTMENT = Command(
     " SELECT d.id, $2, d.patient_id, d.provider_id, d.facility_id, 'follow_up', d.starts_at,"
     " d.starts_at + interval '30 minutes', 30, $3, $3 FROM jsonb_to_recordset($1::jsonb) AS d"
     " (id uuid, patient_id uuid, provider_id uuid, facility_id uuid, starts_at timestamptz)"
+)
+
+_CANCEL = Command(
+    "UPDATE appointments SET status = 'cancelled', cancelled_at = $2, version = 2"
+    " WHERE id = ANY($1::uuid[]) AND status <> 'cancelled'"
 )
 
 
@@ -172,6 +183,14 @@ class Bench:
     async def cancel(self, visit: Visit, **options: Any) -> int:
         async with begin(self.clinic.caller) as tx:
             return await cancel_visit(tx, visit.appointment_id, **options)
+
+    async def cancel_and_tell(self, *visits: Visit) -> int:
+        """Cancel the visits as the clinic does when its hours change."""
+        ids = [visit.appointment_id for visit in visits]
+        async with begin(self.clinic.caller) as tx:
+            if await tx.run(_CANCEL, ids, tx.now):
+                await cancel_visits(tx, ids)
+            return await plan_cancelled(tx, [replace(one, version=2) for one in visits])
 
     async def elsewhere(self, clinic: Clinic) -> "Bench":
         """Return the same bench in another clinic."""

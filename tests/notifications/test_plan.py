@@ -170,3 +170,45 @@ async def test_a_row_that_is_being_sent_is_left_alone(bench: Bench) -> None:
     )
     assert await bench.cancel(visit, status="superseded") == 3
     assert await bench.statuses() == ["superseded"] * 3 + ["sending"]
+
+
+async def test_a_cancellation_is_told_at_once_and_once(bench: Bench) -> None:
+    bench.clock.forward(hours=12)  # midnight in New York: quiet hours
+    visit = await bench.planned(NOON + timedelta(days=4))
+    assert await bench.cancel_and_tell(visit) == 1
+    assert await bench.cancel_and_tell(visit) == 0
+    told = [row for row in await bench.rows() if row.notification_type == "appointment_cancelled"]
+    [row] = told
+    assert row.scheduled_send_time == row.next_attempt_at == bench.clock.at
+    await bench.drain()
+    [kept] = await bench.outbox()
+    assert kept.body == (
+        f"Hello Maria, your visit at {bench.facility_name} on Sat 8 Mar 2031, 12:00 PM EST"
+        " will not take place. Questions? Please call us."
+    )
+
+
+async def test_nobody_is_told_of_a_cancellation_once_the_visit_would_have_begun(
+    bench: Bench,
+) -> None:
+    visit = await bench.planned(NOON + timedelta(hours=1))
+    assert await bench.cancel_and_tell(visit) == 1
+    bench.clock.at = visit.starts_at
+    await bench.drain()
+    assert await bench.outbox() == []
+    statuses = {row.notification_type: row.delivery_status for row in await bench.rows()}
+    assert statuses["appointment_cancelled"] == "expired"
+    [late] = await bench.visits([visit.patient_id], bench.clock.at)
+    assert await bench.cancel_and_tell(late) == 0
+
+
+async def test_staff_see_who_cannot_be_told_of_a_cancellation(bench: Bench) -> None:
+    patient_id = await bench.patient(contact_info={"telecom": []})
+    visit = await bench.planned(patient_id=patient_id)
+    assert await bench.cancel_and_tell(visit) == 1
+    [row] = [one for one in await bench.rows() if one.notification_type == "appointment_cancelled"]
+    assert (row.delivery_status, row.details) == ("suppressed", {"reason": "no_contact_point"})
+    gone = await bench.patient()
+    visit = await bench.planned(patient_id=gone)
+    await bench.sql("UPDATE patients SET is_active = false WHERE id = $1", gone)
+    assert await bench.cancel_and_tell(visit) == 0

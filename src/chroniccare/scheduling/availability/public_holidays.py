@@ -70,9 +70,10 @@ def find(
         raise Invalid.field("subdivision", "not one of the country's", "unknown")
     # A day off may be observed in the year before or after the holiday's own.
     years = range(first.year - 1, last.year + 2)
+    own = holidays.country_holidays(country)
     found = holidays.country_holidays(
         country, subdiv=subdivision, years=years, expand=False, observed=True,
-        language=_language(country, language),
+        language=_language(own, language),
     )  # fmt: skip
     return [Holiday(day, name) for day, name in sorted(found.items()) if first <= day <= last]
 
@@ -86,15 +87,14 @@ def _check_days(first: date, last: date, *, today: date) -> None:
         raise Unprocessable.field("from_date", "at most three years before to_date", "range")
 
 
-def _language(country: str, wanted: str | None) -> str | None:
+def _language(country: holidays.HolidayBase, wanted: str | None) -> str | None:
     """Return the library's name of the language; `en` finds `en_US`."""
-    if wanted is None:
-        return None
-    offered = holidays.list_localized_countries(include_aliases=False).get(country, [])
-    name = wanted.replace("-", "_")
+    if wanted is None:  # told nothing, the library would take the language of this machine
+        return country.default_language
+    name, offered = wanted.replace("-", "_"), country.supported_languages
     fitting = [tag for tag in offered if tag == name or tag.partition("_")[0] == name]
     if not fitting:
-        tags = ", ".join(tag.replace("_", "-") for tag in offered) or "none"
+        tags = ", ".join(tag.replace("_", "-") for tag in offered) or "one that it does not name"
         raise Invalid.field("language", f"the country's names are in: {tags}", "unknown")
     return fitting[0]
 
