@@ -112,7 +112,8 @@ class Surgery:
 async def surgery(clinic: Clinic, *rules: dict[str, Any], **place: Any) -> Surgery:
     """Open a facility in which a provider works on Mondays from 9 to 12, unless told."""
     made = await clinic.facility(**{"operating_hours": ALWAYS, **place})
-    provider = await clinic.provider(facilities=[{"facility_id": made["id"]}])
+    places = [{"facility_id": made["id"]}]
+    provider = await clinic.provider(always=False, facilities=places)
     found = Surgery(clinic, provider, made, await clinic.patient())
     week = [rule(made["id"], **one) for one in rules or ({},)]
     stored = await clinic.put(found.week, {"rules": week})

@@ -57,6 +57,8 @@ async def test_nothing_changes_until_somebody_says_what_becomes_of_the_visits(
             "scheduled_start": start.isoformat().replace("+00:00", "Z"),
             "scheduled_end": (start + timedelta(minutes=30)).isoformat().replace("+00:00", "Z"),
             "outcome": "stranded",
+            "moved_to": None,
+            "moved_to_facility_id": None,
         }
         for visit_id, start in ((inside, at(0, "09:00")), (later, at(7, "11:30")))
     ]
@@ -69,7 +71,8 @@ async def test_a_trial_answers_the_visits_and_changes_nothing(clinic: Clinic) ->
     doctor = await surgery(clinic)
     [visit] = await doctor.write(at(0, "09:00"))
     before = await clinic.get(doctor.week)
-    for choice in ({}, {"stranded": "keep"}, {"stranded": "cancel"}):
+    choices: list[dict[str, str]] = [{}, *({"stranded": one} for one in ("keep", "move", "cancel"))]
+    for choice in choices:
         params = {"dry_run": "true", **choice}
         tried = await clinic.put(doctor.week, {"rules": []}, params=params)
         assert tried.status_code == 200
@@ -352,13 +355,14 @@ async def test_a_refusal_names_a_hundred_and_counts_all(clinic: Clinic) -> None:
     assert len(tried.json()["data"]["stranded"]) == 101
 
 
-async def test_a_key_that_may_not_change_visits_cannot_cancel_them(running: Running) -> None:
+async def test_a_key_that_may_not_change_visits_cannot_touch_them(running: Running) -> None:
     scopes = frozenset({"providers:write", "facilities:write"})
     async with new_clinic(running.app, running.contract, scopes=scopes) as clinic:
         body: dict[str, Any] = {"rules": []}
         week = f"/providers/{new_id()}/availability"
-        denied = await clinic.put(week, body, params={"stranded": "cancel"})
-        assert denied.status_code == 403
+        for choice in ("move", "cancel"):
+            denied = await clinic.put(week, body, params={"stranded": choice})
+            assert denied.status_code == 403
         assert (await clinic.put(week, body, params={"stranded": "keep"})).status_code == 404
 
 
@@ -396,7 +400,9 @@ async def test_a_booking_waits_for_the_hours_that_are_being_changed(
         racing = asyncio.create_task(clinic.post("/appointments", doctor.body(at(0, "09:00"))))
         await blocked(tx)
         assert not racing.done()
-    await racing
+    answer = await racing
+    assert answer.status_code == 422
+    assert [one["code"] for one in answer.json()["error"]["details"]] == ["availability"]
 
 
 async def test_a_visit_that_somebody_is_changing_refuses_to_be_cancelled(clinic: Clinic) -> None:

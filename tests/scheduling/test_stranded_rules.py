@@ -130,20 +130,19 @@ def test_what_a_closed_facility_or_an_unknown_provider_had_is_stranded(
 
 
 @pytest.mark.parametrize(
-    ("zone", "day", "visit"),
+    ("zone", "day", "clock", "visit"),
     [
-        ("America/New_York", 1, datetime(2026, 10, 28, 2, tzinfo=UTC)),  # Tuesday 22:00 there
-        ("Pacific/Kiritimati", 2, datetime(2026, 10, 27, 23, tzinfo=UTC)),  # Wednesday 13:00
-        ("Pacific/Pago_Pago", 0, datetime(2026, 10, 27, 3, tzinfo=UTC)),  # Monday 16:00
+        ("America/New_York", 1, 1380, datetime(2026, 10, 28, 2, tzinfo=UTC)),  # Tuesday 22:00 there
+        ("Pacific/Kiritimati", 3, 720, datetime(2026, 10, 27, 23, tzinfo=UTC)),  # Wednesday 13:00
+        ("Pacific/Pago_Pago", 0, 1380, datetime(2026, 10, 27, 3, tzinfo=UTC)),  # Monday 16:00
     ],
 )
 def test_a_range_of_a_day_counts_wherever_its_clocks_are(
-    zone: str, day: int, visit: datetime
+    zone: str, day: int, clock: int, visit: datetime
 ) -> None:
     start = int(visit.timestamp()) // 60
     booked = [rules.Visit(UUID(int=9), PLACE, [PROVIDER], start, start + 30)]
-    first = 1380 if day < 2 else 720
-    week = slots.Weekly(PLACE, day, first, first, 30, is_available=True, first=1, last=None)
+    week = slots.Weekly(PLACE, day, clock, clock, 30, is_available=True, first=1, last=None)
     always = [replace(week, day_of_week=one, start=0, end=slots.DAY) for one in range(7)]
     place = slots.Place(PLACE, zone, always, [])
     calendar = slots.Calendar(PROVIDER, 0, (), [week], [], ())

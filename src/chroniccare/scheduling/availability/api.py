@@ -40,8 +40,9 @@ StrandedChoice = Annotated[
     schemas.Choice | None,
     Query(
         description="What becomes of booked visits that the change leaves outside the hours:"
-        " `keep` them, or `cancel` them and tell the patients, which needs the scope"
-        " appointments:write as well. Unless told, such a change is refused with 409."
+        " `keep` them, `move` each to the nearest free time, or `cancel` them; the patients are"
+        " told. To move or cancel needs the scope appointments:write as well. Unless told, such a"
+        " change is refused with 409."
     ),
 ]
 DryRun = Annotated[

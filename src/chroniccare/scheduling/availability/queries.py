@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.scheduling.queries import GET, Appointment
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +62,6 @@ class Part:
     kind: str
     id: UUID
     document: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What the message about a visit says."""
-
-    appointment_id: UUID
-    provider_name: str
-    facility_name: str
-    facility_zone: str
 
 
 # Times travel as text: Python's `time` cannot hold PostgreSQL's 24:00.
@@ -188,14 +179,14 @@ PARTS = Query(
     " FROM facilities f WHERE f.id = ANY($2::uuid[])",
 )
 # Not to wait: whoever changes one of the visits may be waiting for the row that we hold.
-LOCK_OPEN = Command(
-    "SELECT id FROM appointments WHERE id = ANY($1::uuid[])"
-    " AND status IN ('held', 'scheduled', 'confirmed') ORDER BY id FOR UPDATE NOWAIT"
+LOCK_OPEN = Query(
+    Appointment,
+    GET.sql.replace("= $1", "= ANY($1::uuid[])")
+    + " AND a.status IN ('held', 'scheduled', 'confirmed')"
+    " ORDER BY a.scheduled_start, a.id FOR UPDATE NOWAIT",
 )
-NAMES = Query(
-    Names,
-    "SELECT a.id AS appointment_id, p.first_name || ' ' || p.last_name AS provider_name,"
-    " f.name AS facility_name, f.timezone AS facility_zone FROM appointments a"
-    " JOIN providers p ON p.id = a.provider_id JOIN facilities f ON f.id = a.facility_id"
-    " WHERE a.id = ANY($1::uuid[])",
+# Every room and device that a visit with one of the providers can take.
+ROOMS = Command(
+    "SELECT r.id FROM resource r WHERE r.facility_id IN (SELECT w.facility_id"
+    " FROM provider_facilities w WHERE w.provider_id = ANY($1::uuid[]))"
 )

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import TypeVar
 from uuid import UUID
 
 from chroniccare.core.week import minutes, overlap, stretch
 from chroniccare.facilities.rules import DAYS
 from chroniccare.scheduling import slots
 from chroniccare.scheduling.intervals import FAR, Interval, covers
+
+T = TypeVar("T")
 
 _NEVER = date.max.toordinal()
 
@@ -153,10 +156,10 @@ def with_place(
     return replace(hours, places={key: place for key, place in changed.items() if place})
 
 
-def without(exceptions: Sequence[slots.Dated], one: slots.Dated) -> list[slots.Dated]:
-    """Return `exceptions` with one that says the same as `one` left out."""
-    left = list(exceptions)
-    if one in left:  # what changes hours that are long over is not among those that were read
+def without(several: Sequence[T], one: T) -> list[T]:
+    """Return `several` without the first that equals `one`, if any does."""
+    left = list(several)
+    if one in left:
         left.remove(one)
     return left
 

@@ -24,7 +24,7 @@ MAX_NAMED = 200
 MAX_RELEASE_MINUTES = 43_200
 
 Minutes = Annotated[int, Field(ge=5, le=1440)]
-Choice = Literal["keep", "cancel"]
+Choice = Literal["keep", "move", "cancel"]
 
 
 class StrandedVisit(Wire):
@@ -36,9 +36,15 @@ class StrandedVisit(Wire):
     scheduled_start: Annotated[Instant, Field(description="UTC instant, before the change.")]
     scheduled_end: Annotated[Instant, Field(description="UTC instant, before the change.")]
     outcome: Annotated[
-        Literal["stranded", "kept", "cancelled"],
-        Field(description="What became of it; `stranded`: nothing was changed.", examples=["kept"]),
+        Literal["stranded", "kept", "moved", "not_moved", "cancelled"],
+        Field(
+            description="What became of it; `stranded`: nothing was changed; `not_moved`: there"
+            " is no time to move it to, so it was kept.",
+            examples=["kept"],
+        ),
     ]
+    moved_to: Annotated[Instant | None, Field(description="UTC instant of its new start.")] = None
+    moved_to_facility_id: Annotated[UUID | None, Field(description="Where it is then.")] = None
 
 
 class Preview(Wire):

@@ -6,9 +6,9 @@ here, and what is booked later sees the new hours.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from math import ceil, floor
 from typing import Generic, TypeVar
@@ -17,18 +17,19 @@ from uuid import UUID
 from chroniccare.audit.actions import record_many
 from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import Conflict, FieldError, Forbidden
-from chroniccare.notifications.plan import Visit, plan_cancelled
+from chroniccare.core.errors import Conflict, FieldError, Forbidden, Unprocessable
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling import actions as scheduling
 from chroniccare.scheduling import slots
-from chroniccare.scheduling.availability import queries, rules, schemas
+from chroniccare.scheduling.availability import queries, relocating, rules, schemas
 from chroniccare.scheduling.queries import Appointment
 
 T = TypeVar("T")
 
 MAX_SHOWN = 100
 """Visits that a refusal names; its count is of all."""
+MAX_MOVED = 200
+"""Visits that one change moves: each is looked for by itself, while others wait for the locks."""
 CANCELLED_BECAUSE = "The clinic changed its hours."
 _AROUND = timedelta(days=3)  # a night, a visit of a day, and clocks that are far from UTC
 
@@ -63,6 +64,8 @@ class Stranded:
     scheduled_start: datetime
     scheduled_end: datetime
     outcome: str
+    moved_to: datetime | None = None
+    moved_to_facility_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,11 @@ def choice(caller: Caller, stranded: schemas.Choice | None, *, dry_run: bool) ->
     """Return what the caller chose.
 
     Raises:
-        Forbidden: visits are to be cancelled, and the key may not change visits.
+        Forbidden: visits are to be moved or cancelled, and the key may not change visits.
     """
-    if stranded == "cancel" and "appointments:write" not in caller.scopes:
+    if stranded in {"move", "cancel"} and "appointments:write" not in caller.scopes:
         raise Forbidden(
-            "To cancel visits, this API key needs the scope appointments:write as well."
+            "To move or cancel visits, this API key needs the scope appointments:write as well."
         )
     return Choice(stranded, dry_run)
 
@@ -139,6 +142,7 @@ async def apply(
 
     Raises:
         StrandedVisits: there are some, and the choice is to be asked.
+        Unprocessable: there are too many to be moved.
         Conflict: another request is changing one of them.
     """
     visits = await _stranded(tx, affected, change)
@@ -147,6 +151,9 @@ async def apply(
         return Changed(None, _listed(visits, "stranded"))
     if visits and choice.stranded is None:
         raise StrandedVisits(_listed(visits, "stranded"))
+    if choice.stranded == "move" and len(visits) > MAX_MOVED:
+        reason = f"{len(visits)} visits, and at most {MAX_MOVED} are moved at once"
+        raise Unprocessable.field("stranded", reason, "too_many")
     written = await write()
     return Changed(written, await _settle(tx, visits, choice))
 
@@ -222,49 +229,42 @@ def _dated(part: queries.Part) -> list[slots.Dated]:
 
 
 async def _settle(tx: Tx, visits: list[queries.Booked], choice: Choice) -> list[Stranded]:
-    if visits and choice.stranded == "cancel":
-        return await _cancel(tx, visits)
-    await _note(tx, visits, "keep_stranded")
-    return _listed(visits, "kept")
+    if not visits or choice.stranded == "keep" or choice.stranded is None:
+        await _note(tx, visits, "keep_stranded")
+        return _listed(visits, "kept")
+    # What is no longer open was cancelled, or has begun, while we looked.
+    still = await tx.all(queries.LOCK_OPEN, [visit.id for visit in visits])
+    if choice.stranded == "move":
+        return await _move(tx, still)
+    await scheduling.cancel_many(tx, still, reason=CANCELLED_BECAUSE, notify=True)
+    return _listed(still, "cancelled")
 
 
-async def _note(tx: Tx, visits: list[queries.Booked], action: str) -> None:
+async def _move(tx: Tx, visits: list[Appointment]) -> list[Stranded]:
+    """Move each of the visits to the nearest free time, the earliest visit first."""
+    await relocating.lock(tx, visits)
+    found, left = [], []
+    for visit in visits:
+        moved = await relocating.move(tx, visit)
+        if moved is None:
+            left.append(visit)
+            found += _listed([visit], "not_moved")
+        else:
+            at, place = moved.scheduled_start, moved.facility_id
+            [one] = _listed([visit], "moved")
+            found.append(replace(one, moved_to=at, moved_to_facility_id=place))
+    await _note(tx, left, "keep_stranded")
+    return found
+
+
+async def _note(tx: Tx, visits: Sequence[queries.Booked | Appointment], action: str) -> None:
     """Audit that the caller saw the visits, or left them as they are."""
     if visits:
         seen = {visit.id: (None, None) for visit in visits}
         await record_many(tx, action=action, entity_type="appointment", changed=seen)
 
 
-async def _cancel(tx: Tx, visits: list[queries.Booked]) -> list[Stranded]:
-    """Cancel the visits that are still open, and tell their patients."""
-    ids = [visit.id for visit in visits]
-    locked = set(await tx.values(queries.LOCK_OPEN, ids))
-    names = {one.appointment_id: one for one in await tx.all(queries.NAMES, ids)}
-    told = []
-    for visit in visits:
-        if visit.id in locked:
-            whole = await scheduling.get_locked(tx, visit.id)
-            cancelled = await scheduling.cancel(tx, whole, reason=CANCELLED_BECAUSE)
-            if visit.status != "held":  # nobody was told of a visit that is only held
-                told.append(_message(cancelled, names[visit.id]))
-    await plan_cancelled(tx, told)
-    return _listed([visit for visit in visits if visit.id in locked], "cancelled")
-
-
-def _message(visit: Appointment, names: queries.Names) -> Visit:
-    return Visit(
-        appointment_id=visit.id,
-        version=visit.version,
-        patient_id=visit.patient_id,
-        provider_id=visit.provider_id,
-        starts_at=visit.scheduled_start,
-        provider_name=names.provider_name,
-        facility_name=names.facility_name,
-        facility_zone=names.facility_zone,
-    )
-
-
-def _listed(visits: Iterable[queries.Booked], outcome: str) -> list[Stranded]:
+def _listed(visits: Iterable[queries.Booked | Appointment], outcome: str) -> list[Stranded]:
     return [
         Stranded(
             visit.id, visit.provider_id, visit.facility_id, visit.scheduled_start,
