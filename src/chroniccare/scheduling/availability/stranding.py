@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 MAX_SHOWN = 100
 """Visits that a refusal names; its count is of all."""
-MAX_MOVED = 200
+MAX_MOVED = 100
 """Visits that one change moves: each is looked for by itself, while others wait for the locks."""
 CANCELLED_BECAUSE = "The clinic changed its hours."
 _AROUND = timedelta(days=3)  # a night, a visit of a day, and clocks that are far from UTC
