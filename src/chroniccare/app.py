@@ -31,6 +31,7 @@ from chroniccare.scheduling.availability import api as availability
 from chroniccare.scheduling.availability import facilities_api as opening
 from chroniccare.scheduling.calendars import api as calendars
 from chroniccare.scheduling.catalogue import api as catalogue
+from chroniccare.scheduling.groups import api as groups
 from chroniccare.scheduling.recall import api as recalls
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.caller import Authority
@@ -47,6 +48,7 @@ ROUTERS = (
     availability.router,
     facilities.router,
     opening.router,
+    groups.router,
     catalogue.router,
     recalls.router,
     notifications.router,

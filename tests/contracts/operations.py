@@ -48,6 +48,23 @@ async def _time_off(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     )
 
 
+async def _group_session(clinic: Clinic) -> dict[str, Any]:
+    """Plan a group session with a provider of its own."""
+    provider = await clinic.provider()
+    start = (datetime.now(UTC) + timedelta(days=30)).replace(second=0, microsecond=0)
+    return await clinic.make(
+        "/group-sessions",
+        {
+            "title": "Living with diabetes",
+            "provider_id": provider["id"],
+            "facility_id": provider["facilities"][0]["facility_id"],
+            "appointment_type": "education",
+            "scheduled_start": start.isoformat(),
+            "seats": 12,
+        },
+    )
+
+
 async def _visit_type(clinic: Clinic) -> dict[str, Any]:
     """Add a visit type with a code of its own."""
     code = f"type-{clinic.number('visit type')}"
@@ -97,6 +114,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "facility_id": ("/facilities", lambda clinic, _: clinic.facility()),
     "appointment_id": ("/appointments", lambda clinic, _: _visit(clinic)),
     "notification_id": ("/notifications", lambda clinic, _: _message(clinic)),
+    "group_session_id": ("/group-sessions", lambda clinic, _: _group_session(clinic)),
     "visit_type_id": ("/visit-types", lambda clinic, _: _visit_type(clinic)),
     "resource_id": ("/resources", lambda clinic, _: _resource(clinic)),
     "feed_id": ("/calendar-feeds", lambda clinic, _: _feed(clinic)),

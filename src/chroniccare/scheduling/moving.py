@@ -103,7 +103,7 @@ async def _change(
     if seats is not None:
         row["resource_ids"] = booking.chosen(demand, seats)
         await tx.run(queries.RELEASE, visit.id)
-    _count(visit, row)
+    count(visit, row)
     [changed] = await tx.all(queries.UPDATE, [row], tx.now)
     if seats is not None:
         await booking.occupy(tx, {visit.id: seats}, held_until=changed.held_until)
@@ -127,7 +127,7 @@ async def _seats(
     """
     start, minutes = row["scheduled_start"], row["duration_minutes"]
     if visit.group_session_id is not None:
-        _check_seat(visit, row)
+        _check_seat(visit, {**row, "resource_ids": demand.resource_ids})
         return None
     moves = _moves(visit, row)
     if moves:
@@ -160,7 +160,10 @@ def _check_seat(visit: queries.Appointment, row: dict[str, Any]) -> None:
     Raises:
         Unprocessable: the session alone is moved.
     """
-    fixed = ("scheduled_start", "provider_id", "facility_id", "duration_minutes")
+    fixed = (
+        "scheduled_start", "duration_minutes", "provider_id", "facility_id", "appointment_type",
+        "additional_provider_ids", "resource_ids",
+    )  # fmt: skip
     if any(row[name] != getattr(visit, name) for name in fixed):
         reason = "it is a seat in a group session: move the session, or cancel the seat"
         raise Unprocessable.field("scheduled_start", reason, "group")
@@ -198,7 +201,7 @@ def _moves(visit: queries.Appointment, row: dict[str, Any]) -> bool:
     return others or any(row[name] != getattr(visit, name) for name in _TAKES)
 
 
-def _count(visit: queries.Appointment, row: dict[str, Any]) -> None:
+def count(visit: queries.Appointment, row: dict[str, Any]) -> None:
     """Note in `row` what a change of time, provider or place means."""
     told = row["scheduled_start"], row["provider_id"], row["facility_id"]
     if told != said(visit):

@@ -95,12 +95,12 @@ _NAMES = (
     " checked_in_at started_at completed_at no_show_at cancelled_at cancellation_reason version"
     " created_at updated_at"
 )
-_COLUMNS = ", ".join(f"a.{name}" for name in _NAMES.split())
-GET = Query(Appointment, f"SELECT {_COLUMNS} FROM appointments a WHERE a.id = $1")
+COLUMNS = ", ".join(f"a.{name}" for name in _NAMES.split())
+GET = Query(Appointment, f"SELECT {COLUMNS} FROM appointments a WHERE a.id = $1")
 GET_FOR_UPDATE = Query(Appointment, GET.sql + " FOR UPDATE")
 LIST = Query(
     Appointment,
-    f"SELECT {_COLUMNS} FROM appointments a"
+    f"SELECT {COLUMNS} FROM appointments a"
     " WHERE ($1::uuid IS NULL OR patient_id = $1) AND ($2::uuid IS NULL OR provider_id = $2)"
     " AND ($3::uuid IS NULL OR facility_id = $3) AND ($4::text IS NULL OR status = $4)"
     " AND ($5::timestamptz IS NULL OR scheduled_start >= $5)"
@@ -168,18 +168,18 @@ _WRITTEN_FROM = ", ".join(f"d.{name}" for name in _WRITTEN.split(", "))
 INSERT = Query(
     Appointment,
     f"INSERT INTO appointments AS a (tenant_id, {_WRITTEN}, created_at, updated_at)"
-    f" SELECT $2, {_WRITTEN_FROM}, $3::timestamptz, $3 FROM {_DOCUMENT} RETURNING {_COLUMNS}",
+    f" SELECT $2, {_WRITTEN_FROM}, $3::timestamptz, $3 FROM {_DOCUMENT} RETURNING {COLUMNS}",
 )
 UPDATE = Query(
     Appointment,
     f"UPDATE appointments a SET {_SET}, version = a.version + 1, updated_at = $2"
-    f" FROM {_DOCUMENT} WHERE a.id = d.id RETURNING {_COLUMNS}",
+    f" FROM {_DOCUMENT} WHERE a.id = d.id RETURNING {COLUMNS}",
 )
 CANCEL = Query(
     Appointment,
     "UPDATE appointments a SET status = 'cancelled', cancelled_at = $2, cancellation_reason = $3,"
     " held_until = NULL, sequence = sequence + 1,"
-    f" version = version + 1, updated_at = $2 WHERE id = ANY($1::uuid[]) RETURNING {_COLUMNS}",
+    f" version = version + 1, updated_at = $2 WHERE id = ANY($1::uuid[]) RETURNING {COLUMNS}",
 )
 STEP = Query(
     Appointment,
@@ -190,7 +190,7 @@ STEP = Query(
     " FROM jsonb_to_record($2::jsonb) AS d (status text, held_until timestamptz,"
     " confirmed_at timestamptz,"
     " checked_in_at timestamptz, started_at timestamptz, completed_at timestamptz,"
-    f" no_show_at timestamptz) WHERE a.id = $1 RETURNING {_COLUMNS}",
+    f" no_show_at timestamptz) WHERE a.id = $1 RETURNING {COLUMNS}",
 )
 # Rows that somebody holds are left to the next round, so this waits for nobody.
 MARK_NO_SHOWS = Query(
@@ -199,7 +199,7 @@ MARK_NO_SHOWS = Query(
     " AND scheduled_end < $2 AND updated_at < $2 ORDER BY scheduled_end LIMIT $3"
     " FOR NO KEY UPDATE SKIP LOCKED)"
     " UPDATE appointments a SET status = 'no_show', no_show_at = $1, version = a.version + 1,"
-    f" updated_at = $1 FROM due WHERE a.id = due.id RETURNING {_COLUMNS}",
+    f" updated_at = $1 FROM due WHERE a.id = due.id RETURNING {COLUMNS}",
 )
 OCCUPY = Command(
     "INSERT INTO occupancy (tenant_id, resource_id, lane, starts_at, ends_at, appointment_id,"
@@ -220,7 +220,7 @@ LAPSE = Query(
     " FOR NO KEY UPDATE SKIP LOCKED)"
     " UPDATE appointments a SET status = 'cancelled', held_until = NULL, cancelled_at = $1,"
     " cancellation_reason = $4, sequence = a.sequence + 1,"
-    f" version = a.version + 1, updated_at = $1 FROM due WHERE a.id = due.id RETURNING {_COLUMNS}",
+    f" version = a.version + 1, updated_at = $1 FROM due WHERE a.id = due.id RETURNING {COLUMNS}",
 )
 RELEASE = Command("DELETE FROM occupancy WHERE appointment_id = $1")
 RELEASE_MANY = Command("DELETE FROM occupancy WHERE appointment_id = ANY($1::uuid[])")
