@@ -228,10 +228,10 @@ async def stand(
     `moving` are visits that give way, `besides` more resources to lock.
 
     Raises:
-        Conflict: others kept them locked for more than two seconds.
+        Conflict: others kept them locked for more than two seconds, or changed a room meanwhile.
     """
-    rooms = [room.id for need in known.needs(demand.resource_ids, demand.facility_id)
-             for room in need.rooms]  # fmt: skip
+    rooms = {room.id: room.version for need in known.needs(demand.resource_ids, demand.facility_id)
+             for room in need.rooms}  # fmt: skip
     ids = {demand.provider_id, *demand.with_ids, *rooms, *besides}
     if demand.patient_id is not None:
         ids.add(demand.patient_id)
@@ -245,6 +245,8 @@ async def stand(
         first=min(slots.instant(window[0][0]), first - timedelta(hours=4)),
         last=max(slots.instant(window[1][1]), ends), moving=[visit.id for visit in moving],
     )  # fmt: skip
+    if any(one not in standing or standing[one].version != rooms[one] for one in rooms):
+        raise Conflict("A room or device was changed at this moment; try again.")
     return Held(standing, lanes)
 
 
@@ -278,6 +280,7 @@ async def locked(
                 )
                 if held_by not in gone
             ],
+            row.version,
         )
         for row in rows
     }

@@ -222,7 +222,9 @@ def _place(part: queries.Part) -> slots.Place:
 
 def _room(room: queries.Place) -> seating.Room:
     taken = list(zip(room.lanes, room.busy_from, room.busy_until, strict=True))
-    return seating.Room(room.id, room.kind, room.category, room.facility_id, room.capacity, taken)
+    return seating.Room(
+        room.id, room.kind, room.category, room.facility_id, room.capacity, taken, room.version
+    )
 
 
 def _dated(rows: list[list[Any]]) -> list[slots.Dated]:

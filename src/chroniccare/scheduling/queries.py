@@ -70,6 +70,7 @@ class Taken:
     id: UUID
     kind: str
     capacity: int
+    version: int
     lanes: list[int]
     starts: list[int]
     ends: list[int]
@@ -134,8 +135,9 @@ LOCK = Command("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS k
 # No visit is longer than a day, so a range of starts bounds what can reach into it.
 TAKEN = Query(
     Taken,
-    "SELECT r.id, r.kind, r.capacity, coalesce(array_agg(o.lane) FILTER (WHERE o.lane IS NOT NULL),"
-    " '{}') AS lanes, coalesce(array_agg(floor(date_part('epoch', o.starts_at) / 60)::int)"
+    "SELECT r.id, r.kind, r.capacity, r.version,"
+    " coalesce(array_agg(o.lane) FILTER (WHERE o.lane IS NOT NULL), '{}') AS lanes,"
+    " coalesce(array_agg(floor(date_part('epoch', o.starts_at) / 60)::int)"
     " FILTER (WHERE o.lane IS NOT NULL), '{}') AS starts,"
     " coalesce(array_agg(ceil(date_part('epoch', o.ends_at) / 60)::int)"
     " FILTER (WHERE o.lane IS NOT NULL), '{}') AS ends,"
@@ -145,7 +147,7 @@ TAKEN = Query(
     " AND o.starts_at > $2::timestamptz - interval '24 hours' AND o.starts_at < $3::timestamptz"
     " AND o.ends_at > $2 AND (o.appointment_id IS NULL OR o.appointment_id <> ALL($4::uuid[]))"
     " ORDER BY o.starts_at) o ON true WHERE r.id = ANY($1::uuid[])"
-    " GROUP BY r.id, r.kind, r.capacity",
+    " GROUP BY r.id, r.kind, r.capacity, r.version",
 )
 _DOCUMENT = (
     "jsonb_to_recordset($1::jsonb) AS d (id uuid, patient_id uuid, provider_id uuid,"

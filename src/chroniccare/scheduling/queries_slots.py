@@ -41,6 +41,7 @@ class Place:
     facility_id: UUID
     is_active: bool
     capacity: int
+    version: int
     lanes: list[int]
     busy_from: list[int]
     busy_until: list[int]
@@ -107,7 +108,7 @@ PARTS = Query(
 # (NULL for anywhere), $5 and $6 the ends of what may be taken, $7 now.
 PLACES = Query(
     Place,
-    "SELECT r.id, r.kind, r.category, r.facility_id, r.is_active, r.capacity, busy.*"
+    "SELECT r.id, r.kind, r.category, r.facility_id, r.is_active, r.capacity, r.version, busy.*"
     " FROM resource r CROSS JOIN LATERAL (SELECT coalesce(array_agg(s.lane), '{}') AS lanes,"
     " coalesce(array_agg(floor(date_part('epoch', s.starts_at) / 60)::int), '{}') AS busy_from,"
     " coalesce(array_agg(ceil(date_part('epoch', s.ends_at) / 60)::int), '{}') AS busy_until"

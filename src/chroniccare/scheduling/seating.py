@@ -29,6 +29,7 @@ class Room:
     facility_id: UUID
     capacity: int
     taken: Sequence[tuple[int, int, int]]
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Standing:
     kind: str
     capacity: int
     taken: list[tuple[int, int, int]]
+    version: int = 1
 
 
 def needs(

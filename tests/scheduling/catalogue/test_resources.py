@@ -1,7 +1,7 @@
 """Rooms and equipment through the public API."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from chroniccare.platform.postgres import Command, begin
 from chroniccare.scheduling import queries, rules
 from tests.client import Clinic
 
+WAITING = Command("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 _VISIT = Command(
     "WITH visit AS (INSERT INTO appointments (id, tenant_id, patient_id, provider_id, facility_id,"
     " appointment_type, scheduled_start, scheduled_end, duration_minutes, resource_ids, status,"
@@ -283,7 +284,6 @@ async def test_what_is_over_does_not_hold_the_capacity(clinic: Clinic) -> None:
 async def test_a_change_waits_for_a_booking_and_then_sees_it(clinic: Clinic) -> None:
     visits = await with_visits(clinic)
     keys = rules.lock_keys(clinic.tenant_id, [UUID(visits.room["id"])])
-    waiting = Command("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     async with begin(clinic.caller) as tx:  # a booking that has its locks
         await tx.values(queries.LOCK, keys)
         racing = [
@@ -291,7 +291,7 @@ async def test_a_change_waits_for_a_booking_and_then_sees_it(clinic: Clinic) -> 
             asyncio.create_task(clinic.delete(f"/resources/{visits.room['id']}")),
         ]
         async with asyncio.timeout(1.5):
-            while await tx.value(waiting) < len(racing):  # noqa: ASYNC110  PostgreSQL tells nobody
+            while await tx.value(WAITING) < len(racing):  # noqa: ASYNC110  PostgreSQL tells nobody
                 await asyncio.sleep(0.01)
         await visits.add(24)  # what the booking writes
     changed, deleted = await asyncio.gather(*racing)
@@ -346,3 +346,43 @@ async def test_every_write_of_a_room_is_audited(clinic: Clinic) -> None:
     assert [entry["action"] for entry in entries] == ["delete", "update", "create"]
     assert {entry["entity_type"] for entry in entries} == {"resource"}
     assert entries[1]["changes"]["after"]["name"] == "New"
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("change", ["removed", "is_active", "facility_id", "category"])
+async def test_a_room_that_changes_while_it_is_being_booked_is_not_taken(
+    clinic: Clinic, change: str, named: bool
+) -> None:
+    visits = await with_visits(clinic)
+    room = visits.room
+    needs = [{"kind": "room", "category": "infusion"}]
+    said = {"code": "infusion", "name": "Infusion", "duration_minutes": 30, "requirements": needs}
+    await clinic.make("/visit-types", said)
+    to = {"is_active": False, "facility_id": (await clinic.facility())["id"], "category": "other"}
+    start = (datetime.now(UTC) + timedelta(days=9)).replace(second=0, microsecond=0)
+    body = {
+        "patient_id": (await clinic.patient())["id"],
+        "provider_id": visits.provider["id"],
+        "facility_id": room["facility_id"],
+        "appointment_type": "infusion",
+        "scheduled_start": start.isoformat(),
+        "resource_ids": [room["id"]] if named else [],
+    }
+    async with begin(clinic.caller) as tx:
+        await tx.values(queries.LOCK, rules.lock_keys(clinic.tenant_id, [UUID(room["id"])]))
+        first = (
+            clinic.delete(f"/resources/{room['id']}")
+            if change == "removed"
+            else put(clinic, room, **{change: to[change]})
+        )
+        racing = []
+        for number, rival in enumerate((first, clinic.post("/appointments", body)), 1):
+            racing.append(asyncio.ensure_future(rival))
+            async with asyncio.timeout(0.9):
+                while await tx.value(WAITING) < number:  # noqa: ASYNC110  PostgreSQL tells nobody
+                    await asyncio.sleep(0.01)
+    changed, booked = await asyncio.gather(*racing)
+    assert changed.status_code == 200
+    assert (booked.status_code, booked.json()["error"]["code"]) == (409, "CONFLICT")
+    async with begin(clinic.caller) as tx:
+        assert await tx.value(Command("SELECT count(*) FROM occupancy")) == 0
