@@ -77,7 +77,10 @@ USE = Query(
     Use,
     "SELECT EXISTS (SELECT FROM appointments a WHERE a.facility_id = $1"
     " AND a.scheduled_start > $2::timestamptz - interval '24 hours' AND a.scheduled_end > $2"
-    " AND a.status NOT IN ('completed', 'cancelled', 'no_show')) AS appointments,"
+    " AND a.status NOT IN ('completed', 'cancelled', 'no_show'))"
+    " OR EXISTS (SELECT FROM group_sessions g WHERE g.facility_id = $1"
+    " AND g.scheduled_start > $2 - interval '24 hours' AND g.scheduled_end > $2"
+    " AND g.status = 'scheduled') AS appointments,"
     " EXISTS (SELECT FROM provider_facilities w JOIN providers p ON p.tenant_id = w.tenant_id"
     " AND p.id = w.provider_id AND p.deleted_at IS NULL WHERE w.facility_id = $1) AS providers",
 )

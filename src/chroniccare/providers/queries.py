@@ -134,6 +134,10 @@ VISITS_TO_COME = Command(
     "SELECT EXISTS (SELECT FROM appointments WHERE provider_id = $1"
     " AND scheduled_start > $2::timestamptz - interval '24 hours' AND scheduled_end > $2"
     " AND status NOT IN ('completed', 'cancelled', 'no_show'))"
+    # Who joins a visit of somebody else's, or leads a group session, has only this.
+    " OR EXISTS (SELECT FROM occupancy o LEFT JOIN appointments a ON a.id = o.appointment_id"
+    " WHERE o.resource_id = $1 AND o.starts_at > $2 - interval '24 hours' AND o.ends_at > $2"
+    " AND a.status IS DISTINCT FROM 'completed')"
 )
 DELETE = Command(
     "UPDATE providers SET deleted_at = $2, updated_at = $2, is_active = false,"

@@ -290,3 +290,53 @@ async def test_every_change_of_a_session_is_audited_and_emitted(clinic: Clinic) 
             Command("SELECT event_type FROM outbox WHERE entity_type = 'group_session' ORDER BY id")
         )
     assert events == ["group_session.created", "group_session.updated", "group_session.cancelled"]
+
+
+async def test_who_has_a_session_to_come_is_not_removed(clinic: Clinic) -> None:
+    body = await session_body(clinic)
+    nurse = await colleague(clinic, body)
+    made = await clinic.make("/group-sessions", {**body, "additional_provider_ids": [nurse["id"]]})
+    refused(await clinic.delete(f"/providers/{nurse['id']}"), "PROVIDER_IN_USE", "appointments")
+    refused(
+        await clinic.delete(f"/providers/{body['provider_id']}"), "PROVIDER_IN_USE", "appointments"
+    )
+    answer = await clinic.delete(f"/facilities/{body['facility_id']}")
+    refused(answer, "FACILITY_IN_USE", "appointments", "providers")
+    await clinic.delete(f"/group-sessions/{made['id']}", json=REASON)
+    for path in (
+        f"/providers/{nurse['id']}",
+        f"/providers/{body['provider_id']}",
+        f"/facilities/{body['facility_id']}",
+    ):
+        assert (await clinic.delete(path)).status_code == 200
+
+
+async def test_who_joins_a_visit_to_come_is_not_removed(clinic: Clinic) -> None:
+    body = await session_body(clinic)
+    nurse = await colleague(clinic, body)
+    visit = await clinic.make(
+        "/appointments", await visit_body(clinic, body, additional_provider_ids=[nurse["id"]])
+    )
+    refused(await clinic.delete(f"/providers/{nurse['id']}"), "PROVIDER_IN_USE", "appointments")
+    await clinic.delete(f"/appointments/{visit['id']}", json=REASON)
+    assert (await clinic.delete(f"/providers/{nurse['id']}")).status_code == 200
+
+
+async def test_a_session_is_one_of_a_days_visits(clinic: Clinic) -> None:
+    facility = await clinic.facility()
+    provider = await clinic.provider(
+        facilities=[{"facility_id": facility["id"]}], max_daily_capacity=1
+    )
+    body = await session_body(clinic, provider_id=provider["id"], facility_id=facility["id"])
+    made = await clinic.make("/group-sessions", body)
+    for _ in range(2):
+        await seated(clinic, made)
+    refused(
+        await clinic.post("/appointments", await visit_body(clinic, body, scheduled_start=at(3))),
+        "DAY_FULL",
+        "provider_id",
+    )
+    await clinic.delete(f"/group-sessions/{made['id']}", json=REASON)
+    await clinic.make("/appointments", await visit_body(clinic, body, scheduled_start=at(3)))
+    answer = await clinic.post("/group-sessions", body)
+    refused(answer, "DAY_FULL", "provider_id")
