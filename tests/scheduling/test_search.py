@@ -247,3 +247,20 @@ async def test_another_clinic_is_neither_asked_nor_seen(
     for wish in ({"provider_id": provider["id"]}, {"patient_id": patient["id"]}):
         refused = await ask(other_clinic, **wish)
         assert refused.json()["error"]["details"][0]["code"] == "unknown"
+
+
+async def test_a_providers_availability_shows_free_times_for_dates(clinic: Clinic) -> None:
+    provider = await staffed(clinic)
+    path = f"/providers/{provider['id']}/availability"
+    plain = await clinic.get(path)
+    assert plain.json()["data"]["slots"] is None
+    dates = {"from_date": day(0), "to_date": day(6)}
+    dated = await clinic.get(path, params=dates)
+    assert dated.json()["data"]["rules"] == plain.json()["data"]["rules"]
+    assert dated.json()["data"]["slots"] == await found(clinic, provider)
+    assert "etag" not in dated.headers
+    short = await clinic.get(path, params={**dates, "duration_minutes": 60, "first": 1})
+    [slot] = short.json()["data"]["slots"]
+    assert slot["duration_minutes"] == 60
+    late = await clinic.get(path, params={"from_date": day(6), "to_date": day(0)})
+    assert late.status_code == 422

@@ -15,8 +15,10 @@ from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.providers import actions as providers
 from chroniccare.providers.api import ProvidersRead, ProvidersWrite
+from chroniccare.scheduling import search, slots_api
 from chroniccare.scheduling.availability import actions, exceptions, queries, schemas
 from chroniccare.scheduling.availability.stranding import Changed, Choice, changing, choice
+from chroniccare.scheduling.known import Wish
 from chroniccare.tenancy.api import (
     CONDITIONAL,
     Cursor,
@@ -58,16 +60,35 @@ TRIED: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/availability",
     summary="Read a provider's weekly availability",
-    response_model=Data[schemas.Availability],
-    responses=errors(304, 404),
+    response_model=Data[schemas.AvailabilityShown],
+    responses=errors(304, 404, 422),
     openapi_extra=CONDITIONAL,
 )
-async def read_availability(provider_id: UUID, request: Request, caller: ProvidersRead) -> Response:
-    """Answer the weekly rules by day and start; the ETag is the provider's."""
+async def read_availability(
+    provider_id: UUID,
+    request: Request,
+    caller: ProvidersRead,
+    from_date: slots_api.FromDate = None,
+    to_date: slots_api.ToDate = None,
+    appointment_type: slots_api.Type = None,
+    duration_minutes: slots_api.Minutes = None,
+    first: slots_api.First = DEFAULT_LIMIT,
+) -> Response:
+    """Answer the weekly rules by day and start, and with a date the free times as well.
+
+    The ETag is the provider's. With free times there is none: a booking changes them.
+    """
     async with begin(caller) as tx:
         found = await actions.availability(tx, provider_id)
-    data = wire.dumps({"rules": found.rules})
-    return record(caller, request, data, version=found.version)
+    if from_date is None and to_date is None:
+        data = wire.dumps({"rules": found.rules, "slots": None})
+        return record(caller, request, data, version=found.version)
+    wish = Wish(
+        [provider_id], None, appointment_type, duration_minutes, first_day=from_date,
+        last_day=to_date, most=first,
+    )  # fmt: skip
+    free = await search.of_provider(caller, wish)
+    return answer(caller, wire.dumps({"rules": found.rules, "slots": free}))
 
 
 @router.put(

@@ -18,6 +18,7 @@ from chroniccare.core.fields import (
     Wire,
 )
 from chroniccare.facilities.schemas import Facility
+from chroniccare.scheduling.schemas import Slot
 
 MAX_RULES = 200
 MAX_NAMED = 200
@@ -133,6 +134,14 @@ class Availability(Wire):
     """A provider's whole week, as the API answers it."""
 
     rules: Annotated[list[Rule], Field(description="Weekly ranges by day and start.")]
+
+
+class AvailabilityShown(Availability):
+    """A provider's whole week, and their free times if dates were given."""
+
+    slots: Annotated[
+        list[Slot] | None, Field(description="Free times by start; null without a date.")
+    ]
 
 
 class AvailabilityChanged(Availability):
