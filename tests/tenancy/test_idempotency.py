@@ -115,6 +115,7 @@ def test_a_fingerprint_is_of_the_whole_request() -> None:
         fingerprint("POST", "/b", b"x"),
         fingerprint("POST", "/a", b"y"),
         fingerprint("POST", "/a", b""),
+        fingerprint("POST", "/a", b"x", scopes=frozenset({"patients:read"})),
     }
-    assert len(prints) == 5
+    assert len(prints) == 6
     assert fingerprint("POST", "/a", b"x") in prints

@@ -232,7 +232,10 @@ async def post(
 
     `shown` returns the data as they are answered, for what must not be kept, such as a secret.
     """
-    print_ = fingerprint(request.method, request.url.path, await request.body())
+    # The scopes too: an answer is repeated only to who may see as much.
+    print_ = fingerprint(
+        request.method, request.url.path, await request.body(), scopes=tx.caller.scopes
+    )
     reply = await once(tx, key=key, request=print_, work=work)
     headers = dict(reply.headers)
     if reply.replayed:

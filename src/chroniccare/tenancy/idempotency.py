@@ -40,9 +40,11 @@ class IdempotencyMismatch(Problem):
     message = "This Idempotency-Key was used with a different request."
 
 
-def fingerprint(method: str, path: str, body: bytes) -> bytes:
-    """Return 32 bytes that are the same only for the same request."""
-    head = f"{method} {path}\n".encode("utf-8", "surrogateescape")
+def fingerprint(
+    method: str, path: str, body: bytes, *, scopes: frozenset[str] = frozenset()
+) -> bytes:
+    """Return 32 bytes that are the same only for the same request by callers of these scopes."""
+    head = f"{method} {path}\n{' '.join(sorted(scopes))}\n".encode("utf-8", "surrogateescape")
     return hashlib.blake2b(head + body, digest_size=32).digest()
 
 
