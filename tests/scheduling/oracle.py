@@ -91,8 +91,8 @@ def by_sweep(case: Case) -> list[int]:
     """Return the starts that the product finds."""
     hours = slots.open_hours(case.place, case.window)
     blocked = slots.scarce(
-        case.rooms, case.count, minutes=case.calendar.minutes, before=case.before,
-        after=case.after,
+        [[room] for room in case.rooms], case.count, minutes=case.calendar.minutes,
+        before=case.before, after=case.after,
     )  # fmt: skip
     return slots.find(
         case.calendar,

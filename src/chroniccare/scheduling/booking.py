@@ -58,6 +58,7 @@ class Demand:
         minutes: its length; None for the provider's for its type.
         allow: the rules that are set aside.
         prefer: rooms and equipment to choose first, where there is a choice.
+        kept: it is a visit that keeps its type, which may be one that is not offered any more.
     """
 
     patient_id: UUID | None
@@ -70,6 +71,7 @@ class Demand:
     priority: str = "normal"
     allow: frozenset[rules.Rule] = frozenset()
     prefer: Sequence[UUID] = ()
+    kept: bool = False
 
 
 Wanted = tuple[Demand, datetime]
@@ -115,7 +117,7 @@ def wish_of(demand: Demand) -> Wish:
     return Wish(
         [demand.provider_id], demand.facility_id, demand.appointment_type, demand.minutes,
         demand.patient_id, with_ids=demand.with_ids, resource_ids=demand.resource_ids,
-        priority=demand.priority,
+        priority=demand.priority, kept=demand.kept, kept_ids=demand.prefer,
     )  # fmt: skip
 
 
@@ -134,7 +136,8 @@ def rule_faults(
 ) -> list[dict[rules.Rule, FieldError]]:
     """Return, for each of `starts` (UTC, sorted), the rules that a visit then would break.
 
-    What `demand` sets aside is left out. It is worked out once for all starts.
+    What `demand` sets aside is left out. It is worked out once for all starts. Notice and horizon
+    count from the minute that has begun, as in the search.
     """
     place = known.places[demand.facility_id]
     window = _window(now, starts[0], starts[-1])
@@ -158,10 +161,10 @@ def rule_faults(
             if not closed and demand.provider_id not in away:
                 field, reason = "additional_provider_ids", "one of them does not work then"
             faults["outside_availability"] = FieldError(field, reason, "availability")
-        if start < now + timedelta(minutes=kind.notice):
+        if at < window.after + kind.notice:
             reason = f"this type is booked at least {kind.notice} minutes ahead"
             faults["short_notice"] = FieldError("scheduled_start", reason, "notice")
-        if start > now + timedelta(days=kind.horizon):
+        if at > window.after + kind.horizon * slots.DAY:
             reason = f"this type is booked at most {kind.horizon} days ahead"
             faults["beyond_horizon"] = FieldError("scheduled_start", reason, "horizon")
         found.append({rule: one for rule, one in faults.items() if rule not in demand.allow})
@@ -207,7 +210,8 @@ def check_visibly_free(demand: Demand, known: Known, start: datetime, minutes: i
     # Which lanes are taken is not known of people here: any overbooking is left to the locks.
     wanted = asks(demand, known, start, minutes)
     if "overbook" in demand.allow:
-        wanted = [ask for ask in wanted if seen[ask.candidates[0]].kind != "provider"]
+        providers = {demand.provider_id, *demand.with_ids}
+        wanted = [ask for ask in wanted if providers.isdisjoint(ask.candidates)]
     _, faults = seating.seat(wanted, seen, extra=0)
     if faults:
         raise SlotTaken(faults, (demand, start))
@@ -242,7 +246,7 @@ async def stand(
     ends = last + timedelta(days=1)
     standing = await locked(
         tx, ids, also=[one for visit in moving for one in everybody(visit)],
-        first=min(slots.instant(window[0][0]), first - timedelta(hours=4)),
+        first=min(slots.instant(window[0][0]), first - rules.LONGEST_BUFFER),
         last=max(slots.instant(window[1][1]), ends), moving=[visit.id for visit in moving],
     )  # fmt: skip
     if any(one not in standing or standing[one].version != rooms[one] for one in rooms):

@@ -35,6 +35,8 @@ class Wish:
         with_ids: providers who must all be there as well.
         resource_ids: rooms and equipment that must be free.
         priority: urgency; see rules.RANKS.
+        kept: a visit that is changed keeps its type; it may be one that is not offered any more.
+        kept_ids: rooms and equipment that it has; they may have gone out of service.
     """
 
     provider_ids: Sequence[UUID] | None
@@ -48,6 +50,8 @@ class Wish:
     with_ids: Sequence[UUID] = ()
     resource_ids: Sequence[UUID] = ()
     priority: str = "normal"
+    kept: bool = False
+    kept_ids: Sequence[UUID] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,8 @@ class Known:
         places: active facilities, by id.
         names: of providers and facilities, by id.
         busy: when the patient is taken.
-        rooms: rooms and equipment that are named or that the type needs.
+        rooms: rooms and equipment in service that are named or that the type needs.
+        retired: those that are named and have gone out of service.
     """
 
     calendars: list[slots.Calendar]
@@ -91,6 +96,7 @@ class Known:
     busy: list[Interval]
     type: Type
     rooms: list[seating.Room]
+    retired: list[seating.Room]
 
     def needs(self, named: Sequence[UUID], facility_id: UUID) -> list[seating.Need]:
         """Return what a visit at the facility needs of rooms and equipment."""
@@ -99,7 +105,8 @@ class Known:
     def not_needed(self, named: Sequence[UUID]) -> list[UUID]:
         """Return those of `named` that are not of a category which the type needs anyway."""
         wanted = {(kind, category) for kind, category, _ in self.type.needs}
-        alike = {room.id for room in self.rooms if (room.kind, room.category) in wanted}
+        rooms = [*self.rooms, *self.retired]
+        alike = {room.id for room in rooms if (room.kind, room.category) in wanted}
         return [one for one in named if one not in alike]
 
 
@@ -113,8 +120,9 @@ async def fetch(tx: Tx, wish: Wish, window: slots.Window) -> Known:
     first, last = date.fromordinal(window.first), date.fromordinal(window.last)
     midnight = slots.instant(slots.minute_of("UTC", window.first, 0))
     behind = slots.instant(slots.minute_of("UTC", window.last, slots.DAY))
-    # A visit that starts last thing on the last day may take a day.
-    begins, ends = midnight - FARTHEST, behind + FARTHEST + timedelta(days=1)
+    # A visit that starts last thing on the last day may take a day; buffers reach before the first.
+    begins = midnight - FARTHEST - rules.LONGEST_BUFFER
+    ends = behind + FARTHEST + timedelta(days=1)
     parts = await tx.all(
         queries.PARTS, wish.provider_ids, wish.facility_id, wish.appointment_type, wish.patient_id,
         first - timedelta(days=1), last + timedelta(days=1), begins, ends, tx.now, wish.with_ids,
@@ -134,8 +142,8 @@ async def fetch(tx: Tx, wish: Wish, window: slots.Window) -> Known:
     people = {part.id: _calendar(part, wish, kind) for part in parts if part.kind == "provider"}
     wanted = list(people) if wish.provider_ids is None else wish.provider_ids
     return Known(
-        [people[one] for one in wanted if one not in wish.with_ids],
-        [people[one] for one in wish.with_ids],
+        [people[one] for one in dict.fromkeys(wanted) if one not in wish.with_ids],
+        [people[one] for one in dict.fromkeys(wish.with_ids)],
         {
             part.id: _place(part)
             for part in parts
@@ -145,6 +153,7 @@ async def fetch(tx: Tx, wish: Wish, window: slots.Window) -> Known:
         [span for part in parts if part.kind == "patient" for span in _busy(part)],
         kind,
         [_room(room) for room in rooms if room.is_active],
+        [_room(room) for room in rooms if not room.is_active],
     )
 
 
@@ -161,7 +170,8 @@ def _faults(wish: Wish, parts: list[queries.Part]) -> list[FieldError]:
             found[field] = FieldError(field, "no such " + kind, "unknown")
         elif not document["is_active"]:
             found.setdefault(field, FieldError(field, "is not active", "inactive"))
-    if any(part.kind == "type" and not part.document["is_active"] for part in parts):
+    retired = any(part.kind == "type" and not part.document["is_active"] for part in parts)
+    if retired and not wish.kept:
         found["type"] = FieldError("appointment_type", "is not offered any more", "inactive")
     if not found and wish.facility_id and (wish.provider_ids or wish.with_ids):
         for kind, field, record_id in asked:
@@ -180,7 +190,7 @@ def _room_faults(wish: Wish, rooms: list[queries.Place]) -> list[FieldError]:
         room, field = known.get(one), f"resource_ids.{number}"
         if room is None:
             found.append(FieldError(field, "no such room or equipment", "unknown"))
-        elif not room.is_active:
+        elif not room.is_active and one not in wish.kept_ids:
             found.append(FieldError(field, "is not active", "inactive"))
         elif wish.facility_id not in {None, room.facility_id}:
             found.append(FieldError(field, "is at another facility", "affiliation"))

@@ -12,6 +12,7 @@ DEFAULT_MINUTES = 30
 MIN_MINUTES = 5
 MAX_MINUTES = 1440
 HORIZON = timedelta(days=731)
+LONGEST_BUFFER = timedelta(hours=4)
 
 OPEN_STATUSES = frozenset({"held", "scheduled", "confirmed"})
 """A visit in one of these can still be changed."""

@@ -121,13 +121,15 @@ def _needed(
     present = []
     for calendar in known.present:
         free, _ = slots.working(calendar, place, hours=hours, window=window, rank=rank, now=now)
+        if place.id not in calendar.places:  # extra hours may be for every facility of theirs
+            free = []
         busy = [(start - kind.after, end + kind.before) for start, end in calendar.busy]
         present.append(subtract(free, merge(busy)))
     blocked: list[Interval] = []
     for needed in known.needs(wish.resource_ids, place.id):
-        units = [unit for room in needed.rooms for unit in seating.units(room)]
+        rooms = [seating.units(room) for room in needed.rooms]
         blocked += slots.scarce(
-            units, needed.count, minutes=minutes, before=kind.before, after=kind.after
+            rooms, needed.count, minutes=minutes, before=kind.before, after=kind.after
         )
     for calendar in known.present:
         blocked += slots.full_days(calendar, place, window)

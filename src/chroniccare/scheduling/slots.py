@@ -17,6 +17,7 @@ from chroniccare.core.time import to_instant, to_local, zone
 from chroniccare.scheduling.intervals import FAR, Interval, intersect, merge, outside, subtract
 
 DAY = 24 * 60
+Lanes = Sequence[Sequence[Interval]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,19 +248,24 @@ def _widened(busy: Sequence[Interval], search: Search) -> Sequence[Interval]:
 
 
 def scarce(
-    units: Sequence[Sequence[Interval]], count: int, *, minutes: int, before: int, after: int
+    rooms: Sequence[Lanes], count: int, *, minutes: int, before: int, after: int
 ) -> list[Interval]:
-    """Return the starts at which fewer than `count` of `units` are free for the whole visit.
+    """Return the starts at which fewer than `count` of `rooms` are free for the whole visit.
 
-    `units` are when each room or device is taken. Counting how many are free at each minute would
-    not do: two rooms can take turns in being free without either being so throughout.
+    `rooms` are when each lane of each room or device is taken; a room is free when one lane is.
+    Counting how many are free at each minute would not do: two rooms, or two lanes, can take turns
+    in being free without either being so throughout.
     """
-    spare = len(units) - count
+    spare = len(rooms) - count
     if spare < 0:
         return [(-FAR, FAR)]
     steps: list[Interval] = []
-    for busy in units:
-        for start, end in merge(sorted(_taken_starts(busy, minutes, before, after))):
+    for lanes in rooms:
+        full = [(-FAR, FAR)]
+        for busy in lanes:
+            taken = ((start - minutes - after + 1, end + before) for start, end in busy)
+            full = intersect(full, merge(sorted(taken)))
+        for start, end in full:
             steps += [(start, 1), (end, -1)]
     found, level, since = [], 0, 0
     for minute, step in sorted(steps):
@@ -269,12 +275,6 @@ def scarce(
         elif level <= spare < was:
             found.append((since, minute))
     return merge(found)
-
-
-def _taken_starts(
-    busy: Sequence[Interval], minutes: int, before: int, after: int
-) -> list[Interval]:
-    return [(start - minutes - after + 1, end + before) for start, end in busy]
 
 
 def working(
