@@ -46,9 +46,9 @@ async def booked(clinic: Clinic, **fields: Any) -> dict[str, Any]:
 
 
 async def visit_in(clinic: Clinic, clock: Clock, status: str) -> dict[str, Any]:
-    """Return a visit in this state, five minutes after its start."""
+    """Return a visit in this state, five minutes after its start; a held one, five before."""
     visit = await booked(clinic)
-    clock.at = START + timedelta(minutes=5)
+    clock.at = START + timedelta(minutes=-5 if status == "held" else 5)
     if status == "held":
         async with begin(clinic.caller) as tx:
             until = clock.at + timedelta(minutes=10)

@@ -145,10 +145,11 @@ async def cancel(
         return visit
     rules.next_status("cancel", visit.status)
     allow = booking.allowed(tx, override)
-    if visit.status in rules.BOOKED_STATUSES and "late_change" not in allow:
+    # Who is checked in is told apart by the start: before it, checking in is no way around this.
+    if visit.status != "held" and "late_change" not in allow:
         policy = await tx.one(queries.POLICY) or queries.Policy()
         check_notice(visit, policy.cancel_notice_minutes, now=tx.now)
-    [cancelled] = await cancel_many(tx, [visit], reason=reason, notify=notify)
+    [cancelled] = await cancel_many(tx, [visit], reason=reason, notify=notify, override=override)
     return cancelled
 
 
@@ -164,14 +165,16 @@ def check_notice(visit: queries.Appointment, minutes: int, *, now: datetime) -> 
 
 
 async def cancel_many(
-    tx: Tx, several: list[queries.Appointment], *, reason: str, notify: bool
-) -> list[queries.Appointment]:
+    tx: Tx, several: list[queries.Appointment], *, reason: str, notify: bool,
+    override: Override | None = None,
+) -> list[queries.Appointment]:  # fmt: skip
     """Cancel visits whose rows this transaction has locked, and whose state allows it.
 
-    Their time is free again, and their messages are not sent.
+    Their time is free again, and their messages are not sent. `override` is kept with them.
     """
     ids = [visit.id for visit in several]
-    cancelled = await tx.all(queries.CANCEL, ids, tx.now, reason)
+    aside = None if override is None else override.model_dump()
+    cancelled = await tx.all(queries.CANCEL, ids, tx.now, reason, aside)
     await tx.run(queries.RELEASE_MANY, ids)
     await cancel_visits(tx, ids)
     before = {visit.id: visit for visit in several}

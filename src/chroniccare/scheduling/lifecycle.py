@@ -44,12 +44,14 @@ async def take_up(tx: Tx, visit: queries.Appointment) -> queries.Appointment:
     Raises:
         HoldExpired: its time was held no longer than until now.
         StepRefused: it is not held.
+        Unprocessable: its start has passed.
     """
     lapsed = visit.held_until is not None and visit.held_until <= tx.now
     # Whoever wanted its time meanwhile has cancelled it: to the client that is the same.
     if lapsed or (visit.status == "cancelled" and visit.cancellation_reason == rules.LAPSED):
         raise HoldExpired
     status = rules.next_status("book", visit.status)
+    rules.check_start(visit.scheduled_start, now=tx.now)
     changed = await _enter(tx, visit, status, {})
     await tx.run(queries.KEEP_HELD, visit.id)
     await plan_visit(tx, await messages_of(tx, [changed]))

@@ -15,8 +15,9 @@ from chroniccare.platform.postgres import Tx
 from chroniccare.scheduling import booking, queries, rules, seating
 from chroniccare.scheduling.actions import check_notice, demanded, length
 from chroniccare.scheduling.known import Known
+from chroniccare.scheduling.lifecycle import HoldExpired
 from chroniccare.scheduling.schemas import AppointmentWrite, Override
-from chroniccare.scheduling.telling import messages, said, tell
+from chroniccare.scheduling.telling import messages, said, sees_telehealth, tell
 
 
 class NotOpen(Conflict):
@@ -41,6 +42,7 @@ async def change(tx: Tx, visit: queries.Appointment, body: AppointmentWrite) -> 
         Unprocessable: as for booking; a visit stays with its patient, a seat with its session.
         SlotTaken: a provider, the patient, or a room or device is not free at the new time.
         LateChange, MovedTooOften: the clinic's rules do not let it be moved.
+        HoldExpired: it was held no longer than until now.
     """
     if body.patient_id != visit.patient_id:
         raise Unprocessable.field("patient_id", "a visit stays with its patient", "fixed")
@@ -63,7 +65,7 @@ async def reschedule(
     `reason` is kept in the audit.
 
     Raises:
-        NotOpen, Unprocessable, SlotTaken, LateChange, MovedTooOften: see `change`.
+        NotOpen, Unprocessable, SlotTaken, LateChange, MovedTooOften, HoldExpired: see `change`.
     """
     now_is = {name: getattr(visit, name) for name in AppointmentWrite.model_fields
               if name != "scheduled_end"}  # fmt: skip
@@ -81,7 +83,8 @@ async def reschedule(
         ],
         "override": override,
     }
-    body = AppointmentWrite.model_validate({**now_is, **told})
+    # Not validated once more: with what its type needs, a visit may have more rooms than one names.
+    body = AppointmentWrite.model_construct(**{**now_is, **told})
     return await _change(tx, visit, body, action="reschedule", reason=reason)
 
 
@@ -91,7 +94,12 @@ async def _change(
 ) -> queries.Appointment:  # fmt: skip
     if visit.status not in rules.OPEN_STATUSES:
         raise NotOpen
-    demand = replace(demanded(body, booking.allowed(tx, body.override)), prefer=visit.resource_ids)
+    if visit.held_until is not None and visit.held_until <= tx.now:
+        raise HoldExpired
+    demand = replace(
+        demanded(body, booking.allowed(tx, body.override)), prefer=visit.resource_ids,
+        kept=body.appointment_type == visit.appointment_type,
+    )  # fmt: skip
     start = body.scheduled_start
     if start != visit.scheduled_start:
         rules.check_start(start, now=tx.now)
@@ -99,6 +107,8 @@ async def _change(
     if action == "reschedule":  # a room that the type asks for can be another one at another time
         demand = replace(demand, resource_ids=known.not_needed(demand.resource_ids))
     row = _row(visit, body, known, length(body, known))
+    if body.telehealth_details is None and sees_telehealth(tx.caller):
+        row["telehealth_details"] = None
     seats = await _seats(tx, visit, demand, known, row)
     if seats is not None:
         row["resource_ids"] = booking.chosen(demand, seats)
@@ -129,13 +139,20 @@ async def _seats(
     if visit.group_session_id is not None:
         _check_seat(visit, {**row, "resource_ids": demand.resource_ids})
         return None
-    moves = _moves(visit, row)
-    if moves:
+    if not _meets(visit, row):  # what was set aside for this time and these people still is
+        earlier = (visit.override or {}).get("allow", ())
+        demand = replace(demand, allow=demand.allow.union(earlier))
+    if _moves(visit, row):
+        if demand.kept and start == visit.scheduled_start:  # as far ahead as it was booked
+            demand = replace(demand, allow=demand.allow | {"short_notice", "beyond_horizon"})
         [faults] = booking.rule_faults(demand, known, [start], minutes, now=tx.now)
         booking.check(faults)
         await _check_policy(tx, visit, row, demand.allow)
     elif set(demand.resource_ids) == set(visit.resource_ids):
         return None
+    else:  # it keeps the buffers that it was booked with
+        around = visit.buffer_before_minutes, visit.buffer_after_minutes
+        known = replace(known, type=replace(known.type, before=around[0], after=around[1]))
     held = await booking.stand(tx, demand, known, first=start, last=start, moving=[visit])
     seats, taken = booking.seated(demand, known, held, start, minutes)
     if taken:
@@ -177,35 +194,44 @@ def _row(
     if told["telehealth_details"] is None:
         # Who may not see them must not erase them by sending back what they were shown.
         told["telehealth_details"] = visit.telehealth_details
-    told["override"] = told["override"] or visit.override
-    return {
+    row = {
         **asdict(visit),
         **told,
         "scheduled_end": body.scheduled_start + timedelta(minutes=minutes),
         "duration_minutes": minutes,
         "resource_ids": visit.resource_ids,
-        "buffer_before_minutes": known.type.before,
-        "buffer_after_minutes": known.type.after,
     }
+    if not _meets(visit, row):
+        row["override"] = told["override"] or visit.override
+    if _moves(visit, row):
+        row["buffer_before_minutes"] = known.type.before
+        row["buffer_after_minutes"] = known.type.after
+    return row
 
 
-_TAKES = (
-    "scheduled_start", "scheduled_end", "provider_id", "facility_id", "buffer_before_minutes",
-    "buffer_after_minutes",
-)  # fmt: skip
+_TAKES = ("scheduled_start", "scheduled_end", "provider_id", "facility_id")
+
+
+def _meets(visit: queries.Appointment, row: dict[str, Any]) -> bool:
+    """Say whether other people meet, or at another time or place."""
+    others = set(row["additional_provider_ids"]) != set(visit.additional_provider_ids)
+    return others or any(row[name] != getattr(visit, name) for name in _TAKES)
 
 
 def _moves(visit: queries.Appointment, row: dict[str, Any]) -> bool:
-    """Say whether a person's time changes."""
-    others = set(row["additional_provider_ids"]) != set(visit.additional_provider_ids)
-    return others or any(row[name] != getattr(visit, name) for name in _TAKES)
+    """Say whether a visit is judged anew: a type has its own buffers and rooms.
+
+    What its type has become since does not move it.
+    """
+    return _meets(visit, row) or row["appointment_type"] != visit.appointment_type
 
 
 def count(visit: queries.Appointment, row: dict[str, Any]) -> None:
     """Note in `row` what a change of time, provider or place means."""
     told = row["scheduled_start"], row["provider_id"], row["facility_id"]
     if told != said(visit):
-        row["reschedule_count"] = visit.reschedule_count + 1
+        if visit.status in rules.BOOKED_STATUSES:  # to hold a time is not to promise it
+            row["reschedule_count"] = visit.reschedule_count + 1
         row["sequence"] = visit.sequence + 1
         if visit.status == "confirmed":  # the patient has confirmed another visit
             row |= {"status": "scheduled", "confirmed_at": None}

@@ -180,7 +180,7 @@ UPDATE = Query(
 CANCEL = Query(
     Appointment,
     "UPDATE appointments a SET status = 'cancelled', cancelled_at = $2, cancellation_reason = $3,"
-    " held_until = NULL, sequence = sequence + 1,"
+    " override = coalesce($4::jsonb, override), held_until = NULL, sequence = sequence + 1,"
     f" version = version + 1, updated_at = $2 WHERE id = ANY($1::uuid[]) RETURNING {COLUMNS}",
 )
 STEP = Query(

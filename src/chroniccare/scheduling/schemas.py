@@ -92,7 +92,11 @@ class AppointmentWrite(Wire):
         Document, Field(description="What to do before.", examples=[{"fasting_hours": 8}])
     ] = {}
     telehealth_details: Annotated[
-        Document | None, Field(description="How to join from afar.", examples=[None])
+        Document | None,
+        Field(
+            description="How to join from afar; a change by whom it is not shown to leaves it.",
+            examples=[None],
+        ),
     ] = None
     insurance_verified: Annotated[
         bool, Field(description="Coverage has been checked.", examples=[False])
