@@ -41,19 +41,23 @@ def test_the_lowest_free_lane_is_taken(
 
 
 @given(
-    st.lists(st.lists(spans, max_size=4), max_size=4), st.integers(1, 3), st.integers(1, 15),
-    st.sampled_from([0, 3]), st.sampled_from([0, 7]),
+    st.lists(st.lists(st.lists(spans, max_size=4), min_size=1, max_size=3), max_size=4),
+    st.integers(1, 3), st.integers(1, 15), st.sampled_from([0, 3]), st.sampled_from([0, 7]),
 )  # fmt: skip
-def test_scarce_starts_are_those_with_too_few_units_free(
-    busy: list[list[tuple[int, int]]], count: int, minutes: int, before: int, after: int
+def test_scarce_starts_are_those_with_too_few_rooms_free(
+    busy: list[list[list[tuple[int, int]]]], count: int, minutes: int, before: int, after: int
 ) -> None:
     blocked = slots.scarce(busy, count, minutes=minutes, before=before, after=after)
     starts = list(range(-30, 100))
 
-    def free(unit: list[tuple[int, int]], start: int) -> bool:
-        return all(end <= start - before or begin >= start + minutes + after for begin, end in unit)
+    def free(lane: list[tuple[int, int]], start: int) -> bool:
+        return all(end <= start - before or begin >= start + minutes + after for begin, end in lane)
 
-    expected = [start for start in starts if sum(free(unit, start) for unit in busy) >= count]
+    expected = [
+        start
+        for start in starts
+        if sum(any(free(lane, start) for lane in room) for room in busy) >= count
+    ]
     assert outside(starts, blocked) == expected
 
 
