@@ -6,14 +6,14 @@ somebody else was quicker.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import NotFound, Unprocessable
+from chroniccare.core.errors import NotFound, Problem, Unprocessable
 from chroniccare.core.time import to_local, zone
 from chroniccare.platform.postgres import begin
 from chroniccare.scheduling import rules, seating, slots
@@ -156,7 +156,8 @@ async def offering(caller: Caller) -> AsyncIterator[None]:
     except SlotTaken as taken:
         if taken.wanted is not None:
             demand, start = taken.wanted
-            taken.data = {"alternatives": await nearest(caller, wish_of(demand), start)}
+            with suppress(Problem):  # without other times it is still the answer
+                taken.data = {"alternatives": await nearest(caller, wish_of(demand), start)}
         raise
 
 

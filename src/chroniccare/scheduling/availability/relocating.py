@@ -70,6 +70,7 @@ async def _free(tx: Tx, visit: Appointment, *, days: int, same_place: bool) -> l
         visit.duration_minutes, visit.patient_id, with_ids=visit.additional_provider_ids,
         # Rooms are the facility's, and chosen afresh at another one.
         resource_ids=visit.resource_ids if same_place else (), priority=visit.priority,
+        kept=True, kept_ids=visit.resource_ids,
     )  # fmt: skip
     window = _window(visit.scheduled_start, days, now=tx.now)
     if window.last < window.first:
