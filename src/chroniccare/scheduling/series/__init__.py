@@ -1,0 +1,1 @@
+"""Series: treatment cycles and other visits that come back."""
