@@ -33,6 +33,7 @@ from chroniccare.scheduling.calendars import api as calendars
 from chroniccare.scheduling.catalogue import api as catalogue
 from chroniccare.scheduling.groups import api as groups
 from chroniccare.scheduling.recall import api as recalls
+from chroniccare.scheduling.series import api as series
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.caller import Authority
 
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (
     patients.router,
     slots.router,  # before appointments, whose /{appointment_id} would take its path
+    series.router,  # likewise
     appointments.router,
     lifecycle.router,
     providers.router,

@@ -21,7 +21,8 @@ _LAST_REMINDER_H = min(rules.REMINDER_OFFSETS_H)
 class Visit:
     """What a visit's messages need; `starts_at` is UTC, `facility_zone` an IANA name.
 
-    `moved` says that the patient knows the visit at another time, or with somebody else.
+    `moved` says that the patient knows the visit at another time, or with somebody else;
+    `reminders_only`, that another visit's message speaks for the whole series.
     """
 
     appointment_id: UUID
@@ -33,6 +34,7 @@ class Visit:
     facility_name: str
     facility_zone: str
     moved: bool = False
+    reminders_only: bool = False
 
 
 async def plan_visit(tx: Tx, visits: list[Visit]) -> int:
@@ -116,7 +118,9 @@ def _rows(
     now: datetime, visit: Visit, reach: queries.Reach, quiet: rules.QuietHours
 ) -> list[dict[str, Any]]:
     kind = "appointment_rescheduled" if visit.moved else "appointment_confirmation"
-    rows = [_row(visit, reach, kind, 0, sent=now, at=now, until=visit.starts_at)]
+    rows: list[dict[str, Any]] = []
+    if not visit.reminders_only:
+        rows.append(_row(visit, reach, kind, 0, sent=now, at=now, until=visit.starts_at))
     home = zone(reach.time_zone)
     for hours, following in pairwise((*rules.REMINDER_OFFSETS_H, 0)):
         due = visit.starts_at - timedelta(hours=hours)

@@ -106,7 +106,7 @@ async def _change(
     known = await booking.know(tx, demand, first=start, last=start)
     if action == "reschedule":  # a room that the type asks for can be another one at another time
         demand = replace(demand, resource_ids=known.not_needed(demand.resource_ids))
-    row = _row(visit, body, known, length(body, known))
+    row = changed_row(visit, body, known, length(body, known))
     if body.telehealth_details is None and sees_telehealth(tx.caller):
         row["telehealth_details"] = None
     seats = await _seats(tx, visit, demand, known, row)
@@ -142,12 +142,13 @@ async def _seats(
     if not _meets(visit, row):  # what was set aside for this time and these people still is
         earlier = (visit.override or {}).get("allow", ())
         demand = replace(demand, allow=demand.allow.union(earlier))
-    if _moves(visit, row):
+    if moves(visit, row):
         if demand.kept and start == visit.scheduled_start:  # as far ahead as it was booked
             demand = replace(demand, allow=demand.allow | {"short_notice", "beyond_horizon"})
         [faults] = booking.rule_faults(demand, known, [start], minutes, now=tx.now)
         booking.check(faults)
-        await _check_policy(tx, visit, row, demand.allow)
+        policy = await tx.one(queries.POLICY) or queries.Policy()
+        check_policy(policy, visit, row, demand.allow, now=tx.now)
     elif set(demand.resource_ids) == set(visit.resource_ids):
         return None
     else:  # it keeps the buffers that it was booked with
@@ -186,7 +187,7 @@ def _check_seat(visit: queries.Appointment, row: dict[str, Any]) -> None:
         raise Unprocessable.field("scheduled_start", reason, "group")
 
 
-def _row(
+def changed_row(
     visit: queries.Appointment, body: AppointmentWrite, known: Known, minutes: int
 ) -> dict[str, Any]:
     """Return `visit` as it will be, in the rooms where it is."""
@@ -200,10 +201,11 @@ def _row(
         "scheduled_end": body.scheduled_start + timedelta(minutes=minutes),
         "duration_minutes": minutes,
         "resource_ids": visit.resource_ids,
+        "series_exception": visit.series_id is not None,
     }
     if not _meets(visit, row):
         row["override"] = told["override"] or visit.override
-    if _moves(visit, row):
+    if moves(visit, row):
         row["buffer_before_minutes"] = known.type.before
         row["buffer_after_minutes"] = known.type.after
     return row
@@ -218,7 +220,7 @@ def _meets(visit: queries.Appointment, row: dict[str, Any]) -> bool:
     return others or any(row[name] != getattr(visit, name) for name in _TAKES)
 
 
-def _moves(visit: queries.Appointment, row: dict[str, Any]) -> bool:
+def moves(visit: queries.Appointment, row: dict[str, Any]) -> bool:
     """Say whether a visit is judged anew: a type has its own buffers and rooms.
 
     What its type has become since does not move it.
@@ -239,16 +241,21 @@ def count(visit: queries.Appointment, row: dict[str, Any]) -> None:
         row["sequence"] = visit.sequence + 1
 
 
-async def _check_policy(
-    tx: Tx, visit: queries.Appointment, row: dict[str, Any], allow: frozenset[rules.Rule]
-) -> None:
-    """Check that the clinic's rules let the visit be moved; to hold a time is not to promise it."""
+def check_policy(
+    policy: queries.Policy, visit: queries.Appointment, row: dict[str, Any],
+    allow: frozenset[rules.Rule], *, now: datetime,
+) -> None:  # fmt: skip
+    """Check that the clinic's rules let the visit be moved; to hold a time is not to promise it.
+
+    Raises:
+        LateChange: it is too near.
+        MovedTooOften: it was moved as often as it may be.
+    """
     told = row["scheduled_start"], row["provider_id"], row["facility_id"]
     if visit.status not in rules.BOOKED_STATUSES or told == said(visit):
         return
-    policy = await tx.one(queries.POLICY) or queries.Policy()
     if "late_change" not in allow:
-        check_notice(visit, policy.reschedule_notice_minutes, now=tx.now)
+        check_notice(visit, policy.reschedule_notice_minutes, now=now)
     most = policy.max_reschedules
     if "reschedule_limit" not in allow and most is not None and visit.reschedule_count >= most:
         reason = f"was moved {most} times; staff can override reschedule_limit"

@@ -17,6 +17,8 @@ class Appointment:
     provider_id: UUID
     facility_id: UUID
     series_id: UUID | None
+    recurrence_id: datetime | None
+    series_exception: bool
     appointment_type: str
     scheduled_start: datetime
     scheduled_end: datetime
@@ -88,11 +90,11 @@ class Policy:
 
 
 _NAMES = (
-    "id patient_id provider_id facility_id series_id appointment_type scheduled_start"
-    " scheduled_end duration_minutes status priority reason special_requirements"
-    " pre_appointment_instructions telehealth_details insurance_verified additional_provider_ids"
-    " resource_ids group_session_id buffer_before_minutes buffer_after_minutes override held_until"
-    " reschedule_count sequence confirmed_at"
+    "id patient_id provider_id facility_id series_id recurrence_id series_exception"
+    " appointment_type scheduled_start scheduled_end duration_minutes status priority reason"
+    " special_requirements pre_appointment_instructions telehealth_details insurance_verified"
+    " additional_provider_ids resource_ids group_session_id buffer_before_minutes"
+    " buffer_after_minutes override held_until reschedule_count sequence confirmed_at"
     " checked_in_at started_at completed_at no_show_at cancelled_at cancellation_reason version"
     " created_at updated_at"
 )
@@ -151,7 +153,8 @@ TAKEN = Query(
 )
 _DOCUMENT = (
     "jsonb_to_recordset($1::jsonb) AS d (id uuid, patient_id uuid, provider_id uuid,"
-    " facility_id uuid, series_id uuid, appointment_type text, scheduled_start timestamptz,"
+    " facility_id uuid, series_id uuid, recurrence_id timestamptz, series_exception boolean,"
+    " appointment_type text, scheduled_start timestamptz,"
     " scheduled_end timestamptz, duration_minutes int, status text, priority text, reason text,"
     " special_requirements jsonb, pre_appointment_instructions jsonb, telehealth_details jsonb,"
     " insurance_verified boolean, additional_provider_ids uuid[], resource_ids uuid[],"
@@ -159,13 +162,14 @@ _DOCUMENT = (
     " held_until timestamptz, confirmed_at timestamptz, reschedule_count int, sequence int)"
 )
 _CHANGED = (
-    "provider_id facility_id appointment_type scheduled_start scheduled_end duration_minutes"
-    " status priority reason special_requirements pre_appointment_instructions telehealth_details"
-    " insurance_verified additional_provider_ids resource_ids buffer_before_minutes"
-    " buffer_after_minutes override held_until confirmed_at reschedule_count sequence"
+    "provider_id facility_id series_id recurrence_id series_exception appointment_type"
+    " scheduled_start scheduled_end duration_minutes status priority reason special_requirements"
+    " pre_appointment_instructions telehealth_details insurance_verified additional_provider_ids"
+    " resource_ids buffer_before_minutes buffer_after_minutes override held_until confirmed_at"
+    " reschedule_count sequence"
 )
 _SET = ", ".join(f"{name} = d.{name}" for name in _CHANGED.split())
-_WRITTEN = f"id patient_id series_id group_session_id {_CHANGED}".replace(" ", ", ")
+_WRITTEN = f"id patient_id group_session_id {_CHANGED}".replace(" ", ", ")
 _WRITTEN_FROM = ", ".join(f"d.{name}" for name in _WRITTEN.split(", "))
 INSERT = Query(
     Appointment,

@@ -55,23 +55,13 @@ class Override(Wire):
     ]
 
 
-class AppointmentWrite(Wire):
-    """A visit as a client changes it."""
+class VisitWrite(Wire):
+    """What a visit is, whenever it takes place."""
 
     patient_id: Annotated[UUID, Field(description="Whom the visit is for.")]
     provider_id: Annotated[UUID, Field(description="Who sees the patient.")]
     facility_id: Annotated[UUID, Field(description="Where; the provider must work there.")]
     appointment_type: Annotated[Word, Field(description="Kind of visit.", examples=["follow_up"])]
-    scheduled_start: Annotated[
-        Instant, Field(description="Instant with UTC offset; in the future.", examples=[_START])
-    ]
-    scheduled_end: Annotated[
-        Instant | None,
-        Field(
-            description="Instant with UTC offset; instead of it, duration_minutes.",
-            examples=["2026-12-01T09:30:00-05:00"],
-        ),
-    ] = None
     duration_minutes: Annotated[
         int | None,
         Field(
@@ -121,6 +111,21 @@ class AppointmentWrite(Wire):
     ] = []
     override: Annotated[
         Override | None, Field(description="Rules to set aside, and why.", examples=[None])
+    ] = None
+
+
+class AppointmentWrite(VisitWrite):
+    """A visit as a client changes it."""
+
+    scheduled_start: Annotated[
+        Instant, Field(description="Instant with UTC offset; in the future.", examples=[_START])
+    ]
+    scheduled_end: Annotated[
+        Instant | None,
+        Field(
+            description="Instant with UTC offset; instead of it, duration_minutes.",
+            examples=["2026-12-01T09:30:00-05:00"],
+        ),
     ] = None
 
 
@@ -181,6 +186,13 @@ class Appointment(Wire):
     provider_id: Annotated[UUID, Field(description="Who sees the patient.")]
     facility_id: Annotated[UUID, Field(description="Where.")]
     series_id: Annotated[UUID | None, Field(description="Series it belongs to.")]
+    recurrence_id: Annotated[
+        Instant | None,
+        Field(description="UTC instant at which the series would have it (RFC 5545)."),
+    ]
+    series_exception: Annotated[
+        bool, Field(description="It was changed by itself: changes of the series leave it alone.")
+    ]
     appointment_type: Annotated[str, Field(description="Kind of visit.", examples=["follow_up"])]
     scheduled_start: Annotated[Instant, Field(description="UTC instant.")]
     scheduled_end: Annotated[Instant, Field(description="UTC instant.")]

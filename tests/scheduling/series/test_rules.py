@@ -496,7 +496,7 @@ def test_two_local_times_that_are_one_instant_are_one_visit() -> None:
     assert len(found) == 1
 
 
-PATTERNS: list[tuple[rules.Pattern, str, str]] = [
+PATTERNS: list[tuple[grammar.Pattern, str, str]] = [
     ("daily", "2026-03-03", "2026-03 3 4 5 6"),
     ("weekdays", "2026-03-05", "2026-03 5 6 9 10"),
     ("weekly", "2026-03-03", "2026-03 3 10 17 24"),
@@ -512,7 +512,7 @@ PATTERNS: list[tuple[rules.Pattern, str, str]] = [
 
 
 @pytest.mark.parametrize(("pattern", "first", "listed"), PATTERNS)
-def test_named_patterns(pattern: rules.Pattern, first: str, listed: str) -> None:
+def test_named_patterns(pattern: grammar.Pattern, first: str, listed: str) -> None:
     start, expected = date.fromisoformat(first), days(listed)
     rule = rules.ended(rules.of_pattern(pattern, start), count=len(expected), until=None)
     found = rules.expand(rule, first=start, at=time(9), zone_name="UTC", now=NOW)

@@ -18,20 +18,8 @@ from chroniccare.core.errors import Invalid, Unprocessable
 from chroniccare.core.time import to_instant, zone
 from chroniccare.scheduling.rules import HORIZON
 from chroniccare.scheduling.series import rules_rrule as grammar
-from chroniccare.scheduling.series.rules_rrule import MOST_VISITS, Rule, Until
+from chroniccare.scheduling.series.rules_rrule import MOST_VISITS, Pattern, Rule, Until
 
-Pattern = Literal[
-    "daily",
-    "weekdays",
-    "weekly",
-    "biweekly",
-    "every_four_weeks",
-    "monthly",
-    "quarterly",
-    "semiannually",
-    "yearly",
-]
-MAX_CYCLE_DAYS = 366
 _STEPS: dict[str, Literal[0, 1, 2, 3]] = {
     "YEARLY": dateutil.YEARLY,
     "MONTHLY": dateutil.MONTHLY,
@@ -40,6 +28,7 @@ _STEPS: dict[str, Literal[0, 1, 2, 3]] = {
 }
 _FIELD = "recurrence"
 _DATED = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T([0-9]{2}):([0-9]{2}))?")
+_CYCLES = re.compile(r"CYCLES=([0-9]+);LENGTH=([0-9]+);DAYS=([0-9,]+)")
 _LAST_YEAR = 9996
 _SHORTEST_MONTH = 28
 
@@ -51,6 +40,11 @@ class Cycles:
     count: int
     length: int
     days: tuple[int, ...]
+
+
+Source = Rule | Cycles | None
+"""What comes back; None for the dates alone that a series names."""
+RDATES_ALONE = "RDATE"
 
 
 class Local(NamedTuple):
@@ -118,16 +112,28 @@ def check_cycles(cycles: Cycles) -> Cycles:
     return replace(cycles, days=days)
 
 
-def text(source: Rule | Cycles) -> str:
+def text(source: Source) -> str:
     """Return the canonical text that is stored: a rule of RFC 5545, or our own of cycles."""
+    if source is None:
+        return RDATES_ALONE
     if isinstance(source, Rule):
         return grammar.text(source)
     days = ",".join(map(str, source.days))
     return f"CYCLES={source.count};LENGTH={source.length};DAYS={days}"
 
 
+def parse(stored: str) -> Source:
+    """Return what `text` wrote."""
+    if stored == RDATES_ALONE:
+        return None
+    match = _CYCLES.fullmatch(stored)
+    if match is None:
+        return grammar.parse(stored)
+    return Cycles(int(match[1]), int(match[2]), tuple(map(int, match[3].split(","))))
+
+
 def expand(
-    source: Rule | Cycles,
+    source: Source,
     *,
     first: date,
     at: time,
@@ -155,7 +161,7 @@ def expand(
     last = (now + HORIZON).date() + timedelta(days=1)  # a day more than any zone can need
     gone = set(_dated(exdates, "exdates"))
     ruled = [Local(day, at) for day in _days(source, first=first, at=at, tz=tz, last=last)]
-    added = [one if isinstance(one, Local) else Local(one, at) for one in _dated(rdates, "rdates")]
+    added = [_local(one, at) for one in _dated(rdates, "rdates")]
     found: dict[datetime, Occurrence] = {}
     for field, locals_ in (("first_date", ruled), ("rdates", added)):
         for local in locals_:
@@ -169,6 +175,58 @@ def expand(
     if len(found) > MOST_VISITS:
         raise _too_many()
     return sorted(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """What a series is before, or from, the visit at which it is split."""
+
+    source: Source
+    first: date
+    rdates: list[str]
+    exdates: list[str]
+
+
+def split(
+    source: Source,
+    pivot: Local,
+    *,
+    first: date,
+    at: time,
+    zone_name: str,
+    rdates: Sequence[str],
+    exdates: Sequence[str],
+) -> tuple[Half, Half]:
+    """Return a series before `pivot`, and from it on; together they have the same visits.
+
+    A rule stays one in both halves: the first ends on its last day, the second begins on its first.
+    Cycles become the dates that they have.
+    """
+    ruled = [Local(day, at) for day in _days(source, first=first, at=at, tz=zone(zone_name))]
+    before, behind = [x for x in ruled if x < pivot], [x for x in ruled if x >= pivot]
+    added = list(zip(rdates, _dated(rdates, "rdates"), strict=True))
+    early = [text_ for text_, one in added if _local(one, at) < pivot]
+    late = [text_ for text_, one in added if _local(one, at) >= pivot]
+    gone = list(zip(exdates, _dated(exdates, "exdates"), strict=True))
+    left = [text_ for text_, one in gone if _local(one, at).day <= pivot.day]
+    right = [text_ for text_, one in gone if _local(one, at).day >= pivot.day]
+    if not isinstance(source, Rule):
+        dates = [[one.day.isoformat() for one in half] for half in (before, behind)]
+        return (
+            Half(None, first, [*dates[0], *early], left),
+            Half(None, pivot.day, [*dates[1], *late], right),
+        )
+    ends = replace(source, count=None, until=before[-1].day) if before else None
+    count = None if source.count is None else len(behind)
+    goes_on = replace(source, count=count) if behind else None
+    return (
+        Half(ends, first, early, left),
+        Half(goes_on, behind[0].day if behind else pivot.day, late, right),
+    )
+
+
+def _local(one: date | Local, at: time) -> Local:
+    return one if isinstance(one, Local) else Local(one, at)
 
 
 def _check_within(instant: datetime, field: str, *, now: datetime) -> None:
@@ -187,7 +245,7 @@ def _too_many() -> Unprocessable:
 
 
 def _days(
-    source: Rule | Cycles, *, first: date, at: time, tz: ZoneInfo, last: date
+    source: Source, *, first: date, at: time, tz: ZoneInfo, last: date = date.max
 ) -> Iterator[date]:
     """Yield the days of `source` by date.
 
@@ -197,8 +255,7 @@ def _days(
     if first > last:
         raise _too_far("first_date")
     until = source.until if isinstance(source, Rule) else None
-    days = rule_days(source, first) if isinstance(source, Rule) else _cycle_days(source, first)
-    for number, day in enumerate(days):
+    for number, day in enumerate(_unended(source, first)):
         if until is not None and _is_behind(until, day, at, tz):
             return
         if day > last:
@@ -206,6 +263,13 @@ def _days(
         if number == MOST_VISITS:
             raise _too_many()
         yield day
+
+
+def _unended(source: Source, first: date) -> Iterator[date]:
+    if isinstance(source, Rule):
+        yield from rule_days(source, first)
+    elif source is not None:
+        yield from _cycle_days(source, first)
 
 
 def _cycle_days(cycles: Cycles, first: date) -> Iterator[date]:

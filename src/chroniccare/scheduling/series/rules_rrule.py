@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, Literal
 
 from chroniccare.core.errors import Invalid
 
@@ -18,6 +18,18 @@ MOST_VISITS = 366
 MAX_INTERVAL = 731
 """Days within which every visit must lie; a longer step leads nowhere."""
 MAX_TEXT = 500
+Pattern = Literal[
+    "daily",
+    "weekdays",
+    "weekly",
+    "biweekly",
+    "every_four_weeks",
+    "monthly",
+    "quarterly",
+    "semiannually",
+    "yearly",
+]
+MAX_CYCLE_DAYS = 366
 FIELD = "recurrence.rrule"
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
