@@ -6,7 +6,7 @@ Everything here works on what was fetched and locked once for the whole series.
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -175,22 +175,27 @@ def _ranked(
 ) -> list[tuple[int, int]]:
     """Return (number of the provider, minute) of the times within `shift`, the best first.
 
-    The nearest is the best, the later of two; before that counts what is to be kept: the provider,
-    or the day of the week.
+    First counts what is to be kept: the provider, or the day of the week. Then the nearest day is
+    the best, and on it the nearest time of day; of two as good the series' own provider, and later.
     """
-    wanted, day = booking.minutes_of(occurrence.instant), occurrence.local.day
-    reach = (shift.days + 2) * slots.DAY
+    day, usual = occurrence.local.day, _minutes(occurrence.local.at)
+    wanted, reach = booking.minutes_of(occurrence.instant), (shift.days + 2) * slots.DAY
     ranked = []
     for number, starts in enumerate(free):
         low, high = bisect_left(starts, wanted - reach), bisect_left(starts, wanted + reach)
         for at in starts[low:high]:
-            on = to_local(slots.instant(at), tz).date()
-            if abs((on - day).days) > shift.days or on in without:
+            local = to_local(slots.instant(at), tz)
+            on = local.date()
+            days = abs((on - day).days)
+            if days > shift.days or on in without:
                 continue
-            other_day = on.weekday() != day.weekday()
-            changes = other_day if shift.same_weekday else number > 0
-            ranked.append((changes, abs(at - wanted), number, wanted - at, at))
-    return [(number, at) for _, _, number, _, at in sorted(ranked)]
+            changes = on.weekday() != day.weekday() if shift.same_weekday else number > 0
+            ranked.append((changes, days, abs(_minutes(local) - usual), number, wanted - at, at))
+    return [(number, at) for _, _, _, number, _, at in sorted(ranked)]
+
+
+def _minutes(at: time | datetime) -> int:
+    return at.hour * 60 + at.minute
 
 
 def in_place_of(choice: Choice, provider_id: UUID, known: Known) -> Choice:
