@@ -3,10 +3,12 @@
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from chroniccare.platform.postgres import Command, begin
+from chroniccare.scheduling import queries, rules
 from tests.client import Clinic
 from tests.scheduling.series.conftest import Clock, Stage
 
@@ -297,25 +299,50 @@ async def test_the_same_key_books_one_series(stage: Stage) -> None:
         assert await tx.value(Command("SELECT count(*) FROM appointments")) == 6
 
 
-async def test_of_two_series_for_one_provider_one_wins(stage: Stage) -> None:
-    """Their times cross: one goes weekly, the other daily the other way round."""
-    rivals = []
-    for number in range(6):
-        patient = (await stage.clinic.patient())["id"]
-        rule = "FREQ=WEEKLY;COUNT=6" if number % 2 else "FREQ=DAILY;COUNT=40"
-        rivals.append(stage.body(patient_id=patient, recurrence={"rrule": rule}))
+async def test_of_crossing_series_for_one_provider_one_wins(stage: Stage) -> None:
+    """Each has looked and seen its times free before any of them has the locks."""
+    patients = [(await stage.clinic.patient())["id"] for _ in range(4)]
+    rules_ = ["FREQ=WEEKLY;COUNT=6", "FREQ=DAILY;COUNT=40"] * 2
+    rivals = [
+        stage.body(patient_id=patient, recurrence={"rrule": rule})
+        for patient, rule in zip(patients, rules_, strict=True)
+    ]
+    keys = rules.lock_keys(stage.clinic.tenant_id, [UUID(stage.provider_id)])
+    waiting = Command("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     async with begin(stage.clinic.caller) as tx:
-        # Everybody has looked and waits for the locks when they are given up.
-        await tx.run(Command("SELECT FROM appointment_series"))
-        answers = asyncio.gather(
-            *(stage.clinic.post("/appointments/batch", rival) for rival in rivals)
-        )
-        await asyncio.sleep(0.05)
-    codes = sorted(answer.status_code for answer in await answers)
-    assert codes == [201] + [409] * 5
+        await tx.values(queries.LOCK, keys)
+        racing = [
+            asyncio.create_task(stage.clinic.post("/appointments/batch", rival)) for rival in rivals
+        ]
+        async with asyncio.timeout(1.8):  # within the lock's own limit
+            while await tx.value(waiting) < len(rivals):  # noqa: ASYNC110  PostgreSQL tells nobody
+                await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*racing)
+    codes = [answer.json().get("error", {}).get("code", "booked") for answer in answers]
+    assert sorted(codes) == ["SERIES_CONFLICT"] * 3 + ["booked"]
     async with begin(stage.clinic.caller) as tx:
         assert await tx.value(OVERLAPS) == 0
         assert await tx.value(Command("SELECT count(*) FROM appointment_series")) == 1
+
+
+async def test_a_visit_and_a_series_that_race_never_share_a_time(stage: Stage) -> None:
+    bodies = [stage.body(patient_id=(await stage.clinic.patient())["id"], mode="next_best")]
+    bodies += [stage.body(patient_id=(await stage.clinic.patient())["id"], mode="skip_conflicts")]
+    alone = {
+        "provider_id": stage.provider_id, "facility_id": stage.facility_id,
+        "appointment_type": "follow_up", "duration_minutes": 45,
+        "patient_id": (await stage.clinic.patient())["id"],
+    }  # fmt: skip
+    for day in ("2026-02-10", "2026-02-24", "2026-03-03"):
+        single = stage.clinic.post(
+            "/appointments", {**alone, "scheduled_start": f"{day}T09:20:00-05:00"}
+        )
+        answers = await asyncio.gather(
+            single, *(stage.clinic.post("/appointments/batch", body) for body in bodies)
+        )
+        assert {answer.status_code for answer in answers} <= {201, 409}
+        async with begin(stage.clinic.caller) as tx:
+            assert await tx.value(OVERLAPS) == 0
 
 
 OVERLAPS = Command(

@@ -93,10 +93,12 @@ async def book(tx: Tx, body: SeriesBook) -> Result:
     """
     zone_name = await tx.value(queries.ZONE, body.facility_id)
     source = source_of(body.recurrence, body.first_date)
+    at, zone_name = time.fromisoformat(body.local_time), zone_name or "UTC"
     occurrences = recurrence.expand(
-        source, first=body.first_date, at=time.fromisoformat(body.local_time),
-        zone_name=zone_name or "UTC", rdates=body.rdates, exdates=body.exdates, now=tx.now,
+        source, first=body.first_date, at=at, zone_name=zone_name, rdates=body.rdates,
+        exdates=body.exdates, now=tx.now,
     )  # fmt: skip
+    source = recurrence.dated(source, first=body.first_date, at=at, zone_name=zone_name)
     visit = _visit(body, occurrences[0].instant)
     choices = await _choices(tx, visit, body, occurrences)
     shift = None

@@ -16,7 +16,7 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import begin
-from chroniccare.scheduling.series import actions, editing, schemas
+from chroniccare.scheduling.series import actions, cancelling, editing, schemas
 from chroniccare.tenancy.api import (
     Cursor,
     IdempotencyKey,
@@ -150,7 +150,7 @@ async def cancel_series(
     async with begin(caller) as tx:
         series = await actions.get_locked(tx, series_id)
         check_version(if_match, series.version)
-        done = await editing.cancel(tx, series, body)
+        done = await cancelling.cancel(tx, series, body)
     return answer(caller, wire.dumps(done), etag=done.series.version)
 
 

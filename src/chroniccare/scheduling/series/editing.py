@@ -1,4 +1,4 @@
-"""Series that change: one visit, one and those that follow, or all to come; and their cancellation.
+"""Series that change: one visit, one and those that follow, or all to come.
 
 All the visits that are named change, or none does.
 """
@@ -9,10 +9,10 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from chroniccare.core.errors import Conflict, Invalid, Unprocessable
+from chroniccare.core.errors import Conflict, Invalid
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_instant, to_local, zone
-from chroniccare.notifications.plan import cancel_visits, plan_cancelled, plan_visit
+from chroniccare.notifications.plan import cancel_visits, plan_visit
 from chroniccare.platform.postgres import Tx
 from chroniccare.scheduling import actions as visits
 from chroniccare.scheduling import booking, moving, rules
@@ -33,13 +33,17 @@ from chroniccare.scheduling.series.actions import (
     tell_series,
 )
 from chroniccare.scheduling.series.placing import Choice, Diary, Placed, seat
-from chroniccare.scheduling.series.schemas import SeriesCancellation, SeriesEdit
+from chroniccare.scheduling.series.schemas import SeriesEdit
+from chroniccare.scheduling.series.splitting import halves, pivot_of, place_of, shorten
 from chroniccare.scheduling.telling import messages_of, said, tell_many
 
 _TOLD = (
     "duration_minutes", "provider_id", "facility_id", "additional_provider_ids", "resource_ids",
     "priority", "reason", "override",
 )  # fmt: skip
+
+
+_ABOUT_NEW_TIMES = {"short_notice", "beyond_horizon"}
 
 
 class NothingToCome(Conflict):
@@ -80,10 +84,9 @@ async def edit(tx: Tx, series: queries.Series, body: SeriesEdit) -> Result:
     if not set(told) - {"override"}:
         raise Invalid.field("body", "names nothing that changes", "missing")
     several = await tx.all(queries.VISITS_FOR_UPDATE, series.id)
-    pivot = _pivot(body.scope, body.appointment_id, several)
+    pivot = pivot_of(body.scope, body.appointment_id, several)
     targets = _targets(body.scope, pivot, several, now=tx.now)
-    zone_name = await tx.value(queries.ZONE, body.facility_id or series.facility_id)
-    after = _edited(series, body, zone_name or series.time_zone)
+    after = _edited(series, body, await _zone(tx, series, body, targets[0]))
     changes = [_change(series, after, body, told, visit) for visit in targets]
     await _choose(tx, body, changes)
     await _seat(tx, changes)
@@ -94,30 +97,13 @@ async def edit(tx: Tx, series: queries.Series, body: SeriesEdit) -> Result:
     kept = series
     if body.scope != "this":
         kept = await _keep(tx, series, after, pivot, several)
-    others = _handed_over(series, kept, pivot, several, targets)
+    others = []
+    if pivot is not None and kept.id != series.id:  # what a split gives away without changing it
+        ids = {visit.id for visit in targets}
+        others = [v for v in several if place_of(v) >= place_of(pivot) and v.id not in ids]
     await _write(tx, body.scope, changes, kept, others)
     answered = await get(tx, kept.id)
     return result(answered, [_described(one, after.time_zone) for one in changes])
-
-
-def _pivot(
-    scope: str, appointment_id: UUID | None, several: list[Appointment]
-) -> Appointment | None:
-    if scope == "all":
-        if appointment_id is not None:
-            raise Invalid.field("appointment_id", "goes with the other scopes", "combination")
-        return None
-    if appointment_id is None:
-        raise Invalid.field("appointment_id", "says which visit", "missing")
-    for visit in several:
-        if visit.id == appointment_id:
-            return visit
-    raise Unprocessable.field("appointment_id", "is not a visit of this series", "unknown")
-
-
-def _place(visit: Appointment) -> datetime:
-    """Return where `visit` stands in its series."""
-    return visit.recurrence_id or visit.scheduled_start
 
 
 def _targets(
@@ -141,12 +127,20 @@ def _targets(
             visit.status in rules.OPEN_STATUSES
             and visit.scheduled_start > now
             and not visit.series_exception
-            and (pivot is None or _place(visit) >= _place(pivot))
+            and (pivot is None or place_of(visit) >= place_of(pivot))
         )
     ]
     if not coming:
         raise NothingToCome
-    return sorted(coming, key=_place)
+    return sorted(coming, key=place_of)
+
+
+async def _zone(tx: Tx, series: queries.Series, body: SeriesEdit, first: Appointment) -> str:
+    """Return the zone of the new times: of the place they are at, if times or place change."""
+    if body.local_time is None and body.facility_id is None:
+        return series.time_zone
+    stays = first.facility_id if body.scope == "this" else series.facility_id
+    return await tx.value(queries.ZONE, body.facility_id or stays) or series.time_zone
 
 
 def _edited(series: queries.Series, body: SeriesEdit, zone_name: str) -> queries.Series:
@@ -180,7 +174,7 @@ def _change(
             at = time.fromisoformat(body.local_time) if body.local_time else local.time()
             start = to_instant(local.date(), at, new)
         else:
-            wanted = _place(visit)
+            wanted = place_of(visit)
             local, usual = to_local(wanted, old), time.fromisoformat(series.local_time)
             # A date that was added with a time of its own keeps that.
             is_usual = to_instant(local.date(), usual, old) == wanted
@@ -264,6 +258,8 @@ async def _seat(tx: Tx, changes: list[_Change]) -> None:
         [faults] = booking.rule_faults(
             choice.demand, choice.known, [change.start], choice.minutes, now=tx.now
         )
+        if change.start == change.visit.scheduled_start:  # notice is about times that are new
+            faults = {rule: one for rule, one in faults.items() if rule not in _ABOUT_NEW_TIMES}
         change.placed.faults = list(faults.values()) or seat(
             change.placed, choice, diary, change.start
         )
@@ -277,12 +273,12 @@ async def _keep(
     several: list[Appointment],
 ) -> queries.Series:
     """Write the series, split if need be, and return the one that the changed visits belong to."""
-    if pivot is None or not any(_place(one) < _place(pivot) for one in several):
+    if pivot is None or not any(place_of(one) < place_of(pivot) for one in several):
         await tx.run(queries.UPDATE, document(after), tx.now)
         kept = await get(tx, after.id)
         await tell_series(tx, "update", before=series, after=kept)
         return kept
-    early, late = _halves(series, pivot)
+    early, late = halves(series, pivot)
     exdates = [one.replace(f"T{series.local_time}", f"T{after.local_time}") for one in late.exdates]
     new = replace(
         after, id=new_id(), recurrence_pattern=recurrence.text(late.source),
@@ -290,54 +286,9 @@ async def _keep(
         split_from_id=series.id, version=1, created_at=tx.now, updated_at=tx.now,
     )  # fmt: skip
     await tx.run(queries.INSERT, document(new), tx.caller.tenant_id, tx.now)
-    await _shorten(tx, series, early, pivot, several)
+    await shorten(tx, series, early, pivot, several)
     await tell_series(tx, "create", before=None, after=new)
     return new
-
-
-def _halves(series: queries.Series, pivot: Appointment) -> tuple[recurrence.Half, recurrence.Half]:
-    local = to_local(_place(pivot), zone(series.time_zone))
-    day, at = local.date(), time.fromisoformat(series.local_time)
-    is_usual = to_instant(day, at, zone(series.time_zone)) == _place(pivot)
-    at_pivot = at if is_usual else local.time()  # the usual one also where clocks skip it
-    return recurrence.split(
-        recurrence.parse(series.recurrence_pattern), recurrence.Local(day, at_pivot),
-        first=series.series_start_date, at=at, zone_name=series.time_zone, rdates=series.rdates,
-        exdates=series.exdates,
-    )  # fmt: skip
-
-
-async def _shorten(
-    tx: Tx,
-    series: queries.Series,
-    early: recurrence.Half,
-    pivot: Appointment,
-    several: list[Appointment],
-) -> None:
-    """Have `series` end before `pivot`."""
-    tz = zone(series.time_zone)
-    last = max(_place(one) for one in several if _place(one) < _place(pivot))
-    shorter = replace(
-        series, recurrence_pattern=recurrence.text(early.source), rdates=early.rdates,
-        exdates=early.exdates, series_end_date=to_local(last, tz).date(),
-    )  # fmt: skip
-    await tx.run(queries.UPDATE, document(shorter), tx.now)
-    await tell_series(
-        tx, "update", before=series, after=replace(shorter, version=series.version + 1)
-    )
-
-
-def _handed_over(
-    series: queries.Series,
-    kept: queries.Series,
-    pivot: Appointment | None,
-    several: list[Appointment],
-    targets: list[Appointment],
-) -> list[Appointment]:
-    """Return the visits that a split gives to the new series without changing them."""
-    if kept.id == series.id or pivot is None:
-        return []
-    return [one for one in several if _place(one) >= _place(pivot) and one not in targets]
 
 
 async def _write(
@@ -392,79 +343,3 @@ def _described(change: _Change, zone_name: str) -> Occurrence:
         change.start + timedelta(minutes=minutes), to_local(change.start, tz), write.provider_id,
         round((change.start - place).total_seconds() / 60), [],
     )  # fmt: skip
-
-
-async def cancel(tx: Tx, series: queries.Series, body: SeriesCancellation) -> Result:
-    """Cancel visits of `series`, whose row this transaction has locked; again changes nothing.
-
-    Unlike a change, it takes visits along that were changed by themselves.
-
-    Raises:
-        Invalid: no visit for a scope that needs one.
-        Unprocessable: the visit is not of this series.
-        StepRefused: the visit has begun, is over or was missed.
-        LateChange: one is too near, and `override` does not allow `late_change`.
-    """
-    several = await tx.all(queries.VISITS_FOR_UPDATE, series.id)
-    pivot = _pivot(body.scope, body.appointment_id, several)
-    if body.scope == "this" and pivot is not None:
-        gone = [await visits.cancel(
-            tx, pivot, reason=body.cancellation_reason, notify=body.notify_patient,
-            override=body.override,
-        )]  # fmt: skip
-    else:
-        gone = await _cancel_coming(tx, pivot, several, body)
-        await _end(tx, series, pivot, several, body.cancellation_reason)
-    answered = await get(tx, series.id)
-    tz = zone(series.time_zone)
-    told = [
-        Occurrence(
-            _place(one), to_local(_place(one), tz), "cancelled", one.id, one.scheduled_start,
-            one.scheduled_end, to_local(one.scheduled_start, tz), one.provider_id, None, [],
-        )
-        for one in sorted(gone, key=_place)
-    ]  # fmt: skip
-    return Result(answered, False, 0, 0, 0, told)
-
-
-async def _cancel_coming(
-    tx: Tx, pivot: Appointment | None, several: list[Appointment], body: SeriesCancellation
-) -> list[Appointment]:
-    """Cancel the open visits to come, from `pivot` on if there is one; the patient is told once."""
-    coming = [
-        visit
-        for visit in several
-        if visit.status in rules.OPEN_STATUSES
-        and visit.scheduled_start > tx.now
-        and (pivot is None or _place(visit) >= _place(pivot))
-    ]
-    if not coming:
-        return []
-    if "late_change" not in booking.allowed(tx, body.override):
-        policy = await tx.one(visit_queries.POLICY) or visit_queries.Policy()
-        for visit in coming:
-            visits.check_notice(visit, policy.cancel_notice_minutes, now=tx.now)
-    gone = await visits.cancel_many(tx, coming, reason=body.cancellation_reason, notify=False)
-    if body.notify_patient:
-        first = min(gone, key=lambda one: one.scheduled_start)
-        await plan_cancelled(tx, await messages_of(tx, [first]))
-    return gone
-
-
-async def _end(
-    tx: Tx,
-    series: queries.Series,
-    pivot: Appointment | None,
-    several: list[Appointment],
-    reason: str,
-) -> None:
-    """Note that `series` ends: before `pivot`, or altogether."""
-    if pivot is not None and any(_place(one) < _place(pivot) for one in several):
-        early, _ = _halves(series, pivot)
-        await _shorten(tx, series, early, pivot, several)
-    elif series.is_active:
-        ended = replace(series, is_active=False, cancelled_at=tx.now, cancellation_reason=reason)
-        await tx.run(queries.UPDATE, document(ended), tx.now)
-        await tell_series(
-            tx, "cancel", before=series, after=replace(ended, version=series.version + 1)
-        )

@@ -96,18 +96,19 @@ _TYPED = (
     " mode text, split_from_id uuid, is_active boolean, cancelled_at timestamptz,"
     " cancellation_reason text"
 )
+_WRITTEN = _STORED.replace(" ", ", ")
+_WRITTEN_FROM = ", ".join(f"d.{name}" for name in _STORED.split())
 INSERT = Command(
-    f"INSERT INTO appointment_series (tenant_id, {_STORED.replace(' ', ', ')}, created_at,"
-    f" updated_at) SELECT $2, {', '.join(f'd.{name}' for name in _STORED.split())}, $3, $3"
-    f" FROM jsonb_to_record($1::jsonb) AS d ({_TYPED})"
+    f"INSERT INTO appointment_series (tenant_id, {_WRITTEN}, created_at, updated_at)"
+    f" SELECT $2, {_WRITTEN_FROM}, $3, $3 FROM jsonb_to_record($1::jsonb) AS d ({_TYPED})"
 )
 _CHANGED = (
     "provider_id facility_id recurrence_pattern series_end_date local_time time_zone"
     " duration_minutes rdates exdates is_active cancelled_at cancellation_reason"
 )
+_SET = ", ".join(f"{name} = d.{name}" for name in _CHANGED.split())
 UPDATE = Command(
-    f"UPDATE appointment_series s SET {', '.join(f'{n} = d.{n}' for n in _CHANGED.split())},"
-    " version = s.version + 1, updated_at = $2"
+    f"UPDATE appointment_series s SET {_SET}, version = s.version + 1, updated_at = $2"
     f" FROM jsonb_to_record($1::jsonb) AS d ({_TYPED}) WHERE s.id = d.id"
 )
 PATIENT_EXISTS = Command(

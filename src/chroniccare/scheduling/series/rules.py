@@ -122,6 +122,19 @@ def text(source: Source) -> str:
     return f"CYCLES={source.count};LENGTH={source.length};DAYS={days}"
 
 
+def dated(source: Source, *, first: date, at: time, zone_name: str) -> Source:
+    """Return `source` with the last day it has for its end, if that is told as a time.
+
+    So another time of day does not change how many visits there are.
+    """
+    if not isinstance(source, Rule) or source.until is None:
+        return source
+    if isinstance(source.until, date) and not isinstance(source.until, datetime):
+        return source
+    days = list(_days(source, first=first, at=at, tz=zone(zone_name)))
+    return replace(source, until=days[-1]) if days else None
+
+
 def parse(stored: str) -> Source:
     """Return what `text` wrote."""
     if stored == RDATES_ALONE:
