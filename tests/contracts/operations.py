@@ -102,6 +102,23 @@ async def _closed_day(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
         f"/facilities/{ids['facility_id']}/exceptions",
         {"day": (datetime.now(UTC) + timedelta(days=9)).date().isoformat()},
     )
+async def _series(clinic: Clinic) -> dict[str, Any]:
+    """Book a series of two visits, with a provider and a patient of its own."""
+    provider = await clinic.provider()
+    made = await clinic.make(
+        "/appointments/batch",
+        {
+            "patient_id": (await clinic.patient())["id"],
+            "provider_id": provider["id"],
+            "facility_id": provider["facilities"][0]["facility_id"],
+            "appointment_type": "follow_up",
+            "first_date": (datetime.now(UTC) + timedelta(days=30)).date().isoformat(),
+            "local_time": "09:00",
+            "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=2"},
+        },
+    )
+    series: dict[str, Any] = made["series"]
+    return series
 
 
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
@@ -113,6 +130,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "provider_id": ("/providers", lambda clinic, _: clinic.provider()),
     "facility_id": ("/facilities", lambda clinic, _: clinic.facility()),
     "appointment_id": ("/appointments", lambda clinic, _: _visit(clinic)),
+    "series_id": ("/appointments/series", lambda clinic, _: _series(clinic)),
     "notification_id": ("/notifications", lambda clinic, _: _message(clinic)),
     "group_session_id": ("/group-sessions", lambda clinic, _: _group_session(clinic)),
     "visit_type_id": ("/visit-types", lambda clinic, _: _visit_type(clinic)),

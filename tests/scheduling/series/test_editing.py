@@ -171,7 +171,11 @@ async def test_a_change_that_one_visit_cannot_follow_changes_none(stage: Stage) 
 async def test_a_dry_run_changes_nothing(stage: Stage) -> None:
     series_id, visits = await booked(stage)
     was = await held(stage, series_id)
-    body = {"scope": "this_and_following", "appointment_id": visits[3], "local_time": "10:30"}
+    body: dict[str, Any] = {
+        "scope": "this_and_following",
+        "appointment_id": visits[3],
+        "local_time": "10:30",
+    }
     before = await stage.rows()
     planned = await edit(stage, series_id, **body, dry_run=True)
     after = await stage.rows()
