@@ -2,7 +2,7 @@
 
 import sys
 
-from . import book, calendars, read_patient, reminders, slots, start
+from . import book, calendars, read_patient, reminders, series, slots, start
 
 ALL = {
     "start": start,
@@ -11,6 +11,7 @@ ALL = {
     "reminders": reminders,
     "slots": slots,
     "calendars": calendars,
+    "series": series,
 }
 
 

@@ -17,6 +17,7 @@ import psutil
 
 from chroniccare.platform.embedded import engines
 
+_ROOT = Path(__file__).parent.parent
 PEPPER = "benchmark pepper, thirty-two characters"
 
 
@@ -32,7 +33,7 @@ class Stage:
         """The environment of a server process."""
         return {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "PYTHONPATH": f"{_ROOT}{os.pathsep}{_ROOT / 'src'}",
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "CHRONICCARE_KEY_PEPPER": PEPPER,
