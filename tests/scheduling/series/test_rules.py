@@ -563,3 +563,74 @@ def test_bad_cycles(cycles: rules.Cycles, field: str, code: str) -> None:
     with pytest.raises(Problem) as refused:
         rules.check_cycles(cycles)
     assert (only(refused.value).field, only(refused.value).code) == (field, code)
+
+
+DATED = st.builds(
+    lambda number, at: f"{date(2026, 3, 1) + timedelta(days=number)}{at}",
+    st.integers(0, 200),
+    st.sampled_from(["", "T09:00", "T15:30", "T02:30"]),
+)
+CYCLES = st.builds(
+    lambda count, days: rules.Cycles(count, 21, tuple(sorted(days))),
+    st.integers(1, 6),
+    st.sets(st.integers(1, 21), min_size=1, max_size=4),
+)
+
+
+@given(
+    source=st.one_of(CYCLES, st.just(None), rule_texts()),
+    ends=st.sampled_from(["COUNT=1", "COUNT=9", "UNTIL=20260520", "UNTIL=20260520T085900"]),
+    added=st.lists(DATED, max_size=5, unique=True),
+    gone=st.lists(DATED, max_size=5, unique=True),
+    at=st.sampled_from([time(9), time(2, 30)]),
+    data=st.data(),
+)
+def test_the_halves_of_a_series_are_the_series(
+    source: str | rules.Source,
+    ends: str,
+    added: list[str],
+    gone: list[str],
+    at: time,
+    data: st.DataObject,
+) -> None:
+    if isinstance(source, str):
+        source = grammar.parse(f"{source};{ends}")
+    first = date(2026, 3, 3)
+    common: dict[str, Any] = {"at": at, "zone_name": NEW_YORK}
+    source = rules.dated(source, first=first, **common)
+    assert rules.parse(rules.text(source)) == source
+
+    def found(half: rules.Half, none: tuple[str, ...] = ("empty",)) -> list[rules.Occurrence]:
+        try:
+            return rules.expand(
+                half.source, first=half.first, rdates=half.rdates, exdates=half.exdates, now=NOW,
+                **common,
+            )  # fmt: skip
+        except Problem as problem:
+            if only(problem).code not in none:
+                raise
+            return []
+
+    whole = found(rules.Half(source, first, added, gone), ("empty", "horizon", "limit"))
+    assume(whole)
+    pivot = data.draw(st.sampled_from(whole))
+    early, late = rules.split(
+        source, pivot.local, first=first, rdates=added, exdates=gone, **common
+    )
+    assert found(early) == [one for one in whole if one.local < pivot.local]
+    assert found(late) == [one for one in whole if one.local >= pivot.local]
+
+
+@pytest.mark.parametrize(
+    ("until", "canonical"),
+    [
+        ("20260520", "20260520"),
+        ("20260521T085959", "20260520"),
+        ("20260520T130000Z", "20260520"),
+        ("20260520T125959Z", "20260519"),
+    ],
+)
+def test_an_end_that_is_a_time_is_kept_as_its_last_day(until: str, canonical: str) -> None:
+    rule = grammar.parse(f"FREQ=DAILY;UNTIL={until}")
+    kept = rules.dated(rule, first=date(2026, 3, 3), at=time(9), zone_name=NEW_YORK)
+    assert rules.text(kept) == f"FREQ=DAILY;UNTIL={canonical}"
