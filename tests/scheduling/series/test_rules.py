@@ -586,6 +586,7 @@ CYCLES = st.builds(
     data=st.data(),
 )
 def test_the_halves_of_a_series_are_the_series(
+    *,
     source: str | rules.Source,
     ends: str,
     added: list[str],
