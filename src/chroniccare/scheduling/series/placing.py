@@ -4,18 +4,18 @@ Everything here works on what was fetched and locked once for the whole series.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
+from itertools import islice
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from chroniccare.core.errors import FieldError
 from chroniccare.core.time import to_local, zone
 from chroniccare.scheduling import booking, search, seating, slots
 from chroniccare.scheduling.known import Known
 from chroniccare.scheduling.rules import HORIZON
-from chroniccare.scheduling.series.rules import Occurrence
+from chroniccare.scheduling.series.rules import Local, Occurrence
 
 _LONGEST = 24 * 60  # minutes; no row of occupancy is longer
 _TRIES = 50  # candidates for one visit; all but what this series took itself were free before
@@ -141,12 +141,14 @@ def _move(
 ) -> None:
     """Move each of `pending` to the best time that is free, on a day without another visit."""
     own = choices[0]
-    tz = zone(own.known.places[own.demand.facility_id].zone)
+    zone_name = own.known.places[own.demand.facility_id].zone
+    tz = zone(zone_name)
     days = {to_local(one.start, tz).date() for one in placed if one.start is not None}
     ends = pending[0].occurrence.instant, pending[-1].occurrence.instant
     free = [_free(choice, *ends, shift=shift, now=now) for choice in choices]
     for one in pending:
-        for number, start in _ranked(one.occurrence, free, tz, shift=shift, without=days)[:_TRIES]:
+        best = _ranked(one.occurrence.local, free, zone_name, shift=shift, without=days)
+        for number, start in islice(best, _TRIES):
             if not seat(one, choices[number], diary, slots.instant(start)):
                 days.add(to_local(slots.instant(start), tz).date())
                 break
@@ -166,36 +168,32 @@ def _free(
 
 
 def _ranked(
-    occurrence: Occurrence,
-    free: Sequence[Sequence[int]],
-    tz: ZoneInfo,
-    *,
-    shift: Shift,
-    without: set[date],
-) -> list[tuple[int, int]]:
-    """Return (number of the provider, minute) of the times within `shift`, the best first.
+    local: Local, free: Sequence[Sequence[int]], zone_name: str, *, shift: Shift, without: set[date]
+) -> Iterator[tuple[int, int]]:
+    """Yield (number of the provider, minute) of the times within `shift`, the best first.
 
     First counts what is to be kept: the provider, or the day of the week. Then the nearest day is
     the best, and on it the nearest time of day; of two as good the series' own provider, and later.
     """
-    day, usual = occurrence.local.day, _minutes(occurrence.local.at)
-    wanted, reach = booking.minutes_of(occurrence.instant), (shift.days + 2) * slots.DAY
-    ranked = []
-    for number, starts in enumerate(free):
-        low, high = bisect_left(starts, wanted - reach), bisect_left(starts, wanted + reach)
-        for at in starts[low:high]:
-            local = to_local(slots.instant(at), tz)
-            on = local.date()
-            days = abs((on - day).days)
-            if days > shift.days or on in without:
-                continue
-            changes = on.weekday() != day.weekday() if shift.same_weekday else number > 0
-            ranked.append((changes, days, abs(_minutes(local) - usual), number, wanted - at, at))
-    return [(number, at) for _, _, _, number, _, at in sorted(ranked)]
-
-
-def _minutes(at: time | datetime) -> int:
-    return at.hour * 60 + at.minute
+    day, usual = local.day.toordinal(), local.at.hour * 60 + local.at.minute
+    everybody, apart = range(len(free)), range(shift.days + 1)
+    if shift.same_weekday:
+        rounds = [(everybody, [n for n in apart if n % 7 == 0])]
+        rounds += [(everybody, [n for n in apart if n % 7])]
+    else:
+        rounds = [(everybody[:1], list(apart)), (everybody[1:], list(apart))]
+    for numbers, distances in rounds:
+        for distance in distances:
+            found = []
+            for on in {day + distance, day - distance}:
+                if date.fromordinal(on) in without:
+                    continue
+                midnight, end = (slots.minute_of(zone_name, on + n, 0) for n in (0, 1))
+                for number in numbers:
+                    starts = free[number]
+                    near = starts[bisect_left(starts, midnight) : bisect_left(starts, end)]
+                    found += [(abs(at - midnight - usual), number, -at) for at in near]
+            yield from ((number, -at) for _, number, at in sorted(found))
 
 
 def in_place_of(choice: Choice, provider_id: UUID, known: Known) -> Choice:
