@@ -19,7 +19,9 @@ from chroniccare.platform import wiring
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import begin
 from chroniccare.providers import actions as providers
-from chroniccare.providers.schemas import AvailabilityWrite, ProviderWrite
+from chroniccare.providers.schemas import ProviderWrite
+from chroniccare.scheduling.availability import actions as weeks
+from chroniccare.scheduling.availability.schemas import AvailabilityWrite
 from chroniccare.settings import load as load_settings
 
 from . import load
@@ -112,7 +114,7 @@ async def _staff(caller: Caller) -> tuple[UUID, UUID]:
             for day in range(7)
         ]  # fmt: skip
         week = AvailabilityWrite.model_validate({"rules": rules})
-        await providers.set_availability(tx, provider, week)
+        await weeks.set_availability(tx, provider, week)
     return facility, provider.id
 
 

@@ -102,6 +102,8 @@ async def _closed_day(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
         f"/facilities/{ids['facility_id']}/exceptions",
         {"day": (datetime.now(UTC) + timedelta(days=9)).date().isoformat()},
     )
+
+
 async def _series(clinic: Clinic) -> dict[str, Any]:
     """Book a series of two visits, with a provider and a patient of its own."""
     provider = await clinic.provider()

@@ -121,7 +121,6 @@ def document(
         "scheduled_end": start + timedelta(minutes=minutes),
         "duration_minutes": minutes,
         "status": "scheduled",
-        "series_exception": False,
         "buffer_before_minutes": kind.before,
         "buffer_after_minutes": kind.after,
         "reschedule_count": 0,

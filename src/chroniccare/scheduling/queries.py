@@ -162,15 +162,21 @@ _DOCUMENT = (
     " held_until timestamptz, confirmed_at timestamptz, reschedule_count int, sequence int)"
 )
 _CHANGED = (
-    "provider_id facility_id series_id recurrence_id series_exception appointment_type"
-    " scheduled_start scheduled_end duration_minutes status priority reason special_requirements"
-    " pre_appointment_instructions telehealth_details insurance_verified additional_provider_ids"
-    " resource_ids buffer_before_minutes buffer_after_minutes override held_until confirmed_at"
-    " reschedule_count sequence"
+    "provider_id facility_id appointment_type scheduled_start scheduled_end duration_minutes"
+    " status priority reason special_requirements pre_appointment_instructions telehealth_details"
+    " insurance_verified additional_provider_ids resource_ids buffer_before_minutes"
+    " buffer_after_minutes override held_until confirmed_at reschedule_count sequence"
 )
-_SET = ", ".join(f"{name} = d.{name}" for name in _CHANGED.split())
-_WRITTEN = f"id patient_id group_session_id {_CHANGED}".replace(" ", ", ")
-_WRITTEN_FROM = ", ".join(f"d.{name}" for name in _WRITTEN.split(", "))
+# What is not told of a visit's place in a series stays.
+_PLACE = "series_id recurrence_id series_exception"
+_SET = ", ".join(
+    (*(f"{name} = d.{name}" for name in _CHANGED.split()),
+     *(f"{name} = coalesce(d.{name}, a.{name})" for name in _PLACE.split()))
+)  # fmt: skip
+_WRITTEN = f"id patient_id group_session_id {_CHANGED} {_PLACE}".replace(" ", ", ")
+_WRITTEN_FROM = ", ".join(f"d.{name}" for name in _WRITTEN.split(", ")).replace(
+    "d.series_exception", "coalesce(d.series_exception, false)"
+)
 INSERT = Query(
     Appointment,
     f"INSERT INTO appointments AS a (tenant_id, {_WRITTEN}, created_at, updated_at)"
