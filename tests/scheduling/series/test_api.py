@@ -108,11 +108,13 @@ async def test_all_or_nothing_names_every_visit_in_the_way_and_writes_nothing(
 
 async def test_skip_conflicts_leaves_out_what_cannot_be(stage: Stage) -> None:
     await stage.visit("2026-02-10T09:30:00-05:00")
+    await stage.visit("2026-03-10T09:30:00-04:00")
     data = await stage.book(mode="skip_conflicts")
-    assert results(data) == ["booked", "failed", "booked", "booked", "booked", "booked"]
+    assert results(data) == ["booked", "failed", "booked", "booked", "booked", "failed"]
+    assert data["series"]["series_end_date"] == "2026-03-03"
     assert starts(data)[1] == "-"
-    assert data["series"]["total_appointments"] == 5
-    assert len((await stage.series(data["series"]["id"]))["appointments"]) == 5
+    assert data["series"]["total_appointments"] == 4
+    assert len((await stage.series(data["series"]["id"]))["appointments"]) == 4
 
 
 async def test_next_best_moves_to_the_nearest_free_time(stage: Stage) -> None:

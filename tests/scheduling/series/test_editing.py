@@ -197,6 +197,18 @@ async def test_details_change_where_visits_are(stage: Stage) -> None:
     assert (visit["reason"], visit["priority"], visit["sequence"]) == ("Iron", "high", 0)
 
 
+async def test_a_reason_can_be_taken_away(stage: Stage) -> None:
+    series_id, visits = await booked(stage, reason="Iron")
+    await edit(stage, series_id, scope="all", priority="high", local_time=None)
+    assert await reason_of(stage, visits[0]) == "Iron"
+    await edit(stage, series_id, scope="all", reason=None)
+    assert await reason_of(stage, visits[0]) is None
+
+
+async def reason_of(stage: Stage, visit: str) -> Any:
+    return (await stage.clinic.get(f"/appointments/{visit}")).json()["data"]["reason"]
+
+
 async def test_a_series_moves_to_another_place_and_its_clocks(stage: Stage) -> None:
     place = await stage.clinic.facility(timezone="America/Chicago")
     series_id, _ = await booked(stage)

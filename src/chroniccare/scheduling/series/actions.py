@@ -196,15 +196,16 @@ async def _placed(
 def _series(
     body: SeriesBook, pattern: str, own: Choice, placed: Sequence[Placed], *, now: datetime
 ) -> queries.Series:
-    booked = sum(one.start is not None for one in placed)
+    zone_name = own.known.places[body.facility_id].zone
+    starts = [one.start for one in placed if one.start is not None]
+    last = max(starts or [placed[-1].occurrence.instant])
     return queries.Series(
         None if body.dry_run else new_id(), body.patient_id, body.provider_id, body.facility_id,
         body.appointment_type, body.series_name, pattern, body.first_date,
-        placed[-1].occurrence.local.day, body.local_time,
-        own.known.places[body.facility_id].zone, own.minutes, list(body.rdates),
-        list(body.exdates), body.mode, None, is_active=True, cancelled_at=None,
-        cancellation_reason=None, total_appointments=booked, completed_appointments=0, version=1,
-        created_at=now, updated_at=now,
+        to_local(last, zone(zone_name)).date(), body.local_time, zone_name, own.minutes,
+        list(body.rdates), list(body.exdates), body.mode, None, is_active=True, cancelled_at=None,
+        cancellation_reason=None, total_appointments=len(starts), completed_appointments=0,
+        version=1, created_at=now, updated_at=now,
     )  # fmt: skip
 
 

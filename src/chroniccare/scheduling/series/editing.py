@@ -77,10 +77,7 @@ async def edit(tx: Tx, series: queries.Series, body: SeriesEdit) -> Result:
         SeriesConflict: some visit cannot be at its new time.
         LateChange, MovedTooOften: the clinic's rules do not let one be moved.
     """
-    told = {
-        name: getattr(body, name) for name in (*_TOLD, "local_time")
-        if getattr(body, name) is not None
-    }  # fmt: skip
+    told = _told(body)
     if not set(told) - {"override"}:
         raise Invalid.field("body", "names nothing that changes", "missing")
     several = await tx.all(queries.VISITS_FOR_UPDATE, series.id)
@@ -104,6 +101,16 @@ async def edit(tx: Tx, series: queries.Series, body: SeriesEdit) -> Result:
     await _write(tx, body.scope, changes, kept, others)
     answered = await get(tx, kept.id)
     return result(answered, [_described(one, after.time_zone) for one in changes])
+
+
+def _told(body: SeriesEdit) -> dict[str, Any]:
+    """Return what changes; null means that it does not, but of a reason that there is none."""
+    return {
+        name: value
+        for name in (*_TOLD, "local_time")
+        if (value := getattr(body, name)) is not None
+        or (name == "reason" and name in body.model_fields_set)
+    }
 
 
 def _targets(

@@ -185,7 +185,8 @@ class SeriesEdit(Wire):
     ] = None
     priority: Annotated[Priority | None, Field(description="Urgency.", examples=[None])] = None
     reason: Annotated[
-        Prose | None, Field(description="Why the patient comes.", examples=[None])
+        Prose | None,
+        Field(description="Why the patient comes; null for no reason.", examples=["Iron"]),
     ] = None
     override: Annotated[
         Override | None, Field(description="Rules to set aside, and why.", examples=[None])
