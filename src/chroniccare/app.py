@@ -34,6 +34,8 @@ from chroniccare.scheduling.catalogue import api as catalogue
 from chroniccare.scheduling.groups import api as groups
 from chroniccare.scheduling.recall import api as recalls
 from chroniccare.scheduling.series import api as series
+from chroniccare.scheduling.waitlist import api as waitlist
+from chroniccare.scheduling.waitlist import link_api as waitlist_links
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.caller import Authority
 
@@ -53,9 +55,11 @@ ROUTERS = (
     groups.router,
     catalogue.router,
     recalls.router,
+    waitlist.router,
     notifications.router,
     calendars.router,
     calendars.public,
+    waitlist_links.public,
     audit.router,
 )
 

@@ -20,8 +20,8 @@ _BODY_S = 20.0
 """Seconds a body may take: it is read before the key is looked at."""
 _REFUSED = 400
 _SERVER_ERROR = 500
-_BY_ADDRESS = "/calendars/"
-"""Whoever has such an address may read what is there, so it must not be passed on by accident."""
+_BY_ADDRESS = ("/calendars/", "/offers/")
+"""Whoever has such an address may use what is there, so it must not be passed on by accident."""
 _FOR_NOBODY_ELSE = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-robots-tag", b"noindex, nofollow, noarchive"),

@@ -17,8 +17,9 @@ from chroniccare.platform import wiring
 from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
 from chroniccare.platform.telemetry import configure_logging
-from chroniccare.scheduling import lapse, lifecycle
+from chroniccare.scheduling import lapse, lifecycle, openings
 from chroniccare.scheduling.recall import rounds as recall
+from chroniccare.scheduling.waitlist import backfill
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.actions import list_tenants
 from chroniccare.tenancy.idempotency import forget_old
@@ -30,6 +31,7 @@ _HOUSEKEEPING_S = 3600.0
 _LIFECYCLE_S = 60.0
 _HOLDS_S = 15.0
 _RECALL_S = 300.0
+_WAITLIST_S = 15.0
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -43,6 +45,7 @@ def loops(
         "housekeeping": partial(_housekeeping, stop),
         "holds": partial(_holds, stop),
         "recall": partial(_recall, stop),
+        "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
     }
     if settings.no_show_grace_minutes:
         found["lifecycle"] = partial(_lifecycle, stop)
@@ -106,6 +109,15 @@ async def _holds(stop: asyncio.Event) -> None:
         for tenant in await list_tenants():
             await lapse.sweep(tenant.id)
         await _sleep(_HOLDS_S, stop)
+
+
+async def _waitlist(bell: asyncio.Event, stop: asyncio.Event) -> None:
+    """Offer the times that became free, tenant by tenant; `bell` is set when one was noted."""
+    while not stop.is_set():
+        bell.clear()
+        for tenant in await list_tenants():
+            await backfill.sweep(tenant.id)
+        await dispatch.either(bell, stop, timeout=_WAITLIST_S)
 
 
 async def _lifecycle(stop: asyncio.Event) -> None:

@@ -96,6 +96,27 @@ async def _recall(clinic: Clinic) -> dict[str, Any]:
     )
 
 
+async def _waiting(clinic: Clinic) -> dict[str, Any]:
+    """Put a new patient on the waitlist."""
+    body = {"patient_id": (await clinic.patient())["id"], "appointment_type": "follow_up"}
+    return await clinic.make("/waitlist", body)
+
+
+async def _offer(clinic: Clinic) -> dict[str, Any]:
+    """Offer a time of a provider of its own to a new patient who waits."""
+    entry, provider = await _waiting(clinic), await clinic.provider()
+    start = (datetime.now(UTC) + timedelta(days=30)).replace(second=0, microsecond=0)
+    return await clinic.make(
+        f"/waitlist/{entry['id']}/offers",
+        {
+            "provider_id": provider["id"],
+            "facility_id": provider["facilities"][0]["facility_id"],
+            "scheduled_start": start.isoformat(),
+            "notify_patient": False,
+        },
+    )
+
+
 async def _closed_day(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     """Close a facility for a day."""
     return await clinic.make(
@@ -139,6 +160,8 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "resource_id": ("/resources", lambda clinic, _: _resource(clinic)),
     "feed_id": ("/calendar-feeds", lambda clinic, _: _feed(clinic)),
     "recall_id": ("/recalls", lambda clinic, _: _recall(clinic)),
+    "entry_id": ("/waitlist", lambda clinic, _: _waiting(clinic)),
+    "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }

@@ -19,11 +19,18 @@ class AuditEntry(Wire):
     action: Annotated[str, Field(description="What was done.", examples=["update"])]
     user_id: Annotated[
         UUID | None,
-        Field(description="API key, staff user or calendar feed; null for the system's own work."),
+        Field(
+            description="API key, staff user, calendar feed or offer; null for the system's own"
+            " work."
+        ),
     ]
     user_type: Annotated[
         str | None,
-        Field(description="`api_key`, `staff`, `calendar_feed` or `system`.", examples=["api_key"]),
+        Field(
+            description="`api_key`, `staff`, `calendar_feed`, `waitlist_offer` (the patient, by"
+            " the link in an offer) or `system`.",
+            examples=["api_key"],
+        ),
     ]
     changes: Annotated[
         dict[str, Any],

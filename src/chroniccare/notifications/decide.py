@@ -71,9 +71,10 @@ def _moot(due: queries.Due, now: datetime) -> Stop | None:
         return Stop("expired", "too_late")
     if not due.reachable:
         return Stop("cancelled", "patient_inactive")
-    if due.appointment_id is None or due.notification_type not in rules.ABOUT_OPEN_VISITS:
+    needed = rules.visit_states(due.notification_type)
+    if due.appointment_id is None or not needed:
         return None
-    if due.visit_status not in rules.VISIT_OPEN:
+    if due.visit_status not in needed:
         return Stop("cancelled", f"visit_{due.visit_status}")
     planned = datetime.fromisoformat(due.template_data["starts_at"])
     if due.visit_start != planned or due.visit_provider_id != due.provider_id:
@@ -117,7 +118,7 @@ def every_address(due: queries.Due) -> list[str]:
     return [value for channel in due.channel_plan for value in _addresses(due, channel)]
 
 
-def text(due: queries.Due, channel: str) -> templates.Text:
+def text(due: queries.Due, channel: str, *, link: str | None = None) -> templates.Text:
     """Render the message from what is true now; a row of a file has only what the file said."""
     data = due.template_data
     if due.visit_start is not None and due.facility_zone is not None:
@@ -131,10 +132,19 @@ def text(due: queries.Due, channel: str) -> templates.Text:
         first_name=due.first_name,
         facility_name=due.facility_name or data.get("facility_name"),
         provider_name=due.provider_name or data.get("provider_name"),
+        until=_until(data),
+        link=link,
     )
     return templates.render(
         due.notification_type, channel, templates.language_of(due.language), facts
     )
+
+
+def _until(data: dict[str, Any]) -> datetime | None:
+    """Return until when a time is kept, on the clinic's clock; None where none is."""
+    if "until" not in data or data.get("zone") is None:
+        return None
+    return to_local(datetime.fromisoformat(data["until"]), zone(data["zone"]))
 
 
 def settle(

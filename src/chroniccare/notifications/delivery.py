@@ -22,10 +22,11 @@ from uuid import UUID
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unavailable
 from chroniccare.core.ids import new_id
-from chroniccare.notifications import attachments, decide, queries, templates
+from chroniccare.notifications import attachments, decide, offer_page, queries, templates
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
 from chroniccare.platform.postgres import begin
+from chroniccare.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,11 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
         found = await tx.all(queries.SUPPRESSED, list(addresses))
         suppressed = {(entry.channel, entry.value) for entry in found}
         calendar = await attachments.read(tx, rows)
-        planned = [(due, _verdict(due, tx.now, channels, suppressed, calendar)) for due in rows]
+        links = {due.id: _link(tenant_id, due, tx.settings) for due in rows}
+        planned = [
+            (due, _verdict(due, tx.now, channels, suppressed, calendar, link=links[due.id]))
+            for due in rows
+        ]
         jobs = [
             _job(tenant_id, due, verdict, channels, tx.now)
             for due, verdict in planned
@@ -119,13 +124,13 @@ Verdict = tuple[decide.Send, templates.Text] | decide.Stop | decide.Hold
 
 def _verdict(
     due: queries.Due, now: datetime, channels: Channels, suppressed: decide.Suppressions,
-    calendar: attachments.Attachments,
+    calendar: attachments.Attachments, *, link: str | None,
 ) -> Verdict:  # fmt: skip
     """Return the decision and the text; a row that cannot be decided fails alone."""
     try:
         verdict = decide.decide(due, now=now, quiet=channels.quiet, suppressed=suppressed)
         if isinstance(verdict, decide.Send):
-            text = decide.text(due, verdict.channel)
+            text = decide.text(due, verdict.channel, link=link)
             mailed = verdict.channel == "email"
             return verdict, attachments.attach(text, due, calendar) if mailed else text
     except Exception as error:
@@ -136,6 +141,12 @@ def _verdict(
         )
         return decide.Stop("failed", "cannot_be_made")
     return verdict
+
+
+def _link(tenant_id: UUID, due: queries.Due, settings: Settings) -> str | None:
+    """Return where an offer is answered; made here, so that it stands in no row."""
+    offer_id = due.template_data.get("offer_id")
+    return None if offer_id is None else offer_page.link(settings, tenant_id, UUID(offer_id))
 
 
 def _job(

@@ -70,10 +70,11 @@ async def run(taker: Taker, *, bell: asyncio.Event, stop: asyncio.Event) -> None
         if claims:
             await taker.take(claims)
         else:
-            await _either(bell, stop, timeout=await next_due_in())
+            await either(bell, stop, timeout=await next_due_in())
 
 
-async def _either(bell: asyncio.Event, stop: asyncio.Event, *, timeout: float) -> None:  # noqa: ASYNC109  two events
+async def either(bell: asyncio.Event, stop: asyncio.Event, *, timeout: float) -> None:  # noqa: ASYNC109  two events
+    """Wait until one of two events, or for `timeout` seconds."""
     waits = [asyncio.create_task(event.wait()) for event in (bell, stop)]
     try:
         await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)

@@ -65,6 +65,36 @@ async def plan_cancelled(tx: Tx, visits: list[Visit]) -> int:
     )  # fmt: skip
 
 
+async def plan_offer(tx: Tx, visit: Visit, *, offer_id: UUID, until: datetime) -> int:
+    """Tell the patient now of a time that is kept for them `until` then; return rows written."""
+
+    def rows_of(visit: Visit, reach: queries.Reach) -> list[dict[str, Any]]:
+        row = _row(visit, reach, rules.OFFER, 0, sent=tx.now, at=tx.now, until=until)
+        row["template_data"] |= {"until": until, "offer_id": offer_id}
+        return [row]
+
+    return await _write(tx, [visit], rows_of)
+
+
+async def reachable(tx: Tx, patient_ids: list[UUID]) -> dict[UUID, datetime | None]:
+    """Return the patients who can be written to today, and until when (UTC) each is to be left.
+
+    None stands for those who have no quiet hours now.
+    """
+    quiet = rules.parse_quiet_hours(tx.settings.quiet_hours)
+    found: dict[UUID, datetime | None] = {}
+    for reach in await tx.all(queries.REACH, patient_ids):
+        period = rules.quiet_period(tx.now, zone(reach.time_zone), quiet)
+        if _plan_now(reach)[0]:
+            found[reach.patient_id] = None if period is None else period[1]
+    return found
+
+
+async def sleeping_until(tx: Tx, patient_id: UUID) -> datetime | None:
+    """Return the end of the quiet hours of a patient who can be written to; None outside them."""
+    return (await reachable(tx, [patient_id])).get(patient_id)
+
+
 async def _write(
     tx: Tx, visits: list[Visit], rows_of: Callable[[Visit, queries.Reach], list[dict[str, Any]]]
 ) -> int:

@@ -25,11 +25,20 @@ _USEFUL_LEAD = timedelta(hours=1)
 _BEFORE_QUIET = timedelta(hours=1)
 _GRACE = timedelta(minutes=30)
 
+OFFER = "waitlist_offer"
+"""A time that is kept for a patient who waits for one."""
 VISIT_OPEN = frozenset({"scheduled", "confirmed"})
 """States of a visit that still needs a confirmation or a reminder."""
 ABOUT_OPEN_VISITS = frozenset(
     {"appointment_confirmation", "appointment_rescheduled", "appointment_reminder"}
 )
+
+
+def visit_states(notification_type: str) -> frozenset[str]:
+    """Return the states of its visit in which a message has a point; none: in all of them."""
+    if notification_type == OFFER:
+        return frozenset({"held"})
+    return VISIT_OPEN if notification_type in ABOUT_OPEN_VISITS else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +78,11 @@ def _quiet_of(day: date, zone: ZoneInfo, quiet: QuietHours) -> tuple[datetime, d
 
 
 def is_reminder(notification_type: str) -> bool:
-    """Return whether quiet hours hold it back; what somebody just asked for goes out at once."""
-    return notification_type.endswith("_reminder")
+    """Return whether quiet hours hold it back; what somebody just asked for goes out at once.
+
+    Offers are made outside of quiet hours; one that was delayed into them is not sent any more.
+    """
+    return notification_type.endswith("_reminder") or notification_type == OFFER
 
 
 def first_look(

@@ -26,12 +26,17 @@ _SMS_PLACE = 60
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the texts speak of; `starts_at` shows the clinic's local time, with its offset."""
+    """What the texts speak of; instants show the clinic's local time, with its offset.
+
+    `until` is when an offer ends, `link` where it can be answered.
+    """
 
     starts_at: datetime
     first_name: str | None = None
     facility_name: str | None = None
     provider_name: str | None = None
+    until: datetime | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,12 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "en": ("Your visit on {day}", "your visit{at} on {when} will not take place."),
         "es": ("Su cita del {day}", "su cita{at} del {when} no va a tener lugar."),
     },
+    "waitlist_offer": {
+        "en": ("A time is free on {day}", "a time{at} is free for you: {when}.{until}"),
+        "es": ("Hay una hora libre el {day}", "hay una hora libre{at}: {when}.{until}"),
+    },
 }
+_UNTIL = {"en": " We keep it until {until}.", "es": " Guardada hasta: {until}."}
 _GREETING = {
     "en": ("Hello {name},", "Hello,"),
     "es": ("Hola {name}:", "Hola:"),
@@ -72,6 +82,10 @@ _WITH = {"en": "You will see {provider}.", "es": "Le atiende {provider}."}
 _CHANGES = {
     "en": "If you need another time, please call the clinic.",
     "es": "Si necesita otra hora, llame a la clínica.",
+}
+_TAKE_IT = {
+    "en": ("To take it, please call us.", "To take it: {link} or call us."),
+    "es": ("Para aceptarla, llame por favor.", "Para aceptarla: {link} o llame."),
 }
 _CHANGES_SMS = {"en": "Questions? Please call us.", "es": "Para cambios, llame por favor."}
 _AUTOMATIC = {
@@ -91,28 +105,48 @@ def language_of(tag: str | None) -> str:
 def render(kind: str, channel: str, language: str, facts: Facts) -> Text:
     """Return the text of `kind` (one of KINDS) for a channel in a language of LANGUAGES."""
     subject, sentence = _TEXTS[kind][language]
+    closing = (_CHANGES if channel == "email" else _CHANGES_SMS)[language]
+    if kind == "waitlist_offer":
+        closing = _TAKE_IT[language][facts.link is not None].format(link=facts.link)
     if channel == "email":
-        return _email(subject, sentence, language, facts)
-    place = _cut(facts.facility_name, _SMS_PLACE)
+        return _email(subject, sentence, closing, language, facts)
+    line = _line(
+        sentence, language, facts, place=_cut(facts.facility_name, _SMS_PLACE),
+        weekday=language == "en",
+    )  # fmt: skip
     name = _cut(facts.first_name, _SMS_NAME)
-    line = sentence.format(
-        when=_when(facts.starts_at, language, weekday=language == "en"),
-        at=_AT[language].format(place=place) if place else "",
-    )
-    return Text(" ".join([_greeting(name, language), line, _CHANGES_SMS[language]]))
+    return Text(" ".join([_greeting(name, language), line, closing]))
 
 
-def _email(subject: str, sentence: str, language: str, facts: Facts) -> Text:
-    place, provider = facts.facility_name, facts.provider_name
-    line = sentence.format(
-        when=_when(facts.starts_at, language, weekday=True),
+def sentence_of(kind: str, language: str, facts: Facts) -> str:
+    """Return what a message of `kind` says, as a sentence by itself."""
+    _, sentence = _TEXTS[kind][language]
+    line = _line(sentence, language, facts, place=facts.facility_name, weekday=True)
+    return line[0].upper() + line[1:]
+
+
+def _line(sentence: str, language: str, facts: Facts, *, place: str | None, weekday: bool) -> str:
+    until = facts.until
+    kept = ""
+    if until is not None and until.date() == facts.starts_at.date():
+        kept = _UNTIL[language].format(until=_time(until))
+    elif until is not None:
+        kept = _UNTIL[language].format(until=_when(until, language, weekday=False))
+    return sentence.format(
+        when=_when(facts.starts_at, language, weekday=weekday),
         at=_AT[language].format(place=place) if place else "",
+        until=kept,
     )
+
+
+def _email(subject: str, sentence: str, closing: str, language: str, facts: Facts) -> Text:
+    provider = facts.provider_name
+    line = _line(sentence, language, facts, place=facts.facility_name, weekday=True)
     paragraphs = [
         _greeting(facts.first_name, language),
         line[0].upper() + line[1:],
         _WITH[language].format(provider=provider) if provider else "",
-        _CHANGES[language],
+        closing,
         _AUTOMATIC[language],
     ]
     paragraphs = [paragraph for paragraph in paragraphs if paragraph]
@@ -142,8 +176,12 @@ def _when(at: datetime, language: str, *, weekday: bool) -> str:
     day = _day(at, language)
     if weekday:
         day = f"{_DAYS[language][at.weekday()]} {day}"
+    return f"{day}, {_time(at)}"
+
+
+def _time(at: datetime) -> str:
     hour, half = at.hour % 12 or 12, "AM" if at.hour < 12 else "PM"  # noqa: PLR2004  noon
-    return f"{day}, {hour}:{at.minute:02} {half} {_zone(at)}"
+    return f"{hour}:{at.minute:02} {half} {_zone(at)}"
 
 
 def _zone(at: datetime) -> str:

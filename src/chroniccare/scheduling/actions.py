@@ -13,7 +13,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications.plan import Visit, cancel_visits, plan_cancelled, plan_visit
 from chroniccare.platform.cache import Listing, Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
-from chroniccare.scheduling import booking, queries, rules
+from chroniccare.scheduling import booking, openings, queries, rules
 from chroniccare.scheduling.known import Known, Type
 from chroniccare.scheduling.schemas import AppointmentWrite, Override
 from chroniccare.scheduling.telling import (
@@ -166,16 +166,19 @@ def check_notice(visit: queries.Appointment, minutes: int, *, now: datetime) -> 
 
 async def cancel_many(
     tx: Tx, several: list[queries.Appointment], *, reason: str, notify: bool,
-    override: Override | None = None,
+    override: Override | None = None, handed_on: bool = False,
 ) -> list[queries.Appointment]:  # fmt: skip
     """Cancel visits whose rows this transaction has locked, and whose state allows it.
 
     Their time is free again, and their messages are not sent. `override` is kept with them.
+    With `handed_on` another visit takes the time in this transaction, so nobody else is offered it.
     """
     ids = [visit.id for visit in several]
     aside = None if override is None else override.model_dump()
     cancelled = await tx.all(queries.CANCEL, ids, tx.now, reason, aside)
     await tx.run(queries.RELEASE_MANY, ids)
+    if not handed_on:
+        await openings.note(tx, several)
     await cancel_visits(tx, ids)
     before = {visit.id: visit for visit in several}
     if notify:

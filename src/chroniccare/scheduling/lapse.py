@@ -5,7 +5,7 @@ from uuid import UUID
 
 from chroniccare.core.caller import system
 from chroniccare.platform.postgres import Tx, begin
-from chroniccare.scheduling import queries, rules
+from chroniccare.scheduling import openings, queries, rules
 from chroniccare.scheduling.telling import tell_many
 
 _BATCH = 200
@@ -19,6 +19,7 @@ async def give_up(tx: Tx, appointment_ids: list[UUID] | None = None) -> set[UUID
     gone = await tx.all(queries.LAPSE, tx.now, appointment_ids, _BATCH, rules.LAPSED)
     if gone:
         await tx.run(queries.RELEASE_MANY, [visit.id for visit in gone])
+        await openings.note(tx, gone)
         changed = [(_held(visit), visit) for visit in gone]
         await tell_many(tx, "lapse", "appointment.cancelled", changed)
     return {visit.id for visit in gone}

@@ -12,7 +12,7 @@ from uuid import UUID
 from chroniccare.core.errors import Conflict, FieldError, Unprocessable
 from chroniccare.notifications.plan import cancel_visit, plan_visit
 from chroniccare.platform.postgres import Tx
-from chroniccare.scheduling import booking, queries, rules, seating
+from chroniccare.scheduling import booking, openings, queries, rules, seating
 from chroniccare.scheduling.actions import check_notice, demanded, length
 from chroniccare.scheduling.known import Known
 from chroniccare.scheduling.lifecycle import HoldExpired
@@ -34,8 +34,16 @@ class MovedTooOften(Conflict):
     message = "The visit was moved as often as the clinic's rules allow."
 
 
-async def change(tx: Tx, visit: queries.Appointment, body: AppointmentWrite) -> queries.Appointment:
+async def change(
+    tx: Tx,
+    visit: queries.Appointment,
+    body: AppointmentWrite,
+    *,
+    granted: frozenset[rules.Rule] = frozenset(),
+) -> queries.Appointment:
     """Replace `visit`, which this transaction has locked; a new time is booked like a first one.
+
+    `granted` are rules that the clinic itself has set aside, by offering the patient the time.
 
     Raises:
         NotOpen: the visit has begun, is over or was cancelled.
@@ -46,7 +54,7 @@ async def change(tx: Tx, visit: queries.Appointment, body: AppointmentWrite) -> 
     """
     if body.patient_id != visit.patient_id:
         raise Unprocessable.field("patient_id", "a visit stays with its patient", "fixed")
-    return await _change(tx, visit, body, action="update")
+    return await _change(tx, visit, body, action="update", granted=granted)
 
 
 async def reschedule(
@@ -90,14 +98,14 @@ async def reschedule(
 
 async def _change(
     tx: Tx, visit: queries.Appointment, body: AppointmentWrite, *, action: str,
-    reason: str | None = None,
+    reason: str | None = None, granted: frozenset[rules.Rule] = frozenset(),
 ) -> queries.Appointment:  # fmt: skip
     if visit.status not in rules.OPEN_STATUSES:
         raise NotOpen
     if visit.held_until is not None and visit.held_until <= tx.now:
         raise HoldExpired
     demand = replace(
-        demanded(body, booking.allowed(tx, body.override)), prefer=visit.resource_ids,
+        demanded(body, booking.allowed(tx, body.override) | granted), prefer=visit.resource_ids,
         kept=body.appointment_type == visit.appointment_type,
     )  # fmt: skip
     start = body.scheduled_start
@@ -113,6 +121,8 @@ async def _change(
     if seats is not None:
         row["resource_ids"] = booking.chosen(demand, seats)
         await tx.run(queries.RELEASE, visit.id)
+        if _leaves(visit, row):
+            await openings.note(tx, [visit])
     count(visit, row)
     [changed] = await tx.all(queries.UPDATE, [row], tx.now)
     if seats is not None:
@@ -226,6 +236,12 @@ def moves(visit: queries.Appointment, row: dict[str, Any]) -> bool:
     What its type has become since does not move it.
     """
     return _meets(visit, row) or row["appointment_type"] != visit.appointment_type
+
+
+def _leaves(visit: queries.Appointment, row: dict[str, Any]) -> bool:
+    """Say whether the provider has the time of `visit` free."""
+    then, whose = row["scheduled_start"], row["provider_id"]
+    return (then, whose) != (visit.scheduled_start, visit.provider_id)
 
 
 def count(visit: queries.Appointment, row: dict[str, Any]) -> None:

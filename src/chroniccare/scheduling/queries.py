@@ -236,6 +236,18 @@ LAPSE = Query(
 )
 RELEASE = Command("DELETE FROM occupancy WHERE appointment_id = $1")
 RELEASE_MANY = Command("DELETE FROM occupancy WHERE appointment_id = ANY($1::uuid[])")
+# Times that are free again, where somebody waits for such a time.
+NOTE_OPENINGS = Command(
+    "INSERT INTO waitlist_openings (id, tenant_id, provider_id, facility_id, appointment_type,"
+    " starts_at, duration_minutes, next_attempt_at, created_at)"
+    " SELECT d.id, $2, d.provider_id, d.facility_id, d.appointment_type, d.starts_at,"
+    " d.duration_minutes, $3, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
+    " provider_id uuid, facility_id uuid, appointment_type text, starts_at timestamptz,"
+    " duration_minutes int) WHERE EXISTS (SELECT FROM waitlist w WHERE w.status = 'waiting'"
+    " AND (w.provider_id IS NULL OR w.provider_id = d.provider_id)"
+    " AND (w.facility_id IS NULL OR w.facility_id = d.facility_id)"
+    " AND (w.appointment_type IS NULL OR w.appointment_type = d.appointment_type))"
+)
 EXISTS = {
     "patient_id": Command(
         "SELECT EXISTS (SELECT FROM patients WHERE id = $1 AND deleted_at IS NULL)"

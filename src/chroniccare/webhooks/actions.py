@@ -26,6 +26,9 @@ EventType = Literal[
     "recall.closed",
     "medication.created",
     "medication.adherence.low",
+    "waitlist.offered",
+    "waitlist.accepted",
+    "waitlist.expired",
 ]
 
 

@@ -1,0 +1,71 @@
+"""The page behind the link in an offer: what is kept, until when, and two buttons.
+
+It names the clinic and the time, and nobody. Opening it changes nothing, because mail scanners
+open every link; only the buttons, which post, are an answer. No script, nothing from elsewhere.
+"""
+
+from datetime import datetime
+from html import escape
+from uuid import UUID
+
+from chroniccare.core import signed
+from chroniccare.notifications.templates import Facts, sentence_of
+from chroniccare.settings import Settings, address, values_of
+
+_PURPOSE = b"chroniccare waitlist offer, version 1\0"
+_TEXTS = {
+    "en": {
+        "title": "A free time",
+        "accepted": "Thank you. The time is yours.",
+        "declined": "Thank you. The time is free for somebody else.",
+        "over": "This offer is over. Please call the clinic if you still need a time.",
+        "yes": "Yes, I will come",
+        "no": "No, thank you",
+    },
+    "es": {
+        "title": "Una hora libre",
+        "accepted": "Gracias. La hora es suya.",
+        "declined": "Gracias. La hora queda libre para otra persona.",
+        "over": "Esta oferta ya no vale. Llame a la clínica si aún necesita una hora.",
+        "yes": "Sí, iré",
+        "no": "No, gracias",
+    },
+}
+
+
+def link(settings: Settings, tenant_id: UUID, offer_id: UUID) -> str:
+    """Return the address at which the patient answers an offer."""
+    secret = signed.token(_PURPOSE, tenant_id, offer_id, values_of(settings, "key_pepper"))
+    return f"{address(settings)}/offers/{secret}"
+
+
+def opened(token: str, pepper: str) -> tuple[UUID, UUID] | None:
+    """Return the tenant and the offer that the secret part of an address names."""
+    return signed.opened(_PURPOSE, token, pepper)
+
+
+def render(
+    language: str, outcome: str, token: str, *, starts_at: datetime, until: datetime, place: str
+) -> bytes:
+    """Return the page of an offer that is `open`, `accepted`, `declined` or anything else: over.
+
+    Instants show the clinic's local time; `language` is one of templates.LANGUAGES.
+    """
+    texts = _TEXTS[language]
+    if outcome == "open":
+        facts = Facts(starts_at, facility_name=place, until=until)
+        said = sentence_of("waitlist_offer", language, facts)
+        forms = [
+            f'<form method="post" action="/offers/{token}/{step}"><button>{escape(texts[word])}'
+            "</button></form>"
+            for step, word in (("accept", "yes"), ("decline", "no"))
+        ]
+    else:
+        said, forms = texts.get(outcome, texts["over"]), []
+    page = (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(texts['title'])}</title></head><body><p>{escape(said)}</p>"
+        f"{''.join(forms)}</body></html>"
+    )
+    return page.encode()
