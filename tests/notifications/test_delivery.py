@@ -223,3 +223,15 @@ async def test_a_busy_clinic_does_not_keep_another_waiting(bench: Bench, other_c
     for batch in dispatch.batches(claims):
         await dispatch.handle(batch, bench.channels)
     assert len(await other.outbox()) == 1
+
+
+async def test_the_way_into_a_video_visit_stands_in_the_patients_messages(bench: Bench) -> None:
+    await bench.planned()
+    await bench.sql(
+        "UPDATE appointments SET telehealth_details = $1",
+        {"link": "https://video.example.com/r/7", "pin": "4711"},
+    )
+    await bench.drain()
+    [sent] = await bench.outbox()
+    assert "Join by video: https://video.example.com/r/7" in sent.body
+    assert "4711" not in sent.body

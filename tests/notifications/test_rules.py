@@ -1,6 +1,7 @@
 """Quiet hours, retries and texts on paper."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -194,3 +195,16 @@ def test_zones_are_named(zone: str, shown: str) -> None:
     facts = templates.Facts(datetime(2031, 1, 3, 12, 5, tzinfo=ZoneInfo(zone)))
     text = templates.render("appointment_reminder", "sms", "en", facts)
     assert f"12:05 PM {shown}." in text.body
+
+
+@pytest.mark.parametrize("language", templates.LANGUAGES)
+def test_the_way_into_a_video_visit_is_said_where_there_is_one(language: str) -> None:
+    joined = replace(FACTS, join="https://video.example.com/r/7?a=1&b=2")
+    for channel in ("sms", "email"):
+        assert (
+            "https://"
+            not in templates.render("appointment_reminder", channel, language, FACTS).body
+        )
+        text = templates.render("appointment_reminder", channel, language, joined)
+        assert "https://video.example.com/r/7?a=1&b=2" in text.body
+        assert text.html is None or "a=1&amp;b=2" in text.html

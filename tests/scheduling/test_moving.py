@@ -199,3 +199,13 @@ async def test_the_way_into_a_video_visit_needs_its_scope(
     audit = await clinic.get("/audit", params={"entity_id": visit["id"]})
     assert "secret-room" not in audit.text
     assert "hidden" in audit.text
+
+
+@pytest.mark.parametrize(
+    "link", ["http://video.example.com/x", "https://a b", "javascript:alert(1)", 7, "https://"]
+)
+async def test_a_link_that_cannot_be_sent_is_refused(clinic: Clinic, link: Any) -> None:
+    body = await asked(clinic, await staffed(clinic), telehealth_details={"link": link})
+    refused = await clinic.post("/appointments", body)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["details"][0]["field"] == "telehealth_details"

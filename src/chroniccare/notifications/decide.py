@@ -134,6 +134,8 @@ def text(due: queries.Due, channel: str, *, link: str | None = None) -> template
         provider_name=due.provider_name or data.get("provider_name"),
         until=_until(data),
         link=link,
+        # The way into a video visit is the patient's and the provider's alone.
+        join=due.visit_link if due.notification_type in rules.ABOUT_OPEN_VISITS else None,
     )
     return templates.render(
         due.notification_type, channel, templates.language_of(due.language), facts

@@ -154,6 +154,7 @@ class Due:
     visit_status: str | None
     visit_start: datetime | None
     visit_provider_id: UUID | None
+    visit_link: str | None
     provider_name: str | None
     facility_name: str | None
     facility_zone: str | None
@@ -189,9 +190,8 @@ READ_DUE = Query(
     Due,
     "SELECT n.id, n.fence, n.patient_id, n.provider_id, n.appointment_id, n.notification_type,"
     " n.channel, n.channel_plan, n.scheduled_send_time, n.created_at, n.expires_at,"
-    " n.template_data, n.retry_count,"
-    " a.status AS visit_status, a.scheduled_start AS visit_start,"
-    " a.provider_id AS visit_provider_id,"
+    " n.template_data, n.retry_count, a.status AS visit_status, a.scheduled_start AS visit_start,"
+    " a.provider_id AS visit_provider_id, a.telehealth_details ->> 'link' AS visit_link,"
     " nullif(concat_ws(' ', d.first_name, d.last_name), '') AS provider_name,"
     " f.name AS facility_name, f.timezone AS facility_zone, p.first_name, p.language, p.time_zone,"
     " coalesce(p.is_active AND p.deleted_at IS NULL AND p.treatment_status <> 'deceased',"

@@ -28,7 +28,7 @@ _SMS_PLACE = 60
 class Facts:
     """What the texts speak of; instants show the clinic's local time, with its offset.
 
-    `until` is when an offer ends, `link` where it can be answered.
+    `until` is when an offer ends, `link` where it can be answered, `join` where a video visit is.
     """
 
     starts_at: datetime
@@ -37,6 +37,7 @@ class Facts:
     provider_name: str | None = None
     until: datetime | None = None
     link: str | None = None
+    join: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ _GREETING = {
 }
 _AT = {"en": " at {place}", "es": " en {place}"}
 _WITH = {"en": "You will see {provider}.", "es": "Le atiende {provider}."}
+_JOIN = {"en": "Join by video: {link}", "es": "Entre por video: {link}"}
 _CHANGES = {
     "en": "If you need another time, please call the clinic.",
     "es": "Si necesita otra hora, llame a la clínica.",
@@ -115,7 +117,8 @@ def render(kind: str, channel: str, language: str, facts: Facts) -> Text:
         weekday=language == "en",
     )  # fmt: skip
     name = _cut(facts.first_name, _SMS_NAME)
-    return Text(" ".join([_greeting(name, language), line, closing]))
+    joining = [_JOIN[language].format(link=facts.join)] if facts.join else []
+    return Text(" ".join([_greeting(name, language), line, *joining, closing]))
 
 
 def sentence_of(kind: str, language: str, facts: Facts) -> str:
@@ -146,6 +149,7 @@ def _email(subject: str, sentence: str, closing: str, language: str, facts: Fact
         _greeting(facts.first_name, language),
         line[0].upper() + line[1:],
         _WITH[language].format(provider=provider) if provider else "",
+        _JOIN[language].format(link=facts.join) if facts.join else "",
         closing,
         _AUTOMATIC[language],
     ]

@@ -1,9 +1,11 @@
 """Wire shapes of appointments."""
 
+import re
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from chroniccare.core.fields import Document, Instant, Line, Prose, Wire, Word, distinct
 
@@ -19,6 +21,8 @@ Status = Literal[
 ]
 Priority = Literal["low", "normal", "high", "urgent"]
 MAX_OTHERS = 10
+# No more than a text message can carry beside what it says.
+_LINK = re.compile(r"https://[!-~]{3,300}")
 _START = "2026-12-01T09:00:00-05:00"
 
 
@@ -32,6 +36,14 @@ Set = Literal[
     "reschedule_limit",
 ]
 _ALLOW = ["outside_availability"]
+
+
+def _joinable(details: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Check that `link`, if there is one, can be sent to a patient."""
+    link = details.get("link")
+    if link is not None and not (isinstance(link, str) and _LINK.fullmatch(link)):
+        raise PydanticCustomError("link", "link must be an https address without spaces")
+    return details
 
 
 class Override(Wire):
@@ -82,9 +94,10 @@ class VisitWrite(Wire):
         Document, Field(description="What to do before.", examples=[{"fasting_hours": 8}])
     ] = {}
     telehealth_details: Annotated[
-        Document | None,
+        Annotated[Document, AfterValidator(_joinable)] | None,
         Field(
-            description="How to join from afar; a change by whom it is not shown to leaves it.",
+            description="How to join from afar. `link` (https) stands in the patient's messages. A"
+            " change by whom it is not shown to leaves it.",
             examples=[None],
         ),
     ] = None
