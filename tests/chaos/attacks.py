@@ -1,0 +1,169 @@
+"""Every path on which a visit is booked, moved, held or given up: one line a path at the end.
+
+An attack makes one or a few requests; what comes of them is in the journal, and is judged by the
+checker alone. To add a path, write its function and a line in ATTACKS.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.chaos.client import Attacker
+
+_HELD_MINUTES = 1
+_OPEN = ("scheduled", "confirmed")
+_WRITABLE = (
+    "patient_id", "provider_id", "facility_id", "appointment_type", "scheduled_start",
+    "duration_minutes", "priority", "reason", "special_requirements",
+    "pre_appointment_instructions", "telehealth_details", "insurance_verified",
+    "additional_provider_ids", "resource_ids", "override",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One path, and how often it is taken compared with the others."""
+
+    name: str
+    weight: int
+    act: Callable[[Attacker], Awaitable[object]]
+
+
+def _override(*rules: str) -> dict[str, Any]:
+    return {"allow": list(rules), "reason": "Squeezed in"}
+
+
+async def _book(at: Attacker, attack: str, body: dict[str, Any]) -> Any:
+    return await at.post(attack, "/appointments", body, key=body["reason"])
+
+
+async def create(at: Attacker) -> None:
+    """Book what everybody wants."""
+    await _book(at, "create", at.visit())
+
+
+async def same_key(at: Attacker) -> None:
+    """Send one booking on two connections at the same moment."""
+    body = at.visit()
+    await asyncio.gather(
+        *(
+            at.send(
+                "create, same key twice", "POST", "/appointments", body, key=body["reason"],
+                wire=wire,
+            )
+            for wire in (at.wire, at.second)
+        )
+    )  # fmt: skip
+
+
+async def together(at: Attacker) -> None:
+    """Book two providers and a room at once."""
+    body = at.visit()
+    body["additional_provider_ids"] = at.others(body["provider_id"])
+    body["resource_ids"] = [at.dice.choice([*at.world.rooms, *at.world.pumps])]
+    await _book(at, "create with others and a room", body)
+
+
+async def overbook(at: Attacker) -> None:
+    """Book over another visit, and now and then over the day's maximum."""
+    rules = ["overbook", "daily_maximum"][: at.dice.choice((1, 1, 2))]
+    await _book(at, "overbook", at.visit(override=_override(*rules)))
+
+
+async def hold(at: Attacker) -> None:
+    """Hold a time, and book it unless it is left to lapse."""
+    body = at.visit(hold_minutes=_HELD_MINUTES)
+    got = await _book(at, "hold", body)
+    if got.status == 201:
+        if at.dice.random() < 0.5:
+            await asyncio.sleep(at.dice.random() * 0.5)
+        if at.dice.random() < 0.6:
+            await at.post("book a hold", f"/appointments/{got.visits[0]['id']}/book")
+
+
+async def take_up(at: Attacker) -> None:
+    """Book a hold of somebody else's."""
+    await at.look("held")
+    await at.post("book a hold", f"/appointments/{at.pick('held')}/book")
+
+
+async def reschedule(at: Attacker) -> None:
+    """Move a visit to where everybody wants to be, and maybe over another."""
+    provider, start = at.aim()
+    body: dict[str, Any] = {"scheduled_start": start.isoformat()}
+    if at.dice.random() < 0.7:
+        body["provider_id"] = provider
+    if at.dice.random() < 0.3:
+        body["duration_minutes"] = at.dice.choice((20, 40))
+    if at.dice.random() < 0.2:
+        body["override"] = _override("overbook")
+    await at.post("reschedule", f"/appointments/{at.pick(*_OPEN, 'held')}/reschedule", body)
+
+
+async def put(at: Attacker) -> None:
+    """Replace a visit, mostly as it was read: another start, more people, or words alone."""
+    visit = await at.read(at.pick(*_OPEN))
+    if visit is None:
+        return
+    body = {name: visit[name] for name in _WRITABLE}
+    change = at.dice.random()
+    if change < 0.5:
+        body["provider_id"], start = at.aim()
+        body["scheduled_start"] = start.isoformat()
+    elif change < 0.8:
+        body["additional_provider_ids"] = at.others(body["provider_id"])
+        body["resource_ids"] = [at.dice.choice(at.world.rooms)]
+    others = [one for one in body["additional_provider_ids"] if one != body["provider_id"]]
+    body["additional_provider_ids"] = others
+    headers = {"if-match": f'"{visit["version"]}"'} if at.dice.random() < 0.7 else {}
+    await at.send("put", "PUT", f"/appointments/{visit['id']}", body, headers=headers)
+
+
+async def cancel(at: Attacker) -> None:
+    """Cancel a visit, so that there is something to fight for."""
+    reason = {"cancellation_reason": "Chaos", "notify_patient": at.dice.random() < 0.5}
+    await at.look(*_OPEN)
+    path = f"/appointments/{at.pick(*_OPEN, 'held')}"
+    await at.send("cancel", "DELETE", path, reason)
+
+
+async def confirm(at: Attacker) -> None:
+    """Confirm a visit."""
+    await at.post("confirm", f"/appointments/{at.pick('scheduled')}/confirm")
+
+
+async def step(at: Attacker) -> None:
+    """Check in, start, complete, or take that back: visits of today."""
+    name = at.dice.choice(("checkin", "checkin", "start", "complete", "undo", "undo"))
+    await at.post("check in ... undo", f"/appointments/{at.dice.choice(at.world.today[:1])}/{name}")
+
+
+async def miss(at: Attacker) -> None:
+    """Mark a visit of today as a no-show, squeeze another in, and take the no-show back."""
+    which = at.dice.randrange(1, len(at.world.today))
+    visit = at.world.today[which]
+    await at.post("no-show", f"/appointments/{visit}/no-show")
+    soon = datetime.fromisoformat(at.world.soon) + timedelta(minutes=at.dice.randrange(0, 170, 5))
+    await _book(at, "create where a no-show was", at.visit(
+        scheduled_start=soon.isoformat(), duration_minutes=20,
+        provider_id=at.world.providers[which],
+    ))  # fmt: skip
+    await at.post("undo a no-show", f"/appointments/{visit}/undo")
+
+
+ATTACKS = (
+    Attack("create", 22, create),
+    Attack("same key", 8, same_key),
+    Attack("together", 10, together),
+    Attack("overbook", 8, overbook),
+    Attack("hold", 12, hold),
+    Attack("take up", 4, take_up),
+    Attack("reschedule", 14, reschedule),
+    Attack("put", 8, put),
+    Attack("cancel", 16, cancel),
+    Attack("confirm", 4, confirm),
+    Attack("step", 4, step),
+    Attack("miss", 4, miss),
+)
