@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+from urllib.parse import parse_qs, quote, urlsplit
 
 import asyncpg
 import httpx
@@ -226,6 +227,43 @@ async def test_a_commit_without_an_answer_says_that_the_outcome_is_unknown(
                     await owner.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
         assert "may or may not" in caught.value.message
         assert caught.value.retry_after == 2
+
+
+@asynccontextmanager
+async def relayed(settings: Settings) -> AsyncIterator[Settings]:
+    """Put a relay before PostgreSQL that passes on everything but the end of a connection."""
+    [folder] = parse_qs(urlsplit(settings.database_url).query)["host"]
+
+    async def passed(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        source, target = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.5432")
+        await asyncio.gather(passed(source, writer), passed(reader, target))
+        target.close()
+        writer.close()
+
+    with tempfile.TemporaryDirectory(prefix="cct-", dir="/tmp") as own:
+        server = await asyncio.start_unix_server(serve, f"{own}/.s.PGSQL.5432")
+        url = settings.database_url.replace(quote(folder), quote(own))
+        async with server:
+            yield settings.model_copy(update={"database_url": url})
+
+
+async def test_a_session_that_was_ended_between_two_statements_is_an_outage(
+    clinic: Clinic, settings: Settings
+) -> None:
+    async with relayed(settings) as through, small_pool(through, 1):
+        with pytest.raises(Unavailable):
+            async with begin(clinic.caller) as tx:
+                await insert(tx)
+                pid = await tx.value(Command("SELECT pg_backend_pid()"))
+                async with owner_connection(settings.database_url) as owner:
+                    await owner.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+                await asyncio.sleep(0.1)  # the server's last word is read, the end is not
+                await tx.value(ONE)
+        assert await count(clinic) == 0
 
 
 @pytest.fixture

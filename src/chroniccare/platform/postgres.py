@@ -280,6 +280,8 @@ _OUTAGES = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.DiskFullError,
     asyncpg.InterfaceError,
+    # The server ended the session between two statements, and the socket's end was not read yet.
+    asyncpg.InternalClientError,
 )
 _CONTENTION = (
     asyncpg.LockNotAvailableError,
