@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from uuid import UUID
 
 from chroniccare.platform.owner import owner_connection
 from tests.chaos import checker, judge
@@ -82,7 +83,7 @@ async def race(servers: Servers, size: Size) -> Outcome:
         for number in range(size.clients):
             killer.start_client(number)
         await _fight(killer, size)
-        Path(world.stop).touch()
+        Path(world.stop).touch()  # noqa: ASYNC240  a moment
         left = [client.wait(_LEAVE_S) for client in killer.clients]
     finally:
         for client in killer.clients:
@@ -92,7 +93,7 @@ async def race(servers: Servers, size: Size) -> Outcome:
     async with owner_connection(servers.database_url) as owner:
         await killer.judge(owner)
         killer.deadlocks += await owner.fetchval(DEADLOCKS)
-        twice = await checker.keys_used_twice(owner, checker.UUID(world.tenant), world.run)
+        twice = await checker.keys_used_twice(owner, UUID(world.tenant), world.run)
         told = await judge.heard(world, size.clients, killer.windows, owner)
     wrong = [*dict.fromkeys(killer.seen), *twice, *told.violations]
     wrong += [Violation("client failed", str(code)) for code in left if code]
@@ -151,6 +152,7 @@ def _json(outcome: Outcome) -> str:
             "lapsed": outcome.killer.lapsed,
             "looks": outcome.killer.looks,
             "seconds": outcome.seconds,
+            "errors": outcome.errors,
             "violations": [asdict(one) for one in outcome.violations],
         }
     )

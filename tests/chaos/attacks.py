@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.chaos.client import Attacker
+from tests.chaos.attacker import Attacker
 
 _HELD_MINUTES = 1
 _OPEN = ("scheduled", "confirmed")
@@ -99,11 +99,14 @@ async def reschedule(at: Attacker) -> None:
         body["duration_minutes"] = at.dice.choice((20, 40))
     if at.dice.random() < 0.2:
         body["override"] = _override("overbook")
+    if at.dice.random() < 0.4:
+        await at.look(*_OPEN)
     await at.post("reschedule", f"/appointments/{at.pick(*_OPEN, 'held')}/reschedule", body)
 
 
 async def put(at: Attacker) -> None:
     """Replace a visit, mostly as it was read: another start, more people, or words alone."""
+    await at.look(*_OPEN)
     visit = await at.read(at.pick(*_OPEN))
     if visit is None:
         return
@@ -141,16 +144,26 @@ async def step(at: Attacker) -> None:
 
 
 async def miss(at: Attacker) -> None:
-    """Mark a visit of today as a no-show, squeeze another in, and take the no-show back."""
+    """Mark a visit of today as a no-show, squeeze another in, and take the no-show back.
+
+    The other goes again, or the first could come back once only.
+    """
     which = at.dice.randrange(1, len(at.world.today))
     visit = at.world.today[which]
     await at.post("no-show", f"/appointments/{visit}/no-show")
-    soon = datetime.fromisoformat(at.world.soon) + timedelta(minutes=at.dice.randrange(0, 170, 5))
-    await _book(at, "create where a no-show was", at.visit(
-        scheduled_start=soon.isoformat(), duration_minutes=20,
-        provider_id=at.world.providers[which],
-    ))  # fmt: skip
+    squeezed = []
+    if at.dice.random() < 0.4:
+        soon = datetime.fromisoformat(at.world.soon)
+        body = at.visit(
+            scheduled_start=(soon + timedelta(minutes=at.dice.randrange(0, 170, 5))).isoformat(),
+            duration_minutes=20,
+            provider_id=at.world.providers[which],
+        )
+        squeezed = (await _book(at, "create where a no-show was", body)).visits
     await at.post("undo a no-show", f"/appointments/{visit}/undo")
+    for one in squeezed:
+        reason = {"cancellation_reason": "Chaos"}
+        await at.send("cancel", "DELETE", f"/appointments/{one['id']}", reason)
 
 
 ATTACKS = (

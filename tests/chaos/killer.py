@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 
@@ -39,7 +40,8 @@ _AGE = (
     " AND created_at < clock_timestamp() - interval '0.4 s' ORDER BY id FOR UPDATE SKIP LOCKED),"
     " aged AS (UPDATE appointments a SET held_until = clock_timestamp() - $2::interval"
     " FROM due WHERE a.id = due.id RETURNING a.id, a.held_until)"
-    " UPDATE occupancy o SET held_until = aged.held_until FROM aged WHERE o.appointment_id = aged.id"
+    " UPDATE occupancy o SET held_until = aged.held_until FROM aged"
+    " WHERE o.appointment_id = aged.id"
 )
 
 
@@ -147,8 +149,8 @@ class Killer:
         self.seen += await checker.violations(owner, self._tenant())
         self.looks += 1
 
-    def _tenant(self) -> checker.UUID:
-        return checker.UUID(self.world.tenant)
+    def _tenant(self) -> UUID:
+        return UUID(self.world.tenant)
 
     async def _postgres_answers(self) -> bool:
         try:
