@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.chaos.attacker import Attacker
+from tests.chaos.journal import now
 
 _HELD_MINUTES = 1
 _OPEN = ("scheduled", "confirmed")
@@ -54,6 +55,25 @@ async def same_key(at: Attacker) -> None:
                 wire=wire,
             )
             for wire in (at.wire, at.second)
+        )
+    )  # fmt: skip
+
+
+async def last_place(at: Attacker) -> None:
+    """Want two of the one visit that the part-timer has on a day, at different hours."""
+    hours = at.dice.sample(range(9), 2)
+    bodies = [
+        at.visit(
+            provider_id=at.world.part_timer, appointment_type="talk", patient_id=patient,
+            scheduled_start=(at.world.day(now()) + timedelta(hours=hour)).isoformat(),
+        )
+        for hour, patient in zip(hours, at.dice.sample(at.world.patients, 2), strict=True)
+    ]  # fmt: skip
+    await asyncio.gather(
+        *(
+            at.send("the day's last place", "POST", "/appointments", body, key=body["reason"],
+                    wire=wire)
+            for wire, body in zip((at.wire, at.second), bodies, strict=True)
         )
     )  # fmt: skip
 
@@ -169,6 +189,7 @@ async def miss(at: Attacker) -> None:
 ATTACKS = (
     Attack("create", 22, create),
     Attack("same key", 8, same_key),
+    Attack("last place", 5, last_place),
     Attack("together", 10, together),
     Attack("overbook", 8, overbook),
     Attack("hold", 12, hold),

@@ -114,6 +114,12 @@ HISTORY = (
     " GROUP BY a.id, a.version HAVING count(l.id) <> a.version"
     " OR count(DISTINCT l.changes -> 'after' ->> 'version') <> a.version"
 )
+# A hold that was booked when it had lapsed.
+TOO_LATE = (
+    "SELECT entity_id, changes -> 'before' ->> 'held_until', created_at FROM audit_logs"
+    " WHERE tenant_id = $1 AND entity_type = 'appointment' AND action = 'book'"
+    " AND (changes -> 'before' ->> 'held_until')::timestamptz <= created_at"
+)
 _JUDGED = {
     "double booking": OVERLAPS,
     "too many at once": CROWDS,
@@ -121,6 +127,7 @@ _JUDGED = {
     "occupancy astray": ASTRAY,
     "seats astray": SEATS,
     "history astray": HISTORY,
+    "lapsed hold booked": TOO_LATE,
 }
 
 

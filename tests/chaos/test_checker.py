@@ -196,6 +196,20 @@ async def test_a_change_that_the_audit_does_not_tell_is_named(
     assert list(await found(owner, clinic)) == ["history astray"]
 
 
+async def test_a_hold_that_was_booked_too_late_is_named(
+    clinic: Clinic, owner: "Owner[asyncpg.Record]"
+) -> None:
+    visit = await booked(clinic, 0, hold_minutes=1)
+    assert (await clinic.post(f"/appointments/{visit['id']}/book")).status_code == 200
+    assert await found(owner, clinic) == {}
+    await owner.execute(
+        "UPDATE audit_logs SET created_at = created_at + interval '1 min'"
+        " WHERE entity_id = $1 AND action = 'book'",
+        UUID(visit["id"]),
+    )
+    assert list(await found(owner, clinic)) == ["lapsed hold booked"]
+
+
 async def test_a_key_that_booked_twice_is_named(
     clinic: Clinic, owner: "Owner[asyncpg.Record]"
 ) -> None:
@@ -218,7 +232,23 @@ async def heard(
 ) -> list[str]:
     """Return the kinds of what is wrong with these answers, all to requests with one key."""
     world = World(
-        0, "", str(clinic.tenant_id), "run", "", [], [], [], [], [], "", "", 1, 1, str(folder), ""
+        0,
+        "",
+        str(clinic.tenant_id),
+        "run",
+        "",
+        [],
+        "",
+        [],
+        [],
+        [],
+        [],
+        "",
+        "",
+        1,
+        1,
+        str(folder),
+        "",
     )
     journal = Journal(world.journal(0))
     journal.open()

@@ -24,7 +24,7 @@ from tests.chaos.servers import Servers
 
 PROVIDERS, PATIENTS, ROOMS = 4, 12, 2
 DAILY_MAXIMUM = 4
-"""Of the first provider: a rule that locks alone keep."""
+"""Of the first provider; the part-timer sees one patient a day. Locks alone keep these."""
 BEATS = 4
 """Times a second at which all clients turn to another hour of another provider."""
 OFFSETS = (0, 5, 10, 15, 20)
@@ -32,6 +32,7 @@ OFFSETS = (0, 5, 10, 15, 20)
 LENGTHS = (20, 30, 45, 60)
 TYPES = ("talk", "infusion", "procedure")
 _LED = timedelta(hours=4)
+_FAR_DAYS = 400
 
 # Time passes: the visits of today began half an hour ago, as no client could have booked them.
 _TODAY = (
@@ -51,6 +52,7 @@ class World:
         first: the first of `days` days on which visits are booked, an instant at 09:00.
         soon: an instant today, after which visits are squeezed in.
         today: visits that have begun.
+        part_timer: a provider who has one visit a day.
         tasks: connections of each client.
         stop: the file whose coming ends the run.
     """
@@ -61,6 +63,7 @@ class World:
     run: str
     facility: str
     providers: list[str]
+    part_timer: str
     patients: list[str]
     rooms: list[str]
     pumps: list[str]
@@ -87,6 +90,11 @@ class World:
         dice = random.Random(f"{self.run}-{int(at * BEATS)}")  # noqa: S311  the same for everybody
         return dice.choice(self.providers), self.hour(dice)
 
+    def day(self, at: float) -> datetime:
+        """Return the day on which everybody wants the part-timer at this moment, 14:00 in UTC."""
+        beat = int(at * BEATS) % _FAR_DAYS
+        return datetime.fromisoformat(self.first) + timedelta(days=self.days + beat)
+
     def hour(self, dice: random.Random) -> datetime:
         """Return some hour of some day."""
         first = datetime.fromisoformat(self.first)
@@ -111,7 +119,10 @@ async def build(servers: Servers, folder: Path, *, days: int, tasks: int) -> Wor
         base_url=f"http://127.0.0.1:{servers.port}/api/v1", headers={"X-API-Key": key}, timeout=30
     ) as http:
         facility = _make(http, "/facilities", _facility())
-        providers = [_provider(http, facility, number) for number in range(PROVIDERS)]
+        maxima = [DAILY_MAXIMUM, *[200] * (PROVIDERS - 1), 1]
+        *providers, part_timer = [
+            _provider(http, facility, number, maximum) for number, maximum in enumerate(maxima)
+        ]
         patients = [_make(http, "/patients", _patient(number)) for number in range(PATIENTS)]
         rooms = [_make(http, "/resources", _room(facility, n)) for n in range(ROOMS)]
         pumps = [_make(http, "/resources", _pumps(facility))]
@@ -127,7 +138,8 @@ async def build(servers: Servers, folder: Path, *, days: int, tasks: int) -> Wor
         await owner.execute(_TODAY, ids, timedelta(days=1, minutes=30))
     first = (now + timedelta(days=9)).replace(hour=14, minute=0)
     return World(
-        servers.port, key, str(tenant_id), secrets.token_hex(4), facility, providers, patients,
+        servers.port, key, str(tenant_id), secrets.token_hex(4), facility, providers, part_timer,
+        patients,
         rooms, pumps, today, first.isoformat(), (now + timedelta(minutes=5)).isoformat(), days,
         tasks, str(folder), str(folder / "stop"),
     )  # fmt: skip
@@ -147,7 +159,7 @@ def _facility() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _provider(http: httpx.Client, facility: str, number: int) -> str:
+def _provider(http: httpx.Client, facility: str, number: int, maximum: int) -> str:
     nine = f"1{number:08d}"
     made = _make(
         http,
@@ -155,7 +167,7 @@ def _provider(http: httpx.Client, facility: str, number: int) -> str:
         {
             "npi": nine + npi_check_digit(nine), "first_name": "Aisha", "last_name": "Rahman",
             "facilities": [{"facility_id": facility, "is_primary": True}],
-            "max_daily_capacity": 200 if number else DAILY_MAXIMUM,
+            "max_daily_capacity": maximum,
         },
     )  # fmt: skip
     rules = [
