@@ -127,9 +127,12 @@ class Attacker:
         query = f"provider_id={provider}&from={day:%Y-%m-%dT%H:%M:%SZ}&limit=50"
         if statuses:
             query += f"&status={self.dice.choice(statuses)}"
-        status, body = await self.wire.request("GET", f"/appointments?{query}", b"", {})
-        if status == 200:
-            self.hear(orjson.loads(body)["data"]["items"])
+        self.hear(await self.list(f"/appointments?{query}"))
+
+    async def list(self, path: str) -> list[dict[str, Any]]:
+        """Return one page of a list; nothing when there is no answer."""
+        status, body = await self.wire.request("GET", path, b"", {})
+        return list(orjson.loads(body)["data"]["items"]) if status == 200 else []
 
     async def read(self, visit_id: str) -> dict[str, Any] | None:
         """Return a visit as it is now."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.chaos.attacker import Attacker
 from tests.chaos.journal import now
+from tests.chaos.world import BEATS, LENGTHS, TYPES
 
 _HELD_MINUTES = 1
 _OPEN = ("scheduled", "confirmed")
@@ -20,6 +21,10 @@ _WRITABLE = (
     "duration_minutes", "priority", "reason", "special_requirements",
     "pre_appointment_instructions", "telehealth_details", "insurance_verified",
     "additional_provider_ids", "resource_ids", "override",
+)  # fmt: skip
+_GROUP = (
+    "title", "provider_id", "facility_id", "appointment_type", "scheduled_start",
+    "duration_minutes", "seats", "additional_provider_ids", "resource_ids", "override",
 )  # fmt: skip
 
 
@@ -45,18 +50,30 @@ async def create(at: Attacker) -> None:
     await _book(at, "create", at.visit())
 
 
+async def _twice(at: Attacker, attack: str, path: str, body: dict[str, Any], key: str) -> Any:
+    return await asyncio.gather(
+        *(at.send(attack, "POST", path, body, key=key, wire=wire) for wire in (at.wire, at.second))
+    )
+
+
 async def same_key(at: Attacker) -> None:
-    """Send one booking on two connections at the same moment."""
+    """Send one booking on two connections at the same moment, and again when it is cancelled."""
     body = at.visit()
-    await asyncio.gather(
-        *(
-            at.send(
-                "create, same key twice", "POST", "/appointments", body, key=body["reason"],
-                wire=wire,
-            )
-            for wire in (at.wire, at.second)
-        )
-    )  # fmt: skip
+    attack, key = "create, same key twice", body["reason"]
+    answers = await _twice(at, attack, "/appointments", body, key)
+    for visit in [one for got in answers for one in got.visits][:1]:
+        if at.dice.random() < 0.5:
+            reason = {"cancellation_reason": "Chaos"}
+            await at.send("cancel", "DELETE", f"/appointments/{visit['id']}", reason)
+            await at.post(attack, "/appointments", body, key=key)
+
+
+async def same_move(at: Attacker) -> None:
+    """Send one change of time on two connections at the same moment."""
+    _, start = at.aim()
+    path = f"/appointments/{at.pick(*_OPEN, 'held')}/reschedule"
+    body = {"scheduled_start": start.isoformat()}
+    await _twice(at, "reschedule, same key twice", path, body, at.key())
 
 
 async def last_place(at: Attacker) -> None:
@@ -97,8 +114,8 @@ async def hold(at: Attacker) -> None:
     body = at.visit(hold_minutes=_HELD_MINUTES)
     got = await _book(at, "hold", body)
     if got.status == 201:
-        if at.dice.random() < 0.5:
-            await asyncio.sleep(at.dice.random() * 0.5)
+        if at.dice.random() < 0.3:
+            await asyncio.sleep(at.dice.random() * 2.5)
         if at.dice.random() < 0.6:
             await at.post("book a hold", f"/appointments/{got.visits[0]['id']}/book")
 
@@ -186,9 +203,64 @@ async def miss(at: Attacker) -> None:
         await at.send("cancel", "DELETE", f"/appointments/{one['id']}", reason)
 
 
+async def plan_group(at: Attacker) -> None:
+    """Plan a group session with few seats."""
+    provider, start = at.aim()
+    key = at.key()
+    body = {
+        "title": key, "provider_id": provider, "facility_id": at.world.facility,
+        "appointment_type": at.dice.choice(TYPES), "scheduled_start": start.isoformat(),
+        "duration_minutes": at.dice.choice(LENGTHS), "seats": at.dice.choice((2, 3)),
+    }  # fmt: skip
+    await at.post("group session", "/group-sessions", body, key=key)
+
+
+async def _session(at: Attacker) -> dict[str, Any] | None:
+    """Return a session to come; everybody thinks of the same at the same time."""
+    found = await at.list(f"/group-sessions?status=scheduled&from={at.world.from_}&limit=50")
+    return found[int(now() * BEATS) % len(found)] if found else None
+
+
+async def take_seats(at: Attacker) -> None:
+    """Want two seats at once in a session that everybody wants a seat in."""
+    session = await _session(at)
+    if session is None:
+        return
+    path = f"/group-sessions/{session['id']}/appointments"
+    keys = [at.key(), at.key()]
+    patients = at.dice.sample(at.world.patients, 2)
+    await asyncio.gather(
+        *(
+            at.send("seat in a group", "POST", path, {"patient_id": patient, "reason": key},
+                    key=key, wire=wire)
+            for wire, key, patient in zip((at.wire, at.second), keys, patients, strict=True)
+        )
+    )  # fmt: skip
+
+
+async def move_group(at: Attacker) -> None:
+    """Move a session with all its seats, give it fewer seats, or cancel it."""
+    session = await _session(at)
+    if session is None:
+        return
+    path = f"/group-sessions/{session['id']}"
+    if at.dice.random() < 0.3:
+        reason = {"cancellation_reason": "Chaos"}
+        await at.send("cancel a group", "DELETE", path, reason)
+        return
+    body = {name: session[name] for name in _GROUP}
+    if at.dice.random() < 0.8:
+        body["provider_id"], start = at.aim()
+        body["scheduled_start"] = start.isoformat()
+    else:
+        body["seats"] = at.dice.choice((1, 2, 3))
+    await at.send("move a group", "PUT", path, body)
+
+
 ATTACKS = (
     Attack("create", 22, create),
     Attack("same key", 8, same_key),
+    Attack("same move", 4, same_move),
     Attack("last place", 5, last_place),
     Attack("together", 10, together),
     Attack("overbook", 8, overbook),
@@ -198,6 +270,9 @@ ATTACKS = (
     Attack("put", 8, put),
     Attack("cancel", 16, cancel),
     Attack("confirm", 4, confirm),
+    Attack("plan group", 4, plan_group),
+    Attack("take seats", 6, take_seats),
+    Attack("move group", 4, move_group),
     Attack("step", 4, step),
     Attack("miss", 4, miss),
 )

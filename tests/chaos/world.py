@@ -90,6 +90,11 @@ class World:
         dice = random.Random(f"{self.run}-{int(at * BEATS)}")  # noqa: S311  the same for everybody
         return dice.choice(self.providers), self.hour(dice)
 
+    @property
+    def from_(self) -> str:
+        """The first day, as a filter of lists."""
+        return f"{datetime.fromisoformat(self.first):%Y-%m-%dT%H:%M:%SZ}"
+
     def day(self, at: float) -> datetime:
         """Return the day on which everybody wants the part-timer at this moment, 14:00 in UTC."""
         beat = int(at * BEATS) % _FAR_DAYS
