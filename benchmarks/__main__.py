@@ -2,12 +2,13 @@
 
 import sys
 
-from . import book, calendars, read_patient, reminders, series, slots, start
+from . import book, calendars, races, read_patient, reminders, series, slots, start
 
 ALL = {
     "start": start,
     "read_patient": read_patient,
     "book": book,
+    "races": races,
     "reminders": reminders,
     "slots": slots,
     "calendars": calendars,

@@ -4,12 +4,15 @@ from uuid import UUID
 
 from chroniccare.core.caller import Caller, system
 from chroniccare.facilities import actions as facilities
+from chroniccare.facilities.rules import DAYS
 from chroniccare.facilities.schemas import FacilityWrite
 from chroniccare.patients import actions as patients
 from chroniccare.patients.schemas import PatientWrite
 from chroniccare.platform.postgres import begin
 from chroniccare.providers import actions as providers
 from chroniccare.providers.schemas import ProviderWrite
+from chroniccare.scheduling.availability import actions as weeks
+from chroniccare.scheduling.availability.schemas import AvailabilityWrite
 from chroniccare.tenancy import actions as tenancy
 from chroniccare.tenancy.rules import SCOPES
 
@@ -52,13 +55,14 @@ async def new_patients(caller: Caller, count: int) -> list[UUID]:
 
 
 async def new_staff(caller: Caller, count: int) -> tuple[UUID, list[UUID]]:
-    """Register a facility and `count` providers who work there."""
+    """Register a facility and `count` providers who work there around the clock."""
     async with begin(caller) as tx:
         place = {
             "name": "Bench",
             "facility_type": "clinic",
             "address": {"city": "Springfield"},
             "timezone": "America/New_York",
+            "operating_hours": {day: [{"open": "00:00", "close": "24:00"}] for day in DAYS},
         }
         facility = (await facilities.create(tx, FacilityWrite.model_validate(place))).id
         staff = []
@@ -68,6 +72,17 @@ async def new_staff(caller: Caller, count: int) -> tuple[UUID, list[UUID]]:
                 "last_name": f"Provider {number}",
                 "identifiers": [{"system": "urn:bench", "value": str(number), "type": "EI"}],
                 "facilities": [{"facility_id": str(facility), "is_primary": True}],
+                "max_daily_capacity": 500,
             }
-            staff.append((await providers.create(tx, ProviderWrite.model_validate(person))).id)
+            made = await providers.create(tx, ProviderWrite.model_validate(person))
+            rules = [
+                {
+                    "facility_id": str(facility), "day_of_week": day, "start_time": "00:00",
+                    "end_time": "24:00", "effective_from": "2026-01-01",
+                }
+                for day in range(7)
+            ]  # fmt: skip
+            week = AvailabilityWrite.model_validate({"rules": rules})
+            await weeks.set_availability(tx, made, week)
+            staff.append(made.id)
     return facility, staff
