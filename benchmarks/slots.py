@@ -44,9 +44,9 @@ CASES = (
     (12, 30, None, 25),
     (STAFF, 7, None, 80),
     (STAFF, 90, None, 600),
-    (12, 30, "infusion", None),
-    (STAFF, 7, "infusion", None),
-    (STAFF, 90, "infusion", None),
+    (12, 30, "infusion", 25),
+    (STAFF, 7, "infusion", 80),
+    (STAFF, 90, "infusion", 600),
 )
 _FACILITIES = Command("SELECT id FROM facilities ORDER BY id")
 _NO_OVERLAP = (
