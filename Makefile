@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet --no-input
 
-.PHONY: run test check bench lock docs format clean
+.PHONY: run test check chaos bench lock docs format clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/chroniccare up --demo $(ARGS)
@@ -20,6 +20,10 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.checks
+
+# The race of docs/races.md: minutes, two API workers, and nobody booked twice.
+chaos: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)

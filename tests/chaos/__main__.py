@@ -50,7 +50,7 @@ SMALL = Size(
     (*_often("terminate", 5), (0.2, "client"), (0.45, "crash"), (0.6, "client"), (0.8, "worker")),
 )  # fmt: skip
 FULL = Size(
-    12_000, 4, 6, 16, 900,
+    15_000, 4, 6, 16, 900,
     (
         *_often("terminate", 36), *_often("client", 16), *_often("crash", 2), *_often("worker", 3),
         (0.5, "loops"),

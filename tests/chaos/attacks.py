@@ -257,6 +257,20 @@ async def move_group(at: Attacker) -> None:
     await at.send("move a group", "PUT", path, body)
 
 
+async def hours(at: Attacker) -> None:
+    """Take time off where everybody wants to be, which moves or cancels visits; then come back."""
+    provider, hour = at.world.hot(now())
+    path, start = f"/providers/{provider}/exceptions", at.dice.randrange(9, 16)
+    body = {
+        "day": f"{hour:%Y-%m-%d}", "start_time": f"{start:02}:00", "end_time": f"{start + 2:02}:00",
+        "reason": at.key(),
+    }  # fmt: skip
+    choice = at.dice.choice(("move", "move", "cancel", "keep"))
+    await at.post(f"time off: {choice}", f"{path}?stranded={choice}", body)
+    for one in await at.list(f"{path}?limit=20"):
+        await at.send("time off, taken back", "DELETE", f"{path}/{one['id']}")
+
+
 ATTACKS = (
     Attack("create", 22, create),
     Attack("same key", 8, same_key),
@@ -273,6 +287,7 @@ ATTACKS = (
     Attack("plan group", 4, plan_group),
     Attack("take seats", 6, take_seats),
     Attack("move group", 4, move_group),
+    Attack("hours", 4, hours),
     Attack("step", 4, step),
     Attack("miss", 4, miss),
 )
