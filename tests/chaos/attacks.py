@@ -287,7 +287,7 @@ ATTACKS = (
     Attack("plan group", 4, plan_group),
     Attack("take seats", 6, take_seats),
     Attack("move group", 4, move_group),
-    Attack("hours", 4, hours),
+    Attack("hours", 5, hours),
     Attack("step", 4, step),
     Attack("miss", 4, miss),
 )

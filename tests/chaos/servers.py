@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -71,10 +72,11 @@ class Servers:
                 for name in ("serve", "work")]  # fmt: skip
         return [line for log in logs for line in log.splitlines() if '"ERROR"' in line]
 
-    def postgres_log(self) -> str:
-        """Return what PostgreSQL logged."""
+    def deadlocks(self) -> list[str]:
+        """Return what PostgreSQL logged of each deadlock: who waited for whom, and where."""
         folder = self.directory / "data" / "log"
-        return "".join(path.read_text(errors="replace") for path in folder.glob("postgres.log*"))
+        log = "".join(path.read_text(errors="replace") for path in folder.glob("postgres.log*"))
+        return re.findall(r"DETAIL:  (Process \d+ waits for .*(?:\n\t.*)*)", log)
 
 
 @contextmanager

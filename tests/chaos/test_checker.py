@@ -25,6 +25,10 @@ _PARTY = {
     "patient": "UPDATE appointments SET patient_id = $2 WHERE id = $1",
     "room": "UPDATE appointments SET resource_ids = ARRAY[$2::uuid] WHERE id = $1",
 }
+_SHORTER = (
+    "UPDATE group_sessions SET duration_minutes = 20,"
+    " scheduled_end = scheduled_start + interval '20 min' WHERE id = $1"
+)
 _OVERBOOK = {"allow": ["overbook"], "reason": "Test"}
 
 Owner = asyncpg.Connection
@@ -168,6 +172,34 @@ async def test_a_day_over_its_maximum_is_named(
     assert await found(owner, clinic) == {}
     await owner.execute(set_maximum, UUID(first["provider_id"]), 1)
     assert list(await found(owner, clinic)) == ["day over its maximum"]
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        "UPDATE group_sessions SET seats = 1 WHERE id = $1",
+        "UPDATE group_sessions SET status = 'cancelled' WHERE id = $1",
+        _SHORTER,
+    ],
+)
+async def test_seats_that_are_not_where_their_session_is_are_named(
+    clinic: Clinic, owner: "Owner[asyncpg.Record]", done: str
+) -> None:
+    provider = await clinic.provider()
+    session = await clinic.make(
+        "/group-sessions",
+        {
+            "title": "Walking", "appointment_type": "talk", "seats": 2, "duration_minutes": 30,
+            "scheduled_start": NOON.isoformat(), "provider_id": provider["id"],
+            "facility_id": provider["facilities"][0]["facility_id"],
+        },
+    )  # fmt: skip
+    for _ in range(2):
+        seat = {"patient_id": (await clinic.patient())["id"]}
+        await clinic.make(f"/group-sessions/{session['id']}/appointments", seat)
+    assert await found(owner, clinic) == {}
+    await owner.execute(done, UUID(session["id"]))
+    assert list(await found(owner, clinic)) == ["seats astray"]
 
 
 async def test_occupancy_that_leaks_or_lacks_is_named(
