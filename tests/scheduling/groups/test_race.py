@@ -7,6 +7,7 @@ from uuid import UUID
 
 import httpx
 
+from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.scheduling import queries, rules
 from tests.client import Clinic
@@ -25,6 +26,7 @@ from tests.scheduling.groups.test_api import visit_body
 WAITING = Command(
     "SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 )
+BEHIND_A_ROW = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
 CONNECTIONS = 9  # the pool's ten without the one that keeps the lock
 
 
@@ -66,6 +68,27 @@ async def test_one_patient_gets_one_seat_of_many_asked_for(clinic: Clinic) -> No
     rivals = [take_seat(clinic, made, patient_id=patient) for _ in range(8)]
     assert codes(await race(clinic, made["id"], rivals)) == {"ALREADY_SEATED": 7, "booked": 1}
     assert await taken(clinic, patient) == 1
+
+
+async def test_a_seat_waits_for_the_providers_row_before_it_locks_its_patient(
+    clinic: Clinic, database_url: str
+) -> None:
+    """Whoever changes hours takes the row first and the locks then, and would wait in a circle."""
+    made = await clinic.make("/group-sessions", await session_body(clinic))
+    patient = (await clinic.patient())["id"]
+    async with owner_connection(database_url) as owner:
+        async with owner.transaction():
+            lock_row = "SELECT FROM providers WHERE id = $1 FOR UPDATE"
+            await owner.execute(lock_row, UUID(made["provider_id"]))
+            seat = asyncio.ensure_future(take_seat(clinic, made, patient_id=patient))
+            async with asyncio.timeout(1.5):
+                while not await owner.fetchval(BEHIND_A_ROW):  # noqa: ASYNC110  PostgreSQL tells nobody
+                    await asyncio.sleep(0.01)
+            await owner.execute("SET LOCAL lock_timeout = '300ms'")
+            await owner.execute(
+                queries.LOCK.sql, rules.lock_keys(clinic.tenant_id, [UUID(patient)])
+            )
+        assert (await seat).status_code == 201
 
 
 async def test_one_patient_is_not_seated_in_two_sessions_at_once(clinic: Clinic) -> None:

@@ -50,6 +50,9 @@ async def book(tx: Tx, session_id: UUID, body: SeatWrite) -> visits.Appointment:
     _check_room(await get(tx, session_id), tx)
     await _check_patient(tx, body.patient_id)
     session = await get_locked(tx, session_id)
+    # Behind the session, before the patient's lock, as every booking does: who changes hours has
+    # the provider's row and then wants the locks of everybody whose visit is to be moved.
+    await tx.value(visits.KEEP, body.patient_id, [session.provider_id], session.facility_id)
     if await tx.value(queries.HAS_SEAT, session.id, body.patient_id):
         raise SeatedAlready
     _check_room(session, tx)
