@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tests.chaos.attacker import Attacker
 from tests.chaos.journal import now
@@ -257,6 +258,41 @@ async def move_group(at: Attacker) -> None:
     await at.send("move a group", "PUT", path, body)
 
 
+async def book_series(at: Attacker) -> None:
+    """Book a few visits that come back, from the hour that everybody wants on."""
+    provider, start = at.aim()
+    key = at.key()
+    body = {
+        **at.visit(provider_id=provider, reason=None), "series_name": key,
+        "first_date": f"{start:%Y-%m-%d}", "local_time": _local(at, start),
+        "recurrence": {"rrule": f"FREQ=DAILY;COUNT={at.dice.choice((2, 3, 4))}"},
+        "mode": at.dice.choice(("all_or_nothing", "next_best", "next_best", "skip_conflicts")),
+        "max_shift_days": 2,
+    }  # fmt: skip
+    del body["scheduled_start"]
+    await at.post("series", "/appointments/batch", body, key=key)
+
+
+async def change_series(at: Attacker) -> None:
+    """Move a whole series to another time of day, or cancel it."""
+    found = await at.list(f"/patients/{at.dice.choice(at.world.patients)}/series?limit=20")
+    active = [one["id"] for one in found if one["is_active"]]
+    if not active:
+        return
+    path = f"/appointments/series/{at.dice.choice(active)}"
+    if at.dice.random() < 0.4:
+        reason = {"scope": "all", "cancellation_reason": "Chaos"}
+        await at.send("cancel a series", "DELETE", path, reason)
+    else:
+        _, start = at.aim()
+        body = {"scope": "all", "local_time": _local(at, start)}
+        await at.post("edit a series", f"{path}/edit", body)
+
+
+def _local(at: Attacker, start: datetime) -> str:
+    return f"{start.astimezone(ZoneInfo(at.world.zone)):%H:%M}"
+
+
 async def hours(at: Attacker) -> None:
     """Take time off where everybody wants to be, which moves or cancels visits; then come back."""
     provider, hour = at.world.hot(now())
@@ -287,6 +323,8 @@ ATTACKS = (
     Attack("plan group", 4, plan_group),
     Attack("take seats", 6, take_seats),
     Attack("move group", 4, move_group),
+    Attack("series", 5, book_series),
+    Attack("change series", 3, change_series),
     Attack("hours", 5, hours),
     Attack("step", 4, step),
     Attack("miss", 4, miss),

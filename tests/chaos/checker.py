@@ -102,12 +102,15 @@ SEATS = (
     " FROM (g.scheduled_start, g.scheduled_end, g.provider_id, g.facility_id)) FILTER"
     " (WHERE a.id IS NOT NULL)"
 )
-# $2 begins the keys of the run; a new visit has its key as its reason, a session as its title.
+# $2 begins the keys of the run; a new visit has its key as its reason, sessions and series as
+# their names.
 KEYS = (
     "SELECT reason, count(*) FROM appointments WHERE tenant_id = $1 AND reason ^@ $2"
     " GROUP BY reason HAVING count(*) > 1"
     " UNION ALL SELECT title, count(*) FROM group_sessions WHERE tenant_id = $1 AND title ^@ $2"
     " GROUP BY title HAVING count(*) > 1"
+    " UNION ALL SELECT series_name, count(*) FROM appointment_series WHERE tenant_id = $1"
+    " AND series_name ^@ $2 GROUP BY series_name HAVING count(*) > 1"
 )
 # Each version of a visit is told once in the audit, from 1 to the last.
 HISTORY = (

@@ -33,6 +33,7 @@ LENGTHS = (20, 30, 45, 60)
 TYPES = ("talk", "infusion", "procedure")
 _LED = timedelta(hours=4)
 _FAR_DAYS = 400
+_ZONE = "America/New_York"
 
 # Time passes: the visits of today began half an hour ago, as no client could have booked them.
 _TODAY = (
@@ -89,6 +90,11 @@ class World:
         """Return the provider and the hour that everybody wants at this moment."""
         dice = random.Random(f"{self.run}-{int(at * BEATS)}")  # noqa: S311  the same for everybody
         return dice.choice(self.providers), self.hour(dice)
+
+    @property
+    def zone(self) -> str:
+        """The time zone of the facility."""
+        return _ZONE
 
     @property
     def from_(self) -> str:
@@ -159,7 +165,7 @@ def _make(http: httpx.Client, path: str, body: dict[str, Any]) -> str:
 def _facility() -> dict[str, Any]:
     return {
         "name": "Chaos Clinic", "facility_type": "clinic", "address": {"city": "Springfield"},
-        "timezone": "America/New_York",
+        "timezone": _ZONE,
         "operating_hours": {day: [{"open": "00:00", "close": "24:00"}] for day in DAYS},
     }  # fmt: skip
 
