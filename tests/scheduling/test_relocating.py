@@ -1,14 +1,19 @@
 """Stranded visits that are moved to the nearest free time."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 
+from chroniccare.platform.postgres import Command, begin
 from chroniccare.scheduling.availability import stranding
+from chroniccare.scheduling.queries import LOCK
+from chroniccare.scheduling.rules import lock_keys
 from tests.client import Clinic
 from tests.scheduling.hours import ALWAYS, Surgery, at, rule, surgery
 
+_WAITING = Command("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 MOVE = {"stranded": "move"}
 
 
@@ -150,3 +155,20 @@ async def test_there_is_a_limit_to_what_is_moved_at_once(clinic: Clinic) -> None
     assert refused.status_code == 422
     assert [one["field"] for one in refused.json()["error"]["details"]] == ["stranded"]
     assert len((await clinic.get(doctor.week)).json()["data"]["rules"]) == 1
+
+
+async def test_two_changes_that_move_visits_do_not_wait_in_a_circle(clinic: Clinic) -> None:
+    """Each would have its provider's row and want the other's: one waits before it has any."""
+    doctor, other = await surgery(clinic), await surgery(clinic)
+    await doctor.book(at(0, "11:00"))
+    key = lock_keys(clinic.tenant_id, [stranding.MOVES])
+    async with begin(clinic.caller) as tx:
+        await tx.values(LOCK, key)
+        waiting = asyncio.ensure_future(rules(doctor, {"end_time": "11:00"}))
+        async with asyncio.timeout(1.5):
+            while not await tx.value(_WAITING):  # noqa: ASYNC110  PostgreSQL tells nobody
+                await asyncio.sleep(0.01)
+        # Who moves nothing does not wait, also for the row that the one who waits will want.
+        assert (await rules(other, {}, stranded="keep")).is_success
+        assert (await rules(doctor, {}, stranded="keep")).is_success
+    assert outcomes(await waiting) == [moved(at(0, "10:30"))]

@@ -107,7 +107,7 @@ async def replace_availability(
 ) -> Response:
     """Replace the whole set of rules; the provider's version grows."""
     chosen = choice(caller, stranded, dry_run=dry_run)
-    async with changing(caller) as tx:
+    async with changing(caller, chosen) as tx:
         provider = await providers.get_locked(tx, provider_id)
         check_version(if_match, provider.version)
         changed = await actions.set_availability(tx, provider, body, choice=chosen)
@@ -191,7 +191,7 @@ async def delete_exception(
 ) -> Response:
     """Remove an exception; the weekly rules hold again."""
     chosen = choice(caller, stranded, dry_run=dry_run)
-    async with changing(caller) as tx:
+    async with changing(caller, chosen) as tx:
         provider = await providers.get_locked(tx, provider_id)
         found = await exceptions.get(tx, provider_id, exception_id)
         changed = await exceptions.remove(tx, provider, found, choice=chosen)
@@ -217,7 +217,7 @@ async def posted(
     reply: Callable[[Request, Changed[Any]], Reply],
 ) -> Response:
     """Answer a POST once; what is only tried leaves its Idempotency-Key free."""
-    async with changing(caller) as tx:
+    async with changing(caller, chosen) as tx:
         if chosen.dry_run:
             return answer(caller, _tried(await act(tx)))
 

@@ -68,7 +68,7 @@ async def update_facility(
 ) -> Response:
     """Replace every field; with If-Match only if nobody changed the record since."""
     chosen = choice(caller, stranded, dry_run=dry_run)
-    async with changing(caller) as tx:
+    async with changing(caller, chosen) as tx:
         facility = await facilities.get_locked(tx, facility_id)
         check_version(if_match, facility.version)
         changed = await actions.update_facility(tx, facility, body, choice=chosen)
@@ -154,7 +154,7 @@ async def delete_exception(
 ) -> Response:
     """Remove an exception; the weekly hours hold again."""
     chosen = choice(caller, stranded, dry_run=dry_run)
-    async with changing(caller) as tx:
+    async with changing(caller, chosen) as tx:
         facility = await facilities.get_locked(tx, facility_id)
         found = await exceptions.get_of_facility(tx, facility_id, facility_exception_id)
         changed = await exceptions.remove(tx, facility, found, choice=chosen)

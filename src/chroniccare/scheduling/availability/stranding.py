@@ -22,7 +22,8 @@ from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling import actions as scheduling
 from chroniccare.scheduling import slots
 from chroniccare.scheduling.availability import queries, relocating, rules, schemas
-from chroniccare.scheduling.queries import Appointment
+from chroniccare.scheduling.queries import LOCK, Appointment
+from chroniccare.scheduling.rules import lock_keys
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ MAX_SHOWN = 100
 MAX_MOVED = 100
 """Visits that one change moves: each is looked for by itself, while others wait for the locks."""
 CANCELLED_BECAUSE = "The clinic changed its hours."
+MOVES = UUID(int=0)
+"""Stands for the moves of a clinic among what can be locked."""
 _AROUND = timedelta(days=3)  # a night, a visit of a day, and clocks that are far from UTC
 
 
@@ -110,10 +113,16 @@ def choice(caller: Caller, stranded: schemas.Choice | None, *, dry_run: bool) ->
 
 
 @asynccontextmanager
-async def changing(caller: Caller) -> AsyncIterator[Tx]:
-    """Open a transaction for a change of hours; the visits that a refusal names are audited."""
+async def changing(caller: Caller, choice: Choice) -> AsyncIterator[Tx]:
+    """Open a transaction for a change of hours; the visits that a refusal names are audited.
+
+    Of a clinic's changes that move visits one goes on at a time: each has the row of its provider
+    and wants everybody of its visits, so that two could wait for each other.
+    """
     try:
         async with begin(caller) as tx:
+            if choice.stranded == "move":
+                await tx.values(LOCK, lock_keys(caller.tenant_id, [MOVES]))
             yield tx
     except StrandedVisits as refusal:
         seen = [visit.appointment_id for visit in refusal.shown]
