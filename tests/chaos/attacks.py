@@ -293,6 +293,35 @@ def _local(at: Attacker, start: datetime) -> str:
     return f"{start.astimezone(ZoneInfo(at.world.zone)):%H:%M}"
 
 
+async def wait(at: Attacker) -> None:
+    """Put a patient on the waitlist, with any provider."""
+    body = {"patient_id": at.dice.choice(at.world.patients), "appointment_type": "talk"}
+    await at.post("join the waitlist", "/waitlist", body)
+
+
+async def offer(at: Attacker) -> None:
+    """Offer what everybody wants to somebody who waits; take an offer, twice at once, or not."""
+    entries = await at.list("/waitlist?limit=50")
+    if not entries:
+        return
+    entry = f"/waitlist/{at.dice.choice(entries)['id']}"
+    provider, start = at.aim()
+    body = {
+        "provider_id": provider, "facility_id": at.world.facility, "notify_patient": False,
+        "scheduled_start": start.isoformat(), "duration_minutes": at.dice.choice(LENGTHS),
+    }  # fmt: skip
+    await at.post("offer", f"{entry}/offers", body)
+    for one in (await at.list(f"{entry}/offers"))[:1]:
+        path = f"/waitlist/offers/{one['id']}"
+        if at.dice.random() < 0.7:
+            accepts = (at.post("accept an offer", f"{path}/accept"),
+                       at.send("accept an offer", "POST", f"{path}/accept", key=at.key(),
+                               wire=at.second))  # fmt: skip
+            await asyncio.gather(*accepts)
+        else:
+            await at.post("decline an offer", f"{path}/decline")
+
+
 async def hours(at: Attacker) -> None:
     """Take time off where everybody wants to be, which moves or cancels visits; then come back."""
     provider, hour = at.world.hot(now())
@@ -325,6 +354,8 @@ ATTACKS = (
     Attack("move group", 4, move_group),
     Attack("series", 5, book_series),
     Attack("change series", 3, change_series),
+    Attack("wait", 3, wait),
+    Attack("offer", 5, offer),
     Attack("hours", 5, hours),
     Attack("step", 4, step),
     Attack("miss", 4, miss),
