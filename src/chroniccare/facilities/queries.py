@@ -44,7 +44,7 @@ _COLUMNS = (
 GET = Query(
     Facility, f"SELECT {_COLUMNS} FROM facilities f WHERE f.id = $1 AND f.deleted_at IS NULL"
 )
-GET_FOR_UPDATE = Query(Facility, GET.sql + " FOR UPDATE OF f")
+GET_FOR_UPDATE = Query(Facility, GET.sql + " FOR NO KEY UPDATE OF f")
 # $3 and $4 are the ends of the range of the name's prefix.
 LIST = Query(
     Facility,

@@ -68,7 +68,7 @@ _LISTED = (
 _IN_ORDER = ' ORDER BY p.last_name COLLATE "C", p.first_name COLLATE "C", p.id LIMIT $8'
 
 GET = Query(Patient, f"SELECT {_COLUMNS} FROM patients p WHERE p.id = $1 AND p.deleted_at IS NULL")
-GET_FOR_UPDATE = Query(Patient, GET.sql + " FOR UPDATE OF p")
+GET_FOR_UPDATE = Query(Patient, GET.sql + " FOR NO KEY UPDATE OF p")
 LIST = Query(
     Patient, f"SELECT {_COLUMNS} FROM patients p WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}"
 )

@@ -47,7 +47,7 @@ _COLUMNS = (
 GET = Query(
     Provider, f"SELECT {_COLUMNS} FROM providers p WHERE p.id = $1 AND p.deleted_at IS NULL"
 )
-GET_FOR_UPDATE = Query(Provider, GET.sql + " FOR UPDATE OF p")
+GET_FOR_UPDATE = Query(Provider, GET.sql + " FOR NO KEY UPDATE OF p")
 # $5 and $6 are the ends of the range of the last name's prefix.
 LIST = Query(
     Provider,
@@ -123,7 +123,7 @@ UPDATE = Command(
 # The lock keeps a facility from being removed before the provider is written.
 KNOWN_FACILITIES = Command(
     "SELECT id FROM facilities WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL"
-    " ORDER BY id FOR KEY SHARE"
+    " ORDER BY id FOR SHARE"
 )
 RULES_ELSEWHERE = Command(
     "SELECT EXISTS (SELECT FROM provider_availability"

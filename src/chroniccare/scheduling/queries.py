@@ -100,7 +100,7 @@ _NAMES = (
 )
 COLUMNS = ", ".join(f"a.{name}" for name in _NAMES.split())
 GET = Query(Appointment, f"SELECT {COLUMNS} FROM appointments a WHERE a.id = $1")
-GET_FOR_UPDATE = Query(Appointment, GET.sql + " FOR UPDATE")
+GET_FOR_UPDATE = Query(Appointment, GET.sql + " FOR NO KEY UPDATE")
 LIST = Query(
     Appointment,
     f"SELECT {COLUMNS} FROM appointments a"
@@ -111,12 +111,14 @@ LIST = Query(
     " AND ($7::timestamptz IS NULL OR (scheduled_start, id) > ($7, $8::uuid))"
     " ORDER BY scheduled_start, id LIMIT $9",
 )
-# Key-share locks: until the commit nobody is removed, no hours are changed, and whoever changes
-# hours sees this visit. A statement of its own, because rules are read behind the locks.
+# Share locks: until the commit nobody is removed, no hours are changed, and whoever changes hours
+# sees this visit. A statement of its own, because rules are read behind the locks. Not FOR KEY
+# SHARE against FOR UPDATE: the checks of foreign keys would join the queue behind everybody's
+# locks, and a circle of three could close.
 KEEP = Command(
-    "WITH p AS (SELECT FROM patients WHERE id = $1 FOR KEY SHARE),"
-    " d AS (SELECT FROM providers WHERE id = ANY($2::uuid[]) ORDER BY id FOR KEY SHARE),"
-    " f AS (SELECT FROM facilities WHERE id = $3 FOR KEY SHARE)"
+    "WITH p AS (SELECT FROM patients WHERE id = $1 FOR SHARE),"
+    " d AS (SELECT FROM providers WHERE id = ANY($2::uuid[]) ORDER BY id FOR SHARE),"
+    " f AS (SELECT FROM facilities WHERE id = $3 FOR SHARE)"
     " SELECT (SELECT count(*) FROM p) + (SELECT count(*) FROM d) + (SELECT count(*) FROM f)"
 )
 NAMES = Query(

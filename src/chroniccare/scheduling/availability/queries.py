@@ -183,7 +183,7 @@ LOCK_OPEN = Query(
     Appointment,
     GET.sql.replace("= $1", "= ANY($1::uuid[])")
     + " AND a.status IN ('held', 'scheduled', 'confirmed')"
-    " ORDER BY a.scheduled_start, a.id FOR UPDATE NOWAIT",
+    " ORDER BY a.scheduled_start, a.id FOR NO KEY UPDATE NOWAIT",
 )
 # Every room and device that a visit with one of the providers can take.
 ROOMS = Command(

@@ -1,8 +1,8 @@
 """Booked visits that a change of hours would leave outside: found first, then as the caller says.
 
-Booking takes a key-share lock on the provider's and the facility's row before it reads their hours.
-Whoever calls `apply` has locked one of the two rows FOR UPDATE: what was booked before is seen
-here, and what is booked later sees the new hours.
+Booking takes a share lock on the provider's and the facility's row before it reads their hours.
+Whoever calls `apply` has locked one of the two rows FOR NO KEY UPDATE: what was booked before is
+seen here, and what is booked later sees the new hours.
 """
 
 import asyncio

@@ -43,14 +43,14 @@ _MADE = "SELECT $1::uuid AS id, $2::uuid AS tenant, id AS party FROM"
 INSERT = {
     "patient_id": Query(
         CalendarFeed,
-        f"WITH who AS ({_MADE} patients WHERE id = $3 AND deleted_at IS NULL FOR KEY SHARE)"
+        f"WITH who AS ({_MADE} patients WHERE id = $3 AND deleted_at IS NULL FOR SHARE)"
         " INSERT INTO calendar_feeds AS c (id, tenant_id, patient_id, created_by, created_at,"
         " updated_at) SELECT id, tenant, party, $4, $5::timestamptz, $5 FROM who"
         f" RETURNING {_COLUMNS}",
     ),
     "provider_id": Query(
         CalendarFeed,
-        f"WITH who AS ({_MADE} providers WHERE id = $3 AND deleted_at IS NULL FOR KEY SHARE)"
+        f"WITH who AS ({_MADE} providers WHERE id = $3 AND deleted_at IS NULL FOR SHARE)"
         " INSERT INTO calendar_feeds AS c (id, tenant_id, provider_id, created_by, created_at,"
         " updated_at) SELECT id, tenant, party, $4, $5::timestamptz, $5 FROM who"
         f" RETURNING {_COLUMNS}",

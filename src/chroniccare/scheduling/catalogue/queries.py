@@ -121,7 +121,7 @@ LIST_RESOURCES = Query(
     ' ORDER BY r.name COLLATE "C", r.id LIMIT $7',
 )
 # Key-share lock: the facility cannot be removed between this look and the commit.
-FACILITY = Command("SELECT id FROM facilities WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE")
+FACILITY = Command("SELECT id FROM facilities WHERE id = $1 AND deleted_at IS NULL FOR SHARE")
 _RESOURCE_DOCUMENT = (
     "jsonb_to_record($2::jsonb) AS d (kind text, facility_id uuid, name text, category text,"
     " capacity smallint, is_active boolean)"

@@ -90,7 +90,7 @@ RELEASE = Command("DELETE FROM occupancy WHERE group_session_id = $1")
 SEATS_LOCKED = Query(
     Appointment,
     f"SELECT {COLUMNS} FROM appointments a WHERE a.group_session_id = $1"
-    " AND a.status <> 'cancelled' ORDER BY a.id FOR UPDATE",
+    " AND a.status <> 'cancelled' ORDER BY a.id FOR NO KEY UPDATE",
 )
 LIST_SEATS = Query(
     Appointment,
@@ -102,6 +102,4 @@ HAS_SEAT = Command(
     " AND a.patient_id = $2 AND a.status <> 'cancelled')"
 )
 # Key-share lock: nobody removes the patient between this look and the commit.
-PATIENT = Command(
-    "SELECT is_active FROM patients WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE"
-)
+PATIENT = Command("SELECT is_active FROM patients WHERE id = $1 AND deleted_at IS NULL FOR SHARE")

@@ -111,7 +111,7 @@ HOLDER = Query(Holder, "SELECT claimed_by, claimed_key, claimed_until FROM recal
 PARTIES = Query(
     Parties,
     "WITH p AS (SELECT is_active AND treatment_status NOT IN ('deceased', 'inactive') AS is_due,"
-    " time_zone FROM patients WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE)"
+    " time_zone FROM patients WHERE id = $1 AND deleted_at IS NULL FOR SHARE)"
     " SELECT p.is_due AS patient_is_due, p.time_zone AS patient_zone,"
     " EXISTS (SELECT FROM providers WHERE id = $2 AND deleted_at IS NULL) AS provider_exists,"
     " (SELECT timezone FROM facilities WHERE id = $3 AND deleted_at IS NULL) AS facility_zone"

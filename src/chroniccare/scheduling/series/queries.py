@@ -70,7 +70,7 @@ _FROM = (
     " FROM appointments a WHERE a.series_id = s.id) visits"
 )
 GET_SERIES = Query(Series, f"SELECT {_COLUMNS} {_FROM} WHERE s.id = $1")
-GET_SERIES_FOR_UPDATE = Query(Series, GET_SERIES.sql + " FOR UPDATE OF s")
+GET_SERIES_FOR_UPDATE = Query(Series, GET_SERIES.sql + " FOR NO KEY UPDATE OF s")
 LIST = Query(
     Series,
     f"SELECT {_COLUMNS} {_FROM} WHERE s.patient_id = $1"
@@ -85,10 +85,10 @@ VISITS = Query(
 # In the order of their ids, so that two who change the same visits take turns.
 VISITS_FOR_UPDATE = Query(
     Appointment,
-    GET.sql.replace("a.id = $1", "a.series_id = $1") + " ORDER BY a.id FOR UPDATE",
+    GET.sql.replace("a.id = $1", "a.series_id = $1") + " ORDER BY a.id FOR NO KEY UPDATE",
 )
 # The zone decides the instants: it stays as it is until the commit.
-ZONE = Command("SELECT timezone FROM facilities WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE")
+ZONE = Command("SELECT timezone FROM facilities WHERE id = $1 AND deleted_at IS NULL FOR SHARE")
 _TYPED = (
     "id uuid, patient_id uuid, provider_id uuid, facility_id uuid, appointment_type text,"
     " series_name text, recurrence_pattern text, series_start_date date, series_end_date date,"
