@@ -23,8 +23,6 @@ _UNPREFIXED = {
 _MIN_PEPPER = 32
 _EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  only compared with
 
-Driver = Literal["outbox", "null"]
-
 
 class SettingsError(Exception):
     """A setting is missing or unsafe; the message names it and says what to do."""
@@ -79,15 +77,86 @@ class Settings(BaseModel):
         int, Field(ge=1024, le=16_777_216, description="Largest request body, in bytes.")
     ] = 1_048_576
     email_driver: Annotated[
-        Literal["outbox", "null", "smtp"],
-        Field(description="`outbox` keeps messages to look at, `smtp` sends them, `null` drops."),
+        Literal["outbox", "null", "smtp", "ses"],
+        Field(
+            description="`outbox` keeps messages to look at, `null` drops them, `smtp` and `ses` "
+            "(AWS) send them."
+        ),
     ] = "outbox"
     sms_driver: Annotated[
-        Driver, Field(description="`outbox` keeps messages to look at, `null` drops them.")
+        Literal["outbox", "null", "aws", "sns", "http"],
+        Field(
+            description="`outbox` keeps messages to look at, `null` drops them, `aws` (End User "
+            "Messaging), `sns` and `http` (a gateway of your own) send them."
+        ),
     ] = "outbox"
     push_driver: Annotated[
-        Driver, Field(description="`outbox` keeps messages to look at, `null` drops them.")
+        Literal["outbox", "null", "sns"],
+        Field(
+            description="`outbox` keeps messages to look at, `null` drops them, `sns` (AWS "
+            "platform endpoints) sends them."
+        ),
     ] = "outbox"
+    provider_connections: Annotated[
+        int,
+        Field(ge=1, le=200, description="Calls of a process that one driver has open at once."),
+    ] = 10
+    aws_region: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^[a-z]{2}(-[a-z]+)+-\d$",
+            description="Such as `us-east-1`; needed by the drivers `aws`, `sns` and `ses`. "
+            "Credentials come from AWS's default chain.",
+        ),
+    ] = ""
+    aws_endpoint_url: Annotated[
+        str,
+        Field(
+            description="In place of AWS's public addresses: a private endpoint, or the simulator."
+        ),
+    ] = ""
+    sms_origination: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_:/+-]{0,256}$",
+            description="Sender of SMS: number (`+1...`), pool or sender id; needed by `aws`.",
+        ),
+    ] = ""
+    sms_configuration_set: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_:/-]{0,256}$",
+            description="Set of End User Messaging whose events tell what became of an SMS; "
+            "production needs it with `aws`.",
+        ),
+    ] = ""
+    sms_protect_configuration: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_:/-]{0,256}$",
+            description="Protect configuration of End User Messaging (which countries).",
+        ),
+    ] = ""
+    sms_max_price: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^\d{0,2}\.\d{1,5}$",
+            description="Most that AWS may charge for one SMS, in USD, such as `0.10`.",
+        ),
+    ] = ""
+    ses_configuration_set: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_-]{0,64}$",
+            description="Set of SES whose events tell of bounces; production needs it with `ses`.",
+        ),
+    ] = ""
+    http_sms_url: Annotated[
+        str, Field(description="Where the driver `http` posts SMS; docs/providers.md says what.")
+    ] = ""
+    http_sms_secret: Annotated[
+        SecretStr, Field(description="Bearer token that the gateway asks for.")
+    ] = SecretStr("")
     smtp_url: Annotated[
         str,
         Field(
@@ -156,10 +225,14 @@ def _refuse_unsafe(settings: Settings) -> None:
     pepper = settings.key_pepper.get_secret_value()
     if pepper and len(pepper) < _MIN_PEPPER:
         raise SettingsError(f"{variable('key_pepper')}: needs {_MIN_PEPPER} or more characters")
-    if settings.email_driver == "smtp" and not settings.smtp_url:
-        raise SettingsError(f"{variable('smtp_url')}: needed because the email driver is smtp")
-    if settings.email_driver == "smtp":
-        _refuse_mail(settings)
+    _refuse_gaps(settings)
+    if settings.email_driver == "smtp" and not _is_smtp(settings.smtp_url):
+        raise SettingsError(
+            f"{variable('smtp_url')}: must be like smtp://user:password@host:587 or smtps://host"
+        )
+    if settings.email_driver in {"smtp", "ses"}:
+        _refuse_sender(settings)
+    _refuse_urls(settings)
     if settings.environment == "production":
         missing = [
             n for n in ("database_url", "redis_url", "key_pepper") if not values_of(settings, n)
@@ -195,12 +268,43 @@ def _is_http(url: str) -> bool:
     return good and not (parts.username or parts.password or parts.query or parts.fragment)
 
 
-def _refuse_mail(settings: Settings) -> None:
-    """Refuse a mail server or a sender that no letter could go through."""
-    if not _is_smtp(settings.smtp_url):
-        raise SettingsError(
-            f"{variable('smtp_url')}: must be like smtp://user:password@host:587 or smtps://host"
-        )
+# Which settings a driver cannot do without; the last, in production alone: without them nobody
+# would ever hear that a message did not arrive.
+_NEEDS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("email_driver", "smtp", ("smtp_url",), ()),
+    ("email_driver", "ses", ("aws_region",), ("ses_configuration_set",)),
+    ("sms_driver", "aws", ("aws_region", "sms_origination"), ("sms_configuration_set",)),
+    ("sms_driver", "sns", ("aws_region",), ()),
+    ("sms_driver", "http", ("http_sms_url",), ("http_sms_secret",)),
+    ("push_driver", "sns", ("aws_region",), ()),
+)
+
+
+def _refuse_gaps(settings: Settings) -> None:
+    """Refuse a driver without what it needs."""
+    production = settings.environment == "production"
+    for choice, name, always, live in _NEEDS:
+        if getattr(settings, choice) != name:
+            continue
+        wanted = always + (live if production else ())
+        missing = [variable(n) for n in wanted if not values_of(settings, n)]
+        if missing:
+            kind = choice.removesuffix("_driver").replace("sms", "SMS")
+            raise SettingsError(f"{', '.join(missing)}: needed because the {kind} driver is {name}")
+
+
+def _refuse_urls(settings: Settings) -> None:
+    """Refuse an address that no message could go to, and in production one in clear text."""
+    for name in ("aws_endpoint_url", "http_sms_url"):
+        url = values_of(settings, name)
+        if url and not _is_http(url):
+            raise SettingsError(f"{variable(name)}: must be like https://sms.clinic.example/send")
+        if url.startswith("http:") and settings.environment == "production":
+            raise SettingsError(f"{variable(name)}: must be https://... in production")
+
+
+def _refuse_sender(settings: Settings) -> None:
+    """Refuse a sender that no letter could come from."""
     domain = _domain_of(settings.email_from)
     if domain is None:
         raise SettingsError(f"{variable('email_from')}: must be one `Name <address>`")

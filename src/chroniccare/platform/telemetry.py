@@ -42,5 +42,6 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("aiormq", "aio_pika", "asyncio"):
+    # What these log below a warning holds whole requests, so addresses and texts.
+    for name in ("aiormq", "aio_pika", "asyncio", "aiobotocore", "botocore", "aiohttp", "urllib3"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -23,8 +23,8 @@ async def opened(settings: Settings) -> AsyncIterator[Channels]:
     """Yield the channels; their connections are opened when needed and closed at the end."""
     async with AsyncExitStack() as stack:
         drivers = {
-            "sms": sms.driver(settings),
+            "sms": sms.driver(settings, stack),
             "email": email.driver(settings, stack),
-            "push": push.driver(settings),
+            "push": push.driver(settings, stack),
         }
         yield Channels(drivers, rules.parse_quiet_hours(settings.quiet_hours))

@@ -12,7 +12,10 @@ from chroniccare.notifications.templates import Text
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one address; `attempt_id` is what a provider is to echo."""
+    """One message to one address; `attempt_id` is what a provider is to echo.
+
+    `at` is when it was made, `expires_at` when it loses its point; both UTC.
+    """
 
     attempt_id: UUID
     notification_id: UUID
@@ -21,6 +24,14 @@ class Message:
     recipient: str
     text: Text
     at: datetime
+    expires_at: datetime | None = None
+
+    @property
+    def ttl_s(self) -> int | None:
+        """Seconds, at least one, in which the message still has a point; None: it always has."""
+        if self.expires_at is None:
+            return None
+        return max(1, int((self.expires_at - self.at).total_seconds()))
 
 
 @dataclass(frozen=True, slots=True)

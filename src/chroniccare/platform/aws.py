@@ -1,0 +1,222 @@
+"""AWS: clients are made here and nowhere else; each call is one HTTP request, never repeated.
+
+What a failure means is decided here too, because only here is it known how far the request got:
+before the connection stood AWS has nothing, once the request was on the wire it may have it.
+"""
+
+import asyncio
+import logging
+import re
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import aiohttp
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
+from aiobotocore.session import get_session  # type: ignore[import-untyped]
+from botocore import exceptions as boto  # type: ignore[import-untyped]
+
+_CONNECT_S = 2.0
+_READ_S = 8.0
+BUDGET_S = _CONNECT_S + _READ_S + 4.0
+"""No call takes longer than this; the rest is for names and credentials to be looked up."""
+_IDLE_S = 4.0  # well below AWS's own limit: a connection that it closes meanwhile leaves doubt
+_TOLD_S = 60.0
+_GATEWAY_TIMEOUT = 504
+_SERVER_FAULT = 500
+
+Kind = Literal["rejected", "transient", "unknown"]
+log = logging.getLogger(__name__)
+
+
+class AwsError(Exception):
+    """A call brought no result.
+
+    Attributes:
+        kind: `rejected`: AWS never will; `transient`: it did not, later it may; `unknown`: perhaps
+            it did.
+        code: a word of ours, see docs/providers.md; never AWS's text, which may hold an address.
+        aws: AWS's own word for it, such as `ThrottlingException`, for the operator.
+    """
+
+    def __init__(self, kind: Kind, code: str, aws: str = "") -> None:
+        self.kind, self.code, self.aws = kind, code, aws
+        super().__init__(f"{kind}: {code} {aws}".rstrip())
+
+
+@dataclass(slots=True)
+class Client:
+    """One service in one region. Its first call opens it: credentials may take a moment to find.
+
+    Credentials come from AWS's default chain: environment, files, role. `endpoint_url` replaces
+    the region's public address, for a private endpoint or the simulator.
+    """
+
+    service: str
+    region: str
+    endpoint_url: str = ""
+    connections: int = 10
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    client: Any = None
+    told: dict[str, float] = field(default_factory=dict)  # monotonic seconds
+
+    async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Call `operation`, named as a method (`send_email`), once.
+
+        Raises:
+            AwsError: there is no answer, or not the one hoped for.
+        """
+        try:
+            client = self.client or await self._open()
+            answer: dict[str, Any] = await getattr(client, operation)(**parameters)
+        except (boto.ClientError, boto.BotoCoreError) as error:
+            failure = _failure(error)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            failure = AwsError("unknown", "disconnected")  # in the middle of the answer
+        else:
+            return answer
+        if failure.code == "configuration":
+            self._tell(operation, failure)
+        raise failure from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.stack.aclose()
+        self.client = None
+
+    async def _open(self) -> Any:
+        async with self.opening:
+            if self.client is None:
+                config = AioConfig(
+                    connect_timeout=_CONNECT_S,
+                    read_timeout=_READ_S,
+                    max_pool_connections=self.connections,
+                    retries={"total_max_attempts": 1, "mode": "standard"},
+                    connector_args={"keepalive_timeout": _IDLE_S, "socket_factory": _socket},
+                )
+                made = get_session().create_client(
+                    self.service,
+                    region_name=self.region,
+                    endpoint_url=self.endpoint_url or None,
+                    config=config,
+                )
+                self.client = await self.stack.enter_async_context(made)
+            return self.client
+
+    def _tell(self, operation: str, failure: AwsError) -> None:
+        """Log what only the operator can mend, at most once a minute: it concerns every message."""
+        now = time.monotonic()
+        if now - self.told.get(failure.aws, -_TOLD_S) >= _TOLD_S:
+            self.told[failure.aws] = now
+            log.error(
+                "AWS refuses our account or our settings: run `chroniccare doctor`",
+                extra={"service": self.service, "operation": operation, "aws_code": failure.aws},
+            )
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """Make a socket that notices a peer which is gone; aiobotocore ignores `tcp_keepalive`."""
+    made = socket.socket(*address[:3])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return made
+
+
+_BEFORE_SENDING = (
+    boto.ConnectTimeoutError,
+    boto.ProxyConnectionError,
+    boto.SSLError,
+)
+_OURS_TO_MEND = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.ProfileNotFound,
+    boto.NoRegionError,
+    boto.ParamValidationError,
+    boto.UnknownEndpointError,
+    boto.EndpointProviderError,
+)
+_NEVER_CONNECTED = (aiohttp.ClientConnectorError, socket.gaierror)
+
+
+def _failure(error: Exception) -> AwsError:
+    """Return what an exception of botocore means."""
+    if isinstance(error, boto.ClientError):
+        return understand(error.response)
+    if isinstance(error, _BEFORE_SENDING):
+        return AwsError("transient", "unreachable")
+    if isinstance(error, boto.EndpointConnectionError):
+        # aiobotocore says the same of a connection that was refused and of one that broke later.
+        if isinstance(error.kwargs.get("error"), _NEVER_CONNECTED):
+            return AwsError("transient", "unreachable")
+        return AwsError("unknown", "disconnected")
+    if isinstance(error, _OURS_TO_MEND):
+        return AwsError("transient", "configuration", type(error).__name__)
+    if isinstance(error, boto.ReadTimeoutError):
+        return AwsError("unknown", "timeout")
+    if isinstance(error, boto.HTTPClientError):
+        return AwsError("unknown", "disconnected")
+    return AwsError("unknown", "unreadable", type(error).__name__)
+
+
+_QUOTA = frozenset({"ServiceQuotaExceededException", "LimitExceededException"})
+_THROTTLED = re.compile(r"Throttl|TooManyRequests|RequestLimit|SlowDown")
+_GONE = frozenset({"EndpointDisabled", "EndpointDisabledException"})
+_REASONS: Mapping[str, str] = {
+    "DESTINATION_PHONE_NUMBER_OPTED_OUT": "opted_out",
+    "DESTINATION_COUNTRY_BLOCKED": "country_blocked",
+    "DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION": "country_blocked",
+    "DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE": "country_blocked",
+    "COUNTRY_NOT_ENABLED": "country_blocked",
+    "INTERNATIONAL_SENDING_NOT_SUPPORTED": "country_blocked",
+    "INVALID_IDENTITY_FOR_DESTINATION_COUNTRY": "country_blocked",
+    "PRICE_OVER_THRESHOLD": "too_expensive",
+    "MAXIMUM_SIZE_EXCEEDED": "too_long",
+}
+_SNS_ADDRESS = re.compile(r"PhoneNumber|TargetArn|[Ee]ndpoint")
+_SES_ADDRESS = re.compile(r"address|local part|final '@|domain", re.IGNORECASE)
+
+
+def understand(response: Mapping[str, Any]) -> AwsError:
+    """Return what an error answer, as botocore parses it, means."""
+    error = response.get("Error", {})
+    code, text = str(error.get("Code", "")), str(error.get("Message", ""))
+    reason = str(response.get("Reason", ""))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    known = ".".join(part for part in (code, reason) if re.fullmatch(r"[\w.-]{1,80}", part))
+    if code in _QUOTA:
+        return AwsError("transient", "quota", known)
+    if _THROTTLED.search(code) or status == 429:  # noqa: PLR2004  Too Many Requests
+        return AwsError("transient", "quota" if "quota" in text else "throttled", known)
+    if code == "OptedOut":
+        return AwsError("rejected", "opted_out", known)
+    if reason in _REASONS:
+        return AwsError("rejected", _REASONS[reason], known)
+    if _is_address(code, text, response):
+        return AwsError("rejected", "invalid_address", known)
+    if status == _GATEWAY_TIMEOUT:
+        return AwsError("unknown", "timeout", known)
+    if status >= _SERVER_FAULT or code in {"InternalServerException", "RequestTimeout"}:
+        return AwsError("transient", "unavailable", known)
+    if code == "MessageRejected" and "not verified" not in text:
+        return AwsError("rejected", "refused", known)
+    return AwsError("transient", "configuration", known)
+
+
+def _is_address(code: str, text: str, response: Mapping[str, Any]) -> bool:
+    """Say whether the address is at fault; AWS's text is looked at, and never kept."""
+    if code in _GONE:
+        return True
+    if code == "ValidationException":
+        fields = {str(one.get("Name", "")) for one in response.get("Fields") or ()}
+        return "DestinationPhoneNumber" in fields
+    if code in {"InvalidParameter", "ParameterValueInvalid", "NotFound"}:
+        return bool(_SNS_ADDRESS.search(text))
+    if code == "BadRequestException":
+        return bool(_SES_ADDRESS.search(text)) and "verified" not in text and "From" not in text
+    return False
