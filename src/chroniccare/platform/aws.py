@@ -25,6 +25,7 @@ BUDGET_S = _CONNECT_S + _READ_S + 4.0
 """No call takes longer than this; the rest is for names and credentials to be looked up."""
 _IDLE_S = 4.0  # well below AWS's own limit: a connection that it closes meanwhile leaves doubt
 _TOLD_S = 60.0
+_TOO_MANY = 429
 _GATEWAY_TIMEOUT = 504
 _SERVER_FAULT = 500
 
@@ -125,43 +126,46 @@ def _socket(address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
-_BEFORE_SENDING = (
-    boto.ConnectTimeoutError,
-    boto.ProxyConnectionError,
-    boto.SSLError,
-)
-_OURS_TO_MEND = (
-    boto.NoCredentialsError,
-    boto.PartialCredentialsError,
-    boto.CredentialRetrievalError,
-    boto.TokenRetrievalError,
-    boto.ProfileNotFound,
-    boto.NoRegionError,
-    boto.ParamValidationError,
-    boto.UnknownEndpointError,
-    boto.EndpointProviderError,
-)
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, socket.gaierror)
+# The first that fits counts: some of these are kinds of others.
+_MEANINGS: tuple[tuple[tuple[type[Exception], ...], Kind, str], ...] = (
+    (
+        (boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError),
+        "transient",
+        "unreachable",
+    ),
+    (
+        (
+            boto.NoCredentialsError,
+            boto.PartialCredentialsError,
+            boto.CredentialRetrievalError,
+            boto.TokenRetrievalError,
+            boto.ProfileNotFound,
+            boto.NoRegionError,
+            boto.ParamValidationError,
+            boto.UnknownEndpointError,
+            boto.EndpointProviderError,
+        ),
+        "transient",
+        "configuration",
+    ),
+    ((boto.ReadTimeoutError,), "unknown", "timeout"),
+    ((boto.EndpointConnectionError, boto.HTTPClientError), "unknown", "disconnected"),
+    ((boto.BotoCoreError,), "unknown", "unreadable"),
+)
 
 
 def _failure(error: Exception) -> AwsError:
     """Return what an exception of botocore means."""
     if isinstance(error, boto.ClientError):
         return understand(error.response)
-    if isinstance(error, _BEFORE_SENDING):
+    # aiobotocore says the same of a connection that was refused and of one that broke later.
+    if isinstance(error, boto.EndpointConnectionError) and isinstance(
+        error.kwargs.get("error"), _NEVER_CONNECTED
+    ):
         return AwsError("transient", "unreachable")
-    if isinstance(error, boto.EndpointConnectionError):
-        # aiobotocore says the same of a connection that was refused and of one that broke later.
-        if isinstance(error.kwargs.get("error"), _NEVER_CONNECTED):
-            return AwsError("transient", "unreachable")
-        return AwsError("unknown", "disconnected")
-    if isinstance(error, _OURS_TO_MEND):
-        return AwsError("transient", "configuration", type(error).__name__)
-    if isinstance(error, boto.ReadTimeoutError):
-        return AwsError("unknown", "timeout")
-    if isinstance(error, boto.HTTPClientError):
-        return AwsError("unknown", "disconnected")
-    return AwsError("unknown", "unreadable", type(error).__name__)
+    kind, code = next((k, c) for types, k, c in _MEANINGS if isinstance(error, types))
+    return AwsError(kind, code, type(error).__name__)
 
 
 _QUOTA = frozenset({"ServiceQuotaExceededException", "LimitExceededException"})
@@ -189,23 +193,34 @@ def understand(response: Mapping[str, Any]) -> AwsError:
     reason = str(response.get("Reason", ""))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     known = ".".join(part for part in (code, reason) if re.fullmatch(r"[\w.-]{1,80}", part))
-    if code in _QUOTA:
-        return AwsError("transient", "quota", known)
-    if _THROTTLED.search(code) or status == 429:  # noqa: PLR2004  Too Many Requests
-        return AwsError("transient", "quota" if "quota" in text else "throttled", known)
-    if code == "OptedOut":
-        return AwsError("rejected", "opted_out", known)
-    if reason in _REASONS:
-        return AwsError("rejected", _REASONS[reason], known)
-    if _is_address(code, text, response):
-        return AwsError("rejected", "invalid_address", known)
+    refusal = _REASONS.get(reason) or _refusal(code, text, response)
+    if refusal:
+        return AwsError("rejected", refusal, known)
     if status == _GATEWAY_TIMEOUT:
         return AwsError("unknown", "timeout", known)
-    if status >= _SERVER_FAULT or code in {"InternalServerException", "RequestTimeout"}:
-        return AwsError("transient", "unavailable", known)
+    return AwsError("transient", _obstacle(code, text, status), known)
+
+
+def _refusal(code: str, text: str, response: Mapping[str, Any]) -> str | None:
+    """Return why this recipient or this message is refused for good, if it is."""
+    if code in {"OptedOut", "OptedOutException"}:
+        return "opted_out"
+    if _is_address(code, text, response):
+        return "invalid_address"
     if code == "MessageRejected" and "not verified" not in text:
-        return AwsError("rejected", "refused", known)
-    return AwsError("transient", "configuration", known)
+        return "refused"
+    return None
+
+
+def _obstacle(code: str, text: str, status: int) -> str:
+    """Return what keeps AWS from sending now; whatever is not known is for the operator."""
+    if code in _QUOTA or (_THROTTLED.search(code) and "quota" in text):
+        return "quota"
+    if _THROTTLED.search(code) or status == _TOO_MANY:
+        return "throttled"
+    if status >= _SERVER_FAULT or code in {"InternalServerException", "RequestTimeout"}:
+        return "unavailable"
+    return "configuration"
 
 
 def _is_address(code: str, text: str, response: Mapping[str, Any]) -> bool:

@@ -33,7 +33,9 @@ def calls(
             answer = await held.call(operation, **request(message))
         except AwsError as error:
             return Outcome(error.kind, error.code)
-        return Outcome("accepted", provider_message_id=answer["MessageId"])
+        # botocore takes a body that it cannot read for an empty answer.
+        found = answer.get("MessageId")
+        return Outcome("accepted", None, found) if found else Outcome("unknown", "unreadable")
 
     # As many calls as connections: none waits for one with its budget running.
     slots = asyncio.Semaphore(settings.provider_connections)
