@@ -10,7 +10,7 @@ from functools import partial
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
 from chroniccare.notifications import dispatch, relay
-from chroniccare.notifications.channels import choice
+from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.plan import LOOP
 from chroniccare.platform import wiring
@@ -47,6 +47,8 @@ def loops(
         "recall": partial(_recall, stop),
         "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
     }
+    if selftest.is_needed(settings):
+        found["selftest"] = partial(_selftest, settings, stop)
     if settings.no_show_grace_minutes:
         found["lifecycle"] = partial(_lifecycle, stop)
     if not url:
@@ -100,6 +102,16 @@ async def _housekeeping(stop: asyncio.Event) -> None:
         for tenant in await list_tenants():
             async with begin(system(tenant.id, job="housekeeping")) as tx:
                 await forget_old(tx)
+        await _sleep(_HOUSEKEEPING_S, stop)
+
+
+async def _selftest(settings: Settings, stop: asyncio.Event) -> None:
+    """Log what is not well with the providers, at the start and once an hour."""
+    while not stop.is_set():
+        for check in await selftest.checks(settings):
+            if check.verdict != "ok":
+                level = logging.ERROR if check.verdict == "fail" else logging.WARNING
+                log.log(level, "provider: %s: %s", check.subject, check.text)
         await _sleep(_HOUSEKEEPING_S, stop)
 
 

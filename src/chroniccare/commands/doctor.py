@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from chroniccare.commands.serve import is_free
 from chroniccare.commands.servers import data_dir, with_urls
 from chroniccare.migrations import runner
+from chroniccare.notifications.channels import selftest
 from chroniccare.platform import probe
 from chroniccare.platform.embedded import EngineError, EngineUrls, running_urls
 from chroniccare.settings import PREFIX, Settings, SettingsError, load, values_of, variable
@@ -136,6 +137,10 @@ def _connections(settings: Settings, running: EngineUrls | None) -> Iterator[Fin
         yield asyncio.run(_asked("mail server", probe.smtp(settings.smtp_url), "fail"))
     else:
         yield Finding("ok", "mail server", f"not used: the email driver is {settings.email_driver}")
+    if settings.sms_driver == "http":
+        yield asyncio.run(_asked("SMS gateway", probe.gateway(settings.http_sms_url), "fail"))
+    for check in asyncio.run(selftest.checks(settings)):
+        yield Finding(check.verdict, check.subject, check.text)
 
 
 def _wheels(settings: Settings) -> Iterator[Finding]:

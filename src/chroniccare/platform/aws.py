@@ -18,6 +18,7 @@ import aiohttp
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
 from aiobotocore.session import get_session  # type: ignore[import-untyped]
 from botocore import exceptions as boto  # type: ignore[import-untyped]
+from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 
 _CONNECT_S = 2.0
 _READ_S = 8.0
@@ -74,7 +75,7 @@ class Client:
         try:
             client = self.client or await self._open()
             answer: dict[str, Any] = await getattr(client, operation)(**parameters)
-        except (boto.ClientError, boto.BotoCoreError) as error:
+        except (boto.ClientError, boto.BotoCoreError, ResponseParserError) as error:
             failure = _failure(error)
         except (aiohttp.ClientError, OSError, TimeoutError):
             failure = AwsError("unknown", "disconnected")  # in the middle of the answer
@@ -151,7 +152,7 @@ _MEANINGS: tuple[tuple[tuple[type[Exception], ...], Kind, str], ...] = (
     ),
     ((boto.ReadTimeoutError,), "unknown", "timeout"),
     ((boto.EndpointConnectionError, boto.HTTPClientError), "unknown", "disconnected"),
-    ((boto.BotoCoreError,), "unknown", "unreadable"),
+    ((Exception,), "unknown", "unreadable"),
 )
 
 

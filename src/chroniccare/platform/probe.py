@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import aiosmtplib
 import asyncpg
@@ -152,6 +153,24 @@ async def smtp(url: str) -> None:
         raise ProbeError(
             f"the mail server cannot be used ({_why(error)}): check CHRONICCARE_SMTP_URL"
         ) from None
+
+
+async def gateway(url: str) -> None:
+    """Make sure that something listens where SMS are posted; nothing is posted.
+
+    Raises:
+        ProbeError: nothing does.
+    """
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except OSError as error:  # TimeoutError is one
+        raise ProbeError(
+            f"nothing answers ({_why(error)}): check CHRONICCARE_HTTP_SMS_URL"
+        ) from None
+    writer.close()
 
 
 def _why(error: BaseException) -> str:
