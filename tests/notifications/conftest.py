@@ -8,8 +8,11 @@ from chroniccare.notifications.channels import choice
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.platform.postgres import utc_now
 from chroniccare.settings import Settings
+from chroniccare.simulator import run
+from chroniccare.simulator.run import Simulator
 from tests.client import Clinic
 from tests.conftest import Running
+from tests.notifications.simulated import SECRET
 from tests.notifications.support import Bench, Clock, clear_the_desk, make_bench
 
 
@@ -35,3 +38,14 @@ async def channels(settings: Settings) -> AsyncIterator[Channels]:
 async def bench(clinic: Clinic, clock: Clock, channels: Channels) -> Bench:
     await clear_the_desk()
     return await make_bench(clinic, clock, channels)
+
+
+@pytest.fixture
+async def simulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
+    """Providers on loopback; whatever breaks AWS's model fails the test."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "simulated")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "simulated")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    async with run.running(Simulator(secret=SECRET)) as made:
+        yield made
+    assert made.ledger.violations == []

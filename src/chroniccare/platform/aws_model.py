@@ -137,6 +137,8 @@ def _misfits(shape: Any, value: Any, name: str) -> Iterator[str]:
         for inner in value:
             yield from _misfits(shape.member, inner, name)
     elif shape.type_name == "map":
+        if len(value) > shape.metadata.get("max", len(value)):
+            yield name.lstrip(".")
         for key, inner in value.items():
             yield from _misfits(shape.key, key, f"{name}.key")
             yield from _misfits(shape.value, inner, f"{name}.value")
