@@ -192,10 +192,12 @@ async def test_without_credentials_nothing_is_sent_and_the_operator_hears_of_it(
         monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
+    aws.session.cache_clear()  # it remembers credentials
     async with line(simulator, "aws") as open_line:
         outcomes = [await open_line.send() for _ in range(3)]
     assert {(one.status, one.error_code) for one in outcomes} == {("transient", "configuration")}
     errors = [one for one in caplog.records if one.levelno == logging.ERROR]
+    aws.session.cache_clear()
     assert len(errors) == 1  # not once a message
     assert "doctor" in errors[0].message
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 import aiohttp
@@ -98,9 +99,10 @@ class Client:
                     read_timeout=_READ_S,
                     max_pool_connections=self.connections,
                     retries={"total_max_attempts": 1, "mode": "standard"},
+                    warm_up_loader_caches=True,  # in a thread: it reads large files
                     connector_args={"keepalive_timeout": _IDLE_S, "socket_factory": _socket},
                 )
-                made = get_session().create_client(
+                made = session().create_client(
                     self.service,
                     region_name=self.region,
                     endpoint_url=self.endpoint_url or None,
@@ -118,6 +120,12 @@ class Client:
                 "AWS refuses our account or our settings: run `chroniccare doctor`",
                 extra={"service": self.service, "operation": operation, "aws_code": failure.aws},
             )
+
+
+@cache
+def session() -> Any:
+    """Return what clients are made from: it reads credentials and models once a process."""
+    return get_session()
 
 
 def _socket(address: tuple[Any, ...]) -> socket.socket:

@@ -17,6 +17,7 @@ class Account:
     sms_limit: int = 500
     sms_numbers: list[str] = field(default_factory=lambda: ["+12065550100"])
     sms_number_status: str = "ACTIVE"
+    sms_opt_outs: bool = True
     sms_sets: dict[str, list[str]] = field(default_factory=lambda: {"chroniccare": [TOPIC]})
     sns_sandbox: bool = False
     sns_limit: str = "500"
@@ -62,7 +63,7 @@ class Account:
             "NumberType": "TEN_DLC",
             "MonthlyLeasingPrice": "1.00",
             "TwoWayEnabled": True,
-            "SelfManagedOptOutsEnabled": True,
+            "SelfManagedOptOutsEnabled": self.sms_opt_outs,
             "OptOutListName": "Default",
             "DeletionProtectionEnabled": True,
             "CreatedTimestamp": _MADE,

@@ -1,0 +1,103 @@
+"""Settings of drivers: what is missing or unsafe is refused at the start, and named."""
+
+import pytest
+
+from chroniccare.settings import Settings, SettingsError, load
+
+PRODUCTION = {
+    "DATABASE_URL": "postgresql://db",
+    "REDIS_URL": "redis://cache",
+    "CHRONICCARE_KEY_PEPPER": "p" * 32,
+    "CHRONICCARE_ENVIRONMENT": "production",
+    "CHRONICCARE_PUBLIC_URL": "https://api.oak.example",
+    "CHRONICCARE_EMAIL_FROM": "Oak <noreply@oak.example>",
+}
+AWS = {"sms_driver": "aws", "aws_region": "us-east-1", "sms_origination": "+12065550100"}
+SES = {"email_driver": "ses", "aws_region": "eu-west-1"}
+GATEWAY = {"sms_driver": "http", "http_sms_url": "https://sms.oak.example/send"}
+
+
+def read(environ: dict[str, str] | None = None, **values: str) -> Settings:
+    named = {f"CHRONICCARE_{name.upper()}": value for name, value in values.items()}
+    return load({**(environ or {}), **named})
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        (AWS, "aws_region"),
+        (AWS, "sms_origination"),
+        ({"sms_driver": "sns", "aws_region": "us-east-1"}, "aws_region"),
+        ({"push_driver": "sns", "aws_region": "us-east-1"}, "aws_region"),
+        (SES, "aws_region"),
+        (GATEWAY, "http_sms_url"),
+    ],
+)
+def test_a_driver_is_refused_without_what_it_needs(values: dict[str, str], missing: str) -> None:
+    read(**values)
+    with pytest.raises(SettingsError, match=f"CHRONICCARE_{missing.upper()}: needed because"):
+        read(**{name: value for name, value in values.items() if name != missing})
+
+
+@pytest.mark.parametrize(
+    ("values", "missing", "value"),
+    [
+        (AWS, "sms_configuration_set", "events"),
+        (SES, "ses_configuration_set", "events"),
+        (GATEWAY, "http_sms_secret", "s"),
+    ],
+)
+def test_production_refuses_a_driver_that_nobody_hears_from(
+    values: dict[str, str], missing: str, value: str
+) -> None:
+    read(**values)  # to try it out, it may be left out
+    read(PRODUCTION, **values, **{missing: value})
+    with pytest.raises(SettingsError, match=f"CHRONICCARE_{missing.upper()}"):
+        read(PRODUCTION, **values)
+
+
+@pytest.mark.parametrize("name", ["aws_endpoint_url", "http_sms_url"])
+def test_an_address_that_leads_nowhere_is_refused(name: str) -> None:
+    for url in ("sms.oak.example", "ftp://oak.example", "https://u:p@oak.example", "http://:80"):
+        with pytest.raises(SettingsError, match=f"CHRONICCARE_{name.upper()}"):
+            read(**{**GATEWAY, name: url})
+    clear = {**GATEWAY, "http_sms_secret": "s", name: "http://10.0.0.1/send"}
+    assert getattr(read(**clear), name) == "http://10.0.0.1/send"
+    with pytest.raises(SettingsError, match=f"CHRONICCARE_{name.upper()}: must be https"):
+        read(PRODUCTION, **clear)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("aws_region", "Virginia"),
+        ("sms_max_price", "1,50"),
+        ("sms_max_price", "100"),
+        ("sms_origination", "+1 206 555"),
+        ("sms_configuration_set", "a b"),
+        ("ses_configuration_set", "x" * 65),
+        ("provider_connections", "0"),
+    ],
+)
+def test_a_value_that_aws_would_refuse_is_refused_here(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"CHRONICCARE_{name.upper()}"):
+        read(**{name: value})
+
+
+def test_ses_needs_a_sender_as_smtp_does() -> None:
+    with pytest.raises(SettingsError, match="CHRONICCARE_EMAIL_FROM"):
+        read(**SES, email_from="two@oak.example, more@oak.example")
+    with pytest.raises(SettingsError, match=r"example\.com is nobody's"):
+        read(
+            PRODUCTION,
+            **SES,
+            ses_configuration_set="events",
+            email_from="Clinic <noreply@example.com>",
+        )
+
+
+def test_a_secret_is_not_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(PRODUCTION, **{**GATEWAY, "http_sms_url": "nowhere"}, http_sms_secret="hush")
+    assert "hush" not in str(caught.value)
+    assert "hush" not in repr(read(**GATEWAY, http_sms_secret="hush"))
