@@ -57,7 +57,7 @@ def message(name: str, **changes: Any) -> Message:
     """Return a message for the driver `name`."""
     channel, to = CHANNELS[name]
     mailed = channel == "email"
-    calendar = Attachment("REQUEST", b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n") if mailed else None
+    calendar = Attachment("PUBLISH", b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n") if mailed else None
     fields: dict[str, Any] = {
         "attempt_id": new_id(),
         "notification_id": new_id(),

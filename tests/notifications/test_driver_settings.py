@@ -1,5 +1,7 @@
 """Settings of drivers: what is missing or unsafe is refused at the start, and named."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from chroniccare.settings import Settings, SettingsError, load
@@ -17,7 +19,7 @@ SES = {"email_driver": "ses", "aws_region": "eu-west-1"}
 GATEWAY = {"sms_driver": "http", "http_sms_url": "https://sms.oak.example/send"}
 
 
-def read(environ: dict[str, str] | None = None, **values: str) -> Settings:
+def read(environ: Mapping[str, str] | None = None, /, **values: str) -> Settings:
     named = {f"CHRONICCARE_{name.upper()}": value for name, value in values.items()}
     return load({**(environ or {}), **named})
 

@@ -280,7 +280,7 @@ async def test_no_log_line_holds_a_patient(
     try:
         async with line(simulator, name) as open_line:
             for kind in ("ok", *_ANSWERS[name], "reset_after", "garble"):
-                await open_line.send(kind)  # type: ignore[arg-type]  # mypy knows str only
+                await open_line.send(kind)
             logging.getLogger("chroniccare").debug("that was it")
     finally:
         root.handlers[:], root.level = before

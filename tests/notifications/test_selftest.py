@@ -10,6 +10,7 @@ import pytest
 from chroniccare import worker
 from chroniccare.commands.doctor import examine
 from chroniccare.notifications.channels import selftest
+from chroniccare.notifications.plan import LOOP
 from chroniccare.platform import aws
 from chroniccare.settings import Settings, variable
 from chroniccare.simulator.account import Account
@@ -109,7 +110,7 @@ async def test_the_worker_logs_what_is_amiss_when_it_starts(
 ) -> None:
     simulator.account.ses_sandbox = True
     stop = asyncio.Event()
-    bells = {worker.LOOP: asyncio.Event()}
+    bells = {LOOP: asyncio.Event()}
     loops = worker.loops(chosen(simulator, "ses"), bench.channels, bells, stop)
     task = asyncio.create_task(worker.keep({"selftest": loops["selftest"]}, stop))
 

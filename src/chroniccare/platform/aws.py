@@ -5,10 +5,8 @@ before the connection stood AWS has nothing, once the request was on the wire it
 """
 
 import asyncio
-import logging
 import re
 import socket
-import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -26,13 +24,11 @@ _READ_S = 8.0
 BUDGET_S = _CONNECT_S + _READ_S + 4.0
 """No call takes longer than this; the rest is for names and credentials to be looked up."""
 _IDLE_S = 4.0  # well below AWS's own limit: a connection that it closes meanwhile leaves doubt
-_TOLD_S = 60.0
 _TOO_MANY = 429
 _GATEWAY_TIMEOUT = 504
 _SERVER_FAULT = 500
 
 Kind = Literal["rejected", "transient", "unknown"]
-log = logging.getLogger(__name__)
 
 
 class AwsError(Exception):
@@ -65,7 +61,6 @@ class Client:
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     client: Any = None
-    told: dict[str, float] = field(default_factory=dict)  # monotonic seconds
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call `operation`, named as a method (`send_email`), once.
@@ -82,8 +77,6 @@ class Client:
             failure = AwsError("unknown", "disconnected")  # in the middle of the answer
         else:
             return answer
-        if failure.code == "configuration":
-            self._tell(operation, failure)
         raise failure from None
 
     async def close(self) -> None:
@@ -110,16 +103,6 @@ class Client:
                 )
                 self.client = await self.stack.enter_async_context(made)
             return self.client
-
-    def _tell(self, operation: str, failure: AwsError) -> None:
-        """Log what only the operator can mend, at most once a minute: it concerns every message."""
-        now = time.monotonic()
-        if now - self.told.get(failure.aws, -_TOLD_S) >= _TOLD_S:
-            self.told[failure.aws] = now
-            log.error(
-                "AWS refuses our account or our settings: run `chroniccare doctor`",
-                extra={"service": self.service, "operation": operation, "aws_code": failure.aws},
-            )
 
 
 @cache

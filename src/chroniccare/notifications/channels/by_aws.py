@@ -1,8 +1,11 @@
 """What the drivers of AWS share: a client, one call a message, what a failure leads to."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +13,27 @@ from chroniccare.notifications.channels.message import Calls, Message, Outcome
 from chroniccare.platform.aws import BUDGET_S, AwsError, Client
 from chroniccare.settings import Settings
 
+_TOLD_S = 60.0
+log = logging.getLogger(__name__)
+
 _Request = Callable[[Message], dict[str, Any]]
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the operator was told, and when, so that it is not told with every message."""
+
+    last: dict[str, float] = field(default_factory=dict)  # monotonic seconds
+
+    def tell(self, service: str, error: AwsError) -> None:
+        """Log what only the operator can mend, at most once a minute."""
+        now = time.monotonic()
+        if now - self.last.get(error.aws, -_TOLD_S) >= _TOLD_S:
+            self.last[error.aws] = now
+            log.error(
+                "AWS refuses our account or our settings: run `chroniccare doctor`",
+                extra={"service": service, "aws_code": error.aws},
+            )
 
 
 def client(settings: Settings, service: str) -> Client:
@@ -27,11 +50,14 @@ def calls(
     """Return a driver that calls `operation` with what `request` makes of a message."""
     held = client(settings, service)
     stack.push_async_callback(held.close)
+    told = _Told()
 
     async def send(message: Message) -> Outcome:
         try:
             answer = await held.call(operation, **request(message))
         except AwsError as error:
+            if error.code == "configuration":
+                told.tell(service, error)
             return Outcome(error.kind, error.code)
         # botocore takes a body that it cannot read for an empty answer.
         found = answer.get("MessageId")
