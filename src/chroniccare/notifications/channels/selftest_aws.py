@@ -136,8 +136,8 @@ async def _sms_events(held: Client, settings: Settings) -> Found:
     heard = any(one["Enabled"] and _SMS_EVENTS & set(one["MatchingEventTypes"])
                 for one in destinations)  # fmt: skip
     yield _judged(
-        subject, heard, f"{name} passes deliveries on",
-        f"{name} passes no deliveries on: give it an event destination (SNS) for TEXT_ALL",
+        subject, heard, f"{name}: deliveries are passed on",
+        f"{name}: no deliveries are passed on, give it an event destination (SNS) for TEXT_ALL",
     )  # fmt: skip
 
 
@@ -224,8 +224,8 @@ async def _mail_events(held: Client, settings: Settings) -> Found:
     }
     missing = ", ".join(sorted(_MAIL_EVENTS - heard)).lower()
     yield _judged(
-        subject, not missing, f"{name} passes deliveries, bounces and complaints on",
-        f"{name} does not pass on: {missing}; give it an event destination for them",
+        subject, not missing, f"{name}: deliveries, bounces and complaints are passed on",
+        f"{name}: not passed on: {missing}; give it an event destination for them",
     )  # fmt: skip
 
 
