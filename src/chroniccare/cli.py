@@ -200,11 +200,14 @@ def simulate(
         Path | None, typer.Option(help="File that keeps what was called and what arrived.")
     ] = None,
     receipts_url: Annotated[str, typer.Option(help="Where receipts are posted.")] = "",
+    receipts_secret: Annotated[str, typer.Option(help="Secret that signs them.")] = "",
 ) -> None:
     """Run providers that only pretend, on loopback: AWS's SMS, email and push, a gateway, SMTP."""
     from chroniccare.commands import simulate as command
 
-    wanted = command.Wanted(port, smtp_port, faults, seed, delay_ms, ledger, receipts_url)
+    wanted = command.Wanted(
+        port, smtp_port, faults, seed, delay_ms, ledger, receipts_url, receipts_secret
+    )
     command.simulate(wanted, _say)
 
 

@@ -4,6 +4,7 @@ docs/settings.md is generated from it (`make docs`); a check fails when the two 
 """
 
 import os
+import re
 from collections.abc import Mapping
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -21,6 +22,7 @@ _UNPREFIXED = {
     "rabbitmq_url": "RABBITMQ_URL",
 }
 _MIN_PEPPER = 32
+_SNS_SENDER = re.compile(r"^(\+\d{3,20}|[A-Za-z0-9-]{1,11})?$")
 _EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  only compared with
 
 
@@ -232,6 +234,8 @@ def _refuse_unsafe(settings: Settings) -> None:
         )
     if settings.email_driver in {"smtp", "ses"}:
         _refuse_sender(settings)
+    if settings.sms_driver == "sns" and not _SNS_SENDER.match(settings.sms_origination):
+        raise SettingsError(f"{variable('sms_origination')}: SNS takes a number or a sender id")
     _refuse_urls(settings)
     if settings.environment == "production":
         missing = [

@@ -22,6 +22,7 @@ MAY_CONVERT_TIME = {"core/time.py"}
 MAY_READ_CLOCK = {
     "platform/postgres.py": "the edge where Tx.now comes from",
     "core/wire.py": "the timestamp of an answer, which decides nothing",
+    "simulator/forward.py": "as below",
     "simulator/ledger.py": "a provider has a clock of its own",
     "simulator/services.py": "as above",
 }

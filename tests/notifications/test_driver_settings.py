@@ -86,6 +86,14 @@ def test_a_value_that_aws_would_refuse_is_refused_here(name: str, value: str) ->
         read(**{name: value})
 
 
+def test_sns_takes_no_pool_for_a_sender() -> None:
+    sns = {"sms_driver": "sns", "aws_region": "us-east-1"}
+    for sender in ("", "+12065550100", "CLINIC"):
+        assert read(**sns, sms_origination=sender).sms_origination == sender
+    with pytest.raises(SettingsError, match="CHRONICCARE_SMS_ORIGINATION"):
+        read(**sns, sms_origination="pool-0123456789abcdef")
+
+
 def test_ses_needs_a_sender_as_smtp_does() -> None:
     with pytest.raises(SettingsError, match="CHRONICCARE_EMAIL_FROM"):
         read(**SES, email_from="two@oak.example, more@oak.example")

@@ -1,6 +1,7 @@
 """The simulator itself: faults that can be repeated, receipts in every order, a true ledger."""
 
 import asyncio
+import hmac
 import json
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from chroniccare.platform.http import Poster
 from chroniccare.simulator import run
 from chroniccare.simulator.faults import KINDS, Fault, Plan, parse_chances
+from chroniccare.simulator.forward import forwarding
 from chroniccare.simulator.ledger import Ledger
 from chroniccare.simulator.receipts import Order, Receipts, Sent, shapes, through_sns
 from chroniccare.simulator.run import Simulator
+from chroniccare.simulator.server import Answer, Request, listening, speaking_http
 from tests.notifications.simulated import SECRET, line, message
 
 
@@ -100,7 +103,7 @@ def test_every_end_of_a_message_has_a_shape() -> None:
     assert [len(one) for one in found] == [3, 3, 2, 2, 2, 2, 1, 1, 0, 0]
     [bounce] = [event for event in found[3] if event["eventType"] == "Bounce"]
     assert bounce["bounce"]["bouncedRecipients"][0]["emailAddress"] == "+14155550123"
-    notified = [through_sns(event) for event in (bounce, bounce, found[0][0])]
+    notified = [through_sns(event, at_ms=1) for event in (bounce, bounce, found[0][0])]
     assert notified[0]["MessageId"] == notified[1]["MessageId"] != notified[2]["MessageId"]
 
 
@@ -201,3 +204,27 @@ def test_it_runs_from_the_command_line(tmp_path: Path) -> None:
 def test_every_kind_of_order_is_known() -> None:
     assert set(get_args(Order)) == {"late", "early", "lost", "reversed", "duplicate"}
     assert Receipts(orders={"lost": 1.0})._order() == "lost"
+
+
+async def test_receipts_are_posted_signed(simulator: Simulator) -> None:
+    got: list[Request] = []
+
+    async def take(request: Request) -> Answer:
+        got.append(request)
+        return Answer(200, b"{}")
+
+    async with listening(speaking_http(take)) as port:
+        poster = Poster(f"http://127.0.0.1:{port}/receipts")
+        simulator.receipts.tell = forwarding(poster, SECRET)
+        for name in ("aws", "http"):
+            async with line(simulator, name) as open_line:
+                await open_line.send()
+            await simulator.receipts.finished()
+        await poster.close()
+    bodies = [json.loads(request.body) for request in got]
+    assert [next(iter(body)) for body in bodies] == ["events"] * 3 + ["receipts"] * 2
+    assert bodies[-1]["receipts"][0]["status"] == "delivered"
+    for request in got:
+        text = request.headers["x-receipt-timestamp"].encode() + b"." + request.body
+        expected = hmac.new(SECRET.encode(), text, "sha256").hexdigest()
+        assert request.headers["x-receipt-signature"] == expected

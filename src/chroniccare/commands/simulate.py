@@ -5,13 +5,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from chroniccare.platform.http import Poster
 from chroniccare.settings import SettingsError, variable
 from chroniccare.simulator.faults import Plan, parse_chances
-from chroniccare.simulator.ledger import Ledger, Service
-from chroniccare.simulator.receipts import Receipts, Tell, through_sns
+from chroniccare.simulator.forward import forwarding
+from chroniccare.simulator.ledger import Ledger
+from chroniccare.simulator.receipts import Receipts
 from chroniccare.simulator.run import Simulator, running
 
 _HOST = "127.0.0.1"
@@ -28,6 +28,7 @@ class Wanted:
     delay_ms: int
     ledger: Path | None
     receipts_url: str
+    receipts_secret: str
 
 
 def simulate(wanted: Wanted, say: Callable[[str], None]) -> None:
@@ -52,7 +53,9 @@ async def _run(wanted: Wanted, plan: Plan, say: Callable[[str], None]) -> None:
     poster = Poster(wanted.receipts_url) if wanted.receipts_url else None
     simulator = Simulator(
         plan=plan,
-        receipts=Receipts(tell=_telling(poster) if poster else None, seed=wanted.seed),
+        receipts=Receipts(
+            tell=forwarding(poster, wanted.receipts_secret) if poster else None, seed=wanted.seed
+        ),
         ledger=Ledger(wanted.ledger),
     )
     try:
@@ -70,13 +73,6 @@ async def _run(wanted: Wanted, plan: Plan, say: Callable[[str], None]) -> None:
         f"{len(ledger.calls)} calls, {len(ledger.reached)} messages reached somebody,"
         f" {ledger.duplicates()} of them more than once, {len(ledger.violations)} requests refused"
     )
-
-
-def _telling(poster: Poster) -> Tell:
-    async def tell(service: Service, event: dict[str, Any]) -> None:
-        await poster.post(event if service == "http" else through_sns(event))
-
-    return tell
 
 
 def _how_to(simulator: Simulator) -> list[str]:

@@ -45,16 +45,19 @@ class Poster:
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     session: aiohttp.ClientSession | None = None
 
-    async def post(self, body: dict[str, Any]) -> Answer:
-        """Send `body` once and return the answer, whatever its status.
+    async def post(
+        self, body: dict[str, Any] | bytes, *, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Send `body`, JSON as bytes or to be, once and return the answer, whatever its status.
 
         Raises:
             HttpError: there is none.
         """
         session = self.session or await self._open()
+        data = body if isinstance(body, bytes) else orjson.dumps(body)
         try:
             async with session.post(
-                self.url, data=orjson.dumps(body), allow_redirects=False
+                self.url, data=data, headers=headers, allow_redirects=False
             ) as response:
                 return Answer(response.status, _document(await _beginning(response)))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):

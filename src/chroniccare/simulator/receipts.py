@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
@@ -16,7 +17,6 @@ log = logging.getLogger(__name__)
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:chroniccare-events"
 _ACCOUNT = "123456789012"
-_WHEN = "2031-03-04T17:00:00.000Z"
 
 Order = Literal["late", "early", "lost", "reversed", "duplicate"]
 """`late`: after the answer, as they should; `early`: before it; `lost`: not at all; `reversed`:
@@ -118,24 +118,31 @@ def shapes(sent: Sent) -> list[dict[str, Any]]:
     """Return the receipts of a message in the order in which they should come."""
     if sent.service == "aws":
         last = "TEXT_DELIVERED" if sent.outcome == "delivered" else "TEXT_UNREACHABLE"
-        return [eum(sent, kind) for kind in ("TEXT_PENDING", "TEXT_SENT", last)]
+        kinds = ("TEXT_PENDING", "TEXT_SENT", last)
+        return [eum(sent, kind, sent.at_ms + n) for n, kind in enumerate(kinds)]
     if sent.service == "ses":
         last = {"bounced": "Bounce", "complained": "Complaint"}.get(sent.outcome, "Delivery")
-        return [ses(sent, kind) for kind in ("Send", last)]
+        return [ses(sent, kind, sent.at_ms + n) for n, kind in enumerate(("Send", last))]
     if sent.service == "http":
-        return [gateway(sent, state) for state in ("sent", sent.outcome)]
+        last = {"bounced": "bounced_hard"}.get(sent.outcome, sent.outcome)
+        return [gateway(sent, state, sent.at_ms + n) for n, state in enumerate(("accepted", last))]
     if sent.service == "sns":
         return [sns_log(sent)]
     return []  # SMTP and devices tell nothing
 
 
-def eum(sent: Sent, kind: str) -> dict[str, Any]:
+def _instant(at_ms: int) -> str:
+    text = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def eum(sent: Sent, kind: str, at_ms: int) -> dict[str, Any]:
     """Return an event of End User Messaging; `context` is what the call said."""
     status = kind.removeprefix("TEXT_")
     return {
         "eventType": kind,
         "eventVersion": "1.0",
-        "eventTimestamp": sent.at_ms,
+        "eventTimestamp": at_ms,
         "isFinal": status in {"DELIVERED", "UNREACHABLE"},
         "originationPhoneNumber": "+12065550100",
         "destinationPhoneNumber": sent.to,
@@ -153,12 +160,12 @@ def eum(sent: Sent, kind: str) -> dict[str, Any]:
     }
 
 
-def ses(sent: Sent, kind: str) -> dict[str, Any]:
+def ses(sent: Sent, kind: str, at_ms: int) -> dict[str, Any]:
     """Return an event of SES; `mail.tags` holds what the call said."""
     event: dict[str, Any] = {
         "eventType": kind,
         "mail": {
-            "timestamp": _WHEN,
+            "timestamp": _instant(sent.at_ms),
             "messageId": sent.message_id,
             "source": "noreply@example.com",
             "sendingAccountId": _ACCOUNT,
@@ -170,7 +177,7 @@ def ses(sent: Sent, kind: str) -> dict[str, Any]:
     details: dict[str, dict[str, Any]] = {
         "Send": {},
         "Delivery": {
-            "timestamp": _WHEN,
+            "timestamp": _instant(at_ms),
             "recipients": [sent.to],
             "processingTimeMillis": 500,
             "smtpResponse": "250 OK",
@@ -179,12 +186,12 @@ def ses(sent: Sent, kind: str) -> dict[str, Any]:
             "bounceType": "Permanent",
             "bounceSubType": "General",
             "bouncedRecipients": [{"emailAddress": sent.to, "action": "failed", "status": "5.1.1"}],
-            "timestamp": _WHEN,
+            "timestamp": _instant(at_ms),
             "feedbackId": f"feedback-{sent.message_id}",
         },
         "Complaint": {
             "complainedRecipients": [{"emailAddress": sent.to}],
-            "timestamp": _WHEN,
+            "timestamp": _instant(at_ms),
             "feedbackId": f"feedback-{sent.message_id}",
             "complaintFeedbackType": "abuse",
         },
@@ -196,13 +203,13 @@ def sns_log(sent: Sent) -> dict[str, Any]:
     """Return what SNS writes to CloudWatch Logs about a number; it echoes nothing of ours."""
     delivered = sent.outcome == "delivered"
     return {
-        "notification": {"messageId": sent.message_id, "timestamp": _WHEN},
+        "notification": {"messageId": sent.message_id, "timestamp": _instant(sent.at_ms)},
         "delivery": {
             "numberOfMessageParts": 1,
             "destination": sent.to,
             "priceInUSD": 0.00645,
             "smsType": "Transactional",
-            "providerResponse": "Message has been accepted by phone carrier"
+            "providerResponse": "Message has been accepted by phone"
             if delivered
             else "Phone is currently unreachable/unavailable",
             "dwellTimeMs": 599,
@@ -211,12 +218,17 @@ def sns_log(sent: Sent) -> dict[str, Any]:
     }
 
 
-def gateway(sent: Sent, state: str) -> dict[str, Any]:
-    """Return what a gateway of a site's own tells, as docs/providers.md asks for."""
-    return {"id": sent.message_id, "reference": sent.attempt, "status": state}
+def gateway(sent: Sent, state: str, at_ms: int) -> dict[str, Any]:
+    """Return what a gateway of a site's own tells."""
+    return {
+        "reference": sent.attempt,
+        "message_id": sent.message_id,
+        "status": state,
+        "occurred_at": _instant(at_ms),
+    }
 
 
-def through_sns(event: dict[str, Any], *, topic: str = TOPIC) -> dict[str, Any]:
+def through_sns(event: dict[str, Any], *, at_ms: int, topic: str = TOPIC) -> dict[str, Any]:
     """Return the event as an SNS topic posts it, without a valid signature.
 
     The id follows from the event: a repeated event is a repeated notification.
@@ -227,7 +239,7 @@ def through_sns(event: dict[str, Any], *, topic: str = TOPIC) -> dict[str, Any]:
         "MessageId": str(uuid5(NAMESPACE_URL, text)),
         "TopicArn": topic,
         "Message": text,
-        "Timestamp": _WHEN,
+        "Timestamp": _instant(at_ms),
         "SignatureVersion": "1",
         "Signature": "",
         "SigningCertURL": "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-0.pem",
