@@ -18,6 +18,7 @@ from chroniccare.platform.mail import CALL_S
 from chroniccare.platform.telemetry import configure_logging
 from chroniccare.simulator.faults import TAKEN, Fault, Kind
 from chroniccare.simulator.run import Simulator
+from tests.notifications.provider import Provider, by_sms
 from tests.notifications.simulated import (
     ADDRESS,
     BODY,
@@ -312,6 +313,15 @@ async def test_a_due_message_goes_through_aws_and_is_found_again(
     assert (attempt["id"], attempt["driver"]) == (reached.attempt, "aws")
     [_, _, delivered] = [event for _, event in simulator.receipts.told]
     assert delivered["context"] == {"attempt": attempt["id"]}
+
+
+async def test_a_driver_is_told_until_when_a_message_has_a_point(bench: Bench) -> None:
+    provider = Provider()
+    visit = await bench.planned(bench.clock.at + timedelta(hours=2))
+    await dispatch.drain(by_sms(bench, provider.calls()))
+    [sent] = provider.got
+    assert sent.expires_at == visit.starts_at
+    assert sent.ttl_s == 7200
 
 
 async def test_a_due_message_whose_answer_is_lost_is_in_doubt_and_not_sent_again(
