@@ -13,11 +13,13 @@ import pytest
 
 from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels import choice, email_ses, push_sns, sms_aws, sms_sns
+from chroniccare.notifications.channels.message import Outcome
 from chroniccare.platform import aws, aws_model, http
 from chroniccare.platform.mail import CALL_S
 from chroniccare.platform.telemetry import configure_logging
 from chroniccare.simulator.faults import TAKEN, Fault, Kind
 from chroniccare.simulator.run import Simulator
+from chroniccare.simulator.server import Answer, Request, listening, speaking_http
 from tests.notifications.provider import Provider, by_sms
 from tests.notifications.simulated import (
     ADDRESS,
@@ -177,7 +179,66 @@ async def test_a_driver_goes_on_after_every_fault(simulator: Simulator, name: st
         assert (await open_line.send()).status == "accepted"
 
 
-async def test_a_gateway_is_not_followed_elsewhere(simulator: Simulator) -> None:
+async def answered(simulator: Simulator, *answers: Answer) -> tuple[Outcome, list[str]]:
+    """Send one message to a gateway that answers so; return the outcome and the paths asked."""
+    paths: list[str] = []
+
+    async def handle(request: Request) -> Answer:
+        paths.append(request.path)
+        return answers[len(paths) - 1]
+
+    async with listening(speaking_http(handle)) as port:
+        url = f"http://127.0.0.1:{port}/send"
+        async with line(simulator, "http", http_sms_url=url) as open_line:
+            return await open_line.driver.send(message("http")), paths
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_gateway_is_not_followed_elsewhere(simulator: Simulator, status: int) -> None:
+    moved = Answer(status, b"", headers={"Location": "/elsewhere"})
+    outcome, paths = await answered(simulator, moved, Answer(200, b'{"id": "2"}'))
+    assert (outcome.status, outcome.error_code) == ("transient", "configuration")
+    assert paths == ["/send"]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"id": 17}', "17"),
+        (b'{"id": "m-1"}', "m-1"),
+        (b"", None),
+        (b"thank you", None),
+        (b"[]", None),
+        (b'{"id": {"x": 1}}', None),
+        (b'{"id": "' + b"x" * 201 + b'"}', None),
+        (b'{"id": "1", "more": "' + b"x" * 200_000 + b'"}', None),
+    ],
+)
+async def test_what_a_gateway_has_taken_is_taken_whatever_else_it_says(
+    simulator: Simulator, body: bytes, found: str | None
+) -> None:
+    outcome, _ = await answered(simulator, Answer(200, body))
+    assert (outcome.status, outcome.provider_message_id) == ("accepted", found)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, ("rejected", "http_400")),
+        (404, ("transient", "configuration")),
+        (408, ("transient", "http_408")),
+        (502, ("transient", "http_502")),
+        (504, ("unknown", "timeout")),
+    ],
+)
+async def test_a_gateways_status_has_its_class(
+    simulator: Simulator, status: int, expected: tuple[str, str]
+) -> None:
+    outcome, _ = await answered(simulator, Answer(status, b'{"error": "+14155550123"}'))
+    assert (outcome.status, outcome.error_code) == expected
+
+
+async def test_a_wrong_secret_is_the_operators_to_mend(simulator: Simulator) -> None:
     wrong = {"http_sms_secret": "another"}
     async with line(simulator, "http", **wrong) as open_line:
         outcome = await open_line.send()
