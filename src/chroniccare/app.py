@@ -19,6 +19,7 @@ from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
+from chroniccare.notifications.receipts import api as receipts
 from chroniccare.patients import api as patients
 from chroniccare.platform import wiring
 from chroniccare.platform.cache import cache
@@ -57,6 +58,7 @@ ROUTERS = (
     recalls.router,
     waitlist.router,
     notifications.router,
+    receipts.public,
     calendars.router,
     calendars.public,
     waitlist_links.public,

@@ -6,14 +6,12 @@ docs/settings.md is generated from it (`make docs`); a check fails when the two 
 import os
 import re
 from collections.abc import Mapping
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.utils import getaddresses
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from chroniccare.core.addresses import is_http, is_smtp, sender_domain
 
 PREFIX = "CHRONICCARE_"
 _UNPREFIXED = {
@@ -23,6 +21,8 @@ _UNPREFIXED = {
 }
 _MIN_PEPPER = 32
 _SNS_SENDER = re.compile(r"^(\+\d{3,20}|[A-Za-z0-9-]{1,11})?$")
+_TOPIC = re.compile(r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$")
+_LOOPBACK = re.compile(r"^http://(127\.0\.0\.1|\[::1\]):\d{1,5}$")
 _EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  only compared with
 
 
@@ -169,6 +169,44 @@ class Settings(BaseModel):
     email_from: Annotated[str, Field(description="Sender of email, `Name <address>`.")] = (
         "Clinic <noreply@example.com>"
     )
+    sns_topics: Annotated[
+        str,
+        Field(
+            description="Topics of SNS whose messages to `/receipts/sns` are taken: ARNs, commas "
+            "between them. Empty: none."
+        ),
+    ] = ""
+    sns_simulator_url: Annotated[
+        str,
+        Field(
+            description="Loopback address from which certificates are taken as well as from "
+            "Amazon, such as `http://127.0.0.1:4566`; development only."
+        ),
+    ] = ""
+    receipts_secret: Annotated[
+        SecretStr,
+        Field(
+            description="Secret of 32 or more characters with which callbacks to `/receipts/http` "
+            "are signed. Empty: none is taken."
+        ),
+    ] = SecretStr("")
+    doubt_seconds: Annotated[
+        int,
+        Field(
+            ge=10,
+            le=86_400,
+            description="Seconds that a message in doubt waits for its provider's echo.",
+        ),
+    ] = 120
+    unconfirmed_hours: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=720,
+            description="Hours after which a message of which its provider told nothing more is "
+            "`unconfirmed`.",
+        ),
+    ] = 72
     quiet_hours: Annotated[
         str,
         Field(
@@ -228,7 +266,7 @@ def _refuse_unsafe(settings: Settings) -> None:
     if pepper and len(pepper) < _MIN_PEPPER:
         raise SettingsError(f"{variable('key_pepper')}: needs {_MIN_PEPPER} or more characters")
     _refuse_gaps(settings)
-    if settings.email_driver == "smtp" and not _is_smtp(settings.smtp_url):
+    if settings.email_driver == "smtp" and not is_smtp(settings.smtp_url):
         raise SettingsError(
             f"{variable('smtp_url')}: must be like smtp://user:password@host:587 or smtps://host"
         )
@@ -245,11 +283,35 @@ def _refuse_unsafe(settings: Settings) -> None:
             names = ", ".join(variable(n) for n in missing)
             raise SettingsError(f"{names}: must be set when the environment is production")
     _refuse_address(settings)
+    _refuse_receipts(settings)
+
+
+def _refuse_receipts(settings: Settings) -> None:
+    """Refuse what would let strangers tell what became of messages."""
+    secret = settings.receipts_secret.get_secret_value()
+    if secret and len(secret) < _MIN_PEPPER:
+        raise SettingsError(
+            f"{variable('receipts_secret')}: needs {_MIN_PEPPER} or more characters"
+        )
+    if any(not _TOPIC.match(topic) for topic in topics(settings)):
+        raise SettingsError(f"{variable('sns_topics')}: must be ARNs such as arn:aws:sns:us-east-1:"
+                            "123456789012:name")  # fmt: skip
+    url = settings.sns_simulator_url
+    if url and (settings.environment == "production" or not _LOOPBACK.match(url)):
+        raise SettingsError(
+            f"{variable('sns_simulator_url')}: must be http://127.0.0.1:<port>, in development only"
+        )
+
+
+def topics(settings: Settings) -> frozenset[str]:
+    """Return the topics of SNS whose messages are taken."""
+    named = (topic.strip() for topic in settings.sns_topics.split(","))
+    return frozenset(topic for topic in named if topic)
 
 
 def _refuse_address(settings: Settings) -> None:
     """Refuse an address that no calendar could be read at, and in production one in clear text."""
-    if not _is_http(address(settings)):
+    if not is_http(address(settings)):
         raise SettingsError(f"{variable('public_url')}: must be like https://api.clinic.example")
     if settings.environment == "production" and not settings.public_url.startswith("https:"):
         raise SettingsError(f"{variable('public_url')}: must be https://... in production")
@@ -261,15 +323,6 @@ def address(settings: Settings) -> str:
         return settings.public_url.rstrip("/")
     host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # as below
-        return False
-    return good and not (parts.username or parts.password or parts.query or parts.fragment)
 
 
 # Which settings a driver cannot do without; the last, in production alone: without them nobody
@@ -301,7 +354,7 @@ def _refuse_urls(settings: Settings) -> None:
     """Refuse an address that no message could go to, and in production one in clear text."""
     for name in ("aws_endpoint_url", "http_sms_url"):
         url = values_of(settings, name)
-        if url and not _is_http(url):
+        if url and not is_http(url):
             raise SettingsError(f"{variable(name)}: must be like https://sms.clinic.example/send")
         if url.startswith("http:") and settings.environment == "production":
             raise SettingsError(f"{variable(name)}: must be https://... in production")
@@ -309,29 +362,11 @@ def _refuse_urls(settings: Settings) -> None:
 
 def _refuse_sender(settings: Settings) -> None:
     """Refuse a sender that no letter could come from."""
-    domain = _domain_of(settings.email_from)
+    domain = sender_domain(settings.email_from)
     if domain is None:
         raise SettingsError(f"{variable('email_from')}: must be one `Name <address>`")
     if settings.environment == "production" and domain == "example.com":
         raise SettingsError(f"{variable('email_from')}: example.com is nobody's: set your sender")
-
-
-def _is_smtp(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or a bracket left open
-        return False
-
-
-def _domain_of(sender: str) -> str | None:
-    """Return the domain of `Name <address>`; None unless it is exactly one address."""
-    try:
-        [(_, address)] = getaddresses([sender])
-        domain = Address(addr_spec=address).domain
-    except (ValueError, IndexError, MessageError):
-        return None
-    return domain.lower() or None
 
 
 def values_of(settings: Settings, name: str) -> str:

@@ -13,6 +13,7 @@ from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.plan import LOOP
+from chroniccare.notifications.receipts import loop as receipts
 from chroniccare.platform import wiring
 from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
@@ -46,6 +47,9 @@ def loops(
         "holds": partial(_holds, stop),
         "recall": partial(_recall, stop),
         "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
+        "receipts": partial(
+            receipts.run, bell=bells.setdefault(receipts.LOOP, asyncio.Event()), stop=stop
+        ),
     }
     if selftest.is_needed(settings):
         found["selftest"] = partial(_selftest, settings, stop)
@@ -66,7 +70,7 @@ async def run(settings: Settings, *, stop: asyncio.Event) -> None:
     Raises:
         Unavailable: PostgreSQL cannot be reached at the start; later outages are waited out.
     """
-    bells = {LOOP: asyncio.Event()}
+    bells = {LOOP: asyncio.Event(), receipts.LOOP: asyncio.Event()}
 
     def hear(loop: str) -> None:
         if loop in bells:

@@ -22,9 +22,14 @@ GLOBAL = {
     "schema_migrations": "the ledger of the migrations; neither role has any right on it",
     "tenants": "its id is the tenant's id, and its policy compares that",
 }
+# Tables that no tenant has any right on, and why: `test_the_inbox_is_the_systems_alone`.
+SYSTEM_ONLY = {
+    "receipt_inbox": "a receipt is stored before it is known whose it is; ids and codes only",
+}
 # Keys and indexes that do not begin with tenant_id, and why. A primary key on id alone may.
 LED_OTHERWISE = {
     "uk_api_keys_key_id": "a key is looked up before its tenant is known",
+    "idx_notification_attempts_echo": "a receipt's tenant follows from the attempt",
 }
 # What the system's own work across tenants may read: ids, due times, and what proves a key.
 SYSTEM_READS = {
@@ -37,10 +42,16 @@ SYSTEM_READS = {
         "id", "tenant_id", "priority", "delivery_status", "next_attempt_at", "lease_until",
         "fence",
     },
+    "notification_attempts": {"id", "tenant_id", "driver", "provider_message_id"},
+    "receipt_inbox": {
+        "id", "driver", "event_id", "kind", "attempt_id", "provider_message_id", "code",
+        "occurred_at", "received_at", "next_look_at", "looks",
+    },
 }  # fmt: skip
 SYSTEM_WRITES = {
     "api_keys": {"last_used_at"},
     "notifications": {"delivery_status", "next_attempt_at", "lease_until", "fence", "updated_at"},
+    "receipt_inbox": {"next_look_at", "looks"},
 }
 
 _CREATE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
@@ -51,7 +62,7 @@ def named(pattern: re.Pattern[str]) -> set[str]:
     return {name for step in available() for name in pattern.findall(step.sql)}
 
 
-TABLES = sorted(named(_CREATE) - named(_DROP))
+TABLES = sorted(named(_CREATE) - named(_DROP) - set(SYSTEM_ONLY))
 POLICY = "({} = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)"
 
 # A value of each type; %s is a number that differs from row to row.
@@ -159,7 +170,7 @@ async def probe(database_url: str) -> AsyncIterator[Probe]:
 
 
 async def test_every_table_is_tested(probe: Probe) -> None:
-    assert set(probe.columns) == {*TABLES, "schema_migrations"}
+    assert set(probe.columns) == {*TABLES, *SYSTEM_ONLY, "schema_migrations"}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -339,5 +350,19 @@ async def test_work_across_tenants_adds_and_removes_no_row_but_the_audits(probe:
         " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
         SYSTEM_ROLE,
     )
-    assert {row["relname"] for row in rows if row["adds"]} == {"audit_logs"}
-    assert {row["relname"] for row in rows if row["removes"]} == set()
+    assert {row["relname"] for row in rows if row["adds"]} == {"audit_logs", *SYSTEM_ONLY}
+    assert {row["relname"] for row in rows if row["removes"]} == set(SYSTEM_ONLY)
+
+
+@pytest.mark.parametrize("table", SYSTEM_ONLY)
+async def test_the_inbox_is_the_systems_alone(probe: Probe, table: str) -> None:
+    refused = f"permission denied for table {table}"
+    for statement in (f"SELECT FROM {table}", f"DELETE FROM {table}"):  # noqa: S608
+        assert await probe.attempt(statement, tenant=A) == refused
+        assert await probe.attempt(statement, tenant=None) == refused
+    forced = await probe.connection.fetchrow(
+        "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass",
+        table,
+    )
+    assert forced is not None
+    assert tuple(forced) == (True, True)

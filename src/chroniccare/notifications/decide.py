@@ -43,9 +43,9 @@ def decide(
     due: queries.Due, *, now: datetime, quiet: rules.QuietHours, suppressed: Suppressions
 ) -> Send | Stop | Hold:
     """Return what to do with a claimed row; `suppressed` are (channel, address) pairs."""
-    if due.attempt_status == "accepted":
+    if due.attempt_status in {"accepted", "delivered"}:
         # Its worker lost the lease after the provider had answered; there is nothing left to do.
-        return Stop("accepted", "accepted_late")
+        return Stop(due.attempt_status, "accepted_late")
     stop = _moot(due, now)
     if stop is not None:
         return stop

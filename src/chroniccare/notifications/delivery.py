@@ -6,8 +6,9 @@
 
 A worker may die at any point. Before transaction 1 commits, the row is `queued` and is claimed
 again when its lease ends. After it, the attempt says how far it got: `prepared` is made again
-under the same id; `in_flight` without an outcome is `unknown` and is not repeated, except towards
-the outbox, where a repetition under the same id changes nothing. See `recover`.
+under the same id; `in_flight` without an outcome is `unknown` and is not repeated here, except
+towards the outbox, where a repetition under the same id changes nothing: see `recover`. What
+becomes of a doubt is decided in `receipts`.
 """
 
 import asyncio
@@ -193,6 +194,7 @@ def _attempt(job: Job) -> dict[str, Any]:
         "number": job.number,
         "channel": job.send.channel,
         "driver": job.driver.name,
+        "recipient": job.send.recipient,
         "status": "prepared" if isinstance(job.driver, Calls) else "in_flight",
     }
 

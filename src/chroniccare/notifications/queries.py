@@ -232,10 +232,11 @@ PREPARE = Command(
 # An attempt that was prepared but never made is taken up again under its own id.
 PREPARE_ATTEMPTS = Command(
     "INSERT INTO notification_attempts (id, tenant_id, notification_id, number, channel, driver,"
-    " status, started_at) SELECT d.id, $2, d.notification_id, d.number, d.channel, d.driver,"
-    " d.status, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, notification_id uuid,"
-    " number smallint, channel text, driver text, status text)"
-    " ON CONFLICT (id) DO UPDATE SET status = excluded.status, started_at = excluded.started_at"
+    " recipient, status, started_at) SELECT d.id, $2, d.notification_id, d.number, d.channel,"
+    " d.driver, d.recipient, d.status, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
+    " notification_id uuid, number smallint, channel text, driver text, recipient text, status"
+    " text) ON CONFLICT (id) DO UPDATE SET status = excluded.status, recipient ="
+    " excluded.recipient, started_at = excluded.started_at"
 )
 # Just before the socket: only while the row is still ours, the lease outlasts the call, and
 # nothing was committed since it was prepared that forbids the message to the address $5.
@@ -262,15 +263,15 @@ _OUTCOMES = (
     " provider_message_id text, error_code text, status text, channel text, channel_plan jsonb,"
     " next_at timestamptz, sent_at timestamptz, retry_count int, details jsonb)"
 )
-# Guarded by the fence: whoever lost its lease changes nothing. One thing a late answer may do:
-# settle a row that was given up as unknown.
+# Guarded by the fence: whoever lost its lease changes nothing, unless it ends a doubt.
 RECORD = Command(
     "UPDATE notifications n SET delivery_status = d.status, channel = d.channel,"
     " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
     " lease_until = NULL, sent_at = coalesce(d.sent_at, n.sent_at), retry_count = d.retry_count,"
     f" delivery_details = n.delivery_details || d.details, updated_at = $2 FROM {_OUTCOMES}"
     " WHERE n.id = d.id AND ((n.fence = d.fence AND n.delivery_status = 'sending')"
-    " OR (n.delivery_status = 'unknown' AND d.status IN ('accepted', 'delivered')))"
+    " OR (n.delivery_status IN ('unknown', 'needs_staff')"
+    " AND d.status IN ('accepted', 'delivered')))"
 )
 # Back to `prepared` only in the hands of whoever holds the row: it may be another's call by now.
 RECORD_ATTEMPTS = Command(
@@ -296,8 +297,7 @@ RECOVER = Command(
     " LEFT JOIN LATERAL (SELECT t.id, t.status, t.driver FROM notification_attempts t"
     " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
     " ORDER BY t.number DESC LIMIT 1) l ON true FOR UPDATE OF n SKIP LOCKED),"
-    " a AS (UPDATE notification_attempts a SET"
-    " status = CASE lost.verdict WHEN 'delivered' THEN 'accepted' ELSE lost.verdict END,"
+    " a AS (UPDATE notification_attempts a SET status = CASE lost.verdict WHEN 'delivered' THEN 'accepted' ELSE lost.verdict END,"
     " error_code = CASE lost.verdict WHEN 'unknown' THEN 'worker_lost' END,"
     " finished_at = CASE lost.verdict WHEN 'prepared' THEN NULL ELSE $3::timestamptz END"
     " FROM lost WHERE a.id = lost.attempt_id AND a.status IN ('prepared', 'in_flight'))"

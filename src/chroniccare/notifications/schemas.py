@@ -14,6 +14,7 @@ DeliveryStatus = Literal[
     "queued",
     "sending",
     "unknown",
+    "needs_staff",
     "accepted",
     "undelivered",
     "delivered",
@@ -34,7 +35,17 @@ class Attempt(Wire):
     channel: Annotated[Channel, Field(description="Channel it used.", examples=["sms"])]
     driver: Annotated[str, Field(description="Who was called.", examples=["outbox"])]
     status: Annotated[
-        Literal["prepared", "in_flight", "accepted", "rejected", "transient", "unknown"],
+        Literal[
+            "prepared",
+            "in_flight",
+            "accepted",
+            "rejected",
+            "transient",
+            "unknown",
+            "delivered",
+            "undelivered",
+            "unconfirmed",
+        ],
         Field(description="How far it got.", examples=["accepted"]),
     ]
     error_code: Annotated[

@@ -24,6 +24,7 @@ EventType = Literal[
     "patient.updated",
     "recall.opened",
     "recall.closed",
+    "contact.suppressed",
     "medication.created",
     "medication.adherence.low",
     "waitlist.offered",

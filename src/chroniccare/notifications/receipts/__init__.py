@@ -1,0 +1,1 @@
+"""What providers tell of a message afterwards: delivered, bounced, complained, opted out."""
