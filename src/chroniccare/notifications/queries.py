@@ -269,9 +269,8 @@ RECORD = Command(
     " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
     " lease_until = NULL, sent_at = coalesce(d.sent_at, n.sent_at), retry_count = d.retry_count,"
     f" delivery_details = n.delivery_details || d.details, updated_at = $2 FROM {_OUTCOMES}"
-    " WHERE n.id = d.id AND ((n.fence = d.fence AND n.delivery_status = 'sending')"
-    " OR (n.delivery_status IN ('unknown', 'needs_staff')"
-    " AND d.status IN ('accepted', 'delivered')))"
+    " WHERE n.id = d.id AND ((n.fence = d.fence AND n.delivery_status = 'sending') OR ("
+    " n.delivery_status IN ('unknown', 'needs_staff') AND d.status IN ('accepted', 'delivered')))"
 )
 # Back to `prepared` only in the hands of whoever holds the row: it may be another's call by now.
 RECORD_ATTEMPTS = Command(
@@ -297,7 +296,8 @@ RECOVER = Command(
     " LEFT JOIN LATERAL (SELECT t.id, t.status, t.driver FROM notification_attempts t"
     " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
     " ORDER BY t.number DESC LIMIT 1) l ON true FOR UPDATE OF n SKIP LOCKED),"
-    " a AS (UPDATE notification_attempts a SET status = CASE lost.verdict WHEN 'delivered' THEN 'accepted' ELSE lost.verdict END,"
+    " a AS (UPDATE notification_attempts a SET status ="
+    " CASE lost.verdict WHEN 'delivered' THEN 'accepted' ELSE lost.verdict END,"
     " error_code = CASE lost.verdict WHEN 'unknown' THEN 'worker_lost' END,"
     " finished_at = CASE lost.verdict WHEN 'prepared' THEN NULL ELSE $3::timestamptz END"
     " FROM lost WHERE a.id = lost.attempt_id AND a.status IN ('prepared', 'in_flight'))"

@@ -54,7 +54,7 @@ class Amazon:
         asked = self.asked
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802  the library's name
+            def do_GET(self) -> None:
                 asked.append(self.path)
                 path = self.path.partition("?")[0]
                 if path == "/moved.pem":

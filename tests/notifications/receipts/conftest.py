@@ -1,6 +1,6 @@
 """Fixtures of the tests of receipts: settings that take callbacks, and somebody who signs."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,9 +20,9 @@ def amazon() -> Iterator[Amazon]:
 
 
 @pytest.fixture
-async def taking(
+def taking(
     running: Running, settings: Settings, amazon: Amazon, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Settings]:
+) -> Settings:
     """The application with a topic, a secret and the simulator's address."""
     made = Settings.model_validate(
         settings.model_dump()
@@ -30,4 +30,4 @@ async def taking(
            "receipts_secret": SECRET}
     )  # fmt: skip
     monkeypatch.setattr(running.platform.database, "settings", made)
-    yield made
+    return made

@@ -15,7 +15,7 @@ from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import Outcome
 from chroniccare.notifications.plan import LOOP as DISPATCH
-from chroniccare.notifications.receipts import actions, applying, rules
+from chroniccare.notifications.receipts import actions, applying, queries, rules
 from chroniccare.platform.postgres import Command, Query, begin, begin_system
 from chroniccare.settings import Settings
 from tests.client import Clinic
@@ -60,10 +60,10 @@ async def waiting() -> int:
 def told(kind: rules.Kind, attempt: UUID | str, *, event: str = "", driver: str = "aws",
          code: str | None = None) -> rules.Receipt:  # fmt: skip
     """Return a receipt; an attempt that is a text is the provider's id."""
-    by_id = isinstance(attempt, UUID)
+    echo = attempt if isinstance(attempt, UUID) else None
     return rules.Receipt(
-        driver, kind, rules.event_id(event or f"{kind} {attempt}"), attempt if by_id else None,
-        None if by_id else str(attempt), code, None,
+        driver, kind, rules.event_id(event or f"{kind} {attempt}"), echo,
+        None if echo else str(attempt), code, None,
     )  # fmt: skip
 
 
@@ -106,7 +106,9 @@ async def last(bench: Bench) -> Row:
     return (await bench.rows())[-1]
 
 
-TEXTING = {"contact_info": {"telecom": [{"system": "phone", "value": "+14155550177"}]}}
+TEXTING: dict[str, Any] = {
+    "contact_info": {"telecom": [{"system": "phone", "value": "+14155550177"}]}
+}
 
 
 async def test_a_delivered_message_is_delivered_and_stays_so(bench: Bench) -> None:
@@ -300,7 +302,7 @@ async def test_two_workers_apply_a_receipt_once(bench: Bench) -> None:
     await actions.store([told("bounced_hard", attempt)])
     bench.clock.forward(seconds=2)
     async with begin_system("test") as tx:  # both workers believe that it is theirs
-        rows = await tx.all(applying.queries.TAKE, tx.now, tx.now, applying.BATCH)
+        rows = await tx.all(queries.TAKE, tx.now, tx.now, applying.BATCH)
     tenant_id = bench.clinic.tenant_id
     for _ in range(3):
         fates = await asyncio.gather(*(applying._apply_all(tenant_id, rows) for _ in range(6)))
@@ -429,7 +431,7 @@ _ANSWERS = [Outcome("accepted"), Outcome("unknown", "timeout")]
 async def test_any_order_and_duplication_ends_the_same(
     bench: Bench, answer: Outcome, seed: int
 ) -> None:
-    kinds = [_KINDS, _KINDS[:4], ["undelivered", "accepted"]][seed]
+    kinds: list[rules.Kind] = _KINDS[: (5, 4, 3)[seed]]
     ends = set()
     orders = [kinds, kinds[::-1], kinds[1:] + kinds[:1], [*kinds, *kinds[::-1]]]
     for order in orders:
@@ -460,7 +462,7 @@ async def test_a_receipt_is_visible_within_two_seconds(
     ids = await attempts(bench)
     loops = worker.loops(settings, channels, {DISPATCH: asyncio.Event(), actions.LOOP: bell}, stop)
     task = asyncio.create_task(worker.keep({"receipts": loops["receipts"]}, stop))
-    took = []
+    took: list[float] = []
     for attempt in ids[:40]:
         started = time.perf_counter()
         await actions.store([told("delivered", attempt)])

@@ -7,17 +7,18 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from chroniccare.notifications.receipts import rules
-from chroniccare.platform.postgres import Command, begin_system
+from chroniccare.platform.postgres import Command, begin_system, database
 from chroniccare.settings import Settings, SettingsError, load
-from tests.conftest import Running
 from tests.notifications.receipts import events
 from tests.notifications.receipts.amazon import SECRET, TOPIC, Amazon
 from tests.notifications.support import Clock
 
 _COUNT = Command("SELECT count(*) FROM receipt_inbox")
 _CLEAR = Command("DELETE FROM receipt_inbox")
+_NONE = SecretStr("")
 ATTEMPT = "01999999-0000-7000-8000-000000000001"
 
 
@@ -150,7 +151,8 @@ async def test_a_body_that_is_none_is_refused(
 async def test_a_genuine_message_that_is_no_receipt_is_taken_and_forgotten(
     anonymous: httpx.AsyncClient, amazon: Amazon, clock: Clock
 ) -> None:
-    for event in ("Successfully validated SNS topic for Amazon SES event publishing.", "[]", {}):
+    validated = "Successfully validated SNS topic for Amazon SES event publishing."
+    for event in (validated, "[]", "{}"):
         assert (await post(anonymous, amazon.message(event, at=clock.at))).status_code == 200
     assert await stored() == 0
 
@@ -189,10 +191,14 @@ async def test_a_certificate_is_fetched_once(
 
 
 async def test_without_topics_and_secret_nothing_is_taken(
-    anonymous: httpx.AsyncClient, amazon: Amazon, clock: Clock, running: Running,
-    settings: Settings, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(running.platform.database, "settings", settings)
+    anonymous: httpx.AsyncClient, amazon: Amazon, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = database()
+    monkeypatch.setattr(
+        held,
+        "settings",
+        held.settings.model_copy(update={"sns_topics": "", "receipts_secret": _NONE}),
+    )
     assert (await post(anonymous, amazon.message(events.EUM, at=clock.at))).status_code == 403
     body = {"receipts": [{"reference": ATTEMPT, "status": "delivered"}]}
     assert (await call(anonymous, body, clock, secret="")).status_code == 403
@@ -263,7 +269,7 @@ async def test_a_gateways_signature_holds_for_its_body_and_time_alone(
             "x-receipt-signature": rules.http_signature(SECRET, "x", body),
         },
     ):
-        sent = {name: value.encode("latin-1") for name, value in headers.items()}
+        sent = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
         answer = await anonymous.post("/receipts/http", content=body, headers=sent)
         assert answer.status_code == 401
         assert answer.json()["error"]["code"] == "NOT_GENUINE"
