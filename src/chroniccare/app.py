@@ -20,6 +20,9 @@ from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
 from chroniccare.notifications.receipts import api as receipts
+from chroniccare.notifications.replay import api as replay
+from chroniccare.notifications.single import api as single
+from chroniccare.notifications.why import api as why
 from chroniccare.patients import api as patients
 from chroniccare.platform import wiring
 from chroniccare.platform.cache import cache
@@ -57,6 +60,9 @@ ROUTERS = (
     catalogue.router,
     recalls.router,
     waitlist.router,
+    replay.router,  # before notifications, whose /{notification_id} would take its paths
+    why.router,
+    single.router,
     notifications.router,
     receipts.public,
     calendars.router,

@@ -214,6 +214,10 @@ class Settings(BaseModel):
             description="Local time of the patient in which no reminder is sent.",
         ),
     ] = "21:00-08:00"
+    sms_segment_price: Annotated[
+        float | None,
+        Field(ge=0, le=100, description="Price of one SMS segment, for forecasts; none: no cost."),
+    ] = None
     undo_minutes: Annotated[
         int,
         Field(

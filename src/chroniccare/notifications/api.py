@@ -9,7 +9,7 @@ from chroniccare.audit.reads import note_read
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
-from chroniccare.core.fields import Instant, Word
+from chroniccare.core.fields import Word
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.notifications import actions, schemas
 from chroniccare.platform.postgres import begin
@@ -18,29 +18,6 @@ from chroniccare.tenancy.api import Cursor, KeyFirst, Limit, answer, authorise, 
 router = APIRouter(prefix="/api/v1", tags=["notifications"], route_class=KeyFirst)
 
 NotificationsRead = Annotated[Caller, Security(authorise, scopes=["notifications:read"])]
-
-
-# Before the route with {notification_id}, which would take the word for an id.
-@router.get(
-    "/notifications/delivery-status",
-    summary="Count messages by status and channel",
-    response_model=Data[schemas.DeliveryCounts],
-    responses=errors(),
-)
-async def count_notifications(
-    caller: NotificationsRead,
-    from_: Annotated[
-        Instant | None,
-        Query(alias="from", description="Start of the range; a week before `to` unless told."),
-    ] = None,
-    to: Annotated[
-        Instant | None, Query(description="End of the range, exclusive; now unless told.")
-    ] = None,
-) -> Response:
-    """Answer how many messages meant for the range stand where; at most 366 days."""
-    async with begin(caller) as tx:
-        found = await actions.counts(tx, from_, to)
-    return answer(caller, wire.dumps(found))
 
 
 @router.get(

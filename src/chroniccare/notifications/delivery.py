@@ -26,7 +26,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications import attachments, decide, offer_page, queries, templates
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
-from chroniccare.platform.postgres import begin
+from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ HANDED_OVER = "handed over"
 """What the log says of each attempt that has an outcome; `up` shows these lines."""
 _LAST_CALL_S = 8.0
 """Longest that a call goes on once the worker is to stop; supervisors kill it soon after."""
+_PAUSES_S = (0.02, 0.1)
 _jitter = SystemRandom().random
 
 
@@ -94,7 +95,7 @@ async def recover(tenant_id: UUID, claims: Sequence[queries.Claim]) -> None:
 async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> list[Job]:
     async with begin(system(tenant_id, job="delivery")) as tx:
         await tx.plan_afresh()
-        locked = await tx.values(queries.LOCK_QUEUED, list(ids))
+        locked = await _locked(tx, ids)
         if not locked:
             return []
         rows = await tx.all(queries.READ_DUE, locked)
@@ -118,6 +119,22 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
                 queries.PREPARE_ATTEMPTS, [_attempt(job) for job in jobs], tenant_id, tx.now
             )
     return jobs
+
+
+async def _locked(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
+    """Lock the rows that are still ours and return their ids.
+
+    A claim that runs beside ours may hold rows that it looked at just before we had them, until it
+    commits; left out now, they would wait for the end of their lease. So they get a moment.
+    """
+    locked: list[UUID] = await tx.values(queries.LOCK_QUEUED, list(ids))
+    for pause in _PAUSES_S:
+        missing = set(ids).difference(locked)
+        if not missing:
+            break
+        await asyncio.sleep(pause)
+        locked += await tx.values(queries.LOCK_QUEUED, list(missing))
+    return locked
 
 
 Verdict = tuple[decide.Send, templates.Text] | decide.Stop | decide.Hold

@@ -114,13 +114,3 @@ class StatusCount(Wire):
     ]
     channel: Annotated[Channel, Field(description="The channel.", examples=["sms"])]
     count: Annotated[int, Field(ge=1, description="Messages.", examples=[17])]
-
-
-# By alias on the wire: `from` is a word of Python's.
-class DeliveryCounts(Wire):
-    """Messages meant for a range of time, counted by status and channel."""
-
-    from_: Annotated[Instant, Field(alias="from", description="UTC instant the range begins.")]
-    to: Annotated[Instant, Field(description="UTC instant the range ends before.")]
-    total: Annotated[int, Field(ge=0, description="Messages in the range.", examples=[17])]
-    counts: Annotated[list[StatusCount], Field(description="Every pair that occurs.")]

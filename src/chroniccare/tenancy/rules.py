@@ -27,6 +27,7 @@ SCOPES = frozenset(
         "facilities:read",
         "facilities:write",
         "notifications:read",
+        "notifications:write",
         "patients:read",
         "patients:write",
         "providers:read",

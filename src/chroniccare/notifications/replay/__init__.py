@@ -1,0 +1,1 @@
+"""Messages that reached nobody: listed with their cause, and sent after all."""

@@ -1,0 +1,1 @@
+"""One message that staff ask for."""

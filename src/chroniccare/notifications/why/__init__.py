@@ -1,0 +1,1 @@
+"""Why messages stand where they stand: one's timeline, all of them counted, what is to come."""
