@@ -13,6 +13,8 @@ from chroniccare.commands.doctor import Finding
 from chroniccare.commands.queries import Message
 from chroniccare.core.wire import dumps
 from chroniccare.notifications.batch import BatchResult
+from chroniccare.notifications.replay.actions import Verdict
+from chroniccare.notifications.replay.queries import Failed, Group
 from chroniccare.tenancy.queries import ApiKey, Tenant
 from chroniccare.tenancy.rules import SCOPES
 
@@ -71,6 +73,39 @@ def batch(result: BatchResult) -> str:
         return counts
     problems = [(found.line, found.reason) for found in result.problems]
     return f"{counts}\n\n{_table(('Line', 'Problem'), problems)}"
+
+
+def failed(groups: list[Group], found: list[Failed]) -> str:
+    """Return what reached nobody: by cause, and message by message."""
+    if not groups:
+        return "no message failed"
+    by_cause = _table(
+        ("Cause", "Channel", "Messages", "First (UTC)", "Last (UTC)"),
+        [(g.cause, g.channel, g.count, g.first_at, g.last_at) for g in groups],
+    )
+    each = _table(
+        ("Failed (UTC)", "Cause", "Channel", "Type", "Attempts", "Replays", "Id"),
+        [
+            (f.failed_at, f.cause, f.channel, f.notification_type, f.attempts, f.replays, f.id)
+            for f in found
+        ],
+    )
+    return f"{by_cause}\n\n{each}"
+
+
+def timeline(found: dict[str, Any]) -> str:
+    """Return the story of one message."""
+    return _table(("At (UTC)", "Step", "Why"), [(e.at, e.code, e.text) for e in found["events"]])
+
+
+def replayed(found: list[Verdict]) -> str:
+    """Return what became of each message."""
+    requeued = sum(one.outcome == "requeued" for one in found)
+    line = f"{requeued} requeued, {len(found) - requeued} refused"
+    if not found:
+        return line
+    rows = [(one.id, one.outcome, one.reason, one.next_attempt_at) for one in found]
+    return f"{line}\n\n{_table(('Id', 'Outcome', 'Reason', 'Goes out (UTC)'), rows)}"
 
 
 def finding(found: Finding) -> str:

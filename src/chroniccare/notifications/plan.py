@@ -76,6 +76,29 @@ async def plan_offer(tx: Tx, visit: Visit, *, offer_id: UUID, until: datetime) -
     return await _write(tx, [visit], rows_of)
 
 
+async def plan_asked(tx: Tx, visit: Visit, kind: str, *, at: datetime | None) -> UUID | None:
+    """Plan the message of `kind` that staff ask for, `at` a time or now; return its id.
+
+    None: its patient is removed, inactive or has died. Staff may ask for the same one again.
+    """
+    ids: list[UUID] = []
+
+    def rows_of(visit: Visit, reach: queries.Reach) -> list[dict[str, Any]]:
+        sent = at or tx.now
+        row = _row(visit, reach, kind, 0, sent=sent, at=sent, until=visit.starts_at)
+        if at is not None:
+            # Contact points and consent may still come, as for a reminder.
+            plan = rules.wanted_channels(reach.preferred)
+            row |= {"channel": plan[0], "channel_plan": plan, "delivery_status": "pending"}
+            row["delivery_details"] = {}
+        row["dedupe_key"] = f"asked:{row['id']}"
+        ids.append(row["id"])
+        return [row]
+
+    await _write(tx, [visit], rows_of)
+    return ids[0] if ids else None
+
+
 async def reachable(tx: Tx, patient_ids: list[UUID]) -> dict[UUID, datetime | None]:
     """Return the patients who can be written to today, and until when (UTC) each is to be left.
 

@@ -1,6 +1,6 @@
 """Wire shapes of notifications."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 from pydantic import Field
@@ -8,6 +8,7 @@ from pydantic import Field
 from chroniccare.core.fields import Instant, Wire
 
 Channel = Literal["sms", "email", "push"]
+CHANNELS: tuple[str, ...] = get_args(Channel)
 DeliveryStatus = Literal[
     "pending",
     "held",

@@ -11,8 +11,9 @@ CREATE TABLE notification_history (
     next_attempt_at timestamptz NOT NULL,
     reason text, -- a code, if this change gave one
     details jsonb, -- what else this change noted, such as channels that were skipped; codes alone
-    PRIMARY KEY (tenant_id, notification_id, seq),
-    FOREIGN KEY (tenant_id, notification_id) REFERENCES notifications (tenant_id, id)
+    -- No foreign key: only the triggers write here, beside the row itself, and no row is deleted; to
+    -- look each up again would cost more than to keep it.
+    PRIMARY KEY (tenant_id, notification_id, seq)
 );
 -- What is there already: where it stands, since when. An owner that is no superuser sees rows only
 -- while row-level security is not forced on it.

@@ -80,8 +80,8 @@ class Planned:
 SUBJECT = Query(
     Subject,
     "SELECT n.id, n.notification_type, n.scheduled_send_time, n.delivery_status, p.time_zone"
-    " FROM notifications n LEFT JOIN patients p ON p.tenant_id = n.tenant_id AND p.id = n.patient_id"
-    " WHERE n.id = $1",
+    " FROM notifications n"
+    " LEFT JOIN patients p ON p.tenant_id = n.tenant_id AND p.id = n.patient_id WHERE n.id = $1",
 )
 HISTORY = Query(
     Change,

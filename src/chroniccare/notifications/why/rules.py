@@ -84,9 +84,7 @@ def hours(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[list[datetime
         local = to_local(at, zone)
         begins.append(at)
         names.append(f"{local:%H}:00")
-        into = timedelta(
-            minutes=local.minute, seconds=local.second, microseconds=local.microsecond
-        )
+        into = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
         at += _HOUR - into
     return begins, names
 

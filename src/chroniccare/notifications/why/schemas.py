@@ -60,9 +60,7 @@ class Rate(Wire):
 
     numerator: Annotated[int, Field(ge=0, description="Messages.", examples=[41])]
     denominator: Annotated[int, Field(ge=0, description="Of so many.", examples=[50])]
-    rate: Annotated[
-        float | None, Field(description="0 to 1; null of nothing.", examples=[0.82])
-    ]
+    rate: Annotated[float | None, Field(description="0 to 1; null of nothing.", examples=[0.82])]
 
 
 class Tally(Wire):
