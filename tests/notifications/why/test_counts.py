@@ -76,8 +76,8 @@ async def test_a_forecast_shows_what_is_planned_and_moved(bench: Bench) -> None:
     short = (await bench.clinic.get("/notifications/forecast?days=2")).json()["data"]
     assert (short["count"], [day["day"] for day in short["by_day"]]) == (1, ["2031-03-05"])
     tokyo = await bench.clinic.get("/notifications/forecast?time_zone=Asia/Tokyo")
-    days = [day["day"] for day in tokyo.json()["data"]["by_day"]]
-    assert days == ["2031-03-05", "2031-03-07", "2031-03-08"]
+    there = [day["day"] for day in tokyo.json()["data"]["by_day"]]
+    assert there == ["2031-03-05", "2031-03-07", "2031-03-08"]
 
 
 _INSTANTS = st.integers(0, 400 * 86_400).map(

@@ -17,6 +17,7 @@ from tests.notifications.provider import Provider, by_sms
 from tests.notifications.support import Bench, Row, eventually
 from tests.notifications.why.support import check_history, codes, timeline
 
+_ALL = {"limit": 1000}
 _MOVE = (
     "UPDATE appointments SET scheduled_start = scheduled_start + interval '5 min',"
     " scheduled_end = scheduled_end + interval '5 min'"
@@ -53,12 +54,12 @@ async def test_failures_are_listed_by_cause_and_page_by_page(bench: Bench) -> No
     assert len(data["items"]) == 2
     [item] = (await bench.clinic.get("/notifications/failed?cause=smpp_11")).json()["data"]["items"]
     assert (item["id"], item["attempts"], item["replays"]) == (str(one.id), 1, 0)
-    for params in ({"channel": "email"}, {"since": "2031-03-05T00:00:00Z"}, {"cause": "none"}):
-        found = (await bench.clinic.get("/notifications/failed", params=params)).json()["data"]
+    for only in ({"channel": "email"}, {"since": "2031-03-05T00:00:00Z"}, {"cause": "none"}):
+        found = (await bench.clinic.get("/notifications/failed", params=only)).json()["data"]
         assert (found["groups"], found["items"]) == ([], [])
     seen, cursor = [], None
     while True:
-        params = {"limit": 1, **({"cursor": cursor} if cursor else {})}
+        params: dict[str, Any] = {"limit": 1, **({"cursor": cursor} if cursor else {})}
         page = (await bench.clinic.get("/notifications/failed", params=params)).json()["data"]
         seen += page["items"]
         cursor = page["next_cursor"]
@@ -122,7 +123,7 @@ async def test_what_would_not_be_sent_is_refused_with_the_reason(
     single = await replayed(bench, one.id)
     assert single.status_code == 422
     assert single.json()["error"]["details"][0]["code"] == reason
-    many = (await bench.clinic.post("/notifications/failed/replay", {})).json()["data"]
+    many = (await bench.clinic.post("/notifications/failed/replay", _ALL)).json()["data"]
     assert (many["requeued"], many["refused"]) == (0, 1)
     assert many["results"][0]["reason"] == reason
     row = next(row for row in await bench.rows() if row.id == one.id)
@@ -162,7 +163,7 @@ async def test_another_clinic_can_neither_see_nor_replay(
     one = await failed_one(bench)
     assert (await other_clinic.get("/notifications/failed")).json()["data"]["items"] == []
     assert (await other_clinic.post(f"/notifications/{one.id}/replay")).status_code == 404
-    many = (await other_clinic.post("/notifications/failed/replay", {})).json()["data"]
+    many = (await other_clinic.post("/notifications/failed/replay", _ALL)).json()["data"]
     assert many["results"] == []
 
 
@@ -174,9 +175,9 @@ async def test_a_thousand_are_put_back_in_one_statement_and_page_by_page(bench: 
         " WHERE notification_type = 'appointment_confirmation'",
         bench.clock.at,
     )
-    first = (await bench.clinic.post("/notifications/failed/replay", {})).json()["data"]
+    first = (await bench.clinic.post("/notifications/failed/replay", _ALL)).json()["data"]
     assert (first["requeued"], first["refused"]) == (1000, 0)
-    body = {"cursor": first["next_cursor"], "cause": None}
+    body = {**_ALL, "cursor": first["next_cursor"], "cause": None}
     second = (await bench.clinic.post("/notifications/failed/replay", body)).json()["data"]
     assert (second["requeued"], second["next_cursor"]) == (3, None)
     await check_history(bench)
@@ -191,7 +192,7 @@ async def test_two_replays_at_once_put_it_back_once(bench: Bench) -> None:
     async with begin(bench.clinic.caller) as tx:
         await tx.all(queries.LOCK, [one.id])
         rivals = [asyncio.create_task(replayed(bench, one.id)) for _ in range(2)]
-        rivals.append(asyncio.create_task(bench.clinic.post("/notifications/failed/replay", {})))
+        rivals.append(asyncio.create_task(bench.clinic.post("/notifications/failed/replay", _ALL)))
         await eventually(lambda: _waiting(bench, 3))
     answers = [await rival for rival in rivals]
     put_back = [

@@ -6,7 +6,6 @@ from uuid import UUID
 from pydantic import Field
 
 from chroniccare.core.fields import Instant, Wire, Word
-from chroniccare.notifications.replay.rules import MAX_REPLAY
 from chroniccare.notifications.schemas import Channel
 
 FailedStatus = Literal["failed", "undelivered", "suppressed", "expired"]
@@ -56,7 +55,7 @@ class FailedPage(Wire):
 
 
 class ReplayWrite(Wire):
-    """Which messages to put back; every filter narrows, none means all."""
+    """Which messages to put back; how many, and filters that narrow."""
 
     cause: Annotated[
         Word | None, Field(description="Only of this cause.", examples=["timeout"])
@@ -67,8 +66,8 @@ class ReplayWrite(Wire):
         Field(description="Only what failed since.", examples=["2031-03-04T09:00:00-05:00"]),
     ] = None
     limit: Annotated[
-        int, Field(ge=1, le=MAX_REPLAY, description="At most so many.", examples=[1000])
-    ] = MAX_REPLAY
+        int, Field(ge=1, le=1000, description="At most so many.", examples=[1000])
+    ]
     cursor: Annotated[
         str | None,
         Field(max_length=2048, description="`next_cursor` of the answer before.", examples=[None]),
