@@ -62,7 +62,7 @@ async def test_no_consent_for_a_channel_is_told(bench: Bench) -> None:
     found = await timeline(bench, (await bench.rows())[-1].id)
     [skipped] = [event for event in found["events"] if event["code"] == "channel_skipped"]
     assert (skipped["channel"], skipped["reason"]) == ("sms", "no_consent")
-    assert skipped["text"] == "Passed over sms: the patient does not consent to it."
+    assert skipped["text"] == "Passed over sms: the patient does not consent to this channel."
 
 
 async def test_quiet_hours_are_told_in_the_patients_zone(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from chroniccare.notifications import queries as notifications
 from chroniccare.notifications.plan import LOOP
 from chroniccare.notifications.replay import queries
 from chroniccare.notifications.replay.rules import MAX_REPLAY, PERHAPS_SENT, REPLAYABLE
+from chroniccare.notifications.why.story import REASONS
 from chroniccare.platform.postgres import Tx
 
 _LISTING = "failed notifications"
@@ -74,7 +75,9 @@ async def replay(tx: Tx, notification_id: UUID) -> Verdict:
     if verdict.reason in {"not_failed", "perhaps_sent"}:
         raise NotReplayable
     if verdict.outcome == "refused":
-        detail = FieldError("notification_id", "would not be sent", verdict.reason or "refused")
+        reason = verdict.reason or "refused"
+        words = f"would not be sent: {REASONS.get(reason, reason)}"
+        detail = FieldError("notification_id", words, reason)
         raise Unprocessable(details=[detail])
     return verdict
 

@@ -65,9 +65,7 @@ class ReplayWrite(Wire):
         Instant | None,
         Field(description="Only what failed since.", examples=["2031-03-04T09:00:00-05:00"]),
     ] = None
-    limit: Annotated[
-        int, Field(ge=1, le=1000, description="At most so many.", examples=[1000])
-    ]
+    limit: Annotated[int, Field(ge=1, le=1000, description="At most so many.", examples=[1000])]
     cursor: Annotated[
         str | None,
         Field(max_length=2048, description="`next_cursor` of the answer before.", examples=[None]),

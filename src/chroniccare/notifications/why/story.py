@@ -10,9 +10,9 @@ from chroniccare.core.time import to_local, zone
 from chroniccare.notifications.why.queries import Attempt, Change, Receipt, Subject
 
 REASONS = {
-    "no_consent": "the patient does not consent to it",
-    "no_contact_point": "the patient has no address for it",
-    "opted_out": "every address for it is on the opt-out list",
+    "no_consent": "the patient does not consent to this channel",
+    "no_contact_point": "there is no address to write to",
+    "opted_out": "every address is on the opt-out list",
     "no_channel_left": "no channel of the plan was left",
     "cannot_be_made": "the message could not be made from what is stored",
     "patient_inactive": "the patient is removed, inactive or has died",
