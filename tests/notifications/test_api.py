@@ -93,6 +93,9 @@ async def test_messages_are_counted_by_status_and_channel(bench: Bench) -> None:
             {"delivery_status": "delivered", "channel": "sms", "count": 1},
             {"delivery_status": "pending", "channel": "sms", "count": 3},
         ],
+        "group_by": None,
+        "time_zone": None,
+        "groups": [],
     }
     bench.clock.forward(seconds=1)
     week = (await bench.clinic.get("/notifications/delivery-status")).json()["data"]

@@ -75,12 +75,12 @@ LOCK = Query(
     " WHERE n.id = ANY ($1::uuid[]) ORDER BY n.id FOR UPDATE",
 )
 # The same row under the same dedupe key: what is planned again, or stands in a file that is read
-# again, meets this row and no second one. The fence grows, so that a late answer to an earlier
-# attempt changes nothing; tries are counted from here.
+# again, meets this row and no second one. Tries are counted from here. A late answer to an earlier
+# attempt changes nothing: the row is not in `sending`, and the next claim raises its fence.
 REPLAY = Command(
     "UPDATE notifications n SET delivery_status = 'pending', channel = d.channel,"
     " channel_plan = d.channel_plan, next_attempt_at = d.next_at, lease_until = NULL,"
-    " retry_count = 0, fence = n.fence + 1, updated_at = $2,"
+    " retry_count = 0, updated_at = $2,"
     " delivery_details = (n.delivery_details - 'reason' - 'skipped')"
     " || jsonb_build_object('replay', jsonb_build_object('count', d.replays, 'by', $3::text))"
     " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, channel text, channel_plan jsonb,"
