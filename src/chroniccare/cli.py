@@ -8,6 +8,20 @@ from uuid import UUID
 
 import typer
 
+from chroniccare.commands import options
+from chroniccare.commands.options import (
+    AsJson,
+    Cause,
+    Channel,
+    DataDir,
+    Host,
+    Port,
+    Since,
+    TenantName,
+    WithStdin,
+    Workers,
+)
+
 app = typer.Typer(
     help="Backend for chronic-care clinics: appointments and the messages around them.",
     rich_markup_mode=None,
@@ -20,31 +34,6 @@ app.add_typer(tenants_app, name="tenants")
 app.add_typer(keys_app, name="keys")
 dlq_app = typer.Typer(help="Messages that reached nobody: why, and sending them after all.")
 app.add_typer(dlq_app, name="dlq")
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir", help="Where `up` keeps its data.", metavar="DIR", show_default=False
-    ),
-]
-Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
-Port = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Port of the API.", show_default="8000")
-]
-Workers = Annotated[
-    int | None, typer.Option(min=1, max=64, help="API worker processes.", show_default="1")
-]
-TenantName = Annotated[
-    str | None,
-    typer.Option("--tenant", help="Subdomain of the tenant; unless there is only one."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Cause = Annotated[str | None, typer.Option(help="Only of this cause, such as timeout.")]
-Channel = Annotated[str | None, typer.Option(help="Only on sms, email or push.")]
-Since = Annotated[
-    str | None, typer.Option(help="Only what failed since, such as 2026-12-01T09:00:00-05:00.")
-]
-WithStdin = Annotated[bool, typer.Option("--with-stdin", hidden=True)]
 
 
 @app.command()
@@ -364,14 +353,7 @@ def replay_failed(
     if (notification_id is None) != every or (notification_id and any(wanted)):
         raise typer.BadParameter("name one message, or --all with or without filters")
     with servers.servers(servers.data_dir(data_dir)) as settings:
-        found = servers.work(
-            settings,
-            lambda: (
-                dlq.replay_all(tenant, wanted)
-                if notification_id is None
-                else dlq.replay(tenant, notification_id)
-            ),
-        )
+        found = servers.work(settings, lambda: dlq.replay(tenant, notification_id, wanted))
     print(show.as_json(found) if as_json else show.replayed(found))
 
 
@@ -381,7 +363,7 @@ def _say(line: str) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return the exit code."""
-    if not all(_is_text(argument) for argument in arguments):
+    if not all(map(options.is_text, arguments)):
         return _mistake("an argument is not text in UTF-8")
     logging.getLogger().setLevel(logging.ERROR)  # `serve` and `work` set the operator's choice
     try:
@@ -402,11 +384,6 @@ def run(arguments: list[str]) -> int:
             raise  # a fault of ours: the trace is what a report needs
         return _mistake(line)
     return code if isinstance(code, int) else 0
-
-
-def _is_text(argument: str) -> bool:
-    """Say whether it was UTF-8; Python keeps other bytes as surrogates, which nothing stores."""
-    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def _mistake(line: str) -> int:

@@ -54,15 +54,17 @@ async def shown(subdomain: str | None, notification_id: UUID) -> dict[str, Any]:
     return found
 
 
-async def replay(subdomain: str | None, notification_id: UUID) -> list[actions.Verdict]:
-    """Put one message back; see `replay.actions.replay`."""
-    async with begin(await tenants.caller(subdomain)) as tx:
-        return [await actions.replay(tx, notification_id)]
+async def replay(
+    subdomain: str | None, notification_id: UUID | None, wanted: list[Any]
+) -> list[actions.Verdict]:
+    """Put back one message, or whatever matches; see `replay.actions`.
 
-
-async def replay_all(subdomain: str | None, wanted: list[Any]) -> list[actions.Verdict]:
-    """Put back whatever matches, a thousand a transaction; may be interrupted and run again."""
+    A thousand a transaction; may be interrupted and run again.
+    """
     caller = await tenants.caller(subdomain)
+    if notification_id is not None:
+        async with begin(caller) as tx:
+            return [await actions.replay(tx, notification_id)]
     done: list[actions.Verdict] = []
     cursor: str | None = None
     while True:
