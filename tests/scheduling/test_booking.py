@@ -236,3 +236,21 @@ async def test_every_broken_rule_is_named_at_once(clinic: Clinic, clock: Clock) 
 
 def test_the_monday_is_one() -> None:
     assert MONDAY.weekday() == 0
+
+
+async def test_a_no_show_is_not_undone_into_a_day_that_is_full_by_now(
+    clinic: Clinic, clock: Clock
+) -> None:
+    clock.at = datetime.fromisoformat(local(0, "08:00"))
+    provider = await staffed(clinic, max_daily_capacity=1)
+    visit = await booked(clinic, provider, "09:00")
+    clock.at = datetime.fromisoformat(local(0, "09:05"))
+    path = f"/appointments/{visit['id']}"
+    assert (await clinic.post(f"{path}/no-show")).status_code == 200
+    other = await booked(clinic, provider, "10:00")
+    refused = await clinic.post(f"{path}/undo")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "DAY_FULL")
+    assert (await clinic.get(path)).json()["data"]["status"] == "no_show"
+    cancelled = {"cancellation_reason": "Patient asked for it"}
+    await clinic.delete(f"/appointments/{other['id']}", json=cancelled)
+    assert (await clinic.post(f"{path}/undo")).json()["data"]["status"] == "scheduled"

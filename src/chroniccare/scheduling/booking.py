@@ -353,34 +353,6 @@ async def occupy(
         raise SlotTaken
 
 
-async def occupy_again(tx: Tx, visit: queries.Appointment) -> None:
-    """Take everybody of a visit again whose time was given up.
-
-    Raises:
-        SlotTaken: somebody else has been given the time.
-    """
-    begins, ends = minutes_of(visit.scheduled_start), minutes_of(visit.scheduled_end)
-    outer = begins - visit.buffer_before_minutes, ends + visit.buffer_after_minutes
-    wanted = [seating.Ask([visit.patient_id], 1, begins, ends, "patient_id", "the patient")]
-    if visit.group_session_id is None:
-        wanted.append(seating.Ask([visit.provider_id], 1, *outer, "provider_id", "the provider"))
-        for field in ("additional_provider_ids", "resource_ids"):
-            wanted += [
-                seating.Ask([one], 1, *outer, f"{field}.{number}", "it")
-                for number, one in enumerate(getattr(visit, field))
-            ]
-    allow = (visit.override or {}).get("allow", ())
-    lanes = await extra_lanes(tx) if "overbook" in allow else 0
-    standing = await locked(
-        tx, [one for ask in wanted for one in ask.candidates],
-        first=slots.instant(outer[0]), last=slots.instant(outer[1]), moving=[visit.id],
-    )  # fmt: skip
-    seats, faults = seating.seat(wanted, standing, extra=lanes)
-    if faults:
-        raise SlotTaken(faults)
-    await occupy(tx, {visit.id: seats})
-
-
 def chosen(demand: Demand, seats: Iterable[seating.Seat]) -> list[UUID]:
     """Return the rooms and equipment among `seats`: those named, then those that were chosen."""
     people = {demand.provider_id, demand.patient_id, *demand.with_ids}

@@ -11,7 +11,8 @@ from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, NotFound
 from chroniccare.notifications.plan import cancel_visit, cancel_visits, plan_visit, restore_visit
 from chroniccare.platform.postgres import Tx, begin
-from chroniccare.scheduling import booking, queries, rules
+from chroniccare.scheduling import queries, rules
+from chroniccare.scheduling.retaking import occupy_again
 from chroniccare.scheduling.telling import messages_of, stale, tell
 from chroniccare.webhooks.actions import EventType, emit_many
 
@@ -98,7 +99,7 @@ async def undo(tx: Tx, visit: queries.Appointment) -> queries.Appointment:
         )
     changed = await _enter(tx, visit, status, {left: None})
     if visit.status in rules.FREE_STATUSES:
-        await booking.occupy_again(tx, changed)
+        await occupy_again(tx, changed)
     if status in rules.OPEN_STATUSES:
         await restore_visit(tx, visit.id)
     await tell(tx, "undo", "appointment.updated", before=visit, after=changed)

@@ -62,6 +62,15 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class Daily:
+    """The most visits a day of a provider, and the zone whose days count."""
+
+    provider_id: UUID
+    daily: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """A resource, and what takes it: rows of lane, start and end in minutes since 1970.
 
@@ -127,6 +136,11 @@ NAMES = Query(
     " f.name AS facility_name, f.timezone AS facility_zone FROM appointments a"
     " JOIN providers p ON p.id = a.provider_id JOIN facilities f ON f.id = a.facility_id"
     " WHERE a.id = ANY($1::uuid[])",
+)
+DAILY = Query(
+    Daily,
+    "SELECT p.id AS provider_id, p.max_daily_capacity AS daily, f.timezone AS time_zone"
+    " FROM providers p, facilities f WHERE p.id = ANY($1::uuid[]) AND f.id = $2",
 )
 POLICY = Query(
     Policy,
