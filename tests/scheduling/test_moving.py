@@ -209,3 +209,15 @@ async def test_a_link_that_cannot_be_sent_is_refused(clinic: Clinic, link: Any) 
     refused = await clinic.post("/appointments", body)
     assert refused.status_code == 400
     assert refused.json()["error"]["details"][0]["field"] == "telehealth_details"
+
+
+async def test_what_was_set_aside_for_a_time_stays_so_beside_what_is_now(clinic: Clinic) -> None:
+    provider = await staffed(clinic, max_daily_capacity=1)
+    await booked(clinic, provider, "10:00")
+    over = setting_aside("daily_maximum")
+    visit = await booked(clinic, provider, override=over)
+    body = await asked(clinic, provider, patient_id=visit["patient_id"], reason="Pain")
+    for override in (None, setting_aside("overbook")):
+        changed = await clinic.put(f"/appointments/{visit['id']}", {**body, "override": override})
+        assert "daily_maximum" in changed.json()["data"]["override"]["allow"]
+    assert changed.json()["data"]["override"]["allow"] == ["daily_maximum", "overbook"]

@@ -214,11 +214,18 @@ def changed_row(
         "series_exception": visit.series_id is not None,
     }
     if not _meets(visit, row):
-        row["override"] = told["override"] or visit.override
+        row["override"] = _both(visit.override, told["override"])
     if moves(visit, row):
         row["buffer_before_minutes"] = known.type.before
         row["buffer_after_minutes"] = known.type.after
     return row
+
+
+def _both(earlier: dict[str, Any] | None, told: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what is set aside for a time that stays: what was, and what is now, as well."""
+    if earlier is None or told is None:
+        return told or earlier
+    return {**told, "allow": list(dict.fromkeys([*earlier["allow"], *told["allow"]]))}
 
 
 _TAKES = ("scheduled_start", "scheduled_end", "provider_id", "facility_id")
