@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from email.utils import parseaddr
 from uuid import UUID
 
-from chroniccare.notifications import ics, queries, queries_calendar, templates
+from chroniccare.notifications import ics, queries_calendar, queries_due, templates
 from chroniccare.platform.postgres import Tx
 
 METHODS: dict[str, ics.Method] = {
@@ -25,7 +25,7 @@ class Attachments:
     organizer: ics.Organizer
 
 
-async def read(tx: Tx, rows: Sequence[queries.Due]) -> Attachments:
+async def read(tx: Tx, rows: Sequence[queries_due.Due]) -> Attachments:
     """Return what can be attached to the messages in `rows`."""
     wanted = {
         due.appointment_id
@@ -44,7 +44,7 @@ async def read(tx: Tx, rows: Sequence[queries.Due]) -> Attachments:
     )
 
 
-def attach(text: templates.Text, due: queries.Due, found: Attachments) -> templates.Text:
+def attach(text: templates.Text, due: queries_due.Due, found: Attachments) -> templates.Text:
     """Return the text of an email with its calendar entry, if it is about a visit of ours."""
     method = METHODS.get(due.notification_type)
     entry = found.entries.get(due.appointment_id) if due.appointment_id else None

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from chroniccare.core.caller import system
 from chroniccare.core.ids import new_id
-from chroniccare.notifications import delivery, dispatch, queries, rules
+from chroniccare.notifications import delivery, dispatch, queries, queries_due, rules
 from chroniccare.notifications.batch_file import Row, RowProblem, read
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.platform.postgres import Tx, begin
@@ -213,7 +213,7 @@ async def _send_due(run: _Run) -> bool:
     remaining, count = iter(list(run.waiting)), 0
     while ids := list(islice(remaining, CHUNK)):
         async with begin(system(run.tenant_id, job="notify")) as tx:
-            claims = await tx.all(queries.CLAIM_THESE, tx.now, tx.now + dispatch.LEASE, ids)
+            claims = await tx.all(queries_due.CLAIM_THESE, tx.now, tx.now + dispatch.LEASE, ids)
         for batch in dispatch.batches(claims):
             await dispatch.handle(batch, run.channels)
         await _settle(run, ids)

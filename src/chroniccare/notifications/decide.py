@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chroniccare.core.time import to_local, zone
-from chroniccare.notifications import queries, rules, templates
+from chroniccare.notifications import queries_due, rules, templates
 from chroniccare.notifications.channels.message import Outcome
 
 
@@ -40,7 +40,7 @@ Suppressions = Collection[tuple[str, str]]
 
 
 def decide(
-    due: queries.Due, *, now: datetime, quiet: rules.QuietHours, suppressed: Suppressions
+    due: queries_due.Due, *, now: datetime, quiet: rules.QuietHours, suppressed: Suppressions
 ) -> Send | Stop | Hold:
     """Return what to do with a claimed row; `suppressed` are (channel, address) pairs."""
     if due.attempt_status in {"accepted", "delivered"}:
@@ -58,14 +58,16 @@ def decide(
     return _address(due, suppressed)
 
 
-def _is_overdue(due: queries.Due, now: datetime, home: ZoneInfo, quiet: rules.QuietHours) -> bool:
+def _is_overdue(
+    due: queries_due.Due, now: datetime, home: ZoneInfo, quiet: rules.QuietHours
+) -> bool:
     return due.expires_at is not None and rules.is_overdue(
         due.scheduled_send_time, now=now, planned=due.created_at, deadline=due.expires_at,
         zone=home, quiet=quiet,
     )  # fmt: skip
 
 
-def _moot(due: queries.Due, now: datetime) -> Stop | None:
+def _moot(due: queries_due.Due, now: datetime) -> Stop | None:
     """Return why the message has lost its point, if it has: read again, not as it was planned."""
     if due.expires_at is not None and due.expires_at <= now:
         return Stop("expired", "too_late")
@@ -82,7 +84,7 @@ def _moot(due: queries.Due, now: datetime) -> Stop | None:
     return None
 
 
-def _address(due: queries.Due, suppressed: Suppressions) -> Send | Stop:
+def _address(due: queries_due.Due, suppressed: Suppressions) -> Send | Stop:
     """Return the first channel of the plan that may be used, and where it leads."""
     skipped: dict[str, str] = {}
     usable: dict[str, str] = {}
@@ -105,7 +107,7 @@ def _address(due: queries.Due, suppressed: Suppressions) -> Send | Stop:
     return Stop("suppressed", next(iter(skipped.values()), "no_contact_point"))
 
 
-def _addresses(due: queries.Due, channel: str) -> list[str]:
+def _addresses(due: queries_due.Due, channel: str) -> list[str]:
     system = rules.SYSTEM_OF[channel]
     if due.patient_id is None:
         value = due.template_data.get("recipient", {}).get(system)
@@ -113,12 +115,12 @@ def _addresses(due: queries.Due, channel: str) -> list[str]:
     return [point["value"] for point in due.contacts if point["system"] == system]
 
 
-def every_address(due: queries.Due) -> list[str]:
+def every_address(due: queries_due.Due) -> list[str]:
     """Return the addresses that a suppression may forbid."""
     return [value for channel in due.channel_plan for value in _addresses(due, channel)]
 
 
-def text(due: queries.Due, channel: str, *, link: str | None = None) -> templates.Text:
+def text(due: queries_due.Due, channel: str, *, link: str | None = None) -> templates.Text:
     """Render the message from what is true now; a row of a file has only what the file said."""
     data = due.template_data
     if due.visit_start is not None and due.facility_zone is not None:
@@ -150,7 +152,7 @@ def _until(data: dict[str, Any]) -> datetime | None:
 
 
 def settle(
-    due: queries.Due, send: Send, outcome: Outcome, *, now: datetime, jitter: float
+    due: queries_due.Due, send: Send, outcome: Outcome, *, now: datetime, jitter: float
 ) -> dict[str, Any]:
     """Return the columns that follow from an attempt; `jitter` lies in [0, 1).
 

@@ -23,7 +23,7 @@ from uuid import UUID
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unavailable
 from chroniccare.core.ids import new_id
-from chroniccare.notifications import attachments, decide, offer_page, queries, templates
+from chroniccare.notifications import attachments, decide, offer_page, queries_due, templates
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
 from chroniccare.platform.postgres import Tx, begin
@@ -46,7 +46,7 @@ _jitter = SystemRandom().random
 class Job:
     """One message on its way; `fence` guards the row, `message.attempt_id` names the attempt."""
 
-    due: queries.Due
+    due: queries_due.Due
     send: decide.Send
     driver: Driver
     message: Message
@@ -82,12 +82,12 @@ async def deliver(
     return len(jobs)
 
 
-async def recover(tenant_id: UUID, claims: Sequence[queries.Claim]) -> None:
+async def recover(tenant_id: UUID, claims: Sequence[queries_due.Claim]) -> None:
     """Decide about rows that a dead worker left in `sending`; see the top of this file."""
     async with begin(system(tenant_id, job="delivery")) as tx:
         await tx.plan_afresh()
         await tx.run(
-            queries.RECOVER, [claim.id for claim in claims], [claim.fence for claim in claims],
+            queries_due.RECOVER, [claim.id for claim in claims], [claim.fence for claim in claims],
             tx.now, list(REPEATABLE),
         )  # fmt: skip
 
@@ -98,9 +98,9 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
         locked = await _locked(tx, ids)
         if not locked:
             return []
-        rows = await tx.all(queries.READ_DUE, locked)
+        rows = await tx.all(queries_due.READ_DUE, locked)
         addresses = {value for due in rows for value in decide.every_address(due)}
-        found = await tx.all(queries.SUPPRESSED, list(addresses))
+        found = await tx.all(queries_due.SUPPRESSED, list(addresses))
         suppressed = {(entry.channel, entry.value) for entry in found}
         calendar = await attachments.read(tx, rows)
         links = {due.id: _link(tenant_id, due, tx.settings) for due in rows}
@@ -113,10 +113,13 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
             for due, verdict in planned
             if isinstance(verdict, tuple)
         ]
-        await tx.run(queries.PREPARE, [_prepared(due, v, tx.now) for due, v in planned], tx.now)
+        await tx.run(queries_due.PREPARE, [_prepared(due, v, tx.now) for due, v in planned], tx.now)
         if jobs:
             await tx.run(
-                queries.PREPARE_ATTEMPTS, [_attempt(job) for job in jobs], tenant_id, tx.now
+                queries_due.PREPARE_ATTEMPTS,
+                [_attempt(job) for job in jobs],
+                tenant_id,
+                tx.now,
             )
     return jobs
 
@@ -127,13 +130,13 @@ async def _locked(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
     A claim that runs beside ours may hold rows that it looked at just before we had them, until it
     commits; left out now, they would wait for the end of their lease. So they get a moment.
     """
-    locked: list[UUID] = await tx.values(queries.LOCK_QUEUED, list(ids))
+    locked: list[UUID] = await tx.values(queries_due.LOCK_QUEUED, list(ids))
     for pause in _PAUSES_S:
         missing = set(ids).difference(locked)
         if not missing:
             break
         await asyncio.sleep(pause)
-        locked += await tx.values(queries.LOCK_QUEUED, list(missing))
+        locked += await tx.values(queries_due.LOCK_QUEUED, list(missing))
     return locked
 
 
@@ -141,7 +144,7 @@ Verdict = tuple[decide.Send, templates.Text] | decide.Stop | decide.Hold
 
 
 def _verdict(
-    due: queries.Due, now: datetime, channels: Channels, suppressed: decide.Suppressions,
+    due: queries_due.Due, now: datetime, channels: Channels, suppressed: decide.Suppressions,
     calendar: attachments.Attachments, *, link: str | None,
 ) -> Verdict:  # fmt: skip
     """Return the decision and the text; a row that cannot be decided fails alone."""
@@ -161,14 +164,14 @@ def _verdict(
     return verdict
 
 
-def _link(tenant_id: UUID, due: queries.Due, settings: Settings) -> str | None:
+def _link(tenant_id: UUID, due: queries_due.Due, settings: Settings) -> str | None:
     """Return where an offer is answered; made here, so that it stands in no row."""
     offer_id = due.template_data.get("offer_id")
     return None if offer_id is None else offer_page.link(settings, tenant_id, UUID(offer_id))
 
 
 def _job(
-    tenant_id: UUID, due: queries.Due, verdict: tuple[decide.Send, templates.Text],
+    tenant_id: UUID, due: queries_due.Due, verdict: tuple[decide.Send, templates.Text],
     channels: Channels, now: datetime,
 ) -> Job:  # fmt: skip
     send, text = verdict
@@ -187,7 +190,7 @@ def _job(
     return Job(due, send, driver, message, number if again else number + 1, due.fence + 1)
 
 
-def _prepared(due: queries.Due, verdict: Verdict, now: datetime) -> dict[str, Any]:
+def _prepared(due: queries_due.Due, verdict: Verdict, now: datetime) -> dict[str, Any]:
     row: dict[str, Any] = {"id": due.id, "channel": due.channel, "channel_plan": due.channel_plan}
     if isinstance(verdict, decide.Stop):
         return row | {"status": verdict.status, "details": {"reason": verdict.reason}}
@@ -224,7 +227,7 @@ async def _hand_over(tenant_id: UUID, jobs: list[Job]) -> None:
 
 
 async def _call(tenant_id: UUID, driver: Calls, job: Job, stop: asyncio.Event) -> None:
-    """Call a provider once, if nothing forbids it: see `queries.START`."""
+    """Call a provider once, if nothing forbids it: see `queries_due.START`."""
     async with driver.slots:
         started = not stop.is_set() and await _started(tenant_id, driver, job)
         # Asked again: beginning took a moment.
@@ -240,8 +243,8 @@ async def _started(tenant_id: UUID, driver: Calls, job: Job) -> bool:
     try:
         async with begin(system(tenant_id, job="delivery")) as tx:
             changed = await tx.run(
-                queries.START, job.message.attempt_id, job.fence, tx.now + driver.budget, tx.now,
-                job.message.recipient,
+                queries_due.START, job.message.attempt_id, job.fence, tx.now + driver.budget,
+                tx.now, job.message.recipient,
             )  # fmt: skip
     except (Conflict, Unavailable) as error:
         log.warning("call not begun", extra={"kind": type(error).__name__})
@@ -284,8 +287,8 @@ async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]
         try:
             async with begin(system(tenant_id, job="delivery")) as tx:
                 rows = [_recorded(job, outcome, tx.now) for job, outcome in results]
-                await tx.run(queries.RECORD, rows, tx.now)
-                await tx.run(queries.RECORD_ATTEMPTS, rows, tx.now)
+                await tx.run(queries_due.RECORD, rows, tx.now)
+                await tx.run(queries_due.RECORD_ATTEMPTS, rows, tx.now)
         except (Conflict, Unavailable):
             if pause is None:
                 raise

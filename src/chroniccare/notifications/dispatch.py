@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Protocol
 from uuid import UUID
 
-from chroniccare.notifications import delivery, queries, rules
+from chroniccare.notifications import delivery, queries_due, rules
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.platform.postgres import begin_system
 
@@ -36,25 +36,25 @@ class Taker(Protocol):
         """Return how many claims of each class may be made now."""
         ...
 
-    async def take(self, claims: Sequence[queries.Claim]) -> None:
+    async def take(self, claims: Sequence[queries_due.Claim]) -> None:
         """Take these claims; returns before they are delivered."""
         ...
 
 
 async def claim(
     limit: int = _CLAIM, classes: Sequence[str] = rules.PRIORITIES
-) -> list[queries.Claim]:
+) -> list[queries_due.Claim]:
     """Claim up to `limit` due rows, of each tenant at most a batch: urgent first, then by age."""
     async with begin_system("dispatch") as tx:
         return await tx.all(
-            queries.CLAIM, tx.now, tx.now + LEASE, delivery.BATCH, limit, list(classes)
+            queries_due.CLAIM, tx.now, tx.now + LEASE, delivery.BATCH, limit, list(classes)
         )
 
 
 async def next_due_in() -> float:
     """Return the seconds until the next row is due, at most POLL_S."""
     async with begin_system("dispatch") as tx:
-        due = await tx.value(queries.NEXT_DUE)
+        due = await tx.value(queries_due.NEXT_DUE)
         wait = POLL_S if due is None else (due - tx.now).total_seconds()
     # Not zero: rows may be due but locked by another dispatcher.
     return min(max(wait, _LEAST_WAIT_S), POLL_S)
@@ -83,10 +83,10 @@ async def either(bell: asyncio.Event, stop: asyncio.Event, *, timeout: float) ->
             wait.cancel()
 
 
-Batch = tuple[UUID, list[queries.Claim]]
+Batch = tuple[UUID, list[queries_due.Claim]]
 
 
-def batches(claims: Sequence[queries.Claim]) -> list[Batch]:
+def batches(claims: Sequence[queries_due.Claim]) -> list[Batch]:
     """Sort claims by tenant, at most a batch each."""
     by_tenant = attrgetter("tenant_id")
     found: list[Batch] = []
@@ -132,7 +132,7 @@ class Crew:
         async with self.slots:
             return dict.fromkeys(rules.PRIORITIES, delivery.BATCH)
 
-    async def take(self, claims: Sequence[queries.Claim]) -> None:
+    async def take(self, claims: Sequence[queries_due.Claim]) -> None:
         """Start delivering; waits while every slot is taken."""
         for batch in batches(claims):
             await self.slots.acquire()

@@ -18,7 +18,7 @@ import orjson
 from chroniccare.core.errors import Unavailable
 from chroniccare.core.ids import new_id
 from chroniccare.core.wire import dumps
-from chroniccare.notifications import delivery, dispatch, queries, rules
+from chroniccare.notifications import delivery, dispatch, queries_due, rules
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.platform.broker import Broker, BrokerAway, Delivery, connected
 from chroniccare.platform.postgres import begin_system, utc_now
@@ -46,7 +46,7 @@ class Publisher:
             name: _MOST_WAITING - await self.broker.waiting(queue) for name, queue in QUEUES.items()
         }
 
-    async def take(self, claims: Sequence[queries.Claim]) -> None:
+    async def take(self, claims: Sequence[queries_due.Claim]) -> None:
         """Publish the claims; what the broker does not confirm is due again.
 
         Raises:
@@ -66,7 +66,7 @@ class Publisher:
             raise
 
 
-def _message(claim: queries.Claim) -> tuple[str, bytes]:
+def _message(claim: queries_due.Claim) -> tuple[str, bytes]:
     message_id = str(new_id())
     body = {
         "messageId": message_id,
@@ -82,10 +82,10 @@ def _message(claim: queries.Claim) -> tuple[str, bytes]:
     return message_id, dumps(body)
 
 
-async def _release(claims: Sequence[queries.Claim]) -> None:
+async def _release(claims: Sequence[queries_due.Claim]) -> None:
     async with begin_system("dispatch") as tx:
         await tx.run(
-            queries.RELEASE, [claim.id for claim in claims], tx.now,
+            queries_due.RELEASE, [claim.id for claim in claims], tx.now,
             [claim.fence for claim in claims],
         )  # fmt: skip
 

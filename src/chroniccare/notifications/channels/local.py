@@ -3,7 +3,7 @@
 from itertools import groupby
 
 from chroniccare.core.caller import system
-from chroniccare.notifications import queries
+from chroniccare.notifications import queries_due
 from chroniccare.notifications.channels.message import Keeps, Message, Outcome
 from chroniccare.platform.postgres import begin
 
@@ -25,7 +25,7 @@ async def _keep(messages: list[Message]) -> list[Outcome]:
             for calendar in (message.text.calendar,)
         ]
         async with begin(system(tenant_id, job="outbox")) as tx:
-            await tx.run(queries.INSERT_OUTBOX, rows, tenant_id, tx.now)
+            await tx.run(queries_due.INSERT_OUTBOX, rows, tenant_id, tx.now)
     return [Outcome("delivered")] * len(messages)
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from chroniccare.audit.actions import record_many
 from chroniccare.core import paging
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
-from chroniccare.notifications import decide, rules
+from chroniccare.notifications import decide, queries_due, rules
 from chroniccare.notifications import queries as notifications
 from chroniccare.notifications.plan import LOOP
 from chroniccare.notifications.replay import queries
@@ -140,16 +140,16 @@ async def _replayed(tx: Tx, ids: Sequence[UUID]) -> list[Verdict]:
     return verdicts
 
 
-async def _looked_at(tx: Tx, ids: Sequence[UUID]) -> list[tuple[notifications.Due, Verdict]]:
+async def _looked_at(tx: Tx, ids: Sequence[UUID]) -> list[tuple[queries_due.Due, Verdict]]:
     """Decide about each as delivery would now, with every channel the patient wants."""
     if not ids:
         return []
-    rows = await tx.all(notifications.READ_DUE, list(ids))
+    rows = await tx.all(queries_due.READ_DUE, list(ids))
     patients = sorted({due.patient_id for due in rows if due.patient_id is not None})
     reaches = {reach.patient_id: reach for reach in await tx.all(notifications.REACH, patients)}
     afresh = [_afresh(due, reaches) for due in rows]
     addresses = {value for due in afresh for value in decide.every_address(due)}
-    found = await tx.all(notifications.SUPPRESSED, list(addresses))
+    found = await tx.all(queries_due.SUPPRESSED, list(addresses))
     suppressed = {(entry.channel, entry.value) for entry in found}
     quiet = rules.parse_quiet_hours(tx.settings.quiet_hours)
     return [
@@ -158,7 +158,7 @@ async def _looked_at(tx: Tx, ids: Sequence[UUID]) -> list[tuple[notifications.Du
     ]
 
 
-def _afresh(due: notifications.Due, reaches: dict[UUID, notifications.Reach]) -> notifications.Due:
+def _afresh(due: queries_due.Due, reaches: dict[UUID, notifications.Reach]) -> queries_due.Due:
     """Return the row as if nothing had been tried, with the plan it would have today."""
     reach = reaches.get(due.patient_id) if due.patient_id is not None else None
     plan = rules.wanted_channels(None if reach is None else reach.preferred)
@@ -168,7 +168,7 @@ def _afresh(due: notifications.Due, reaches: dict[UUID, notifications.Reach]) ->
 
 
 def _verdict(
-    before: notifications.Due, due: notifications.Due, *, now: datetime, quiet: rules.QuietHours,
+    before: queries_due.Due, due: queries_due.Due, *, now: datetime, quiet: rules.QuietHours,
     suppressed: decide.Suppressions,
 ) -> Verdict:  # fmt: skip
     if before.attempt_status in PERHAPS_SENT:

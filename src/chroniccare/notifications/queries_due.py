@@ -1,0 +1,254 @@
+"""SQL of delivery: claims across tenants, and what becomes of claimed messages in one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chroniccare.platform.postgres import Command, Query
+
+# --- claims, across tenants -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A due row that is ours until its lease ends; `was` is its status before."""
+
+    id: UUID
+    tenant_id: UUID
+    priority: str
+    was: str
+    fence: int
+
+
+OPEN = "('pending', 'held', 'queued', 'sending')"
+"""States of a row that a dispatcher looks at."""
+_TAKE = (
+    " UPDATE notifications n SET delivery_status ="
+    " CASE n.delivery_status WHEN 'sending' THEN 'sending' ELSE 'queued' END, lease_until = $2,"
+    " next_attempt_at = $2, fence = n.fence + 1, updated_at = $1 FROM due"
+    " WHERE n.tenant_id = due.tenant_id AND n.id = due.id"
+    " RETURNING n.id, n.tenant_id, n.priority, due.delivery_status AS was, n.fence"
+)
+# Up to $3 rows of each tenant and $4 in all, of the classes $5; tenants in random order, so that
+# none is always last. Urgent rows go first among the oldest 2000 of a tenant: those come from the
+# index in order, where sorting a whole backlog for each claim would not end.
+CLAIM = Query(
+    Claim,
+    "WITH due AS MATERIALIZED (SELECT d.id, d.tenant_id, d.delivery_status FROM"
+    " (SELECT id FROM tenants WHERE is_active ORDER BY random()) t CROSS JOIN LATERAL"
+    " (SELECT n.id, n.tenant_id, n.delivery_status FROM (SELECT o.id FROM notifications o"
+    f" WHERE o.tenant_id = t.id AND o.delivery_status IN {OPEN} AND o.next_attempt_at <= $1"
+    " AND o.priority = ANY ($5::text[]) ORDER BY o.next_attempt_at LIMIT 2000) o"
+    " JOIN notifications n ON n.id = o.id"
+    f" WHERE n.delivery_status IN {OPEN} AND n.next_attempt_at <= $1"
+    " ORDER BY n.priority = 'urgent' DESC, n.next_attempt_at LIMIT $3"
+    " FOR UPDATE OF n SKIP LOCKED) d LIMIT $4)" + _TAKE,
+)
+# The same for rows named by id, in their tenant's own transaction.
+CLAIM_THESE = Query(
+    Claim,
+    "WITH due AS MATERIALIZED (SELECT n.id, n.tenant_id, n.delivery_status FROM notifications n"
+    f" WHERE n.id = ANY ($3::uuid[]) AND n.delivery_status IN {OPEN}"
+    " AND n.next_attempt_at <= $1 FOR UPDATE SKIP LOCKED)" + _TAKE,
+)
+NEXT_DUE = Command(
+    "SELECT min(d.next_attempt_at) FROM tenants t CROSS JOIN LATERAL"
+    " (SELECT n.next_attempt_at FROM notifications n WHERE n.tenant_id = t.id"
+    f" AND n.delivery_status IN {OPEN} ORDER BY n.next_attempt_at LIMIT 1) d WHERE t.is_active"
+)
+# Claims that could not be handed to the broker; a consumer that has one already keeps it.
+RELEASE = Command(
+    "UPDATE notifications n SET delivery_status = 'pending', lease_until = NULL,"
+    " next_attempt_at = $2, updated_at = $2 FROM unnest($1::uuid[], $3::int[]) AS d (id, fence)"
+    " WHERE n.id = d.id AND n.fence = d.fence AND n.delivery_status = 'queued'"
+)
+
+# --- delivery, in one tenant ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A claimed row with everything that decides whether, where and what to send.
+
+    `visit_*` are the appointment as it is now; `contacts` are `{"system", "value"}` by rank;
+    `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel
+    (the last `retry_count` of them: what came before belongs to an earlier run of a file).
+    """
+
+    id: UUID
+    fence: int
+    patient_id: UUID | None
+    provider_id: UUID | None
+    appointment_id: UUID | None
+    notification_type: str
+    channel: str
+    channel_plan: list[str]
+    scheduled_send_time: datetime
+    created_at: datetime
+    expires_at: datetime | None
+    template_data: dict[str, Any]
+    retry_count: int
+    visit_status: str | None
+    visit_start: datetime | None
+    visit_provider_id: UUID | None
+    visit_link: str | None
+    provider_name: str | None
+    facility_name: str | None
+    facility_zone: str | None
+    first_name: str | None
+    language: str | None
+    time_zone: str | None
+    reachable: bool
+    consents: dict[str, Any] | None
+    contacts: list[dict[str, str]]
+    attempt_id: UUID | None
+    attempt_number: int | None
+    attempt_status: str | None
+    attempt_channel: str | None
+    attempt_driver: str | None
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """An address that must not be written to on a channel."""
+
+    channel: str
+    value: str
+
+
+# SKIP LOCKED: a row that is being cancelled right now is left; if it is not cancelled after all,
+# it is due again when its lease ends. Waiting here could deadlock with the cancelling transaction.
+LOCK_QUEUED = Command(
+    "SELECT id FROM notifications WHERE id = ANY ($1::uuid[]) AND delivery_status = 'queued'"
+    " FOR UPDATE SKIP LOCKED"
+)
+READ_DUE = Query(
+    Due,
+    "SELECT n.id, n.fence, n.patient_id, n.provider_id, n.appointment_id, n.notification_type,"
+    " n.channel, n.channel_plan, n.scheduled_send_time, n.created_at, n.expires_at,"
+    " n.template_data, n.retry_count, a.status AS visit_status, a.scheduled_start AS visit_start,"
+    " a.provider_id AS visit_provider_id, a.telehealth_details ->> 'link' AS visit_link,"
+    " nullif(concat_ws(' ', d.first_name, d.last_name), '') AS provider_name,"
+    " f.name AS facility_name, f.timezone AS facility_zone, p.first_name, p.language, p.time_zone,"
+    " coalesce(p.is_active AND p.deleted_at IS NULL AND p.treatment_status <> 'deceased',"
+    " n.patient_id IS NULL) AS reachable, p.consent_settings AS consents,"
+    " coalesce((SELECT jsonb_agg(jsonb_build_object('system', c.system, 'value', c.value)"
+    " ORDER BY c.rank, c.id) FROM contact_points c WHERE c.tenant_id = n.tenant_id"
+    " AND c.patient_id = n.patient_id AND c.use <> 'old'), '[]') AS contacts,"
+    " l.id AS attempt_id, l.number AS attempt_number, l.status AS attempt_status,"
+    " l.channel AS attempt_channel, l.driver AS attempt_driver,"
+    " (SELECT count(*) FROM (SELECT t.channel FROM notification_attempts t"
+    " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id AND t.status = 'transient'"
+    " ORDER BY t.number DESC LIMIT n.retry_count) t WHERE t.channel = n.channel) AS tries"
+    " FROM notifications n"
+    " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
+    " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
+    " LEFT JOIN facilities f ON f.tenant_id = a.tenant_id AND f.id = a.facility_id"
+    " LEFT JOIN patients p ON p.tenant_id = n.tenant_id AND p.id = n.patient_id"
+    " LEFT JOIN LATERAL (SELECT t.id, t.number, t.status, t.channel, t.driver"
+    " FROM notification_attempts t WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
+    " ORDER BY t.number DESC LIMIT 1) l ON true"
+    " WHERE n.id = ANY ($1::uuid[])",
+)
+SUPPRESSED = Query(
+    Suppressed,
+    "SELECT channel, value FROM suppressions WHERE value = ANY ($1::text[]) AND lifted_at IS NULL",
+)
+# The rows are locked, so their fences are those that were read.
+PREPARE = Command(
+    "UPDATE notifications n SET delivery_status = d.status, channel = d.channel,"
+    " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
+    " lease_until = d.lease_until, fence = n.fence + 1,"
+    " sent_at = CASE d.status WHEN 'accepted' THEN $2 ELSE n.sent_at END,"
+    " delivery_details = n.delivery_details || d.details, updated_at = $2"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, status text, channel text,"
+    " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb)"
+    " WHERE n.id = d.id"
+)
+# An attempt that was prepared but never made is taken up again under its own id.
+PREPARE_ATTEMPTS = Command(
+    "INSERT INTO notification_attempts (id, tenant_id, notification_id, number, channel, driver,"
+    " recipient, status, started_at) SELECT d.id, $2, d.notification_id, d.number, d.channel,"
+    " d.driver, d.recipient, d.status, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
+    " notification_id uuid, number smallint, channel text, driver text, recipient text, status"
+    " text) ON CONFLICT (id) DO UPDATE SET status = excluded.status, recipient ="
+    " excluded.recipient, started_at = excluded.started_at"
+)
+# Just before the socket: only while the row is still ours, the lease outlasts the call, and
+# nothing was committed since it was prepared that forbids the message to the address $5.
+START = Command(
+    "UPDATE notification_attempts a SET status = 'in_flight', started_at = $4"
+    " FROM notifications n WHERE a.id = $1 AND a.status = 'prepared'"
+    " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id AND n.fence = $2"
+    " AND n.delivery_status = 'sending' AND n.lease_until >= $3"
+    " AND (n.expires_at IS NULL OR n.expires_at > $4) AND (n.appointment_id IS NULL OR"
+    " n.notification_type NOT IN ('appointment_confirmation', 'appointment_rescheduled',"
+    " 'appointment_reminder', 'waitlist_offer') OR EXISTS (SELECT FROM appointments v WHERE"
+    " (v.tenant_id, v.id, v.provider_id) = (n.tenant_id, n.appointment_id, n.provider_id) AND"
+    " v.status = ANY ('{held,scheduled,confirmed}') AND (v.status = 'held') = (n.notification_type"
+    " = 'waitlist_offer') AND v.scheduled_start = (n.template_data ->> 'starts_at')::timestamptz))"
+    " AND (n.patient_id IS NULL OR EXISTS (SELECT FROM patients p WHERE p.tenant_id = n.tenant_id"
+    " AND p.id = n.patient_id AND p.deleted_at IS NULL AND p.is_active"
+    " AND p.treatment_status <> 'deceased'"
+    " AND coalesce(p.consent_settings -> a.channel, 'true') = 'true'))"
+    " AND NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
+    " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL)"
+)
+_OUTCOMES = (
+    "jsonb_to_recordset($1::jsonb) AS d (id uuid, fence int, attempt_id uuid, attempt_status text,"
+    " provider_message_id text, error_code text, status text, channel text, channel_plan jsonb,"
+    " next_at timestamptz, sent_at timestamptz, retry_count int, details jsonb)"
+)
+# Guarded by the fence: whoever lost its lease changes nothing, unless it ends a doubt.
+RECORD = Command(
+    "UPDATE notifications n SET delivery_status = d.status, channel = d.channel,"
+    " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
+    " lease_until = NULL, sent_at = coalesce(d.sent_at, n.sent_at), retry_count = d.retry_count,"
+    f" delivery_details = n.delivery_details || d.details, updated_at = $2 FROM {_OUTCOMES}"
+    " WHERE n.id = d.id AND ((n.fence = d.fence AND n.delivery_status = 'sending') OR ("
+    " n.delivery_status IN ('unknown', 'needs_staff') AND d.status IN ('accepted', 'delivered')))"
+)
+# Back to `prepared` only in the hands of whoever holds the row: it may be another's call by now.
+RECORD_ATTEMPTS = Command(
+    "UPDATE notification_attempts a SET status = d.attempt_status,"
+    " provider_message_id = d.provider_message_id, error_code = d.error_code,"
+    " finished_at = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE $2::timestamptz END"
+    f" FROM {_OUTCOMES} WHERE a.id = d.attempt_id"
+    " AND a.status IN ('prepared', 'in_flight', 'unknown')"
+    " AND (d.attempt_status <> 'prepared' OR EXISTS (SELECT FROM notifications n"
+    " WHERE n.id = d.id AND n.fence = d.fence))"
+)
+# A worker died with these rows in hand. Nothing left the house before an attempt was in flight;
+# what the outbox has is delivered, and what it lacks, or a driver among $4 took, can be repeated.
+# Everything else is in doubt, and is not sent again.
+RECOVER = Command(
+    "WITH lost AS MATERIALIZED (SELECT n.id, l.id AS attempt_id, CASE"
+    " WHEN EXISTS (SELECT FROM outbox_messages o WHERE o.id = l.id) THEN 'delivered'"
+    " WHEN l.status IN ('accepted', 'unknown') THEN l.status"
+    " WHEN l.status = 'in_flight' AND NOT l.driver = ANY ($4::text[])"
+    " THEN 'unknown' ELSE 'prepared' END AS verdict"
+    " FROM unnest($1::uuid[], $2::int[]) AS c (id, fence)"
+    " JOIN notifications n ON n.id = c.id AND n.fence = c.fence AND n.delivery_status = 'sending'"
+    " LEFT JOIN LATERAL (SELECT t.id, t.status, t.driver FROM notification_attempts t"
+    " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
+    " ORDER BY t.number DESC LIMIT 1) l ON true FOR UPDATE OF n SKIP LOCKED),"
+    " a AS (UPDATE notification_attempts a SET status ="
+    " CASE lost.verdict WHEN 'delivered' THEN 'accepted' ELSE lost.verdict END,"
+    " error_code = CASE lost.verdict WHEN 'unknown' THEN 'worker_lost' END,"
+    " finished_at = CASE lost.verdict WHEN 'prepared' THEN NULL ELSE $3::timestamptz END"
+    " FROM lost WHERE a.id = lost.attempt_id AND a.status IN ('prepared', 'in_flight'))"
+    " UPDATE notifications n SET updated_at = $3, lease_until = NULL, next_attempt_at = $3,"
+    " delivery_status = CASE lost.verdict WHEN 'prepared' THEN 'pending' ELSE lost.verdict END,"
+    " sent_at = CASE WHEN lost.verdict IN ('accepted', 'delivered') THEN $3 ELSE n.sent_at END,"
+    " delivery_details = CASE lost.verdict WHEN 'unknown' THEN n.delivery_details"
+    ' || \'{"reason": "worker_lost"}\' ELSE n.delivery_details END'
+    " FROM lost WHERE n.id = lost.id"
+)
+INSERT_OUTBOX = Command(
+    "INSERT INTO outbox_messages (id, tenant_id, notification_id, channel, recipient, subject,"
+    " body, calendar, created_at) SELECT id, $2, notification_id, channel, recipient, subject,"
+    " body, calendar, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, notification_id uuid,"
+    " channel text, recipient text, subject text, body text, calendar text) ON CONFLICT DO NOTHING"
+)
