@@ -22,7 +22,8 @@ _FIRST = (
 # $1 zone, $2 ranges on days: kind, day, minutes of start and end (end behind start), step, and the
 # minute behind which nothing of it counts; $3 the patient's busy minutes, $4 length, $5 and $6
 # first and last day, $7 and $8 the first and last minute, $9 the provider's busy minutes, $10 and
-# $11 buffers, $12 the busy minutes of each room, $13 how many rooms, $14 most visits a day.
+# $11 buffers, $12 the busy minutes of each room, $13 how many rooms, $14 most visits a
+# day, $15 the starts of the provider's visits.
 _FAR = 2**31
 SQL = f"""
 WITH spans AS (SELECT r.kind, r.day, r.start, r.length, r.step, r.until
@@ -66,8 +67,8 @@ AND (SELECT count(*) FROM jsonb_array_elements($12::jsonb) room WHERE NOT EXISTS
     WHERE tstzrange(to_timestamp((b->>0)::int * 60), to_timestamp((b->>1)::int * 60))
     && tstzrange(s.instant - $10 * interval '1 minute',
         s.instant + ($4 + $11) * interval '1 minute'))) >= $13::int
-AND (SELECT count(*) FROM jsonb_array_elements($9) b
-    WHERE (to_timestamp((b->>0)::int * 60) AT TIME ZONE $1)::date = s.wall::date) < $14::int
+AND (SELECT count(*) FROM jsonb_array_elements($15::jsonb) b
+    WHERE (to_timestamp(b::int * 60) AT TIME ZONE $1)::date = s.wall::date) < $14::int
 ORDER BY 1
 """  # noqa: S608  constants
 
@@ -128,7 +129,7 @@ async def by_multiranges(connection: "asyncpg.Connection[asyncpg.Record]", case:
     found = await connection.fetch(
         SQL, place.zone, rows, case.busy, calendar.minutes, *days, window.after, window.until,
         calendar.busy, case.before, case.after, case.rooms, case.count,
-        10**6 if calendar.daily is None else calendar.daily,
+        10**6 if calendar.daily is None else calendar.daily, list(calendar.visits),
     )  # fmt: skip
     return [row[0] for row in found]
 

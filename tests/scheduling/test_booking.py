@@ -152,6 +152,26 @@ async def test_a_visit_with_its_buffers_takes_a_day_at_most(clinic: Clinic) -> N
     await booked(clinic, provider, duration_minutes=1410)
 
 
+async def test_a_visit_counts_for_the_day_on_which_it_starts_itself(clinic: Clinic) -> None:
+    """What it takes starts with its buffer, here on the day before."""
+    await kind(clinic, buffer_before_minutes=10)
+    always = [{"day_of_week": one, "start_time": "00:00", "end_time": "24:00"} for one in range(7)]
+    provider = await staffed(clinic, *always, max_daily_capacity=1)
+    at_midnight = await booked(clinic, provider, scheduled_start=local(1, "00:00"))
+    monday, tuesday = await asked(clinic, provider, "12:00"), await asked(clinic, provider)
+    tuesday["scheduled_start"] = local(1, "12:00")
+    times = await walls(clinic, provider)
+    assert "Mon 12:00" in times
+    assert not [at for at in times if at.startswith("Tue")]
+    refused = await clinic.post("/appointments", tuesday)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "DAY_FULL")
+    await clinic.make("/appointments", monday)
+    await clinic.delete(
+        f"/appointments/{at_midnight['id']}", json={"cancellation_reason": "Patient asked for it"}
+    )
+    await clinic.make("/appointments", tuesday)
+
+
 async def test_a_day_has_no_more_visits_than_the_provider_gives(clinic: Clinic) -> None:
     rule = {"start_time": "09:00", "end_time": "17:00"}
     tuesday = {**rule, "day_of_week": 2}

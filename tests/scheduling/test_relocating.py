@@ -3,10 +3,12 @@
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 
-from chroniccare.platform.postgres import Command, begin
+from chroniccare.platform.postgres import Command, Tx, begin
+from chroniccare.providers import actions as providers
 from chroniccare.scheduling.availability import stranding
 from chroniccare.scheduling.queries import LOCK
 from chroniccare.scheduling.rules import lock_keys
@@ -14,6 +16,9 @@ from tests.client import Clinic
 from tests.scheduling.hours import ALWAYS, Surgery, at, rule, surgery
 
 _WAITING = Command("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+_FOR_ROWS = Command(
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+)
 MOVE = {"stranded": "move"}
 
 
@@ -165,10 +170,35 @@ async def test_two_changes_that_move_visits_do_not_wait_in_a_circle(clinic: Clin
     async with begin(clinic.caller) as tx:
         await tx.values(LOCK, key)
         waiting = asyncio.ensure_future(rules(doctor, {"end_time": "11:00"}))
-        async with asyncio.timeout(1.5):
-            while not await tx.value(_WAITING):  # noqa: ASYNC110  PostgreSQL tells nobody
-                await asyncio.sleep(0.01)
+        await _until(tx, _WAITING, 1)
         # Who moves nothing does not wait, also for the row that the one who waits will want.
         assert (await rules(other, {}, stranded="keep")).is_success
         assert (await rules(doctor, {}, stranded="keep")).is_success
     assert outcomes(await waiting) == [moved(at(0, "10:30"))]
+
+
+async def test_a_change_that_moves_visits_keeps_everybody_before_it_locks_them(
+    clinic: Clinic,
+) -> None:
+    """Behind the locks it would wait for a row whose holder may wait for the locks."""
+    doctor, nurse = await surgery(clinic), await surgery(clinic)
+    place = [{"facility_id": doctor.place["id"]}]
+    body = clinic.provider_body(npi=nurse.provider["npi"], facilities=place)
+    await clinic.put(nurse.week, {"rules": []})
+    assert (await clinic.put(f"/providers/{nurse.provider['id']}", body)).is_success
+    assert (await clinic.put(nurse.week, {"rules": [rule(doctor.place["id"])]})).is_success
+    visit = {**doctor.body(at(0, "11:00")), "additional_provider_ids": [nurse.provider["id"]]}
+    await clinic.make("/appointments", visit)
+    async with begin(clinic.caller) as tx:
+        await providers.get_locked(tx, UUID(nurse.provider["id"]))
+        moving = asyncio.ensure_future(rules(doctor, {"end_time": "11:00"}))
+        await _until(tx, _FOR_ROWS, 1)
+        async with asyncio.timeout(0.5):
+            await tx.values(LOCK, lock_keys(clinic.tenant_id, [UUID(doctor.provider["id"])]))
+    assert outcomes(await moving) == [moved(at(0, "10:30"))]
+
+
+async def _until(tx: Tx, waiting: Command, count: int) -> None:
+    async with asyncio.timeout(1.5):
+        while await tx.value(waiting) < count:  # noqa: ASYNC110  PostgreSQL tells nobody
+            await asyncio.sleep(0.01)

@@ -7,22 +7,34 @@ from hypothesis import strategies as st
 
 from chroniccare.scheduling import slots
 from chroniccare.scheduling.intervals import covers, merge, outside
-from chroniccare.scheduling.seating import Ask, Room, Standing, free_lane, needs, seat, take, units
+from chroniccare.scheduling.seating import (
+    Ask,
+    Room,
+    Standing,
+    Take,
+    free_lane,
+    needs,
+    seat,
+    take,
+    units,
+)
 
 ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
 HERE, THERE = uuid4(), uuid4()
 
 spans = st.tuples(st.integers(0, 60), st.integers(1, 20)).map(lambda two: (two[0], sum(two)))
-rows = st.lists(st.tuples(st.integers(0, 3), spans).map(lambda two: (two[0], *two[1])), max_size=8)
+rows = st.lists(
+    st.builds(lambda lane, span: Take(lane, *span), st.integers(0, 3), spans), max_size=8
+)
 
 
-def lanes_at(taken: list[tuple[int, int, int]], start: int, end: int) -> set[int]:
-    return {lane for lane, low, high in taken for m in range(start, end) if low <= m < high}
+def lanes_at(taken: list[Take], start: int, end: int) -> set[int]:
+    return {one.lane for one in taken for m in range(start, end) if one.start <= m < one.end}
 
 
 @given(rows, spans, st.integers(1, 4), st.integers(0, 3))
 def test_the_lowest_free_lane_is_taken(
-    taken: list[tuple[int, int, int]], span: tuple[int, int], capacity: int, extra: int
+    taken: list[Take], span: tuple[int, int], capacity: int, extra: int
 ) -> None:
     over = lanes_at(taken, *span)
     room = [lane for lane in range(capacity) if lane not in over]
@@ -83,13 +95,13 @@ def test_seats_of_many_visits_never_share_a_lane(
         take(seats, standing)
     for one in standing.values():
         for minute in range(90):
-            lanes = [lane for lane, low, high in one.taken if low <= minute < high]
+            lanes = [it.lane for it in one.taken if it.start <= minute < it.end]
             assert len(lanes) == len(set(lanes))
             assert all(lane < capacity for lane in lanes)
 
 
 def test_what_cannot_be_had_is_named_and_nothing_is_taken() -> None:
-    standing = {ONE: Standing("provider", 1, [(0, 0, 30)]), TWO: Standing("patient", 1, [])}
+    standing = {ONE: Standing("provider", 1, [Take(0, 0, 30)]), TWO: Standing("patient", 1, [])}
     wanted = [Ask([ONE], 1, 10, 20, "provider_id", "the provider"),
               Ask([TWO], 1, 10, 20, "patient_id", "the patient")]  # fmt: skip
     seats, [fault] = seat(wanted, standing, extra=0)

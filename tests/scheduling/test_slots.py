@@ -78,14 +78,17 @@ taken = st.lists(
 def cases(draw: st.DrawFn) -> Case:
     """Return a calendar of everything at once."""
     first = draw(days)
+    busy = draw(taken)
+    leads = st.sampled_from([0, 0, 10, 240])
     calendar = slots.Calendar(
         SOMEONE,
         draw(st.sampled_from([5, 15, 25, 30, 60, 90, 240])),
         [HERE],
         draw(st.lists(rules, min_size=1, max_size=8)),
         draw(st.lists(exceptions, max_size=4)),
-        draw(taken),
+        busy,
         draw(st.none() | st.integers(0, 3)),
+        sorted(start + draw(leads) for start, _ in busy),
     )
     open_ = draw(st.just(ALWAYS_OPEN) | st.lists(hours, max_size=7))
     closed = st.lists(exceptions.filter(lambda one: one.facility_id != THERE), max_size=2)

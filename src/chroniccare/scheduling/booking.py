@@ -174,17 +174,18 @@ def rule_faults(
 def asks(demand: Demand, known: Known, start: datetime, minutes: int) -> list[seating.Ask]:
     """Return what a visit at `start` takes; all but the patient with the type's buffers around."""
     begins, ends = minutes_of(start), minutes_of(start) + minutes
-    outer = begins - known.type.before, ends + known.type.after
-    found = [seating.Ask([demand.provider_id], 1, *outer, "provider_id", "the provider")]
+    lead = known.type.before
+    outer = begins - lead, ends + known.type.after
+    found = [seating.Ask([demand.provider_id], 1, *outer, "provider_id", "the provider", lead)]
     found += [
-        seating.Ask([one], 1, *outer, f"additional_provider_ids.{number}", "this provider")
+        seating.Ask([one], 1, *outer, f"additional_provider_ids.{number}", "this provider", lead)
         for number, one in enumerate(demand.with_ids)
     ]
     if demand.patient_id is not None:
         found.append(seating.Ask([demand.patient_id], 1, begins, ends, "patient_id", "the patient"))
     for need in known.needs(demand.resource_ids, demand.facility_id):
         ids = sorted((room.id for room in need.rooms), key=lambda one: one not in demand.prefer)
-        found.append(seating.Ask(ids, need.count, *outer, need.field, need.what))
+        found.append(seating.Ask(ids, need.count, *outer, need.field, need.what, lead))
     return found
 
 
@@ -198,15 +199,16 @@ def check_visibly_free(demand: Demand, known: Known, start: datetime, minutes: i
     """
     seen = {
         calendar.provider_id: seating.Standing(
-            "provider", 1, [(0, *span) for span in calendar.busy]
+            "provider", 1, [seating.Take(0, *span) for span in calendar.busy]
         )
         for calendar in [*known.calendars, *known.present]
     }
     if demand.patient_id is not None:
-        taken = [(0, *span) for span in known.busy]
+        taken = [seating.Take(0, *span) for span in known.busy]
         seen[demand.patient_id] = seating.Standing("patient", 1, taken)
     for room in known.rooms:
-        seen[room.id] = seating.Standing(room.kind, room.capacity, list(room.taken))
+        taken = [seating.Take(*one) for one in room.taken]
+        seen[room.id] = seating.Standing(room.kind, room.capacity, taken)
     # Which lanes are taken is not known of people here: any overbooking is left to the locks.
     wanted = asks(demand, known, start, minutes)
     if "overbook" in demand.allow:
@@ -278,9 +280,9 @@ async def locked(
             row.kind,
             row.capacity,
             [
-                (lane, start, end)
-                for lane, start, end, held_by in zip(
-                    row.lanes, row.starts, row.ends, row.held_by, strict=True
+                seating.Take(lane, start, end, lead)
+                for lane, start, end, lead, held_by in zip(
+                    row.lanes, row.starts, row.ends, row.leads, row.held_by, strict=True
                 )
                 if held_by not in gone
             ],
@@ -308,8 +310,7 @@ def seated(
             ("provider_id", known.calendars[0]),
             *(("additional_provider_ids", one) for one in known.present),
         ]:
-            taken = held.standing[calendar.provider_id].taken
-            count = sum(span[0] <= begins < span[1] for _, begins, _ in taken)
+            count = held.standing[calendar.provider_id].visits(span)
             if calendar.daily is not None and count >= calendar.daily:
                 reason = f"has {calendar.daily} visits on this day, the most there may be"
                 return [], [FieldError(field, reason, "daily_maximum")]
@@ -344,7 +345,7 @@ async def occupy(
     rows: list[dict[str, Any]] = [
         {
             column: visit_id, "resource_id": seat.resource_id, "lane": seat.lane,
-            "begins": seat.start, "ends": seat.end, "held_until": held_until,
+            "begins": seat.start, "ends": seat.end, "lead": seat.lead, "held_until": held_until,
         }
         for visit_id, taken in seats.items()
         for seat in taken

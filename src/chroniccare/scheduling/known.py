@@ -7,6 +7,7 @@ what is offered is what can be booked.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from operator import add
 from typing import Any
 from uuid import UUID
 
@@ -215,6 +216,7 @@ def _calendar(part: queries.Part, wish: Wish, kind: Type) -> slots.Calendar:
         _dated(document["exceptions"]),
         _busy(part),
         document["daily"],
+        () if document["daily"] is None else sorted(map(add, part.busy_from, part.leads)),
     )
 
 

@@ -75,6 +75,7 @@ class Taken:
     """A resource, and what takes it: rows of lane, start and end in minutes since 1970.
 
     Attributes:
+        leads: for each row, the minutes of it before the visit itself.
         held_by: for each row, the hold that has lapsed but was not given up yet; else None.
     """
 
@@ -85,6 +86,7 @@ class Taken:
     lanes: list[int]
     starts: list[int]
     ends: list[int]
+    leads: list[int]
     held_by: list[UUID | None]
 
 
@@ -159,6 +161,7 @@ TAKEN = Query(
     " FILTER (WHERE o.lane IS NOT NULL), '{}') AS starts,"
     " coalesce(array_agg(ceil(date_part('epoch', o.ends_at) / 60)::int)"
     " FILTER (WHERE o.lane IS NOT NULL), '{}') AS ends,"
+    " coalesce(array_agg(o.lead_minutes) FILTER (WHERE o.lane IS NOT NULL), '{}') AS leads,"
     " coalesce(array_agg(CASE WHEN o.held_until <= $5::timestamptz THEN o.appointment_id END)"
     " FILTER (WHERE o.lane IS NOT NULL), '{}') AS held_by"
     " FROM resource r LEFT JOIN LATERAL (SELECT * FROM occupancy o WHERE o.resource_id = r.id"
@@ -230,12 +233,13 @@ MARK_NO_SHOWS = Query(
     f" updated_at = $1 FROM due WHERE a.id = due.id RETURNING {COLUMNS}",
 )
 OCCUPY = Command(
-    "INSERT INTO occupancy (tenant_id, resource_id, lane, starts_at, ends_at, appointment_id,"
-    " group_session_id, held_until) SELECT $2, d.resource_id, d.lane,"
-    " to_timestamp(d.begins * 60.0), to_timestamp(d.ends * 60.0), d.appointment_id,"
+    "INSERT INTO occupancy (tenant_id, resource_id, lane, starts_at, ends_at, lead_minutes,"
+    " appointment_id, group_session_id, held_until) SELECT $2, d.resource_id, d.lane,"
+    " to_timestamp(d.begins * 60.0), to_timestamp(d.ends * 60.0), d.lead, d.appointment_id,"
     " d.group_session_id, d.held_until"
     " FROM jsonb_to_recordset($1::jsonb) AS d (resource_id uuid, lane smallint, begins bigint,"
-    " ends bigint, appointment_id uuid, group_session_id uuid, held_until timestamptz)"
+    " ends bigint, lead smallint, appointment_id uuid, group_session_id uuid,"
+    " held_until timestamptz)"
     " ON CONFLICT DO NOTHING"
 )
 # What was held is taken for good.

@@ -16,6 +16,7 @@ class Part:
         document: what slots.py needs to know; days are ordinals, times minutes since midnight.
         busy_from: starts of what takes the party, in minutes since 1970, rounded down; sorted.
         busy_until: the ends, rounded up.
+        leads: minutes of each of these before the visit itself.
     """
 
     kind: str
@@ -23,6 +24,7 @@ class Part:
     document: dict[str, Any]
     busy_from: list[int]
     busy_until: list[int]
+    leads: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,9 @@ _EXCEPTIONS = (
 _BUSY = (
     "CROSS JOIN LATERAL (SELECT"
     " coalesce(array_agg(floor(date_part('epoch', s.starts_at) / 60)::int), '{}') AS busy_from,"
-    " coalesce(array_agg(ceil(date_part('epoch', s.ends_at) / 60)::int), '{}') AS busy_until"
-    " FROM (SELECT o.starts_at, o.ends_at FROM occupancy o WHERE o.resource_id = party.id"
+    " coalesce(array_agg(ceil(date_part('epoch', s.ends_at) / 60)::int), '{}') AS busy_until,"
+    " coalesce(array_agg(s.lead_minutes), '{}') AS leads FROM (SELECT o.starts_at, o.ends_at,"
+    " o.lead_minutes FROM occupancy o WHERE o.resource_id = party.id"
     " AND o.starts_at > $7::timestamptz - interval '24 hours' AND o.starts_at < $8::timestamptz"
     " AND o.ends_at > $7 AND (o.held_until IS NULL OR o.held_until > $9::timestamptz)"
     " ORDER BY o.starts_at) s) busy"
@@ -88,20 +91,20 @@ PARTS = Query(
     " WHERE a.provider_id = party.id AND a.effective_from <= $6"
     " AND (a.effective_until IS NULL OR a.effective_until >= $5)), '[]'),"
     f" 'exceptions', {_EXCEPTIONS} AND x.provider_id = party.id), '[]')) AS document,"
-    f" busy.busy_from, busy.busy_until FROM wanted party {_BUSY}"
+    f" busy.busy_from, busy.busy_until, busy.leads FROM wanted party {_BUSY}"
     " UNION ALL SELECT 'facility', f.id, jsonb_build_object('is_active', f.is_active,"
     " 'zone', f.timezone, 'name', f.name, 'hours', f.operating_hours, 'exceptions',"
-    f" {_EXCEPTIONS} AND x.facility_id = f.id AND x.provider_id IS NULL), '[]')), '{{}}', '{{}}'"
-    " FROM facilities f WHERE f.deleted_at IS NULL AND (f.id = $2"
+    f" {_EXCEPTIONS} AND x.facility_id = f.id AND x.provider_id IS NULL), '[]')),"
+    " '{}', '{}', '{}' FROM facilities f WHERE f.deleted_at IS NULL AND (f.id = $2"
     " OR ($2 IS NULL AND f.id IN (SELECT w.facility_id FROM provider_facilities w"
     " JOIN wanted ON wanted.id = w.provider_id)))"
     " UNION ALL SELECT 'patient', party.id, jsonb_build_object('is_active', party.is_active),"
-    f" busy.busy_from, busy.busy_until FROM patients party {_BUSY}"
+    f" busy.busy_from, busy.busy_until, busy.leads FROM patients party {_BUSY}"
     " WHERE party.id = $4::uuid AND party.deleted_at IS NULL"
     " UNION ALL SELECT 'type', t.id, jsonb_build_object('is_active', t.is_active,"
     " 'minutes', t.duration_minutes, 'before', t.buffer_before_minutes,"
     " 'after', t.buffer_after_minutes, 'notice', t.min_notice_minutes,"
-    " 'horizon', t.horizon_days, 'needs', t.requirements), '{}', '{}'"
+    " 'horizon', t.horizon_days, 'needs', t.requirements), '{}', '{}', '{}'"
     " FROM visit_types t WHERE t.code = $3",
 )
 # $1 rooms and equipment by id, $2 kinds and $3 categories that are needed, pairwise, $4 where

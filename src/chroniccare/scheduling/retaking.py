@@ -37,8 +37,7 @@ async def occupy_again(tx: Tx, visit: queries.Appointment) -> None:
     )  # fmt: skip
     if "daily_maximum" not in allow:
         for one, row in most.items():
-            count = sum(day[0] <= start < day[1] for _, start, _ in standing[one].taken)
-            if count >= row.daily:
+            if standing[one].visits(day) >= row.daily:
                 reason = f"has {row.daily} visits on this day, the most there may be"
                 raise booking.DayFull([FieldError("provider_id", reason, "daily_maximum")])
     seats, faults = seating.seat(wanted, standing, extra=lanes)
@@ -48,10 +47,11 @@ async def occupy_again(tx: Tx, visit: queries.Appointment) -> None:
 
 
 def _others(visit: queries.Appointment, outer: tuple[int, int]) -> list[seating.Ask]:
-    found = [seating.Ask([visit.provider_id], 1, *outer, "provider_id", "the provider")]
+    lead = visit.buffer_before_minutes
+    found = [seating.Ask([visit.provider_id], 1, *outer, "provider_id", "the provider", lead)]
     for field in ("additional_provider_ids", "resource_ids"):
         found += [
-            seating.Ask([one], 1, *outer, f"{field}.{number}", "it")
+            seating.Ask([one], 1, *outer, f"{field}.{number}", "it", lead)
             for number, one in enumerate(getattr(visit, field))
         ]
     return found

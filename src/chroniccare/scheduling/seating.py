@@ -7,6 +7,7 @@ over others. Times are minutes since 1970 in UTC.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from chroniccare.core.errors import FieldError
@@ -32,6 +33,19 @@ class Room:
     version: int = 1
 
 
+class Take(NamedTuple):
+    """One visit that takes a resource: its lane, from `start` to `end`, buffers included.
+
+    `lead` are the minutes of buffer at its start: a visit counts for the day on which it starts
+    itself.
+    """
+
+    lane: int
+    start: int
+    end: int
+    lead: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """So many of these rooms or devices are needed at once."""
@@ -44,7 +58,10 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One thing that a visit takes: `count` of `candidates`, from `start` to `end`."""
+    """One thing that a visit takes: `count` of `candidates`, from `start` to `end`.
+
+    `lead` is the part of it before the visit itself.
+    """
 
     candidates: Sequence[UUID]
     count: int
@@ -52,26 +69,32 @@ class Ask:
     end: int
     field: str
     what: str
+    lead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One resource in one lane, from `start` to `end`."""
+    """One resource in one lane, from `start` to `end`, `lead` minutes of that before the visit."""
 
     resource_id: UUID
     lane: int
     start: int
     end: int
+    lead: int = 0
 
 
 @dataclass(slots=True)
 class Standing:
-    """A resource whose lock is held, and (lane, start, end) of what takes it."""
+    """A resource whose lock is held, and what takes it."""
 
     kind: str
     capacity: int
-    taken: list[tuple[int, int, int]]
+    taken: list[Take]
     version: int = 1
+
+    def visits(self, day: Interval) -> int:
+        """Return how many visits that take it start within `day`."""
+        return sum(day[0] <= one.start + one.lead < day[1] for one in self.taken)
 
 
 def needs(
@@ -114,7 +137,7 @@ def free_lane(standing: Standing, start: int, end: int, *, extra: int) -> int | 
     `extra` lanes of a provider are open to visits that may be booked over others; any other visit
     needs the provider, and every visit its patient, to itself.
     """
-    over = {lane for lane, begins, ends in standing.taken if begins < end and start < ends}
+    over = {one.lane for one in standing.taken if one.start < end and start < one.end}
     if standing.kind not in PEOPLE:
         lanes = standing.capacity
     elif not over:
@@ -139,7 +162,7 @@ def seat(
                 continue
             lane = free_lane(standing[one], ask.start, ask.end, extra=extra)
             if lane is not None:
-                found.append(Seat(one, lane, ask.start, ask.end))
+                found.append(Seat(one, lane, ask.start, ask.end, ask.lead))
                 left -= 1
         if left:
             faults[ask.field] = FieldError(ask.field, f"{ask.what} is not free then", "taken")
@@ -149,4 +172,4 @@ def seat(
 def take(seats: Iterable[Seat], standing: dict[UUID, Standing]) -> None:
     """Note in `standing` that `seats` are taken, for the next visit of a series."""
     for one in seats:
-        standing[one.resource_id].taken.append((one.lane, one.start, one.end))
+        standing[one.resource_id].taken.append(Take(one.lane, one.start, one.end, one.lead))

@@ -82,6 +82,7 @@ class Calendar:
         minutes: length of the visit that is looked for.
         busy: sorted by start; they may overlap.
         daily: most visits a day; None for no limit.
+        visits: starts of the visits that take them, buffers left out, sorted; where `daily` is set.
     """
 
     provider_id: UUID
@@ -91,6 +92,7 @@ class Calendar:
     exceptions: Sequence[Dated]
     busy: Sequence[Interval]
     daily: int | None = None
+    visits: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +221,12 @@ def find(
 
 def full_days(calendar: Calendar, place: Place, window: Window) -> list[Interval]:
     """Return the days of `window` on which the provider has all the visits that a day may have."""
-    if calendar.daily is None or len(calendar.busy) < calendar.daily:
+    if calendar.daily is None or len(calendar.visits) < calendar.daily:
         return []
     found = []
     for day in range(window.first, window.last + 1):
         span = minute_of(place.zone, day, 0), minute_of(place.zone, day + 1, 0)
-        if started(calendar.busy, span) >= calendar.daily:
+        if started(calendar.visits, span) >= calendar.daily:
             found.append(span)
     return found
 
@@ -235,9 +237,9 @@ def day_of(place: Place, minute: int) -> Interval:
     return minute_of(place.zone, day, 0), minute_of(place.zone, day + 1, 0)
 
 
-def started(busy: Sequence[Interval], span: Interval) -> int:
-    """Return how many of `busy`, sorted by start, start within `span`."""
-    return bisect_left(busy, (span[1],)) - bisect_left(busy, (span[0],))
+def started(visits: Sequence[int], span: Interval) -> int:
+    """Return how many of `visits`, sorted starts, lie within `span`."""
+    return bisect_left(visits, span[1]) - bisect_left(visits, span[0])
 
 
 def _widened(busy: Sequence[Interval], search: Search) -> Sequence[Interval]:

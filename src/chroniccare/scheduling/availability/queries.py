@@ -185,6 +185,15 @@ LOCK_OPEN = Query(
     + " AND a.status IN ('held', 'scheduled', 'confirmed')"
     " ORDER BY a.scheduled_start, a.id FOR NO KEY UPDATE NOWAIT",
 )
+# Everybody whom visits take ($1), and every place where their providers ($2) work, as each booking
+# keeps its own: until the commit they stay as they are.
+KEEP_ALL = Command(
+    "WITH p AS (SELECT FROM patients WHERE id = ANY($1::uuid[]) ORDER BY id FOR SHARE),"
+    " d AS (SELECT FROM providers WHERE id = ANY($1) ORDER BY id FOR SHARE),"
+    " f AS (SELECT FROM facilities WHERE id IN (SELECT w.facility_id FROM provider_facilities w"
+    " WHERE w.provider_id = ANY($2::uuid[])) ORDER BY id FOR SHARE)"
+    " SELECT (SELECT count(*) FROM p) + (SELECT count(*) FROM d) + (SELECT count(*) FROM f)"
+)
 # Every room and device that a visit with one of the providers can take.
 ROOMS = Command(
     "SELECT r.id FROM resource r WHERE r.facility_id IN (SELECT w.facility_id"

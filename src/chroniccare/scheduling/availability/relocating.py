@@ -29,10 +29,12 @@ Free = tuple[int, UUID]
 async def lock(tx: Tx, several: list[Appointment]) -> None:
     """Lock everybody and everything that the visits take or may take, in the one order.
 
-    Locked one visit after the other, they could be waited for in a circle with another booking.
+    Locked one visit after the other, they could be waited for in a circle with another booking;
+    and so could a row that a booking keeps, if it were kept behind the locks.
     """
     taken = {one for visit in several for one in booking.everybody(visit)}
     providers = {visit.provider_id for visit in several}
+    await tx.value(queries.KEEP_ALL, list(taken), list(providers))
     rooms = await tx.values(queries.ROOMS, list(providers))
     keys = visit_rules.lock_keys(tx.caller.tenant_id, [*taken, *rooms])
     await tx.values(visits.LOCK, keys)

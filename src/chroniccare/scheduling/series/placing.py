@@ -67,7 +67,7 @@ class Diary:
     def __init__(self, held: booking.Held) -> None:
         self._held = held
         self._rows = {
-            one: sorted((start, end, lane) for lane, start, end in standing.taken)
+            one: sorted((take.start, take.end, take.lane, take.lead) for take in standing.taken)
             for one, standing in held.standing.items()
         }
 
@@ -77,14 +77,15 @@ class Diary:
         for one, rows in self._rows.items():
             near = rows[bisect_left(rows, (first - _LONGEST,)) : bisect_left(rows, (last,))]
             whole = self._held.standing[one]
-            taken = [(lane, start, end) for start, end, lane in near]
+            taken = [seating.Take(lane, start, end, lead) for start, end, lane, lead in near]
             standing[one] = seating.Standing(whole.kind, whole.capacity, taken)
         return booking.Held(standing, self._held.lanes)
 
     def take(self, seats: Iterable[seating.Seat]) -> None:
         """Note that `seats` are taken, for the next visit."""
         for one in seats:
-            insort(self._rows[one.resource_id], (one.start, one.end, one.lane))
+            row = one.start, one.end, one.lane, one.lead
+            insort(self._rows[one.resource_id], row)
 
 
 def place(
