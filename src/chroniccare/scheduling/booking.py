@@ -28,18 +28,20 @@ SCOPE = "appointments:override"
 class SlotTaken(Conflict):
     """The time is taken; `details` names the field of each party that is not free.
 
-    `wanted` is what was to be booked and when, from which `search.offering` makes
-    `data.alternatives`.
+    `wanted` is what was to be booked and when, and `seen` what was known of everybody then, from
+    which `search.offering` makes `data.alternatives`.
     """
 
     code = "SLOT_TAKEN"
     message = "This time is no longer free."
 
     def __init__(
-        self, details: list[FieldError] | None = None, wanted: "Wanted | None" = None
-    ) -> None:
+        self, details: list[FieldError] | None = None, wanted: "Wanted | None" = None,
+        seen: Known | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(details=details)
         self.wanted = wanted
+        self.seen = seen
 
 
 class DayFull(SlotTaken):
@@ -128,7 +130,8 @@ def minutes_of(instant: datetime) -> int:
 
 def _window(now: datetime, first: datetime, last: datetime) -> slots.Window:
     begins, ends = (first - FARTHEST).date(), (last + FARTHEST).date()
-    return slots.Window(begins.toordinal(), ends.toordinal(), minutes_of(now), 0)
+    until = minutes_of(now + rules.HORIZON)
+    return slots.Window(begins.toordinal(), ends.toordinal(), minutes_of(now), until)
 
 
 def rule_faults(
@@ -216,7 +219,7 @@ def check_visibly_free(demand: Demand, known: Known, start: datetime, minutes: i
         wanted = [ask for ask in wanted if providers.isdisjoint(ask.candidates)]
     _, faults = seating.seat(wanted, seen, extra=0)
     if faults:
-        raise SlotTaken(faults, (demand, start))
+        raise SlotTaken(faults, (demand, start), known)
 
 
 async def stand(

@@ -88,6 +88,7 @@ class Known:
         busy: when the patient is taken.
         rooms: rooms and equipment in service that are named or that the type needs.
         retired: those that are named and have gone out of service.
+        window: the days that it is about.
     """
 
     calendars: list[slots.Calendar]
@@ -98,6 +99,7 @@ class Known:
     type: Type
     rooms: list[seating.Room]
     retired: list[seating.Room]
+    window: slots.Window
 
     def needs(self, named: Sequence[UUID], facility_id: UUID) -> list[seating.Need]:
         """Return what a visit at the facility needs of rooms and equipment."""
@@ -155,6 +157,7 @@ async def fetch(tx: Tx, wish: Wish, window: slots.Window) -> Known:
         kind,
         [_room(room) for room in rooms if room.is_active],
         [_room(room) for room in rooms if not room.is_active],
+        window,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import nsmallest
 from uuid import UUID
 
 from chroniccare.audit.reads import note_read
@@ -157,28 +158,54 @@ async def offering(caller: Caller) -> AsyncIterator[None]:
         if taken.wanted is not None:
             demand, start = taken.wanted
             with suppress(Problem):  # without other times it is still the answer
-                taken.data = {"alternatives": await nearest(caller, wish_of(demand), start)}
+                wish = wish_of(demand)
+                taken.data = {"alternatives": await nearest(caller, wish, start, seen=taken.seen)}
         raise
 
 
-async def nearest(caller: Caller, wish: Wish, at: datetime, *, most: int = 3) -> list[Slot]:
-    """Return the free times that lie nearest to `at`, of that week and the next; by start."""
-    async with begin(caller) as tx:
-        now = tx.now
-        day = max(at, now).date()
-        first = max((day - timedelta(days=2)).toordinal(), (now - FARTHEST).toordinal())
-        window = slots.Window(
-            first, day.toordinal() + 2 * _CHUNK_DAYS, int(now.timestamp()) // 60,
-            int((now + rules.HORIZON).timestamp()) // 60,
-        )  # fmt: skip
-        try:
-            known = await fetch(tx, wish, window)
-        except Unprocessable:  # somebody has gone in the meantime
-            return []
-    found = sweep(known, known.calendars, window, wish, None)
+async def nearest(
+    caller: Caller, wish: Wish, at: datetime, *, most: int = 3, seen: Known | None = None
+) -> list[Slot]:
+    """Return the free times that lie nearest to `at`, of that week and the next; by start.
+
+    What the booking has `seen` comes first, then the days around, and mostly that is enough: many
+    are refused the same time at once, and each of them waits for this.
+    """
     minute = int(at.timestamp()) // 60
-    best = sorted(found, key=lambda one: (abs(one[0] - minute), one))[:most]
-    return [_slot(known, *one) for one in sorted(best)]
+    best: list[tuple[int, UUID, UUID, int]] = []
+    for days in (0, 1, 2 * _CHUNK_DAYS):
+        known = seen if not days else await _around(caller, wish, at, days=days)
+        if known is None:
+            continue
+        found = sweep(known, known.calendars, known.window, wish, None)
+        best = nsmallest(most, found, key=lambda one: (abs(one[0] - minute), one))
+        if len(best) == most and abs(best[-1][0] - minute) <= _sure(known, minute):
+            break
+    return [] if known is None else [_slot(known, *one) for one in sorted(best)]
+
+
+async def _around(caller: Caller, wish: Wish, at: datetime, *, days: int) -> Known | None:
+    """Fetch the days around `at`, fewer before it; None when somebody has gone."""
+    async with begin(caller) as tx:
+        day = max(at, tx.now).date()
+        first = max(day - timedelta(days=min(days, 2)), (tx.now - FARTHEST).date())
+        window = slots.Window(
+            first.toordinal(), day.toordinal() + days, int(tx.now.timestamp()) // 60,
+            int((tx.now + rules.HORIZON).timestamp()) // 60,
+        )  # fmt: skip
+        with suppress(Unprocessable):
+            return await fetch(tx, wish, window)
+    return None
+
+
+def _sure(known: Known, minute: int) -> int:
+    """Return how many minutes from `minute` on, either way, everything free is in the window."""
+    window = known.window
+    zones = {place.zone for place in known.places.values()}
+    first = max((slots.minute_of(one, window.first, 0) for one in zones), default=minute)
+    last = min((slots.minute_of(one, window.last + 1, 0) for one in zones), default=minute)
+    # Before the present there is nothing.
+    return last - minute if first <= window.after else min(minute - first, last - minute)
 
 
 async def _swept(known: Known, window: slots.Window, wish: Wish, most: int) -> list[Slot]:
