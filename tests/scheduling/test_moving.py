@@ -7,7 +7,7 @@ import pytest
 
 from tests.client import Clinic
 from tests.notifications.support import Clock
-from tests.scheduling.support import asked, booked, faults, local, setting_aside, staffed
+from tests.scheduling.support import asked, booked, day, faults, local, setting_aside, staffed
 
 CANCELLED = {"cancellation_reason": "Patient asked for it"}
 
@@ -96,6 +96,18 @@ async def test_a_time_that_is_taken_offers_the_three_nearest(clinic: Clinic) -> 
     await clinic.make("/appointments", {
         **await asked(clinic, provider), "scheduled_start": slot["start"],
     })  # fmt: skip
+
+
+async def test_a_visit_may_be_offered_a_part_of_its_own_time(clinic: Clinic) -> None:
+    provider = await staffed(clinic, {"slot_duration": 15, "end_time": "10:30"})
+    visit = await booked(clinic, provider, "09:00")
+    await booked(clinic, provider, "09:45")
+    refused = await reschedule(clinic, visit, "09:30")
+    slots = refused.json()["error"]["data"]["alternatives"]
+    assert [slot["local_start"][:16] for slot in slots][:1] == [f"{day(0)}T09:15"]
+    assert (await clinic.post(
+        f"/appointments/{visit['id']}/reschedule", {"scheduled_start": slots[0]["start"]}
+    )).status_code == 200  # fmt: skip
 
 
 async def test_late_changes_need_staff(clinic: Clinic, clock: Clock) -> None:

@@ -414,3 +414,25 @@ async def test_a_visit_that_somebody_is_changing_refuses_to_be_cancelled(clinic:
             answer = await clinic.put(doctor.week, {"rules": []}, params={"stranded": "cancel"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
     assert len((await clinic.get(doctor.week)).json()["data"]["rules"]) == 1
+
+
+async def test_who_takes_no_more_visits_strands_those_to_come(clinic: Clinic) -> None:
+    doctor = await surgery(clinic)
+    one, other = await doctor.write(at(0, "09:00"), at(7, "10:00"))
+    path = f"/providers/{doctor.provider['id']}"
+    facilities = [{"facility_id": doctor.place["id"]}]
+    body = clinic.provider_body(npi=doctor.provider["npi"], facilities=facilities, is_active=False)
+    assert ids(refused(await clinic.put(path, body))["stranded"]) == [one, other]
+    assert (await clinic.get(path)).json()["data"]["is_active"] is True
+    tried = await clinic.put(path, body, params={"dry_run": "true"})
+    assert ids(tried.json()["data"]["stranded"]) == [one, other]
+    moved = await clinic.put(path, body, params={"stranded": "move"})
+    assert [one["outcome"] for one in moved.json()["data"]["stranded"]] == ["not_moved"] * 2
+    assert moved.json()["data"]["is_active"] is False
+    # Nobody can be stranded twice.
+    assert "stranded" not in (await clinic.put(path, body)).json()["data"]
+    active = await clinic.put(path, {**body, "is_active": True})
+    assert "stranded" not in active.json()["data"]
+    gone = await clinic.put(path, body, params={"stranded": "cancel"})
+    assert [one["outcome"] for one in gone.json()["data"]["stranded"]] == ["cancelled"] * 2
+    assert (await doctor.visit(other))["status"] == "cancelled"

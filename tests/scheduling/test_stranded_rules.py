@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chroniccare.scheduling import slots
 from chroniccare.scheduling.availability import rules
+from chroniccare.scheduling.intervals import less
 
 PLACE, PROVIDER = UUID(int=1), UUID(int=2)
 START = date(2026, 10, 26)  # a Monday; clocks change in New York on 1 November
@@ -159,5 +160,5 @@ def test_no_visit_is_stranded_by_nothing() -> None:
 def test_of_two_exceptions_alike_one_goes(times: tuple[int | None, int | None]) -> None:
     one = slots.Dated(PLACE, START.toordinal(), *times, is_available=False)
     other = replace(one, day=one.day + 1)
-    assert rules.without([one, other, one], one) == [other, one]
-    assert rules.without([other], one) == [other]
+    assert less([one, other, one], one) == [other, one]
+    assert less([other], one) == [other]

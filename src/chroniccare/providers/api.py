@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Name
@@ -87,26 +86,6 @@ async def create_provider(
 ) -> Response:
     """Register a provider; the NPI must be free and its check digit right."""
     return await create(caller, request, idempotency_key, lambda tx: actions.create(tx, body))
-
-
-@router.put(
-    "/{provider_id}",
-    summary="Replace a provider",
-    response_model=Data[schemas.Provider],
-    responses=errors(404, 409, 412, 413, 422),
-)
-async def update_provider(
-    provider_id: UUID,
-    body: schemas.ProviderWrite,
-    caller: ProvidersWrite,
-    if_match: IfMatch = None,
-) -> Response:
-    """Replace every field; with If-Match only if nobody changed the record since."""
-    async with begin(caller) as tx:
-        provider = await actions.get_locked(tx, provider_id)
-        check_version(if_match, provider.version)
-        changed = await actions.update(tx, provider, body)
-    return answer(caller, wire.dumps(changed), etag=changed.version)
 
 
 @router.delete(

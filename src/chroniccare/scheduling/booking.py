@@ -29,7 +29,7 @@ class SlotTaken(Conflict):
     """The time is taken; `details` names the field of each party that is not free.
 
     `wanted` is what was to be booked and when, and `seen` what was known of everybody then, from
-    which `search.offering` makes `data.alternatives`.
+    which `search.offering` makes `data.alternatives`; `moving` is the visit that would give way.
     """
 
     code = "SLOT_TAKEN"
@@ -37,11 +37,12 @@ class SlotTaken(Conflict):
 
     def __init__(
         self, details: list[FieldError] | None = None, wanted: "Wanted | None" = None,
-        seen: Known | None = None,
+        seen: Known | None = None, moving: queries.Appointment | None = None,
     ) -> None:  # fmt: skip
         super().__init__(details=details)
         self.wanted = wanted
         self.seen = seen
+        self.moving = moving
 
 
 class DayFull(SlotTaken):
@@ -320,10 +321,13 @@ def seated(
     return seating.seat(asks(demand, known, start, minutes), held.standing, extra=held.lanes)
 
 
-def refusal(faults: list[FieldError], demand: Demand, start: datetime) -> SlotTaken:
+def refusal(
+    faults: list[FieldError], demand: Demand, start: datetime,
+    moving: queries.Appointment | None = None,
+) -> SlotTaken:  # fmt: skip
     """Return the error for what `seated` found."""
     full = any(fault.code == "daily_maximum" for fault in faults)
-    return (DayFull if full else SlotTaken)(faults, (demand, start))
+    return (DayFull if full else SlotTaken)(faults, (demand, start), moving=moving)
 
 
 def check(faults: dict[rules.Rule, FieldError]) -> None:

@@ -2,7 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
+T = TypeVar("T")
 Interval = tuple[int, int]
 FAR = 1 << 40
 """Beyond every minute there is."""
@@ -73,3 +75,11 @@ def covers(free: Sequence[Interval], start: int, end: int) -> bool:
     """Say whether `start` to `end` lies in one interval of `free`, sorted and apart."""
     at = bisect_right(free, (start, FAR)) - 1
     return at >= 0 and end <= free[at][1]
+
+
+def less(several: Sequence[T], one: T) -> list[T]:
+    """Return `several` without the first that equals `one`, if any does."""
+    left = list(several)
+    if one in left:
+        left.remove(one)
+    return left

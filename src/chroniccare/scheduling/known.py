@@ -5,7 +5,7 @@ what is offered is what can be booked.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from operator import add
 from typing import Any
@@ -17,7 +17,8 @@ from chroniccare.facilities.rules import DAYS
 from chroniccare.platform.postgres import Tx
 from chroniccare.scheduling import queries_slots as queries
 from chroniccare.scheduling import rules, seating, slots
-from chroniccare.scheduling.intervals import Interval
+from chroniccare.scheduling.intervals import Interval, less
+from chroniccare.scheduling.queries import Appointment
 
 FARTHEST = timedelta(hours=14)
 """No clock is further from UTC."""
@@ -158,6 +159,33 @@ async def fetch(tx: Tx, wish: Wish, window: slots.Window) -> Known:
         [_room(room) for room in rooms if room.is_active],
         [_room(room) for room in rooms if not room.is_active],
         window,
+    )
+
+
+def without(known: Known, visit: Appointment) -> Known:
+    """Return `known` as if `visit` took nobody: it may move into a part of its own time."""
+    begins = int(visit.scheduled_start.timestamp()) // 60
+    ends = int(visit.scheduled_end.timestamp()) // 60
+    outer = begins - visit.buffer_before_minutes, ends + visit.buffer_after_minutes
+
+    def freed(calendar: slots.Calendar) -> slots.Calendar:
+        if calendar.provider_id not in {visit.provider_id, *visit.additional_provider_ids}:
+            return calendar
+        return replace(
+            calendar, busy=less(calendar.busy, outer), visits=less(calendar.visits, begins)
+        )
+
+    return replace(
+        known,
+        calendars=[freed(one) for one in known.calendars],
+        present=[freed(one) for one in known.present],
+        busy=less(known.busy, (begins, ends)),
+        rooms=[
+            replace(room, taken=[span for span in room.taken if span[1:] != outer])
+            if room.id in visit.resource_ids
+            else room
+            for room in known.rooms
+        ],
     )
 
 

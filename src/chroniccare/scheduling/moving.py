@@ -167,7 +167,7 @@ async def _seats(
     held = await booking.stand(tx, demand, known, first=start, last=start, moving=[visit])
     seats, taken = booking.seated(demand, known, held, start, minutes)
     if taken:
-        raise booking.refusal(taken, demand, start)
+        raise booking.refusal(taken, demand, start, visit)
     return seats
 
 

@@ -20,7 +20,8 @@ from chroniccare.platform.postgres import begin
 from chroniccare.scheduling import rules, seating, slots
 from chroniccare.scheduling.booking import SlotTaken, wish_of
 from chroniccare.scheduling.intervals import Interval, merge, subtract
-from chroniccare.scheduling.known import FARTHEST, Known, Wish, fetch
+from chroniccare.scheduling.known import FARTHEST, Known, Wish, fetch, without
+from chroniccare.scheduling.queries import Appointment
 
 MAX_DAYS = 92
 DEFAULT_DAYS = 31
@@ -159,14 +160,18 @@ async def offering(caller: Caller) -> AsyncIterator[None]:
             demand, start = taken.wanted
             with suppress(Problem):  # without other times it is still the answer
                 wish = wish_of(demand)
-                taken.data = {"alternatives": await nearest(caller, wish, start, seen=taken.seen)}
+                found = await nearest(caller, wish, start, seen=taken.seen, moving=taken.moving)
+                taken.data = {"alternatives": found}
         raise
 
 
 async def nearest(
-    caller: Caller, wish: Wish, at: datetime, *, most: int = 3, seen: Known | None = None
-) -> list[Slot]:
+    caller: Caller, wish: Wish, at: datetime, *, most: int = 3, seen: Known | None = None,
+    moving: Appointment | None = None,
+) -> list[Slot]:  # fmt: skip
     """Return the free times that lie nearest to `at`, of that week and the next; by start.
+
+    A visit that is `moving` may take a part of its own time, but stays not where it is.
 
     What the booking has `seen` comes first, then the days around, and mostly that is enough: many
     are refused the same time at once, and each of them waits for this.
@@ -177,11 +182,18 @@ async def nearest(
         known = seen if not days else await _around(caller, wish, at, days=days)
         if known is None:
             continue
+        if moving is not None:
+            known = without(known, moving)
         found = sweep(known, known.calendars, known.window, wish, None)
+        found = [one for one in found if moving is None or one[:2] != _place(moving)]
         best = nsmallest(most, found, key=lambda one: (abs(one[0] - minute), one))
         if len(best) == most and abs(best[-1][0] - minute) <= _sure(known, minute):
             break
     return [] if known is None else [_slot(known, *one) for one in sorted(best)]
+
+
+def _place(visit: Appointment) -> tuple[int, UUID]:
+    return int(visit.scheduled_start.timestamp()) // 60, visit.provider_id
 
 
 async def _around(caller: Caller, wish: Wish, at: datetime, *, days: int) -> Known | None:

@@ -12,6 +12,7 @@ from chroniccare.facilities.schemas import FacilityWrite
 from chroniccare.platform.postgres import Tx
 from chroniccare.providers import actions as providers
 from chroniccare.providers.queries import Provider
+from chroniccare.providers.schemas import ProviderWrite
 from chroniccare.scheduling import slots
 from chroniccare.scheduling.availability import queries, rules, stranding
 from chroniccare.scheduling.availability.schemas import AvailabilityWrite, RuleWrite
@@ -91,6 +92,34 @@ async def update_facility(
         return Changed(await write(), [])
     affected = Affected(facility_id=facility.id)
     return await stranding.apply(tx, affected, change, write, choice=choice)
+
+
+async def update_provider(
+    tx: Tx, provider: Provider, body: ProviderWrite, *, choice: Choice = ASK
+) -> Changed[Provider]:
+    """Replace `provider`, which this transaction has locked, by `body`.
+
+    Who is not active any more holds no visits; a facility is left once nothing can be booked there.
+
+    Raises:
+        Unprocessable, Conflict: see `providers.update`.
+        StrandedVisits: see `stranding.apply`.
+    """
+
+    def change(hours: rules.Hours) -> rules.Hours:
+        if body.is_active or not provider.is_active:
+            return hours
+        left = {one: held for one, held in hours.calendars.items() if one != provider.id}
+        return replace(hours, calendars=left)
+
+    async def write() -> Provider:
+        return await providers.update(tx, provider, body)
+
+    if not choice.dry_run and (body.is_active or not provider.is_active):
+        return Changed(await write(), [])
+    return await stranding.apply(
+        tx, Affected(provider_id=provider.id), change, write, choice=choice
+    )
 
 
 def _weekly(rule: RuleWrite) -> slots.Weekly:

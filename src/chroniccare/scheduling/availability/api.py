@@ -1,4 +1,7 @@
-"""/api/v1/providers/{provider_id}/availability and .../exceptions: the hours of providers."""
+"""/api/v1/providers/{provider_id}, .../availability and .../exceptions: the hours of providers.
+
+A provider who takes no more visits may have some, which providers/ cannot know.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -15,6 +18,7 @@ from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.providers import actions as providers
 from chroniccare.providers.api import ProvidersRead, ProvidersWrite
+from chroniccare.providers.schemas import ProviderWrite
 from chroniccare.scheduling import search, slots_api
 from chroniccare.scheduling.availability import actions, exceptions, queries, schemas
 from chroniccare.scheduling.availability.stranding import Changed, Choice, changing, choice
@@ -55,6 +59,32 @@ LastDay = Annotated[Day | None, Query(description="Last day.")]
 TRIED: dict[int | str, dict[str, Any]] = {
     200: {"model": Data[schemas.Preview], "description": "With `dry_run`: what would be stranded"}
 }
+
+
+@router.put(
+    "",
+    summary="Replace a provider",
+    response_model=Data[schemas.ProviderChanged | schemas.Preview],
+    responses=errors(404, 409, 412, 413, 422),
+)
+async def update_provider(
+    provider_id: UUID,
+    body: ProviderWrite,
+    caller: ProvidersWrite,
+    stranded: StrandedChoice = None,
+    dry_run: DryRun = False,  # noqa: FBT002  a query parameter
+    if_match: IfMatch = None,
+) -> Response:
+    """Replace every field; with If-Match only if nobody changed the record since.
+
+    Who is not active any more strands every visit to come.
+    """
+    chosen = choice(caller, stranded, dry_run=dry_run)
+    async with changing(caller, chosen) as tx:
+        provider = await providers.get_locked(tx, provider_id)
+        check_version(if_match, provider.version)
+        changed = await actions.update_provider(tx, provider, body, choice=chosen)
+    return put(caller, changed, lambda written: (asdict(written), written.version))
 
 
 @router.get(

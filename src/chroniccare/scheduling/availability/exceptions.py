@@ -21,6 +21,7 @@ from chroniccare.scheduling import slots
 from chroniccare.scheduling.availability import queries, rules, stranding
 from chroniccare.scheduling.availability.schemas import ExceptionWrite, FacilityExceptionWrite
 from chroniccare.scheduling.availability.stranding import Affected, Changed, Choice
+from chroniccare.scheduling.intervals import less
 
 Owner = Provider | Facility
 
@@ -130,7 +131,7 @@ async def remove(
     )  # fmt: skip
 
     def change(hours: rules.Hours) -> rules.Hours:
-        return _with_exceptions(hours, owner, lambda known: rules.without(known, one))
+        return _with_exceptions(hours, owner, lambda known: less(known, one))
 
     async def write() -> None:
         if not await tx.run(queries.DELETE_EXCEPTION, exception.id):

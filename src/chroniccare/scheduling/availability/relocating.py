@@ -13,8 +13,8 @@ from chroniccare.scheduling import booking, search, slots
 from chroniccare.scheduling import queries as visits
 from chroniccare.scheduling import rules as visit_rules
 from chroniccare.scheduling.actions import LateChange
-from chroniccare.scheduling.availability import queries, rules
-from chroniccare.scheduling.known import Known, Wish, fetch
+from chroniccare.scheduling.availability import queries
+from chroniccare.scheduling.known import Wish, fetch, without
 from chroniccare.scheduling.moving import MovedTooOften, reschedule
 from chroniccare.scheduling.queries import Appointment
 
@@ -78,7 +78,7 @@ async def _free(tx: Tx, visit: Appointment, *, days: int, same_place: bool) -> l
     if window.last < window.first:
         return []
     try:
-        known = _without(await fetch(tx, wish, window), visit)
+        known = without(await fetch(tx, wish, window), visit)
     except Unprocessable:  # somebody, or the type of visit, takes no more visits
         return []
     wish = replace(wish, resource_ids=known.not_needed(wish.resource_ids))
@@ -96,26 +96,3 @@ def _window(start: datetime, days: int, *, now: datetime) -> slots.Window:
         (first - timedelta(days=1)).toordinal(), (last + timedelta(days=1)).toordinal(),
         booking.minutes_of(first), booking.minutes_of(until),
     )  # fmt: skip
-
-
-def _without(known: Known, visit: Appointment) -> Known:
-    """Return `known` as if `visit` took nobody: it may move into a part of its own time."""
-    begins = booking.minutes_of(visit.scheduled_start)
-    ends = booking.minutes_of(visit.scheduled_end)
-    outer = begins - visit.buffer_before_minutes, ends + visit.buffer_after_minutes
-
-    def freed(calendar: slots.Calendar) -> slots.Calendar:
-        return replace(calendar, busy=rules.without(calendar.busy, outer))
-
-    return replace(
-        known,
-        calendars=[freed(one) for one in known.calendars],
-        present=[freed(one) for one in known.present],
-        busy=rules.without(known.busy, (begins, ends)),
-        rooms=[
-            replace(room, taken=[span for span in room.taken if span[1:] != outer])
-            if room.id in visit.resource_ids
-            else room
-            for room in known.rooms
-        ],
-    )

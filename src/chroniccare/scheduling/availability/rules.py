@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TypeVar
 from uuid import UUID
 
 from chroniccare.core.week import minutes, overlap, stretch
 from chroniccare.facilities.rules import DAYS
 from chroniccare.scheduling import slots
 from chroniccare.scheduling.intervals import FAR, Interval, covers
-
-T = TypeVar("T")
 
 _NEVER = date.max.toordinal()
 
@@ -154,14 +151,6 @@ def with_place(
         for known, place in hours.places.items()
     }
     return replace(hours, places={key: place for key, place in changed.items() if place})
-
-
-def without(several: Sequence[T], one: T) -> list[T]:
-    """Return `several` without the first that equals `one`, if any does."""
-    left = list(several)
-    if one in left:
-        left.remove(one)
-    return left
 
 
 class _Bookable:

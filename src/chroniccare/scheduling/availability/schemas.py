@@ -18,6 +18,7 @@ from chroniccare.core.fields import (
     Wire,
 )
 from chroniccare.facilities.schemas import Facility
+from chroniccare.providers.schemas import Provider
 from chroniccare.scheduling.schemas import Slot
 
 MAX_RULES = 200
@@ -197,6 +198,12 @@ class DayException(ExceptionWrite):
 
 class ExceptionMade(DayException):
     """An exception that was just made, and the visits that it left outside."""
+
+    stranded: _Stranded = []
+
+
+class ProviderChanged(Provider):
+    """A provider, and the visits that they do not hold any more."""
 
     stranded: _Stranded = []
 
