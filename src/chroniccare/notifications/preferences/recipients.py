@@ -1,0 +1,92 @@
+"""Rows of the database as recipients."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+from chroniccare.notifications import rules as messages
+from chroniccare.notifications.categories import TYPES, Category, category_of
+from chroniccare.notifications.preferences import rules
+from chroniccare.notifications.queries_due import Due
+
+
+def of_due(due: Due) -> rules.Recipient:
+    """Return who receives a claimed message; of a file's row all is known that the file said."""
+    consents = due.consents or {}
+    if due.related_person_id is not None:
+        return rules.related_person(
+            time_zone=due.time_zone or "UTC", channels=due.channels, consents=consents,
+            contacts=due.contacts, address_country=due.address_country,
+            categories=due.categories or (),
+        )  # fmt: skip
+    if due.patient_id is not None:
+        return rules.patient(
+            time_zone=due.time_zone or "UTC", channels=due.channels, consents=consents,
+            contacts=due.contacts, address_country=due.address_country,
+            stored=due.preferences or {},
+        )  # fmt: skip
+    said: dict[str, str] = due.template_data.get("recipient", {})
+    contacts = [{"system": system, "value": value} for system, value in said.items() if value]
+    return rules.patient(
+        time_zone="UTC", channels=due.channel_plan, consents=consents, contacts=contacts,
+        address_country=None, stored={},
+    )  # fmt: skip
+
+
+def proxies_of_due(due: Due) -> list[rules.Proxy]:
+    """Return who may receive a claimed message in the patient's place."""
+    return [proxy_of(one) for one in due.proxies]
+
+
+def proxy_of(row: dict[str, Any]) -> rules.Proxy:
+    """Return the related person of a document of `queries.proxy_sql`."""
+    who = rules.related_person(
+        time_zone=row["time_zone"], channels=row["channels"], consents=row["consents"],
+        contacts=row["contacts"], address_country=row["address_country"],
+        categories=row["categories"],
+    )  # fmt: skip
+    start, end = row["period_start"], row["period_end"]
+    return rules.Proxy(
+        row["id"], who, row["receives"], row["is_active"],
+        date.fromisoformat(start) if start else None, date.fromisoformat(end) if end else None,
+    )  # fmt: skip
+
+
+def up_to_date(due: Due) -> Due:
+    """Return the message with the channels that its recipient wants by now, if none was tried yet.
+
+    What was planned and is not wanted any more stays at the end, so that it can be told why it is
+    passed over.
+    """
+    if due.patient_id is None or due.attempt_id is not None:
+        return due
+    if due.notification_type not in TYPES:  # it fails by itself when it is decided about
+        return due
+    who, category = of_due(due), category_of(due.notification_type)
+    planned = due.channel_plan
+    plan = [
+        channel
+        for channel in rules.wanted(who, category)
+        if channel in planned or rules.refusal(who, category, channel) is None
+    ]
+    plan += [channel for channel in planned if channel not in plan]
+    return due if plan == planned else replace(due, channel_plan=plan, channel=plan[0])
+
+
+def afresh(due: Due) -> Due:
+    """Return the message as if nothing had been tried, with the plan that it would have today."""
+    if due.patient_id is None or due.notification_type not in TYPES:
+        plan = messages.wanted_channels(None)
+    else:
+        plan = rules.wanted(of_due(due), category_of(due.notification_type))
+    return replace(
+        due, channel_plan=plan, channel=plan[0], attempt_id=None, attempt_status=None, tries=0
+    )
+
+
+def last_look(due: Due, channel: str, now: datetime) -> tuple[Category, bool, date]:
+    """Return what `queries_due.START` asks besides: category, need of a consent, local day."""
+    who, category = of_due(due), category_of(due.notification_type)
+    return (
+        category, rules.needs_opt_in(who, category, channel), rules.local_day(now, who.time_zone)
+    )  # fmt: skip
