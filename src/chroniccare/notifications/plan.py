@@ -11,6 +11,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.core.time import zone
 from chroniccare.notifications import queries, rules
 from chroniccare.notifications.categories import Category, category_of
+from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.platform.postgres import Tx
 
@@ -90,7 +91,7 @@ async def plan_asked(tx: Tx, visit: Visit, kind: str, *, at: datetime | None) ->
         row = _row(visit, reach, kind, 0, sent=sent, at=sent, until=visit.starts_at)
         if at is not None:
             # Contact points and consent may still come, as for a reminder.
-            plan = preferences.wanted(recipient(reach), category_of(kind))
+            plan = preferences.wanted(recipients.of_reach(reach), category_of(kind))
             row |= {"channel": plan[0], "channel_plan": plan, "delivery_status": "pending"}
             row["delivery_details"] = {}
         row["dedupe_key"] = f"asked:{row['id']}"
@@ -110,8 +111,8 @@ async def reachable(tx: Tx, patient_ids: list[UUID]) -> dict[UUID, datetime | No
     clinic = rules.parse_quiet_hours(tx.settings.quiet_hours)
     category = category_of(rules.OFFER)
     ends: dict[UUID, list[datetime]] = {}
-    for reach in await _reaches(tx, patient_ids):
-        who = recipient(reach)
+    for reach in await reaches(tx, patient_ids):
+        who = recipients.of_reach(reach)
         if _plan_now(who, category)[0]:
             quiet = preferences.quiet_of(who, category, clinic)
             period = rules.quiet_period(tx.now, zone(who.time_zone), quiet)
@@ -132,14 +133,14 @@ async def _write(
     coming = [visit for visit in visits if visit.starts_at > tx.now]
     if not coming:
         return 0
-    reaches: dict[UUID, list[queries.Reach]] = {}
-    for reach in await _reaches(tx, sorted({visit.patient_id for visit in coming})):
-        reaches.setdefault(reach.patient_id, []).append(reach)
+    found: dict[UUID, list[queries.Reach]] = {}
+    for reach in await reaches(tx, sorted({visit.patient_id for visit in coming})):
+        found.setdefault(reach.patient_id, []).append(reach)
     rows: list[dict[str, Any]] = []
     for visit in coming:
-        if visit.patient_id not in reaches:
+        if visit.patient_id not in found:
             continue
-        patient, *others = reaches[visit.patient_id]
+        patient, *others = found[visit.patient_id]
         own = rows_of(visit, patient)
         rows += own
         for reach in others:
@@ -152,7 +153,7 @@ async def _write(
     return written
 
 
-async def _reaches(tx: Tx, patient_ids: list[UUID]) -> list[queries.Reach]:
+async def reaches(tx: Tx, patient_ids: list[UUID]) -> list[queries.Reach]:
     """Return how each can be reached, a patient before those who receive with them."""
     return await tx.all(queries.REACH, patient_ids, tx.now.date() - timedelta(days=1))
 
@@ -162,15 +163,14 @@ def _for(
 ) -> list[dict[str, Any]]:
     """Return the messages among `rows` that a related person receives; `own` are the patient's."""
     return [
-        row | {"related_person_id": reach.related_person_id, "dedupe_key": key(first, reach)}
+        row
+        | {
+            "related_person_id": reach.related_person_id,
+            "dedupe_key": recipients.key(first["dedupe_key"], reach),
+        }
         for first, row in zip(own, rows, strict=True)
         if category_of(row["notification_type"]) in (reach.categories or ())
     ]
-
-
-def key(own: dict[str, Any], reach: queries.Reach) -> str:
-    """Return the dedupe key of a related person's message: the patient's, extended."""
-    return f"{own['dedupe_key']}:{reach.related_person_id}"
 
 
 async def cancel_visit(tx: Tx, appointment_id: UUID, *, status: str = "cancelled") -> int:
@@ -207,7 +207,7 @@ def _rows(
     if not visit.reminders_only:
         rows.append(_row(visit, reach, kind, 0, sent=now, at=now, until=visit.starts_at))
     home = zone(reach.time_zone)
-    quiet = preferences.quiet_of(recipient(reach), "appointments", clinic)
+    quiet = preferences.quiet_of(recipients.of_reach(reach), "appointments", clinic)
     for hours, following in pairwise((*rules.REMINDER_OFFSETS_H, 0)):
         due = visit.starts_at - timedelta(hours=hours)
         if due <= now:
@@ -222,7 +222,7 @@ def _row(
     visit: Visit, reach: queries.Reach, kind: str, hours: int, *, sent: datetime, at: datetime,
     until: datetime,
 ) -> dict[str, Any]:  # fmt: skip
-    who, category = recipient(reach), category_of(kind)
+    who, category = recipients.of_reach(reach), category_of(kind)
     wanted = preferences.wanted(who, category)
     plan, reason = (wanted, None) if hours else _plan_now(who, category)
     return {
@@ -261,17 +261,3 @@ def _plan_now(who: preferences.Recipient, category: Category) -> tuple[list[str]
 
 _TELLING = ("category_off", "no_consent", "no_contact_point")
 """Why somebody cannot be reached, what staff should hear first."""
-
-
-def recipient(reach: queries.Reach) -> preferences.Recipient:
-    """Return the recipient that `reach` describes."""
-    if reach.categories is not None:
-        return preferences.related_person(
-            time_zone=reach.time_zone, channels=reach.preferred, consents=reach.consents,
-            contacts=reach.contacts, address_country=reach.address_country,
-            categories=reach.categories,
-        )  # fmt: skip
-    return preferences.patient(
-        time_zone=reach.time_zone, channels=reach.preferred, consents=reach.consents,
-        contacts=reach.contacts, address_country=reach.address_country, stored=reach.preferences,
-    )  # fmt: skip

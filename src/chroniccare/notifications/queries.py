@@ -30,6 +30,20 @@ class Reach:
     categories: list[str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message of the patient that is still to be sent, as far as another's copy needs it."""
+
+    provider_id: UUID | None
+    appointment_id: UUID | None
+    notification_type: str
+    priority: str
+    scheduled_send_time: datetime
+    expires_at: datetime | None
+    template_data: dict[str, Any]
+    dedupe_key: str
+
+
 # Nothing is planned for a patient who is removed, inactive or has died. Each patient comes before
 # those who receive with them, or in their place; $2 is a day before which a period has ended
 # wherever one lives.
@@ -64,6 +78,13 @@ _PLANNED = (
     " next_attempt_at timestamptz, expires_at timestamptz, delivery_status text,"
     " delivery_details jsonb, template_data jsonb, dedupe_key text, lease_until timestamptz)"
     " ON CONFLICT (tenant_id, dedupe_key) DO"
+)
+WAITING = Query(
+    Waiting,
+    "SELECT provider_id, appointment_id, notification_type, priority, scheduled_send_time,"
+    " expires_at, template_data, dedupe_key FROM notifications WHERE patient_id = $1"
+    " AND related_person_id IS NULL AND delivery_status IN ('pending', 'held', 'queued')"
+    " AND (expires_at IS NULL OR expires_at > $2)",
 )
 INSERT = Command(f"{_PLANNED} NOTHING")
 # A row of a file that reached nobody before is taken up again with what the file says now.

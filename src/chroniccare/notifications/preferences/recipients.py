@@ -7,6 +7,8 @@ from typing import Any
 from chroniccare.notifications import rules as messages
 from chroniccare.notifications.categories import TYPES, Category, category_of
 from chroniccare.notifications.preferences import rules
+from chroniccare.notifications.preferences.queries import Stored
+from chroniccare.notifications.queries import Reach
 from chroniccare.notifications.queries_due import Due
 
 
@@ -90,3 +92,31 @@ def last_look(due: Due, channel: str, now: datetime) -> tuple[Category, bool, da
     return (
         category, rules.needs_opt_in(who, category, channel), rules.local_day(now, who.time_zone)
     )  # fmt: skip
+
+
+def of_stored(stored: Stored) -> rules.Recipient:
+    """Return a patient whose preferences are shown or changed."""
+    return rules.patient(
+        time_zone=stored.time_zone, channels=stored.channels, consents=stored.consents,
+        contacts=stored.contacts, address_country=stored.address_country,
+        stored=stored.preferences,
+    )  # fmt: skip
+
+
+def of_reach(reach: Reach) -> rules.Recipient:
+    """Return the recipient that a message is planned for."""
+    if reach.categories is not None:
+        return rules.related_person(
+            time_zone=reach.time_zone, channels=reach.preferred, consents=reach.consents,
+            contacts=reach.contacts, address_country=reach.address_country,
+            categories=reach.categories,
+        )  # fmt: skip
+    return rules.patient(
+        time_zone=reach.time_zone, channels=reach.preferred, consents=reach.consents,
+        contacts=reach.contacts, address_country=reach.address_country, stored=reach.preferences,
+    )  # fmt: skip
+
+
+def key(own: str, reach: Reach) -> str:
+    """Return the dedupe key of a related person's message: the patient's `own`, extended."""
+    return f"{own}:{reach.related_person_id}"

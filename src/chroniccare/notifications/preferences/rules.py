@@ -33,7 +33,8 @@ class Recipient:
     """A patient or a related person as a message needs them.
 
     `contacts` are `{"system", "value"}` by rank; `otherwise` is the choice for categories that
-    `categories` does not name; `own_quiet` are quiet hours that they added themselves.
+    `categories` does not name; `own_quiet` are quiet hours that they added themselves;
+    `must_say_yes`: without a consent on record nothing is sent, as to somebody who is no patient.
     """
 
     time_zone: str
@@ -44,6 +45,7 @@ class Recipient:
     categories: Mapping[str, Choice] = field(default_factory=dict)
     otherwise: Choice = Choice()
     own_quiet: rules.QuietHours | None = None
+    must_say_yes: bool = False
 
     def choice(self, category: Category) -> Choice:
         """Return what they chose for a category."""
@@ -116,7 +118,9 @@ def consents(who: Recipient, category: Category, channel: str) -> bool:
 
 def needs_opt_in(who: Recipient, category: Category, channel: str) -> bool:
     """Return whether a consent has to be on record before the first message of a category."""
-    return category == INVITING and channel in packs.pack_of(who.country).opt_in
+    return who.must_say_yes or (
+        category == INVITING and channel in packs.pack_of(who.country).opt_in
+    )
 
 
 def usable(who: Recipient, category: Category, suppressed: Suppressions = ()) -> list[str]:
@@ -159,6 +163,25 @@ def _outreach(who: Recipient, category: Category) -> tuple[rules.Quiet, ...]:
     return (packs.pack_of(who.country).outreach,) if category == INVITING else ()
 
 
+def open_minutes(quiet: Iterable[rules.QuietHours]) -> int:
+    """Return how many minutes of a day without a change of clocks all of these leave."""
+    shut = {
+        minute % _DAY_MIN
+        for one in quiet
+        for start, end in one.on(_ANY_DAY)
+        for minute in range(_minute(start), _minute(end) + (_DAY_MIN if end <= start else 0))
+    }
+    return _DAY_MIN - len(shut)
+
+
+_DAY_MIN = 24 * 60
+_ANY_DAY = date(2026, 1, 5)
+
+
+def _minute(at: time) -> int:
+    return at.hour * 60 + at.minute
+
+
 def choices(stored: Mapping[str, Any]) -> dict[str, Choice]:
     """Return the categories of the column `notification_preferences`."""
     return {
@@ -194,4 +217,5 @@ def related_person(
     return Recipient(
         time_zone, channels, consents, contacts, packs.country_of(contacts, address_country),
         {name: Choice() for name in categories}, otherwise=Choice(enabled=False),
+        must_say_yes=True,
     )  # fmt: skip
