@@ -8,6 +8,10 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 INVITING: Category = "recalls"
 """Nobody asked for these: they invite, so the law of some countries takes them for advertising."""
 
+ANSWERS: Literal["answers"] = "answers"
+"""What answers a patient's own message: no choice of theirs, and by the way that they came."""
+Topic = Category | Literal["answers"]
+
 _OF: dict[str, Category] = {
     "appointment_confirmation": "appointments",
     "appointment_rescheduled": "appointments",
@@ -15,21 +19,22 @@ _OF: dict[str, Category] = {
     "appointment_cancelled": "appointments",
     "waitlist_offer": "waitlist",
     "medication_reminder": "medications",
-    "refill": "refills",
     "refill_reminder": "refills",
-    "medication_refill": "refills",
     "low_adherence": "adherence",
-    "adherence_low": "adherence",
     "recall": "recalls",
-    "recall_notice": "recalls",
 }
-TYPES = frozenset(_OF)
+TYPES = tuple(_OF)
 
 
-def category_of(notification_type: str) -> Category:
+def is_known(notification_type: str) -> bool:
+    """Return whether we know what a type of message is about."""
+    return notification_type in _OF or notification_type.startswith("reply_")
+
+
+def category_of(notification_type: str) -> Topic:
     """Return the category of a type of message.
 
     Raises:
         KeyError: no such type; the message fails alone, and a test compares with the templates.
     """
-    return _OF[notification_type]
+    return ANSWERS if notification_type.startswith("reply_") else _OF[notification_type]

@@ -10,7 +10,7 @@ from uuid import UUID
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import zone
 from chroniccare.notifications import queries, rules
-from chroniccare.notifications.categories import Category, category_of
+from chroniccare.notifications.categories import Topic, category_of
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.platform.postgres import Tx
@@ -250,7 +250,7 @@ def _row(
     }
 
 
-def _plan_now(who: preferences.Recipient, category: Category) -> tuple[list[str], str | None]:
+def _plan_now(who: preferences.Recipient, category: Topic) -> tuple[list[str], str | None]:
     """Return the channels that lead to the recipient today, and why there are none."""
     usable = preferences.usable(who, category)
     if usable:

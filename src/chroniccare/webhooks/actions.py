@@ -25,7 +25,7 @@ EventType = Literal[
     "recall.opened",
     "recall.closed",
     "contact.suppressed",
-    "contact.resubscribed",
+    "contact.restored",
     "preferences.updated",
     "related_person.created",
     "related_person.updated",

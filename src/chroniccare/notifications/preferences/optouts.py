@@ -72,7 +72,7 @@ async def lift(
             after={"lifted": True, "lifted_because": because},
         )  # fmt: skip
         await emit(
-            tx, "contact.resubscribed", entity_type="suppression", entity_id=one.id,
+            tx, "contact.restored", entity_type="suppression", entity_id=one.id,
             payload={"channel": channel},
         )  # fmt: skip
     return lifted

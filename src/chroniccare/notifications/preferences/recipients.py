@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from chroniccare.notifications import rules as messages
-from chroniccare.notifications.categories import TYPES, Category, category_of
+from chroniccare.notifications.categories import Topic, category_of, is_known
 from chroniccare.notifications.preferences import rules
 from chroniccare.notifications.preferences.queries import Stored
 from chroniccare.notifications.queries import Reach
@@ -13,25 +13,29 @@ from chroniccare.notifications.queries_due import Due
 
 
 def of_due(due: Due) -> rules.Recipient:
-    """Return who receives a claimed message; of a file's row all is known that the file said."""
+    """Return who receives a claimed message.
+
+    Of a file's row all is known that the file said; an answer goes where the question came from.
+    """
     consents = due.consents or {}
+    said: dict[str, str] | None = due.template_data.get("recipient")
+    if due.patient_id is None or said is not None:
+        contacts = [
+            {"system": system, "value": value} for system, value in (said or {}).items() if value
+        ]
+        return rules.patient(
+            time_zone=due.time_zone or "UTC", channels=due.channel_plan, consents=consents,
+            contacts=contacts, address_country=None, stored={},
+        )  # fmt: skip
     if due.related_person_id is not None:
         return rules.related_person(
             time_zone=due.time_zone or "UTC", channels=due.channels, consents=consents,
             contacts=due.contacts, address_country=due.address_country,
             categories=due.categories or (),
         )  # fmt: skip
-    if due.patient_id is not None:
-        return rules.patient(
-            time_zone=due.time_zone or "UTC", channels=due.channels, consents=consents,
-            contacts=due.contacts, address_country=due.address_country,
-            stored=due.preferences or {},
-        )  # fmt: skip
-    said: dict[str, str] = due.template_data.get("recipient", {})
-    contacts = [{"system": system, "value": value} for system, value in said.items() if value]
     return rules.patient(
-        time_zone="UTC", channels=due.channel_plan, consents=consents, contacts=contacts,
-        address_country=None, stored={},
+        time_zone=due.time_zone or "UTC", channels=due.channels, consents=consents,
+        contacts=due.contacts, address_country=due.address_country, stored=due.preferences or {},
     )  # fmt: skip
 
 
@@ -60,33 +64,40 @@ def up_to_date(due: Due) -> Due:
     What was planned and is not wanted any more stays at the end, so that it can be told why it is
     passed over.
     """
-    if due.patient_id is None or due.attempt_id is not None:
-        return due
-    if due.notification_type not in TYPES:  # it fails by itself when it is decided about
+    if due.attempt_id is not None or not _has_choice(due):
         return due
     who, category = of_due(due), category_of(due.notification_type)
-    planned = due.channel_plan
+    planned, chosen = due.channel_plan, rules.chosen(who, category)
+    first = chosen or planned
+    also = [one for one in rules.wanted(who, category) if one not in first]
     plan = [
-        channel
-        for channel in rules.wanted(who, category)
-        if channel in planned or rules.refusal(who, category, channel) is None
+        one
+        for one in [*first, *also]
+        if one in planned or rules.refusal(who, category, one) is None
     ]
-    plan += [channel for channel in planned if channel not in plan]
+    plan += [one for one in planned if one not in plan]
     return due if plan == planned else replace(due, channel_plan=plan, channel=plan[0])
+
+
+def _has_choice(due: Due) -> bool:
+    return (
+        due.patient_id is not None
+        and "recipient" not in due.template_data
+        and is_known(due.notification_type)
+    )
 
 
 def afresh(due: Due) -> Due:
     """Return the message as if nothing had been tried, with the plan that it would have today."""
-    if due.patient_id is None or due.notification_type not in TYPES:
-        plan = messages.wanted_channels(None)
-    else:
+    plan = messages.wanted_channels(None)
+    if _has_choice(due):
         plan = rules.wanted(of_due(due), category_of(due.notification_type))
     return replace(
         due, channel_plan=plan, channel=plan[0], attempt_id=None, attempt_status=None, tries=0
     )
 
 
-def last_look(due: Due, channel: str, now: datetime) -> tuple[Category, bool, date]:
+def last_look(due: Due, channel: str, now: datetime) -> tuple[Topic, bool, date]:
     """Return what `queries_due.START` asks besides: category, need of a consent, local day."""
     who, category = of_due(due), category_of(due.notification_type)
     return (

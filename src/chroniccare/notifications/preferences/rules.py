@@ -10,7 +10,7 @@ from typing import Any
 
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import packs, rules
-from chroniccare.notifications.categories import INVITING, Category
+from chroniccare.notifications.categories import INVITING, Topic
 
 CHANNELS = tuple(rules.SYSTEM_OF)
 LEAST_OPEN_H = 4
@@ -47,7 +47,7 @@ class Recipient:
     own_quiet: rules.QuietHours | None = None
     must_say_yes: bool = False
 
-    def choice(self, category: Category) -> Choice:
+    def choice(self, category: Topic) -> Choice:
         """Return what they chose for a category."""
         return self.categories.get(category, self.otherwise)
 
@@ -80,9 +80,15 @@ def in_period(start: date | None, end: date | None, day: date) -> bool:
     return (start is None or start <= day) and (end is None or day <= end)
 
 
-def wanted(who: Recipient, category: Category) -> list[str]:
-    """Return the channels to try for a category, in order: theirs for it, theirs, else ours."""
-    return rules.wanted_channels(list(who.choice(category).channels) or list(who.channels or ()))
+def chosen(who: Recipient, category: Topic) -> list[str]:
+    """Return the channels that they chose for a category, or for everything; none: any will do."""
+    own = [one for one in who.channels or () if one in CHANNELS]
+    return list(who.choice(category).channels) or own
+
+
+def wanted(who: Recipient, category: Topic) -> list[str]:
+    """Return the channels to try for a category, in order: those they chose, else ours."""
+    return rules.wanted_channels(chosen(who, category))
 
 
 def addresses(who: Recipient, channel: str) -> list[str]:
@@ -92,12 +98,13 @@ def addresses(who: Recipient, channel: str) -> list[str]:
 
 
 def refusal(
-    who: Recipient, category: Category, channel: str, suppressed: Suppressions = ()
+    who: Recipient, category: Topic, channel: str, suppressed: Suppressions = ()
 ) -> str | None:
     """Return why a message of `category` must not go out by `channel`, as a code; None: it may."""
     if not who.choice(category).enabled:
         return "category_off"
-    if channel not in wanted(who, category):
+    wished = chosen(who, category)
+    if wished and channel not in wished:
         return "channel_not_wanted"
     if not consents(who, category, channel):
         return "no_consent"
@@ -109,28 +116,28 @@ def refusal(
     return None
 
 
-def consents(who: Recipient, category: Category, channel: str) -> bool:
+def consents(who: Recipient, category: Topic, channel: str) -> bool:
     """Return whether they let us use a channel; silence is a yes where the law leaves it one."""
     if needs_opt_in(who, category, channel):
         return who.consents.get(channel) is True
     return rules.consents(dict(who.consents), channel)
 
 
-def needs_opt_in(who: Recipient, category: Category, channel: str) -> bool:
+def needs_opt_in(who: Recipient, category: Topic, channel: str) -> bool:
     """Return whether a consent has to be on record before the first message of a category."""
     return who.must_say_yes or (
         category == INVITING and channel in packs.pack_of(who.country).opt_in
     )
 
 
-def usable(who: Recipient, category: Category, suppressed: Suppressions = ()) -> list[str]:
+def usable(who: Recipient, category: Topic, suppressed: Suppressions = ()) -> list[str]:
     """Return the channels that a message of `category` may go out by, in order."""
     channels = wanted(who, category)
     return [channel for channel in channels if not refusal(who, category, channel, suppressed)]
 
 
 def stands_in(
-    proxies: Iterable[Proxy], category: Category, now: datetime, suppressed: Suppressions = ()
+    proxies: Iterable[Proxy], category: Topic, now: datetime, suppressed: Suppressions = ()
 ) -> list[Proxy]:
     """Return who receives a category in the patient's place now: only who can be reached counts."""
     return [
@@ -142,7 +149,7 @@ def stands_in(
     ]
 
 
-def quiet_of(who: Recipient, category: Category, clinic: rules.Quiet) -> rules.Quiet:
+def quiet_of(who: Recipient, category: Topic, clinic: rules.Quiet) -> rules.Quiet:
     """Return when a message that can wait must: the clinic's hours, their own, and the law's."""
     own = (who.own_quiet,) if who.own_quiet is not None else ()
     quiet = packs.pack_of(who.country).quiet
@@ -150,7 +157,7 @@ def quiet_of(who: Recipient, category: Category, clinic: rules.Quiet) -> rules.Q
     return rules.QuietTogether((clinic, *own, *law, *_outreach(who, category)))
 
 
-def law_of(who: Recipient, category: Category) -> rules.Quiet:
+def law_of(who: Recipient, category: Topic) -> rules.Quiet:
     """Return when the law forbids it outright: there is no grace for what is a little late.
 
     That is so for messages that invite. Those about care are no solicitation in any of the
@@ -159,7 +166,7 @@ def law_of(who: Recipient, category: Category) -> rules.Quiet:
     return rules.QuietTogether(_outreach(who, category))
 
 
-def _outreach(who: Recipient, category: Category) -> tuple[rules.Quiet, ...]:
+def _outreach(who: Recipient, category: Topic) -> tuple[rules.Quiet, ...]:
     return (packs.pack_of(who.country).outreach,) if category == INVITING else ()
 
 

@@ -111,6 +111,8 @@ def _by_channel(
     wanted = rules.wanted(who, category)
     channels = [*wanted, *(one for one in rules.CHANNELS if one not in wanted)]
     reasons = {one: general or rules.refusal(who, category, one, suppressed) for one in channels}
+    for one in channels[len(wanted) :]:  # may be used, and is tried for nothing
+        reasons[one] = reasons[one] or "channel_not_wanted"
     return [
         {"channel": one, "allowed": reason is None, "reason": reason}
         for one, reason in reasons.items()
