@@ -19,6 +19,8 @@ from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
+from chroniccare.notifications.preferences import api as preferences
+from chroniccare.notifications.proxies import api as proxies
 from chroniccare.notifications.receipts import api as receipts
 from chroniccare.notifications.replay import api as replay
 from chroniccare.notifications.single import api as single
@@ -64,6 +66,8 @@ ROUTERS = (
     why.router,
     single.router,
     notifications.router,
+    preferences.router,
+    proxies.router,
     receipts.public,
     calendars.router,
     calendars.public,

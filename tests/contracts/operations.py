@@ -117,6 +117,12 @@ async def _offer(clinic: Clinic) -> dict[str, Any]:
     )
 
 
+async def _related_person(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
+    """Register somebody who receives a patient's messages."""
+    body = {"name": "Lucia Gonzalez", "relationship": "daughter", "categories": ["appointments"]}
+    return await clinic.make(f"/patients/{ids['patient_id']}/related-persons", body)
+
+
 async def _closed_day(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     """Close a facility for a day."""
     return await clinic.make(
@@ -162,6 +168,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "recall_id": ("/recalls", lambda clinic, _: _recall(clinic)),
     "entry_id": ("/waitlist", lambda clinic, _: _waiting(clinic)),
     "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),
+    "related_person_id": ("/patients/{patient_id}/related-persons", _related_person),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }

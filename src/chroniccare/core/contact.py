@@ -1,6 +1,7 @@
-"""Contact points as rows: the SQL and the rows that patients, providers and facilities share.
+"""Contact points as rows: the SQL and the rows that their four kinds of owner share.
 
-A row belongs to one of the three, so the statements differ in the column of the owner alone.
+A row belongs to a patient, provider, facility or related person, so the statements differ in the
+column of the owner alone.
 """
 
 from typing import Any, Literal
@@ -8,7 +9,7 @@ from typing import Any, Literal
 from chroniccare.core.fields import ContactInfo
 from chroniccare.core.ids import new_id
 
-Owner = Literal["patient_id", "provider_id", "facility_id"]
+Owner = Literal["patient_id", "provider_id", "facility_id", "related_person_id"]
 
 _INFO = (
     "{alias}.contact_info || jsonb_build_object('telecom', coalesce((SELECT jsonb_agg("

@@ -1,6 +1,5 @@
 """What becomes of a due message: sent, held, or given up, and what follows an attempt. No I/O."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +7,10 @@ from zoneinfo import ZoneInfo
 
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import queries_due, rules, templates
+from chroniccare.notifications.categories import category_of
 from chroniccare.notifications.channels.message import Outcome
+from chroniccare.notifications.preferences import recipients
+from chroniccare.notifications.preferences import rules as preferences
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +38,34 @@ class Hold:
     until: datetime
 
 
-Suppressions = Collection[tuple[str, str]]
+Suppressions = preferences.Suppressions
 
 
 def decide(
-    due: queries_due.Due, *, now: datetime, quiet: rules.QuietHours, suppressed: Suppressions
+    due: queries_due.Due, *, now: datetime, quiet: rules.Quiet, suppressed: Suppressions
 ) -> Send | Stop | Hold:
     """Return what to do with a claimed row; `suppressed` are (channel, address) pairs."""
     if due.attempt_status in {"accepted", "delivered"}:
         # Its worker lost the lease after the provider had answered; there is nothing left to do.
         return Stop(due.attempt_status, "accepted_late")
-    stop = _moot(due, now)
+    who = recipients.of_due(due)
+    stop = _moot(due, now) or _not_theirs(due, now, suppressed)
     if stop is not None:
         return stop
     if rules.is_reminder(due.notification_type) and due.time_zone is not None:
-        period = rules.quiet_period(now, zone(due.time_zone), quiet)
-        if period is not None and not _is_overdue(due, now, zone(due.time_zone), quiet):
-            if due.expires_at is None or period[1] < due.expires_at:
-                return Hold(period[1])
-            return Stop("expired", "quiet_hours")
-    return _address(due, suppressed)
+        category, home = category_of(due.notification_type), zone(due.time_zone)
+        quiet = preferences.quiet_of(who, category, quiet)
+        period = rules.quiet_period(now, home, quiet)
+        if period is not None:
+            law = rules.quiet_period(now, home, preferences.law_of(who, category))
+            if law is not None or not _is_overdue(due, now, home, quiet):
+                if due.expires_at is None or period[1] < due.expires_at:
+                    return Hold(period[1])
+                return Stop("expired", "quiet_hours")
+    return _address(due, who, suppressed)
 
 
-def _is_overdue(
-    due: queries_due.Due, now: datetime, home: ZoneInfo, quiet: rules.QuietHours
-) -> bool:
+def _is_overdue(due: queries_due.Due, now: datetime, home: ZoneInfo, quiet: rules.Quiet) -> bool:
     return due.expires_at is not None and rules.is_overdue(
         due.scheduled_send_time, now=now, planned=due.created_at, deadline=due.expires_at,
         zone=home, quiet=quiet,
@@ -84,21 +89,35 @@ def _moot(due: queries_due.Due, now: datetime) -> Stop | None:
     return None
 
 
-def _address(due: queries_due.Due, suppressed: Suppressions) -> Send | Stop:
+def _not_theirs(due: queries_due.Due, now: datetime, suppressed: Suppressions) -> Stop | None:
+    """Return why this recipient is not the one to write to any more, if so."""
+    category = category_of(due.notification_type)
+    if due.related_person_id is None:
+        if due.proxies and preferences.stands_in(
+            recipients.proxies_of_due(due), category, now, suppressed
+        ):
+            return Stop("cancelled", "goes_to_proxy")
+        return None
+    day = preferences.local_day(now, due.time_zone or "UTC")
+    if not due.proxy_active or not preferences.in_period(due.period_start, due.period_end, day):
+        return Stop("cancelled", "proxy_inactive")
+    return None
+
+
+def _address(
+    due: queries_due.Due, who: preferences.Recipient, suppressed: Suppressions
+) -> Send | Stop:
     """Return the first channel of the plan that may be used, and where it leads."""
+    category = category_of(due.notification_type)
     skipped: dict[str, str] = {}
     usable: dict[str, str] = {}
     for channel in due.channel_plan:
-        addresses = _addresses(due, channel)
-        allowed = [value for value in addresses if (channel, value) not in suppressed]
-        if not rules.consents(due.consents or {}, channel):
-            skipped[channel] = "no_consent"
-        elif not addresses:
-            skipped[channel] = "no_contact_point"
-        elif not allowed:
-            skipped[channel] = "opted_out"
+        reason = preferences.refusal(who, category, channel, suppressed)
+        if reason is not None:
+            skipped[channel] = reason
         else:
-            usable[channel] = allowed[0]
+            found = preferences.addresses(who, channel)
+            usable[channel] = next(one for one in found if (channel, one) not in suppressed)
     if usable:
         first, recipient = next(iter(usable.items()))
         return Send(first, list(usable), recipient, skipped)
@@ -107,17 +126,10 @@ def _address(due: queries_due.Due, suppressed: Suppressions) -> Send | Stop:
     return Stop("suppressed", next(iter(skipped.values()), "no_contact_point"))
 
 
-def _addresses(due: queries_due.Due, channel: str) -> list[str]:
-    system = rules.SYSTEM_OF[channel]
-    if due.patient_id is None:
-        value = due.template_data.get("recipient", {}).get(system)
-        return [value] if value else []
-    return [point["value"] for point in due.contacts if point["system"] == system]
-
-
 def every_address(due: queries_due.Due) -> list[str]:
     """Return the addresses that a suppression may forbid."""
-    return [value for channel in due.channel_plan for value in _addresses(due, channel)]
+    own = [point["value"] for point in recipients.of_due(due).contacts]
+    return own + [point["value"] for proxy in due.proxies for point in proxy["contacts"]]
 
 
 def text(due: queries_due.Due, channel: str, *, link: str | None = None) -> templates.Text:

@@ -26,6 +26,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications import attachments, decide, offer_page, queries_due, templates
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
+from chroniccare.notifications.preferences import recipients
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import Settings
 
@@ -98,7 +99,7 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
         locked = await _locked(tx, ids)
         if not locked:
             return []
-        rows = await tx.all(queries_due.READ_DUE, locked)
+        rows = [recipients.up_to_date(due) for due in await tx.all(queries_due.READ_DUE, locked)]
         addresses = {value for due in rows for value in decide.every_address(due)}
         found = await tx.all(queries_due.SUPPRESSED, list(addresses))
         suppressed = {(entry.channel, entry.value) for entry in found}
@@ -242,9 +243,10 @@ async def _started(tenant_id: UUID, driver: Calls, job: Job) -> bool:
     """
     try:
         async with begin(system(tenant_id, job="delivery")) as tx:
+            look = recipients.last_look(job.due, job.send.channel, tx.now)
             changed = await tx.run(
                 queries_due.START, job.message.attempt_id, job.fence, tx.now + driver.budget,
-                tx.now, job.message.recipient,
+                tx.now, job.message.recipient, *look,
             )  # fmt: skip
     except (Conflict, Unavailable) as error:
         log.warning("call not begun", extra={"kind": type(error).__name__})

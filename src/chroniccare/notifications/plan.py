@@ -10,6 +10,9 @@ from uuid import UUID
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import zone
 from chroniccare.notifications import queries, rules
+from chroniccare.notifications.categories import Topic, category_of
+from chroniccare.notifications.preferences import recipients
+from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.platform.postgres import Tx
 
 LOOP = "dispatch"
@@ -88,7 +91,7 @@ async def plan_asked(tx: Tx, visit: Visit, kind: str, *, at: datetime | None) ->
         row = _row(visit, reach, kind, 0, sent=sent, at=sent, until=visit.starts_at)
         if at is not None:
             # Contact points and consent may still come, as for a reminder.
-            plan = rules.wanted_channels(reach.preferred)
+            plan = preferences.wanted(recipients.of_reach(reach), category_of(kind))
             row |= {"channel": plan[0], "channel_plan": plan, "delivery_status": "pending"}
             row["delivery_details"] = {}
         row["dedupe_key"] = f"asked:{row['id']}"
@@ -102,15 +105,20 @@ async def plan_asked(tx: Tx, visit: Visit, kind: str, *, at: datetime | None) ->
 async def reachable(tx: Tx, patient_ids: list[UUID]) -> dict[UUID, datetime | None]:
     """Return the patients who can be written to today, and until when (UTC) each is to be left.
 
-    None stands for those who have no quiet hours now.
+    None stands for those who have no quiet hours now. A patient is reached, too, through a related
+    person who receives offers.
     """
-    quiet = rules.parse_quiet_hours(tx.settings.quiet_hours)
-    found: dict[UUID, datetime | None] = {}
-    for reach in await tx.all(queries.REACH, patient_ids):
-        period = rules.quiet_period(tx.now, zone(reach.time_zone), quiet)
-        if _plan_now(reach)[0]:
-            found[reach.patient_id] = None if period is None else period[1]
-    return found
+    clinic = rules.parse_quiet_hours(tx.settings.quiet_hours)
+    category = category_of(rules.OFFER)
+    ends: dict[UUID, list[datetime]] = {}
+    for reach in await reaches(tx, patient_ids):
+        who = recipients.of_reach(reach)
+        if _plan_now(who, category)[0]:
+            quiet = preferences.quiet_of(who, category, clinic)
+            period = rules.quiet_period(tx.now, zone(who.time_zone), quiet)
+            ends.setdefault(reach.patient_id, []).append(tx.now if period is None else period[1])
+    found = {patient_id: min(those) for patient_id, those in ends.items()}
+    return {patient_id: None if end == tx.now else end for patient_id, end in found.items()}
 
 
 async def sleeping_until(tx: Tx, patient_id: UUID) -> datetime | None:
@@ -125,20 +133,44 @@ async def _write(
     coming = [visit for visit in visits if visit.starts_at > tx.now]
     if not coming:
         return 0
-    patients = sorted({visit.patient_id for visit in coming})
-    reaches = {reach.patient_id: reach for reach in await tx.all(queries.REACH, patients)}
-    rows = [
-        row
-        for visit in coming
-        if visit.patient_id in reaches
-        for row in rows_of(visit, reaches[visit.patient_id])
-    ]
+    found: dict[UUID, list[queries.Reach]] = {}
+    for reach in await reaches(tx, sorted({visit.patient_id for visit in coming})):
+        found.setdefault(reach.patient_id, []).append(reach)
+    rows: list[dict[str, Any]] = []
+    for visit in coming:
+        if visit.patient_id not in found:
+            continue
+        patient, *others = found[visit.patient_id]
+        own = rows_of(visit, patient)
+        rows += own
+        for reach in others:
+            rows += _for(reach, own, rows_of(visit, reach))
     if not rows:
         return 0
     written = await tx.run(queries.INSERT, rows, tx.caller.tenant_id, tx.now)
     if written:
         tx.wake(LOOP)
     return written
+
+
+async def reaches(tx: Tx, patient_ids: list[UUID]) -> list[queries.Reach]:
+    """Return how each can be reached, a patient before those who receive with them."""
+    return await tx.all(queries.REACH, patient_ids, tx.now.date() - timedelta(days=1))
+
+
+def _for(
+    reach: queries.Reach, own: list[dict[str, Any]], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the messages among `rows` that a related person receives; `own` are the patient's."""
+    return [
+        row
+        | {
+            "related_person_id": reach.related_person_id,
+            "dedupe_key": recipients.key(first["dedupe_key"], reach),
+        }
+        for first, row in zip(own, rows, strict=True)
+        if category_of(row["notification_type"]) in (reach.categories or ())
+    ]
 
 
 async def cancel_visit(tx: Tx, appointment_id: UUID, *, status: str = "cancelled") -> int:
@@ -168,13 +200,14 @@ async def restore_visit(tx: Tx, appointment_id: UUID) -> int:
 
 
 def _rows(
-    now: datetime, visit: Visit, reach: queries.Reach, quiet: rules.QuietHours
+    now: datetime, visit: Visit, reach: queries.Reach, clinic: rules.Quiet
 ) -> list[dict[str, Any]]:
     kind = "appointment_rescheduled" if visit.moved else "appointment_confirmation"
     rows: list[dict[str, Any]] = []
     if not visit.reminders_only:
         rows.append(_row(visit, reach, kind, 0, sent=now, at=now, until=visit.starts_at))
     home = zone(reach.time_zone)
+    quiet = preferences.quiet_of(recipients.of_reach(reach), "appointments", clinic)
     for hours, following in pairwise((*rules.REMINDER_OFFSETS_H, 0)):
         due = visit.starts_at - timedelta(hours=hours)
         if due <= now:
@@ -189,8 +222,9 @@ def _row(
     visit: Visit, reach: queries.Reach, kind: str, hours: int, *, sent: datetime, at: datetime,
     until: datetime,
 ) -> dict[str, Any]:  # fmt: skip
-    wanted = rules.wanted_channels(reach.preferred)
-    plan, reason = (wanted, None) if hours else _plan_now(reach)
+    who, category = recipients.of_reach(reach), category_of(kind)
+    wanted = preferences.wanted(who, category)
+    plan, reason = (wanted, None) if hours else _plan_now(who, category)
     return {
         "id": new_id(),
         "patient_id": visit.patient_id,
@@ -216,10 +250,14 @@ def _row(
     }
 
 
-def _plan_now(reach: queries.Reach) -> tuple[list[str], str | None]:
-    """Return the channels that lead to the patient today, and why there are none."""
-    reachable = rules.plan_channels(reach.preferred, reach.systems)
-    allowed = [channel for channel in reachable if rules.consents(reach.consents, channel)]
-    if allowed:
-        return allowed, None
-    return [], "no_consent" if reachable else "no_contact_point"
+def _plan_now(who: preferences.Recipient, category: Topic) -> tuple[list[str], str | None]:
+    """Return the channels that lead to the recipient today, and why there are none."""
+    usable = preferences.usable(who, category)
+    if usable:
+        return usable, None
+    reasons = {preferences.refusal(who, category, c) for c in preferences.wanted(who, category)}
+    return [], next(reason for reason in _TELLING if reason in reasons)
+
+
+_TELLING = ("category_off", "no_consent", "no_contact_point")
+"""Why somebody cannot be reached, what staff should hear first."""

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.notifications.queries_due import OPEN
+from chroniccare.notifications.queries_recipients import contacts_sql
 from chroniccare.platform.postgres import Command, Query
 
 # --- planning ---------------------------------------------------------------------------------
@@ -13,39 +14,77 @@ from chroniccare.platform.postgres import Command, Query
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How a patient may be reached: `systems` are those of the contact points in use."""
+    """How a recipient may be reached: a patient, or a related person who receives `categories`.
+
+    `contacts` are `{"system", "value"}` by rank; `preferences` are a patient's alone.
+    """
 
     patient_id: UUID
+    related_person_id: UUID | None
     preferred: list[str] | None
     consents: dict[str, Any]
-    systems: list[str]
+    contacts: list[dict[str, str]]
     time_zone: str
+    address_country: str | None
+    preferences: dict[str, Any]
+    categories: list[str] | None
 
 
-# Nothing is planned for a patient who is removed, inactive or has died.
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message of the patient that is still to be sent, as far as another's copy needs it."""
+
+    provider_id: UUID | None
+    appointment_id: UUID | None
+    notification_type: str
+    priority: str
+    scheduled_send_time: datetime
+    expires_at: datetime | None
+    template_data: dict[str, Any]
+    dedupe_key: str
+
+
+# Nothing is planned for a patient who is removed, inactive or has died. Each patient comes before
+# those who receive with them, or in their place; $2 is a day before which a period has ended
+# wherever one lives.
 REACH = Query(
     Reach,
-    "SELECT p.id AS patient_id, p.communication_preferences -> 'channels' AS preferred,"
-    " p.consent_settings AS consents,"
-    " ARRAY(SELECT DISTINCT c.system FROM contact_points c WHERE c.tenant_id = p.tenant_id"
-    " AND c.patient_id = p.id AND c.use <> 'old') AS systems, p.time_zone"
-    " FROM patients p WHERE p.id = ANY ($1::uuid[]) AND p.deleted_at IS NULL AND p.is_active"
-    " AND p.treatment_status <> 'deceased'",
+    "WITH p AS MATERIALIZED (SELECT * FROM patients p WHERE p.id = ANY ($1::uuid[])"
+    " AND p.deleted_at IS NULL AND p.is_active AND p.treatment_status <> 'deceased')"
+    " SELECT * FROM (SELECT p.id AS patient_id, NULL::uuid AS related_person_id,"
+    " p.communication_preferences -> 'channels' AS preferred, p.consent_settings AS consents,"
+    f" {contacts_sql('p', 'patient_id', 'id')} AS contacts, p.time_zone,"
+    " p.contact_info #>> '{address,country}' AS address_country,"
+    " p.notification_preferences AS preferences, NULL::jsonb AS categories FROM p UNION ALL"
+    " SELECT p.id, r.id, r.channels, r.consent_settings,"
+    f" {contacts_sql('r', 'related_person_id', 'id')}, coalesce(r.time_zone, p.time_zone),"
+    " r.contact_info #>> '{address,country}', '{}', r.categories FROM p JOIN related_persons r"
+    " ON r.tenant_id = p.tenant_id AND r.patient_id = p.id WHERE r.deleted_at IS NULL"
+    " AND r.is_active AND (r.period_end IS NULL OR r.period_end >= $2::date)) t"
+    " ORDER BY patient_id, related_person_id NULLS FIRST",
 )
 _PLANNED = (
     "INSERT INTO notifications AS n (id, tenant_id, patient_id, provider_id, appointment_id,"
     " notification_type, channel, channel_plan, priority, scheduled_send_time, next_attempt_at,"
     " expires_at, delivery_status, delivery_details, template_data, dedupe_key, lease_until, fence,"
-    " created_at, updated_at)"
+    " created_at, updated_at, related_person_id)"
     " SELECT d.id, $2, d.patient_id, d.provider_id, d.appointment_id, d.notification_type,"
     " d.channel, d.channel_plan, d.priority, d.scheduled_send_time, d.next_attempt_at,"
     " d.expires_at, d.delivery_status, d.delivery_details, d.template_data, d.dedupe_key,"
-    " d.lease_until, 0, $3, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, patient_id uuid,"
+    " d.lease_until, 0, $3, $3, d.related_person_id"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, patient_id uuid, related_person_id uuid,"
     " provider_id uuid, appointment_id uuid, notification_type text, channel text,"
     " channel_plan jsonb, priority text, scheduled_send_time timestamptz,"
     " next_attempt_at timestamptz, expires_at timestamptz, delivery_status text,"
     " delivery_details jsonb, template_data jsonb, dedupe_key text, lease_until timestamptz)"
     " ON CONFLICT (tenant_id, dedupe_key) DO"
+)
+WAITING = Query(
+    Waiting,
+    "SELECT provider_id, appointment_id, notification_type, priority, scheduled_send_time,"
+    " expires_at, template_data, dedupe_key FROM notifications WHERE patient_id = $1"
+    " AND related_person_id IS NULL AND delivery_status IN ('pending', 'held', 'queued')"
+    " AND (expires_at IS NULL OR expires_at > $2)",
 )
 INSERT = Command(f"{_PLANNED} NOTHING")
 # A row of a file that reached nobody before is taken up again with what the file says now.
@@ -80,6 +119,7 @@ class Notification:
 
     id: UUID
     patient_id: UUID | None
+    related_person_id: UUID | None
     provider_id: UUID | None
     appointment_id: UUID | None
     medication_id: UUID | None
@@ -123,7 +163,8 @@ class State:
 
 
 _NOTIFICATION = (
-    "SELECT n.id, n.patient_id, n.provider_id, n.appointment_id, n.medication_id,"
+    "SELECT n.id, n.patient_id, n.related_person_id, n.provider_id, n.appointment_id,"
+    " n.medication_id,"
     " n.notification_type, n.channel, n.channel_plan, n.priority, n.scheduled_send_time,"
     f" n.expires_at, CASE WHEN n.delivery_status IN {OPEN} THEN n.next_attempt_at END"
     " AS next_attempt_at, n.sent_at, n.delivery_status, n.delivery_details ->> 'reason' AS reason,"

@@ -1,10 +1,11 @@
 """SQL of delivery: claims across tenants, and what becomes of claimed messages in one."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.notifications.queries_recipients import contacts_sql, proxy_sql
 from chroniccare.platform.postgres import Command, Query
 
 # --- claims, across tenants -------------------------------------------------------------------
@@ -72,6 +73,9 @@ class Due:
     """A claimed row with everything that decides whether, where and what to send.
 
     `visit_*` are the appointment as it is now; `contacts` are `{"system", "value"}` by rank;
+    `language`, `time_zone`, `consents`, `contacts`, `channels` and `address_country` are those of
+    who receives it: the patient, or the related person, whose `categories` and period follow.
+    `preferences` are the patient's; `proxies` receive this message in the patient's place.
     `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel
     (the last `retry_count` of them: what came before belongs to an earlier run of a file).
     """
@@ -108,6 +112,15 @@ class Due:
     attempt_channel: str | None
     attempt_driver: str | None
     tries: int
+    related_person_id: UUID | None
+    channels: list[str] | None
+    address_country: str | None
+    preferences: dict[str, Any] | None
+    categories: list[str] | None
+    proxy_active: bool
+    period_start: date | None
+    period_end: date | None
+    proxies: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +137,16 @@ LOCK_QUEUED = Command(
     "SELECT id FROM notifications WHERE id = ANY ($1::uuid[]) AND delivery_status = 'queued'"
     " FOR UPDATE SKIP LOCKED"
 )
+# Who receives it in the patient's place: only those who have a message of their own that stands.
+_PROXIES = (
+    "coalesce((SELECT jsonb_agg(" + proxy_sql("x", "p.time_zone") + " ORDER BY x.created_at, x.id)"
+    " FROM related_persons x WHERE n.related_person_id IS NULL AND x.tenant_id = n.tenant_id"
+    " AND x.patient_id = n.patient_id AND x.deleted_at IS NULL AND x.is_active"
+    " AND x.receives = 'instead' AND EXISTS (SELECT FROM notifications m"
+    " WHERE m.tenant_id = n.tenant_id AND m.dedupe_key = n.dedupe_key || ':' || x.id::text"
+    " AND m.delivery_status NOT IN ('suppressed', 'failed', 'undelivered', 'expired',"
+    " 'cancelled', 'superseded'))), '[]')"
+)
 READ_DUE = Query(
     Due,
     "SELECT n.id, n.fence, n.patient_id, n.provider_id, n.appointment_id, n.notification_type,"
@@ -131,22 +154,30 @@ READ_DUE = Query(
     " n.template_data, n.retry_count, a.status AS visit_status, a.scheduled_start AS visit_start,"
     " a.provider_id AS visit_provider_id, a.telehealth_details ->> 'link' AS visit_link,"
     " nullif(concat_ws(' ', d.first_name, d.last_name), '') AS provider_name,"
-    " f.name AS facility_name, f.timezone AS facility_zone, p.first_name, p.language, p.time_zone,"
+    " f.name AS facility_name, f.timezone AS facility_zone, p.first_name,"
+    " coalesce(r.language, p.language) AS language,"
+    " coalesce(r.time_zone, p.time_zone) AS time_zone,"
     " coalesce(p.is_active AND p.deleted_at IS NULL AND p.treatment_status <> 'deceased',"
-    " n.patient_id IS NULL) AS reachable, p.consent_settings AS consents,"
-    " coalesce((SELECT jsonb_agg(jsonb_build_object('system', c.system, 'value', c.value)"
-    " ORDER BY c.rank, c.id) FROM contact_points c WHERE c.tenant_id = n.tenant_id"
-    " AND c.patient_id = n.patient_id AND c.use <> 'old'), '[]') AS contacts,"
+    " n.patient_id IS NULL) AS reachable,"
+    " coalesce(r.consent_settings, p.consent_settings) AS consents,"
+    f" CASE WHEN r.id IS NULL THEN {contacts_sql('n', 'patient_id', 'patient_id')}"
+    f" ELSE {contacts_sql('r', 'related_person_id', 'id')} END AS contacts,"
     " l.id AS attempt_id, l.number AS attempt_number, l.status AS attempt_status,"
     " l.channel AS attempt_channel, l.driver AS attempt_driver,"
     " (SELECT count(*) FROM (SELECT t.channel FROM notification_attempts t"
     " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id AND t.status = 'transient'"
-    " ORDER BY t.number DESC LIMIT n.retry_count) t WHERE t.channel = n.channel) AS tries"
+    " ORDER BY t.number DESC LIMIT n.retry_count) t WHERE t.channel = n.channel) AS tries,"
+    " n.related_person_id, coalesce(r.channels, p.communication_preferences -> 'channels')"
+    " AS channels, CASE WHEN r.id IS NULL THEN p.contact_info ELSE r.contact_info END"
+    " #>> '{address,country}' AS address_country, p.notification_preferences AS preferences,"
+    " r.categories, coalesce(r.is_active AND r.deleted_at IS NULL, true) AS proxy_active,"
+    f" r.period_start, r.period_end, {_PROXIES} AS proxies"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
     " LEFT JOIN facilities f ON f.tenant_id = a.tenant_id AND f.id = a.facility_id"
     " LEFT JOIN patients p ON p.tenant_id = n.tenant_id AND p.id = n.patient_id"
+    " LEFT JOIN related_persons r ON r.tenant_id = n.tenant_id AND r.id = n.related_person_id"
     " LEFT JOIN LATERAL (SELECT t.id, t.number, t.status, t.channel, t.driver"
     " FROM notification_attempts t WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
     " ORDER BY t.number DESC LIMIT 1) l ON true"
@@ -177,7 +208,15 @@ PREPARE_ATTEMPTS = Command(
     " excluded.recipient, started_at = excluded.started_at"
 )
 # Just before the socket: only while the row is still ours, the lease outlasts the call, and
-# nothing was committed since it was prepared that forbids the message to the address $5.
+# nothing was committed since it was prepared that forbids the message, of the category $6, to the
+# address $5. $7: a consent has to be on record; $8 is the date where the recipient lives.
+_CONSENTS = "coalesce({of}.consent_settings -> a.channel, to_jsonb(NOT $7::boolean)) = 'true'"
+# Channels that we do not know count as none, as in `rules.wanted_channels`.
+_WANTED = "(coalesce(NOT {channels} ?| '{{sms,email,push}}', true) OR {channels} ? a.channel)"
+_CHOSEN = (
+    "coalesce(nullif(p.notification_preferences #> ARRAY['categories', $6, 'channels'], '[]'),"
+    " p.communication_preferences -> 'channels')"
+)
 START = Command(
     "UPDATE notification_attempts a SET status = 'in_flight', started_at = $4"
     " FROM notifications n WHERE a.id = $1 AND a.status = 'prepared'"
@@ -191,8 +230,15 @@ START = Command(
     " = 'waitlist_offer') AND v.scheduled_start = (n.template_data ->> 'starts_at')::timestamptz))"
     " AND (n.patient_id IS NULL OR EXISTS (SELECT FROM patients p WHERE p.tenant_id = n.tenant_id"
     " AND p.id = n.patient_id AND p.deleted_at IS NULL AND p.is_active"
-    " AND p.treatment_status <> 'deceased'"
-    " AND coalesce(p.consent_settings -> a.channel, 'true') = 'true'))"
+    " AND p.treatment_status <> 'deceased' AND (n.related_person_id IS NOT NULL OR"
+    f" ({_CONSENTS.format(of='p')} AND ($6::text = 'answers' OR ("
+    f"{_WANTED.format(channels=_CHOSEN)} AND coalesce("
+    "p.notification_preferences #> ARRAY['categories', $6, 'enabled'], 'true') = 'true'))))))"
+    " AND (n.related_person_id IS NULL OR EXISTS (SELECT FROM related_persons r"
+    " WHERE r.tenant_id = n.tenant_id AND r.id = n.related_person_id AND r.deleted_at IS NULL"
+    f" AND r.is_active AND {_CONSENTS.format(of='r')} AND {_WANTED.format(channels='r.channels')}"
+    " AND r.categories ? $6 AND (r.period_start IS NULL OR r.period_start <= $8::date)"
+    " AND (r.period_end IS NULL OR r.period_end >= $8)))"
     " AND NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
     " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL)"
 )

@@ -1,11 +1,14 @@
 """What could be worked out on paper: offsets, channels, quiet hours, retries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from chroniccare.core.time import to_instant, to_local
+from chroniccare.notifications.categories import INVITING, category_of
 
 REMINDER_OFFSETS_H = (72, 24, 2)
 DEFAULT_CHANNELS = ("sms", "email")
@@ -24,6 +27,7 @@ _BACKOFF_MAX = timedelta(minutes=5)
 _USEFUL_LEAD = timedelta(hours=1)
 _BEFORE_QUIET = timedelta(hours=1)
 _GRACE = timedelta(minutes=30)
+_LONGEST_FOLD = timedelta(hours=3)
 
 OFFER = "waitlist_offer"
 """A time that is kept for a patient who waits for one."""
@@ -41,6 +45,20 @@ def visit_states(notification_type: str) -> frozenset[str]:
     return VISIT_OPEN if notification_type in ABOUT_OPEN_VISITS else frozenset()
 
 
+Stretch = tuple[time, time]
+"""[start, end) of a local day, into the next one if end <= start; 00:00 to 00:00 is all of it."""
+
+
+class Quiet(Protocol):
+    """What says when no reminder is sent; hashable, so that days are worked out once."""
+
+    def on(self, day: date) -> Sequence[Stretch]:
+        """Return the quiet stretches that begin on the local `day`."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class QuietHours:
     """Local time of day in which no reminder is sent: [start, end), over midnight if end < start.
@@ -51,6 +69,21 @@ class QuietHours:
     start: time
     end: time
 
+    def on(self, day: date) -> Sequence[Stretch]:  # noqa: ARG002  the same on every day
+        """Return them as a stretch of the day."""
+        return () if self.start == self.end else ((self.start, self.end),)
+
+
+@dataclass(frozen=True, slots=True)
+class QuietTogether:
+    """Several at once: quiet is what any of them calls quiet."""
+
+    parts: tuple[Quiet, ...]
+
+    def on(self, day: date) -> Sequence[Stretch]:
+        """Return the stretches of all of them."""
+        return [stretch for part in self.parts for stretch in part.on(day)]
+
 
 def parse_quiet_hours(text: str) -> QuietHours:
     """Return the quiet hours written as `21:00-08:00`."""
@@ -58,23 +91,49 @@ def parse_quiet_hours(text: str) -> QuietHours:
     return QuietHours(time.fromisoformat(start), time.fromisoformat(end))
 
 
-def quiet_period(
-    at: datetime, zone: ZoneInfo, quiet: QuietHours
-) -> tuple[datetime, datetime] | None:
-    """Return the instants [start, end) of the quiet hours that hold `at`; None outside of them."""
-    if quiet.start == quiet.end:
-        return None
-    today = to_local(at, zone).date()
-    for day in (today - timedelta(days=1), today, today + timedelta(days=1)):
-        start, end = _quiet_of(day, zone, quiet)
+def quiet_period(at: datetime, zone: ZoneInfo, quiet: Quiet) -> tuple[datetime, datetime] | None:
+    """Return the instants [start, end) of the quiet time that holds `at`; None outside of it.
+
+    Stretches that meet are one; what is longer than days is told in parts.
+    """
+    for start, end in _about(to_local(at, zone).date(), zone, quiet):
         if start <= at < end:
             return start, end
     return None
 
 
-def _quiet_of(day: date, zone: ZoneInfo, quiet: QuietHours) -> tuple[datetime, datetime]:
-    last = day if quiet.start < quiet.end else day + timedelta(days=1)
-    return to_instant(day, quiet.start, zone), to_instant(last, quiet.end, zone)
+_DAYS_ABOUT = 4
+
+
+@lru_cache(maxsize=4096)
+def _about(day: date, zone: ZoneInfo, quiet: Quiet) -> list[tuple[datetime, datetime]]:
+    """Return the quiet times about a local day in order, those that meet as one."""
+    about = [day + timedelta(days=n) for n in range(-_DAYS_ABOUT, _DAYS_ABOUT + 1)]
+    spans = sorted(_span(one, zone, stretch) for one in about for stretch in quiet.on(one))
+    found: list[tuple[datetime, datetime]] = []
+    for start, end in spans:
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        elif start < end:  # a change of clocks may leave nothing of it
+            found.append((start, end))
+    return found
+
+
+def _span(day: date, zone: ZoneInfo, stretch: Stretch) -> tuple[datetime, datetime]:
+    start, end = stretch
+    last = day if start < end else day + timedelta(days=1)
+    return to_instant(day, start, zone), _again(to_instant(last, end, zone), zone)
+
+
+def _again(at: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the clock on the wall shows for the last time what it shows at `at`."""
+    before = to_local(at, zone)
+    soon = to_local(at + _LONGEST_FOLD, zone)
+    turned = (before.utcoffset() or timedelta()) - (soon.utcoffset() or timedelta())
+    if turned <= timedelta():
+        return at
+    later = to_local(at + turned, zone)
+    return at + turned if later.time() == before.time() else at
 
 
 def is_reminder(notification_type: str) -> bool:
@@ -82,11 +141,15 @@ def is_reminder(notification_type: str) -> bool:
 
     Offers are made outside of quiet hours; one that was delayed into them is not sent any more.
     """
-    return notification_type.endswith("_reminder") or notification_type == OFFER
+    return (
+        notification_type.endswith("_reminder")
+        or notification_type == OFFER
+        or category_of(notification_type) == INVITING
+    )
 
 
 def first_look(
-    due: datetime, *, now: datetime, deadline: datetime, zone: ZoneInfo, quiet: QuietHours
+    due: datetime, *, now: datetime, deadline: datetime, zone: ZoneInfo, quiet: Quiet
 ) -> datetime:
     """Return when to send a reminder that is `due` before `deadline`.
 
@@ -105,7 +168,7 @@ def first_look(
 
 def is_overdue(
     due: datetime, *, now: datetime, planned: datetime, deadline: datetime, zone: ZoneInfo,
-    quiet: QuietHours,
+    quiet: Quiet,
 ) -> bool:  # fmt: skip
     """Return whether a reminder may still go out although quiet hours have begun.
 

@@ -63,6 +63,9 @@ class Notification(Wire):
     patient_id: Annotated[
         UUID | None, Field(description="The patient; null for rows of `chroniccare notify`.")
     ]
+    related_person_id: Annotated[
+        UUID | None, Field(description="Who receives it; null: the patient.")
+    ]
     provider_id: Annotated[UUID | None, Field(description="The provider of the visit.")]
     appointment_id: Annotated[UUID | None, Field(description="The visit it is about.")]
     medication_id: Annotated[UUID | None, Field(description="The medication it is about.")]

@@ -82,7 +82,7 @@ async def test_quiet_hours_are_told_in_the_patients_zone(bench: Bench) -> None:
     await bench.drain()
     held = await timeline(bench, early.id)
     assert held["explanation"] == (
-        "Held until 2031-03-05 08:00 (America/Los_Angeles): quiet hours where the patient lives."
+        "Held until 2031-03-05 08:00 (America/Los_Angeles): quiet hours where the recipient lives."
     )
     assert held["events"][-1]["until"] == "2031-03-05T16:00:00Z"
     await check_history(bench)

@@ -21,6 +21,7 @@ from chroniccare.core.caller import system
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications.plan import LOOP as DISPATCH
+from chroniccare.notifications.preferences import optouts
 from chroniccare.notifications.receipts import queries, rules
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.webhooks.actions import emit
@@ -233,6 +234,7 @@ async def _suppress(tx: Tx, state: queries.State, reason: str) -> None:
         tx, action="create", entity_type="suppression", entity_id=made.id,
         after={"channel": made.channel, "reason": made.reason},
     )  # fmt: skip
+    await optouts.recorded(tx, channel=made.channel, address=made.value, reason=made.reason)
     await emit(
         tx, "contact.suppressed", entity_type="suppression", entity_id=made.id,
         payload={

@@ -6,7 +6,7 @@ counts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,8 +15,8 @@ from chroniccare.audit.actions import record_many
 from chroniccare.core import paging
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
 from chroniccare.notifications import decide, queries_due, rules
-from chroniccare.notifications import queries as notifications
 from chroniccare.notifications.plan import LOOP
+from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.replay import queries
 from chroniccare.notifications.replay.rules import MAX_REPLAY, PERHAPS_SENT, REPLAYABLE
 from chroniccare.notifications.why.story import REASONS
@@ -145,9 +145,7 @@ async def _looked_at(tx: Tx, ids: Sequence[UUID]) -> list[tuple[queries_due.Due,
     if not ids:
         return []
     rows = await tx.all(queries_due.READ_DUE, list(ids))
-    patients = sorted({due.patient_id for due in rows if due.patient_id is not None})
-    reaches = {reach.patient_id: reach for reach in await tx.all(notifications.REACH, patients)}
-    afresh = [_afresh(due, reaches) for due in rows]
+    afresh = [recipients.afresh(due) for due in rows]
     addresses = {value for due in afresh for value in decide.every_address(due)}
     found = await tx.all(queries_due.SUPPRESSED, list(addresses))
     suppressed = {(entry.channel, entry.value) for entry in found}
@@ -156,15 +154,6 @@ async def _looked_at(tx: Tx, ids: Sequence[UUID]) -> list[tuple[queries_due.Due,
         (due, _verdict(before, due, now=tx.now, quiet=quiet, suppressed=suppressed))
         for before, due in zip(rows, afresh, strict=True)
     ]
-
-
-def _afresh(due: queries_due.Due, reaches: dict[UUID, notifications.Reach]) -> queries_due.Due:
-    """Return the row as if nothing had been tried, with the plan it would have today."""
-    reach = reaches.get(due.patient_id) if due.patient_id is not None else None
-    plan = rules.wanted_channels(None if reach is None else reach.preferred)
-    return replace(
-        due, channel_plan=plan, channel=plan[0], attempt_id=None, attempt_status=None, tries=0
-    )
 
 
 def _verdict(

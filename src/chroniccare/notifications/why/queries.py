@@ -10,7 +10,7 @@ from chroniccare.platform.postgres import Command, Query
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The message that is explained; `time_zone` is its patient's."""
+    """The message that is explained; `time_zone` is its recipient's."""
 
     id: UUID
     notification_type: str
@@ -79,9 +79,11 @@ class Planned:
 
 SUBJECT = Query(
     Subject,
-    "SELECT n.id, n.notification_type, n.scheduled_send_time, n.delivery_status, p.time_zone"
-    " FROM notifications n"
-    " LEFT JOIN patients p ON p.tenant_id = n.tenant_id AND p.id = n.patient_id WHERE n.id = $1",
+    "SELECT n.id, n.notification_type, n.scheduled_send_time, n.delivery_status,"
+    " coalesce(r.time_zone, p.time_zone) AS time_zone FROM notifications n"
+    " LEFT JOIN patients p ON p.tenant_id = n.tenant_id AND p.id = n.patient_id"
+    " LEFT JOIN related_persons r ON r.tenant_id = n.tenant_id AND r.id = n.related_person_id"
+    " WHERE n.id = $1",
 )
 HISTORY = Query(
     Change,

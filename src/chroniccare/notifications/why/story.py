@@ -13,6 +13,10 @@ REASONS = {
     "no_consent": "the patient does not consent to this channel",
     "no_contact_point": "there is no address to write to",
     "opted_out": "every address is on the opt-out list",
+    "category_off": "the recipient does not want messages of this kind",
+    "channel_not_wanted": "the recipient does not want this channel for it",
+    "goes_to_proxy": "a related person receives it in the patient's place",
+    "proxy_inactive": "the related person does not receive messages now",
     "no_channel_left": "no channel of the plan was left",
     "cannot_be_made": "the message could not be made from what is stored",
     "patient_inactive": "the patient is removed, inactive or has died",
@@ -129,7 +133,7 @@ def _stood(subject: Subject, change: Change, details: dict[str, Any]) -> Event:
     elif status == "held":
         code, reason = "held", reason or "quiet_hours"
         text = f"Held until {_local(until, subject.time_zone)}: " + (
-            "quiet hours where the patient lives" if reason == "quiet_hours" else _because(reason)
+            "quiet hours where the recipient lives" if reason == "quiet_hours" else _because(reason)
         )
     elif status == "pending":
         code, text = _pending(subject, change, replayed=by is not None)

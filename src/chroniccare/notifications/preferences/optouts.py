@@ -1,0 +1,78 @@
+"""The opt-out list and the profiles say the same: whoever changes one changes the other here."""
+
+from collections.abc import Sequence
+
+from chroniccare.audit.actions import record, record_many
+from chroniccare.core.errors import Conflict
+from chroniccare.notifications import rules
+from chroniccare.notifications.preferences import queries
+from chroniccare.patients import actions as patients
+from chroniccare.platform.postgres import Tx
+from chroniccare.webhooks.actions import emit, emit_many
+
+OPT_OUTS = queries.OPT_OUTS
+WITHDRAWING = frozenset({"opted_out", "complained"})
+"""Reasons of an opt-out that are the recipient's own will; a bounce is not."""
+
+
+class NotOptedOut(Conflict):
+    """There is nothing to lift."""
+
+    code = "NOT_OPTED_OUT"
+    message = "Nothing bars this channel; consent is changed in the preferences."
+
+
+async def recorded(tx: Tx, *, channel: str, address: str, reason: str) -> None:
+    """Follow an entry of the opt-out list: its owners' profiles withdraw consent to the channel.
+
+    Everybody whose address it is, patients and related persons; a bounce withdraws nothing.
+    """
+    if reason in WITHDRAWING:
+        await set_consent(tx, channel=channel, address=address, given=False)
+
+
+async def set_consent(tx: Tx, *, channel: str, address: str, given: bool) -> None:
+    """Write consent to `channel` into the profiles of everybody whose `address` it is."""
+    arguments = (rules.SYSTEM_OF[channel], address, channel, given, tx.now)
+    for query, kind in (
+        (queries.CONSENT_OF_PATIENTS, "patient"),
+        (queries.CONSENT_OF_RELATED, "related_person"),
+    ):
+        changed = await tx.all(query, *arguments)
+        if not changed:
+            continue
+        await record_many(
+            tx, action="consent", entity_type=kind,
+            changed={
+                one.id: ({"consent_settings": one.before}, {"consent_settings": one.after})
+                for one in changed
+            },
+        )  # fmt: skip
+        await emit_many(
+            tx, "preferences.updated", entity_type=kind,
+            payloads={one.id: {"version": one.version} for one in changed},
+        )  # fmt: skip
+        for one in changed:
+            tx.drop(patients.key(tx.caller.tenant_id, one.patient_id))
+        tx.bump(patients.lists(tx.caller.tenant_id))
+
+
+async def lift(
+    tx: Tx, *, channel: str, addresses: Sequence[str], because: str
+) -> list[queries.OptOut]:
+    """Take these addresses off the opt-out list; return what stood there.
+
+    `because` is kept with the entry: how its owner asked for it.
+    """
+    lifted = await tx.all(queries.LIFT, channel, list(addresses), tx.now, because)
+    for one in lifted:
+        await record(
+            tx, action="lift", entity_type="suppression", entity_id=one.id,
+            before={"lifted": False, "reason": one.reason},
+            after={"lifted": True, "lifted_because": because},
+        )  # fmt: skip
+        await emit(
+            tx, "contact.restored", entity_type="suppression", entity_id=one.id,
+            payload={"channel": channel},
+        )  # fmt: skip
+    return lifted

@@ -1,0 +1,97 @@
+"""SQL of preferences and of the opt-out list."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chroniccare.notifications.queries_recipients import contacts_sql, proxy_sql
+from chroniccare.platform.postgres import Command, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What decides about a patient's messages, as it stands; `reachable`: active and alive."""
+
+    id: UUID
+    version: int
+    channels: list[str] | None
+    consents: dict[str, Any]
+    preferences: dict[str, Any]
+    language: str
+    time_zone: str
+    address_country: str | None
+    reachable: bool
+    contacts: list[dict[str, str]]
+    proxies: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """An address that must not be written to; field order is the wire's."""
+
+    id: UUID
+    channel: str
+    address: str
+    reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A patient or related person whose consent was changed, with what it was."""
+
+    id: UUID
+    patient_id: UUID
+    version: int
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+GET = Query(
+    Stored,
+    "SELECT p.id, p.version, p.communication_preferences -> 'channels' AS channels,"
+    " p.consent_settings AS consents, p.notification_preferences AS preferences, p.language,"
+    " p.time_zone, p.contact_info #>> '{address,country}' AS address_country,"
+    " p.is_active AND p.treatment_status <> 'deceased' AS reachable,"
+    f" {contacts_sql('p', 'patient_id', 'id')} AS contacts,"
+    f" coalesce((SELECT jsonb_agg({proxy_sql('x', 'p.time_zone')} ORDER BY x.created_at, x.id)"
+    " FROM related_persons x WHERE x.tenant_id = p.tenant_id AND x.patient_id = p.id"
+    " AND x.deleted_at IS NULL), '[]') AS proxies"
+    " FROM patients p WHERE p.id = $1 AND p.deleted_at IS NULL",
+)
+# The rest of both documents stays as it is.
+UPDATE = Command(
+    "UPDATE patients SET communication_preferences = communication_preferences"
+    " || jsonb_build_object('channels', $2::jsonb), consent_settings = $3::jsonb,"
+    " notification_preferences = $4::jsonb, version = version + 1, updated_at = $5 WHERE id = $1"
+)
+OPT_OUTS = Query(
+    OptOut,
+    "SELECT id, channel, value AS address, reason, created_at FROM suppressions"
+    " WHERE value = ANY ($1::text[]) AND lifted_at IS NULL ORDER BY created_at, id",
+)
+LIFT = Query(
+    OptOut,
+    "UPDATE suppressions SET lifted_at = $3, lifted_because = $4"
+    " WHERE channel = $1 AND value = ANY ($2::text[]) AND lifted_at IS NULL"
+    " RETURNING id, channel, value AS address, reason, created_at",
+)
+# Everybody whose address it is, in one order, so that two at once wait and do not deadlock.
+_CONSENT = (
+    "WITH theirs AS MATERIALIZED (SELECT o.id, o.consent_settings AS before FROM {table} o"
+    " WHERE o.id IN (SELECT c.{owner} FROM contact_points c WHERE c.system = $1 AND c.value = $2)"
+    " AND o.deleted_at IS NULL AND o.consent_settings -> $3::text IS DISTINCT FROM $4::jsonb"
+    " ORDER BY o.id FOR NO KEY UPDATE)"
+    " UPDATE {table} o SET consent_settings = o.consent_settings || jsonb_build_object($3, $4),"
+    " version = o.version + 1, updated_at = $5 FROM theirs WHERE o.id = theirs.id"
+    " RETURNING o.id, {patient} AS patient_id, o.version, theirs.before,"
+    " o.consent_settings AS after"
+)
+CONSENT_OF_PATIENTS = Query(
+    Withdrawn, _CONSENT.format(table="patients", owner="patient_id", patient="o.id")
+)
+CONSENT_OF_RELATED = Query(
+    Withdrawn,
+    _CONSENT.format(table="related_persons", owner="related_person_id", patient="o.patient_id"),
+)
