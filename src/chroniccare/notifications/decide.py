@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import queries_due, rules, templates
 from chroniccare.notifications.channels.message import Outcome
+from chroniccare.notifications.spend import rules as spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Not now: look again at `until`."""
+    """Not now: look again at `until`; without a `reason` it is quiet hours."""
 
     until: datetime
+    reason: str | None = None
 
 
 Suppressions = Collection[tuple[str, str]]
@@ -91,20 +93,27 @@ def _address(due: queries_due.Due, suppressed: Suppressions) -> Send | Stop:
     for channel in due.channel_plan:
         addresses = _addresses(due, channel)
         allowed = [value for value in addresses if (channel, value) not in suppressed]
+        near = [value for value in allowed if _may_go(due, channel, value)]
         if not rules.consents(due.consents or {}, channel):
             skipped[channel] = "no_consent"
         elif not addresses:
             skipped[channel] = "no_contact_point"
         elif not allowed:
             skipped[channel] = "opted_out"
+        elif not near:
+            skipped[channel] = spending.COUNTRY
         else:
-            usable[channel] = allowed[0]
+            usable[channel] = near[0]
     if usable:
         first, recipient = next(iter(usable.items()))
         return Send(first, list(usable), recipient, skipped)
     if due.attempt_id is not None:
         return Stop("failed", "no_channel_left")
     return Stop("suppressed", next(iter(skipped.values()), "no_contact_point"))
+
+
+def _may_go(due: queries_due.Due, channel: str, value: str) -> bool:
+    return channel != "sms" or spending.allowed(value, due.sms_countries)
 
 
 def _addresses(due: queries_due.Due, channel: str) -> list[str]:

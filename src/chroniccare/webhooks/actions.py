@@ -27,6 +27,8 @@ EventType = Literal[
     "contact.suppressed",
     "medication.created",
     "medication.adherence.low",
+    "spend.alert",
+    "spend.exhausted",
     "waitlist.offered",
     "waitlist.accepted",
     "waitlist.expired",

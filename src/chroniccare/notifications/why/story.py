@@ -13,6 +13,9 @@ REASONS = {
     "no_consent": "the patient does not consent to this channel",
     "no_contact_point": "there is no address to write to",
     "opted_out": "every address is on the opt-out list",
+    "budget": "the month's limit of SMS is reached",
+    "country_limit": "the day's limit of SMS to that country is reached",
+    "country_not_allowed": "SMS to that country are not allowed",
     "no_channel_left": "no channel of the plan was left",
     "cannot_be_made": "the message could not be made from what is stored",
     "patient_inactive": "the patient is removed, inactive or has died",
@@ -127,7 +130,7 @@ def _stood(subject: Subject, change: Change, details: dict[str, Any]) -> Event:
     if status == "sending":
         code, text = "sending", f"To be sent by {change.channel}: nothing speaks against it"
     elif status == "held":
-        code, reason = "held", reason or "quiet_hours"
+        code, reason = "held", details.get("held", {}).get("for") or reason or "quiet_hours"
         text = f"Held until {_local(until, subject.time_zone)}: " + (
             "quiet hours where the patient lives" if reason == "quiet_hours" else _because(reason)
         )
