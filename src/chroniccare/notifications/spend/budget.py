@@ -46,6 +46,33 @@ async def within(
     return kept, {key: cost for key, cost in costs.items() if key not in refused}
 
 
+async def hopeless(tx: Tx, sends: Sequence[tuple[queries_due.Due, decide.Send]]) -> dict[UUID, str]:
+    """Return which messages, as things stand, would wait until they have lost their point, and why.
+
+    Nothing is locked or reserved, and each is taken for one segment: delivery counts.
+    """
+    costs: Costs = {
+        due.id: rules.cost("", send.recipient, countries=due.sms_countries,
+                           segment_micros=_price(due, tx.settings))
+        for due, send in sends
+        if send.channel == "sms" and len(send.plan) == 1 and due.expires_at is not None
+    }  # fmt: skip
+    if not costs:
+        return {}
+    row = await tx.one(queries.LIMITS)
+    if row is None:
+        return {}
+    rows = [due for due, _ in sends]
+    refused = rules.admit(limits_of(row), await used_now(tx), wishes(rows, costs))
+    return {
+        due.id: refused[due.id]
+        for due in rows
+        if due.id in refused
+        and due.expires_at is not None
+        and due.expires_at <= rules.until(refused[due.id], tx.now)
+    }
+
+
 def entry(cost: rules.Cost | None, at: datetime) -> dict[str, Any]:
     """Return the columns of an attempt that say what it costs; nothing but SMS costs anything."""
     if cost is None:
@@ -67,17 +94,21 @@ def held(reason: str | None, at: datetime) -> dict[str, Any]:
 
 
 def _costs(planned: Planned, settings: Settings) -> Costs:
-    default = rules.micros_of(settings.sms_segment_price)
     found: Costs = {}
     for due, verdict in planned:
         if isinstance(verdict, tuple) and verdict[0].channel == "sms":
             send, text = verdict
-            own = (due.spend_limits or {}).get("segment_micros")
             found[due.id] = rules.cost(
                 text.body, send.recipient, countries=due.sms_countries,
-                segment_micros=default if own is None else own,
+                segment_micros=_price(due, settings),
             )  # fmt: skip
     return found
+
+
+def _price(due: queries_due.Due, settings: Settings) -> int | None:
+    """Return the price of a segment where its country has none of its own."""
+    own: int | None = (due.spend_limits or {}).get("segment_micros")
+    return rules.micros_of(settings.sms_segment_price) if own is None else own
 
 
 async def _refused(tx: Tx, rows: Sequence[queries_due.Due], costs: Costs) -> dict[UUID, str]:
