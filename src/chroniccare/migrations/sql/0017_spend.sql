@@ -94,3 +94,8 @@ CREATE TRIGGER recount_spend AFTER UPDATE ON notification_attempts FOR EACH ROW
         OR (NEW.segments IS NOT NULL AND (OLD.status IN ('rejected', 'transient'))
             <> (NEW.status IN ('rejected', 'transient'))))
     EXECUTE FUNCTION recount_spend();
+
+-- What a provider charges, where a receipt says so.
+ALTER TABLE receipt_inbox
+    ADD COLUMN segments smallint CHECK (segments > 0),
+    ADD COLUMN micros bigint CHECK (micros >= 0);

@@ -126,6 +126,18 @@ UNTELL = Command(
     " exhausted_at = CASE WHEN $3 THEN NULL ELSE exhausted_at END WHERE month = $1"
 )
 
+# What a provider charges in place of what was reserved; of an SMS alone, and money of our currency.
+BILL = Command(
+    "UPDATE notification_attempts a SET segments = b.segments, micros = b.micros"
+    " FROM (SELECT o.id, coalesce(d.segments, o.segments) AS segments,"
+    " CASE WHEN d.dollars AND EXISTS (SELECT FROM spend_limits l WHERE l.currency <> 'USD')"
+    " THEN o.micros ELSE coalesce(d.micros, o.micros) END AS micros"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, segments smallint, micros bigint,"
+    " dollars boolean) JOIN notification_attempts o ON o.id = d.id) b"
+    " WHERE a.id = b.id AND a.segments IS NOT NULL"
+    " AND (a.segments <> b.segments OR a.micros <> b.micros)"
+)
+
 # --- figures ------------------------------------------------------------------------------------
 
 USED = Query(
