@@ -210,15 +210,6 @@ START = Command(
     " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL)"
 )
 
-
-def _unmade(status: str) -> str:
-    """Return SQL that gives back what an attempt reserved, if it was not made; see `spend`."""
-    return "".join(
-        f" {name} = CASE {status} WHEN 'prepared' THEN NULL ELSE a.{name} END,"
-        for name in ("segments", "micros", "country", "spend_day")
-    )
-
-
 _OUTCOMES = (
     "jsonb_to_recordset($1::jsonb) AS d (id uuid, fence int, attempt_id uuid, attempt_status text,"
     " provider_message_id text, error_code text, status text, channel text, channel_plan jsonb,"
@@ -234,9 +225,10 @@ RECORD = Command(
     " n.delivery_status IN ('unknown', 'needs_staff') AND d.status IN ('accepted', 'delivered')))"
 )
 # Back to `prepared` only in the hands of whoever holds the row: it may be another's call by now.
+# What was not made takes nothing of the budget.
 RECORD_ATTEMPTS = Command(
     "UPDATE notification_attempts a SET status = d.attempt_status,"
-    f"{_unmade('d.attempt_status')}"
+    " segments = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE a.segments END,"
     " provider_message_id = d.provider_message_id, error_code = d.error_code,"
     " finished_at = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE $2::timestamptz END"
     f" FROM {_OUTCOMES} WHERE a.id = d.attempt_id"
@@ -260,7 +252,7 @@ RECOVER = Command(
     " ORDER BY t.number DESC LIMIT 1) l ON true FOR UPDATE OF n SKIP LOCKED),"
     " a AS (UPDATE notification_attempts a SET status ="
     " CASE lost.verdict WHEN 'delivered' THEN 'accepted' ELSE lost.verdict END,"
-    f"{_unmade('lost.verdict')}"
+    " segments = CASE lost.verdict WHEN 'prepared' THEN NULL ELSE a.segments END,"
     " error_code = CASE lost.verdict WHEN 'unknown' THEN 'worker_lost' END,"
     " finished_at = CASE lost.verdict WHEN 'prepared' THEN NULL ELSE $3::timestamptz END"
     " FROM lost WHERE a.id = lost.attempt_id AND a.status IN ('prepared', 'in_flight'))"

@@ -139,10 +139,15 @@ async def test_the_month_is_forecast_from_what_is_planned_and_what_is_usual(benc
     patients = await by_phone(bench, 1)
     await bench.plan(await bench.visits(patients, NOON + timedelta(days=4)))  # and 3 reminders
     await bench.plan(await bench.visits(patients, NOON + timedelta(days=60)))  # in May
+    messages = (await bench.clinic.get("/notifications/forecast?days=10")).json()["data"]
+    assert (messages["count"], messages["segments"], messages["cost"]) == (5, 5, 0.05)
     forecast = (await spend(bench))["forecast"]
     assert forecast == {"messages": 5, "segments": 5, "amount": 0.05}
     await bench.drain()
     await bench.sql("UPDATE spend_days SET segments = segments * 3, micros = micros * 3")
+    messages = (await bench.clinic.get("/notifications/forecast?days=10")).json()["data"]
+    assert (messages["count"], messages["segments"], messages["cost"]) == (3, 9, 0.09)
+    assert [day["segments"] for day in messages["by_day"]] == [3, 3, 3]
     found = await spend(bench)
     assert found["months"][0]["segments"] == 6
     assert found["forecast"] == {"messages": 3, "segments": 15, "amount": 0.15}

@@ -1,15 +1,18 @@
 """What a provider charges takes the place of what was reserved."""
 
+import json
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels.message import Outcome
 from chroniccare.notifications.receipts import actions, applying, rules, rules_events
 from chroniccare.platform.postgres import Command, begin, begin_system
+from tests.conftest import Running
 from tests.notifications.provider import Provider, by_sms
 from tests.notifications.receipts.events import EUM
 from tests.notifications.spend.support import check_ledger, limit, this_month
@@ -114,3 +117,28 @@ def test_the_delivery_log_of_sns_says_what_it_charged(
     )
     assert read is not None
     assert (read.segments, read.micros) == expected
+
+
+async def test_a_gateway_may_say_what_it_charges(
+    bench: Bench, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = running.platform.database
+    secret = "a secret of thirty-two characters or more"
+    made = database.settings.model_copy(update={"receipts_secret": SecretStr(secret)})
+    monkeypatch.setattr(database, "settings", made)
+    await limit(bench, segment_price=0.01, currency="EUR")
+    await bench.planned()
+    driver = replace(Provider().calls(), name="http")
+    await dispatch.drain(by_sms(bench, driver))
+    async with begin(bench.clinic.caller) as tx:
+        [attempt] = await tx.values(_IDS)
+        now = int(tx.now.timestamp())
+    receipt = {"reference": str(attempt), "status": "delivered", "segments": 3, "price": 0.21}
+    body = json.dumps({"receipts": [receipt]}).encode()
+    signature = rules.http_signature(secret, str(now), body)
+    async with begin_system("test") as tx:
+        await tx.run(_CLEAR)
+    await actions.take_http(body, timestamp=str(now), signature=signature)
+    bench.clock.forward(seconds=2)
+    await applying.apply_due()
+    assert await figures(bench) == (3, 0.21)

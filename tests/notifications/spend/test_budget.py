@@ -1,13 +1,16 @@
 """What SMS cost is reserved before they go, given back if they do not, and never above a limit."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
 from chroniccare.notifications import dispatch
+from chroniccare.notifications.batch import notify
 from chroniccare.notifications.channels.message import Outcome
 from chroniccare.notifications.spend import queries
 from chroniccare.platform.postgres import Command, Tx, begin
@@ -423,3 +426,37 @@ async def test_a_replay_that_would_wait_in_vain_is_refused(bench: Bench) -> None
     assert statuses(await confirmations(bench)) == ["failed", "held"]
     await limit(bench, monthly_segments=1)
     assert (await bench.clinic.post(f"/notifications/{soon.id}/replay")).status_code == 200
+
+
+async def test_a_file_does_not_wait_for_the_next_month(bench: Bench, tmp_path: Path) -> None:
+    await limit(bench, monthly_segments=1)
+    starts = (NOON + timedelta(days=60)).isoformat()
+    rows = [
+        {"patientId": f"P{n}", "phoneNumber": f"+1415555010{n}", "appointmentTime": starts,
+         "doctorName": "Lee", "location": "Oak", "appointmentId": f"A{n}", **more}
+        for n, more in enumerate([{}, {}, {"email": "ana@example.com"}])
+    ]  # fmt: skip
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps(rows))
+    async with asyncio.timeout(5):
+        result = await notify(path, tenant_id=bench.clinic.tenant_id, channels=bench.channels)
+    # Which of them fits is a matter of their ids, which are made in one millisecond.
+    assert result.success == 1
+    assert result.fallback + result.failed == 2
+    assert {problem.reason for problem in result.problems} <= {"budget"}
+    assert (await check_ledger(bench)).segments == 1
+    await limit(bench, monthly_segments=3)
+    again = await notify(path, tenant_id=bench.clinic.tenant_id, channels=bench.channels)
+    assert (again.success, again.already_sent) == (result.failed, 1 + result.fallback)
+
+
+async def test_without_valkey_limits_hold(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise ConnectionError
+
+    await limit(bench, monthly_segments=1)
+    await plan(bench, 2)
+    monkeypatch.setattr("chroniccare.platform.cache.cache", away)
+    monkeypatch.setattr("chroniccare.platform.cache._cache", None)
+    await bench.drain()
+    assert statuses(await confirmations(bench)) == ["delivered", "held"]

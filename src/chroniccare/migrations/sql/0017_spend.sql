@@ -1,16 +1,17 @@
 -- What SMS cost: every attempt is its own entry, counters are kept beside them by triggers, and a
 -- tenant's limits are the row that its batches wait for each other at.
 
--- Segments, price in millionths and country of an attempt by SMS; null where nothing is spent. It is
--- reserved while prepared, in flight or unknown, released when rejected or transient, else settled.
--- Both count in the month of spend_day, a UTC day, whenever that is decided.
+-- Segments, price in millionths and country of an attempt by SMS. Without segments nothing is spent:
+-- it is no SMS, or was given back unmade. With them it is reserved while prepared, in flight or
+-- unknown, released when rejected or transient, else settled. It counts in the month of spend_day, a
+-- UTC day, whenever that is decided.
 ALTER TABLE notification_attempts
     ADD COLUMN segments smallint CHECK (segments >= 0),
     ADD COLUMN micros bigint CHECK (micros >= 0),
     ADD COLUMN country text COLLATE "C",
     ADD COLUMN spend_day date,
-    ADD CHECK ((segments IS NULL) = (spend_day IS NULL) AND (segments IS NULL) = (micros IS NULL)
-        AND (segments IS NULL) = (country IS NULL));
+    ADD CHECK (segments IS NULL
+        OR (micros IS NOT NULL AND country IS NOT NULL AND spend_day IS NOT NULL));
 CREATE INDEX idx_notification_attempts_reserved ON notification_attempts (tenant_id, spend_day)
     WHERE segments IS NOT NULL AND status IN ('prepared', 'in_flight', 'unknown');
 -- Rows held until the month ends or the limit is raised.

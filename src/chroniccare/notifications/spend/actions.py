@@ -165,15 +165,15 @@ async def _outlook(tx: Tx, used: rules.Used) -> dict[str, Any]:
 
 async def usual_sms(tx: Tx) -> rules.Usual:
     """Return what an SMS took lately; without any, one segment at the general price."""
-    since = tx.now.date() - timedelta(days=_USUAL_DAYS)
-    row = await tx.one(queries.LATELY, since)
-    if row is None or not row.messages:
-        own = await tx.one(queries.LIMITS)
-        price = own.segment_micros if own else None
-        if price is None:
-            price = rules.micros_of(tx.settings.sms_segment_price)
+    limits = await tx.one(queries.LIMITS) or _unset(tx)
+    price = limits.segment_micros
+    if price is None:
+        price = rules.micros_of(tx.settings.sms_segment_price)
+    [row] = await tx.all(queries.LATELY, tx.now.date() - timedelta(days=_USUAL_DAYS))
+    if not row.messages:
         return rules.Usual(1.0, float(price or 0), known=price is not None)
-    return rules.Usual(row.segments / row.messages, row.micros / row.messages, known=True)
+    known = price is not None or row.micros > 0
+    return rules.Usual(row.segments / row.messages, row.micros / row.messages, known=known)
 
 
 def _unset(tx: Tx) -> queries.Limits:

@@ -195,10 +195,14 @@ def _instead(
     assert isinstance(verdict, tuple)  # noqa: S101  nothing else has a cost
     send, again = verdict[0], rules.until(reason, now)
     free = [channel for channel in send.plan if channel != send.channel]
-    if free and due.expires_at is not None and due.expires_at <= again:
+    # Whoever runs `notify` waits for the rows of the file (they have no patient).
+    waits = due.patient_id is not None
+    if free and (not waits or (due.expires_at is not None and due.expires_at <= again)):
         other = decided(replace(due, channel_plan=free))
         if isinstance(other, tuple):
             skipped = {**send.skipped, send.channel: reason}
             return replace(other[0], skipped=skipped), other[1]
+    if not waits:
+        return decide.Stop("suppressed", reason)
     # Looked at when it has lost its point, so that its end is recorded then.
     return decide.Hold(min(again, due.expires_at or again), reason)

@@ -5,12 +5,13 @@ Months and days are UTC's, as they are on providers' bills.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 import phonenumbers
 
+from chroniccare.core.time import to_instant, zone
 from chroniccare.notifications import segments
 
 MICROS = 1_000_000
@@ -192,8 +193,8 @@ def percent(limits: Limits, used: Used) -> float | None:
 
 
 def month_of(at: datetime) -> date:
-    """Return the first day of the UTC month of `at`."""
-    return at.astimezone(UTC).date().replace(day=1)
+    """Return the first day of the month of `at`, which is UTC."""
+    return at.date().replace(day=1)
 
 
 def name_of(month: date) -> str:
@@ -209,9 +210,8 @@ def months_back(month: date, count: int) -> date:
 
 def until(reason: str, at: datetime) -> datetime:
     """Return when what was refused may be looked at again: the next UTC month, or the next day."""
-    today = at.astimezone(UTC).date()
-    day = today + timedelta(days=1) if reason == COUNTRY_LIMIT else months_back(month_of(at), -1)
-    return datetime.combine(day, time(), UTC)
+    tomorrow, month = at.date() + timedelta(days=1), months_back(month_of(at), -1)
+    return to_instant(tomorrow if reason == COUNTRY_LIMIT else month, time(), zone("UTC"))
 
 
 @dataclass(frozen=True, slots=True)
