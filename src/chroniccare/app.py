@@ -24,6 +24,7 @@ from chroniccare.notifications.proxies import api as proxies
 from chroniccare.notifications.receipts import api as receipts
 from chroniccare.notifications.replay import api as replay
 from chroniccare.notifications.single import api as single
+from chroniccare.notifications.spend import api as spend
 from chroniccare.notifications.why import api as why
 from chroniccare.patients import api as patients
 from chroniccare.platform import wiring
@@ -68,6 +69,7 @@ ROUTERS = (
     notifications.router,
     preferences.router,
     proxies.router,
+    spend.router,
     receipts.public,
     calendars.router,
     calendars.public,

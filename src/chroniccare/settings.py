@@ -216,7 +216,11 @@ class Settings(BaseModel):
     ] = "21:00-08:00"
     sms_segment_price: Annotated[
         float | None,
-        Field(ge=0, le=100, description="Price of one SMS segment, for forecasts; none: no cost."),
+        Field(
+            ge=0,
+            le=100,
+            description="Price of one SMS segment where a clinic has set none; none: no cost.",
+        ),
     ] = None
     undo_minutes: Annotated[
         int,

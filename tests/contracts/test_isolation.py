@@ -45,7 +45,7 @@ SYSTEM_READS = {
     "notification_attempts": {"id", "tenant_id", "driver", "provider_message_id"},
     "receipt_inbox": {
         "id", "driver", "event_id", "kind", "attempt_id", "provider_message_id", "code",
-        "occurred_at", "received_at", "next_look_at", "looks",
+        "occurred_at", "received_at", "next_look_at", "looks", "segments", "micros",
     },
 }  # fmt: skip
 SYSTEM_WRITES = {

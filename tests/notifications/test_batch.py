@@ -177,6 +177,8 @@ async def test_a_time_zone_reads_and_shows_local_times(bench: Bench, run: Notify
 
 
 async def test_a_region_reads_national_numbers(bench: Bench, run: Notify) -> None:
+    allowed = {"monthly_segments": None, "monthly_amount": None, "countries": [{"country": "GB"}]}
+    assert (await bench.clinic.put("/spend/limits", allowed)).status_code == 200
     await run(HEAD + f"P1,020 7946 0958,,{SOON},,,\n", region="GB")
     assert [kept.recipient for kept in await bench.outbox()] == ["+442079460958"]
 

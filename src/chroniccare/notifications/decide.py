@@ -11,6 +11,7 @@ from chroniccare.notifications.categories import category_of
 from chroniccare.notifications.channels.message import Outcome
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
+from chroniccare.notifications.spend import rules as spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Not now: look again at `until`."""
+    """Not now: look again at `until`; without a `reason` it is quiet hours."""
 
     until: datetime
+    reason: str | None = None
 
 
 Suppressions = preferences.Suppressions
@@ -115,15 +117,24 @@ def _address(
         reason = preferences.refusal(who, category, channel, suppressed)
         if reason is not None:
             skipped[channel] = reason
+            continue
+        found = preferences.addresses(who, channel)
+        allowed = [one for one in found if (channel, one) not in suppressed]
+        near = [one for one in allowed if _may_go(due, channel, one)]
+        if near:
+            usable[channel] = near[0]
         else:
-            found = preferences.addresses(who, channel)
-            usable[channel] = next(one for one in found if (channel, one) not in suppressed)
+            skipped[channel] = spending.COUNTRY
     if usable:
         first, recipient = next(iter(usable.items()))
         return Send(first, list(usable), recipient, skipped)
     if due.attempt_id is not None:
         return Stop("failed", "no_channel_left")
     return Stop("suppressed", next(iter(skipped.values()), "no_contact_point"))
+
+
+def _may_go(due: queries_due.Due, channel: str, value: str) -> bool:
+    return channel != "sms" or spending.allowed(value, due.sms_countries)
 
 
 def every_address(due: queries_due.Due) -> list[str]:

@@ -27,6 +27,8 @@ from chroniccare.notifications import attachments, decide, offer_page, queries_d
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
 from chroniccare.notifications.preferences import recipients
+from chroniccare.notifications.spend import budget
+from chroniccare.notifications.spend.budget import Verdict
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import Settings
 
@@ -105,10 +107,11 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
         suppressed = {(entry.channel, entry.value) for entry in found}
         calendar = await attachments.read(tx, rows)
         links = {due.id: _link(tenant_id, due, tx.settings) for due in rows}
-        planned = [
-            (due, _verdict(due, tx.now, channels, suppressed, calendar, link=links[due.id]))
-            for due in rows
-        ]
+
+        def decided(due: queries_due.Due) -> Verdict:
+            return _verdict(due, tx.now, channels, suppressed, calendar, link=links[due.id])
+
+        planned, costs = await budget.within(tx, [(due, decided(due)) for due in rows], decided)
         jobs = [
             _job(tenant_id, due, verdict, channels, tx.now)
             for due, verdict in planned
@@ -118,7 +121,7 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
         if jobs:
             await tx.run(
                 queries_due.PREPARE_ATTEMPTS,
-                [_attempt(job) for job in jobs],
+                [{**_attempt(job), **budget.entry(costs.get(job.due.id), tx.now)} for job in jobs],
                 tenant_id,
                 tx.now,
             )
@@ -139,9 +142,6 @@ async def _locked(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
         await asyncio.sleep(pause)
         locked += await tx.values(queries_due.LOCK_QUEUED, list(missing))
     return locked
-
-
-Verdict = tuple[decide.Send, templates.Text] | decide.Stop | decide.Hold
 
 
 def _verdict(
@@ -196,7 +196,8 @@ def _prepared(due: queries_due.Due, verdict: Verdict, now: datetime) -> dict[str
     if isinstance(verdict, decide.Stop):
         return row | {"status": verdict.status, "details": {"reason": verdict.reason}}
     if isinstance(verdict, decide.Hold):
-        return row | {"status": "held", "next_at": verdict.until, "details": {}}
+        details = budget.held(verdict.reason, now)
+        return row | {"status": "held", "next_at": verdict.until, "details": details}
     send, lease = verdict[0], now + LEASE
     return row | {
         "status": "sending",

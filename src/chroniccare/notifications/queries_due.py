@@ -78,6 +78,7 @@ class Due:
     `preferences` are the patient's; `proxies` receive this message in the patient's place.
     `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel
     (the last `retry_count` of them: what came before belongs to an earlier run of a file).
+    `sms_countries` are where SMS may go (null: anywhere), `spend_limits` what the tenant set.
     """
 
     id: UUID
@@ -121,6 +122,9 @@ class Due:
     period_start: date | None
     period_end: date | None
     proxies: list[dict[str, Any]]
+    priority: str
+    sms_countries: dict[str, Any] | None
+    spend_limits: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,12 @@ READ_DUE = Query(
     " AS channels, CASE WHEN r.id IS NULL THEN p.contact_info ELSE r.contact_info END"
     " #>> '{address,country}' AS address_country, p.notification_preferences AS preferences,"
     " r.categories, coalesce(r.is_active AND r.deleted_at IS NULL, true) AS proxy_active,"
-    f" r.period_start, r.period_end, {_PROXIES} AS proxies"
+    f" r.period_start, r.period_end, {_PROXIES} AS proxies,"
+    # Once a statement and not once a row: nothing in them is of the row.
+    " n.priority, coalesce((SELECT s.countries FROM spend_limits s),"
+    " (SELECT jsonb_object_agg(h.address ->> 'country', '{}'::jsonb) FROM facilities h"
+    " WHERE h.deleted_at IS NULL AND h.address ->> 'country' IS NOT NULL)) AS sms_countries,"
+    " (SELECT to_jsonb(s) FROM spend_limits s) AS spend_limits"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
@@ -187,13 +196,13 @@ SUPPRESSED = Query(
     Suppressed,
     "SELECT channel, value FROM suppressions WHERE value = ANY ($1::text[]) AND lifted_at IS NULL",
 )
-# The rows are locked, so their fences are those that were read.
+# The rows are locked, so their fences are those that were read. Why a row was held is over.
 PREPARE = Command(
     "UPDATE notifications n SET delivery_status = d.status, channel = d.channel,"
     " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
     " lease_until = d.lease_until, fence = n.fence + 1,"
     " sent_at = CASE d.status WHEN 'accepted' THEN $2 ELSE n.sent_at END,"
-    " delivery_details = n.delivery_details || d.details, updated_at = $2"
+    " delivery_details = (n.delivery_details - 'reason') || d.details, updated_at = $2"
     " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, status text, channel text,"
     " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb)"
     " WHERE n.id = d.id"
@@ -201,11 +210,15 @@ PREPARE = Command(
 # An attempt that was prepared but never made is taken up again under its own id.
 PREPARE_ATTEMPTS = Command(
     "INSERT INTO notification_attempts (id, tenant_id, notification_id, number, channel, driver,"
-    " recipient, status, started_at) SELECT d.id, $2, d.notification_id, d.number, d.channel,"
-    " d.driver, d.recipient, d.status, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
+    " recipient, status, started_at, segments, micros, country, spend_day)"
+    " SELECT d.id, $2, d.notification_id, d.number, d.channel,"
+    " d.driver, d.recipient, d.status, $3, d.segments, d.micros, d.country, d.spend_day"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
     " notification_id uuid, number smallint, channel text, driver text, recipient text, status"
-    " text) ON CONFLICT (id) DO UPDATE SET status = excluded.status, recipient ="
-    " excluded.recipient, started_at = excluded.started_at"
+    " text, segments smallint, micros bigint, country text, spend_day date)"
+    " ON CONFLICT (id) DO UPDATE SET status = excluded.status, recipient ="
+    " excluded.recipient, started_at = excluded.started_at, segments = excluded.segments,"
+    " micros = excluded.micros, country = excluded.country, spend_day = excluded.spend_day"
 )
 # Just before the socket: only while the row is still ours, the lease outlasts the call, and
 # nothing was committed since it was prepared that forbids the message, of the category $6, to the
@@ -242,6 +255,7 @@ START = Command(
     " AND NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
     " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL)"
 )
+
 _OUTCOMES = (
     "jsonb_to_recordset($1::jsonb) AS d (id uuid, fence int, attempt_id uuid, attempt_status text,"
     " provider_message_id text, error_code text, status text, channel text, channel_plan jsonb,"
@@ -257,8 +271,10 @@ RECORD = Command(
     " n.delivery_status IN ('unknown', 'needs_staff') AND d.status IN ('accepted', 'delivered')))"
 )
 # Back to `prepared` only in the hands of whoever holds the row: it may be another's call by now.
+# What was not made takes nothing of the budget.
 RECORD_ATTEMPTS = Command(
     "UPDATE notification_attempts a SET status = d.attempt_status,"
+    " segments = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE a.segments END,"
     " provider_message_id = d.provider_message_id, error_code = d.error_code,"
     " finished_at = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE $2::timestamptz END"
     f" FROM {_OUTCOMES} WHERE a.id = d.attempt_id"
@@ -282,6 +298,7 @@ RECOVER = Command(
     " ORDER BY t.number DESC LIMIT 1) l ON true FOR UPDATE OF n SKIP LOCKED),"
     " a AS (UPDATE notification_attempts a SET status ="
     " CASE lost.verdict WHEN 'delivered' THEN 'accepted' ELSE lost.verdict END,"
+    " segments = CASE lost.verdict WHEN 'prepared' THEN NULL ELSE a.segments END,"
     " error_code = CASE lost.verdict WHEN 'unknown' THEN 'worker_lost' END,"
     " finished_at = CASE lost.verdict WHEN 'prepared' THEN NULL ELSE $3::timestamptz END"
     " FROM lost WHERE a.id = lost.attempt_id AND a.status IN ('prepared', 'in_flight'))"

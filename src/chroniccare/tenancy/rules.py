@@ -36,6 +36,8 @@ SCOPES = frozenset(
         "recalls:write",
         "scheduling:read",
         "scheduling:write",
+        "spend:read",
+        "spend:write",
         "telehealth:read",  # links into video visits
     }
 )

@@ -32,6 +32,8 @@ EventType = Literal[
     "related_person.removed",
     "medication.created",
     "medication.adherence.low",
+    "spend.alert",
+    "spend.exhausted",
     "waitlist.offered",
     "waitlist.accepted",
     "waitlist.expired",

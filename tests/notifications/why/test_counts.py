@@ -64,6 +64,7 @@ async def test_a_forecast_shows_what_is_planned_and_moved(bench: Bench) -> None:
     found = (await bench.clinic.get("/notifications/forecast")).json()["data"]
     assert (found["time_zone"], found["days"]) == ("America/New_York", 30)
     assert (found["count"], found["cost_at_least"]) == (4, None)
+    assert (found["segments"], found["cost"]) == (4, None)
     days = {day["day"]: (day["count"], day["moved"]) for day in found["by_day"]}
     assert days == {
         "2031-03-04": (1, 0), "2031-03-05": (1, 0), "2031-03-07": (2, 1),

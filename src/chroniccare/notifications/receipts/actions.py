@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from chroniccare.core.errors import FieldError, Forbidden, Invalid, Unauthenticated, Unavailable
 from chroniccare.core.ids import new_id
 from chroniccare.notifications.receipts import queries, rules, rules_events, schemas
+from chroniccare.notifications.spend.rules import micros_of
 from chroniccare.platform.crypto import BadCertificate, public_key, signed_by
 from chroniccare.platform.fetch import FetchError, fetch
 from chroniccare.platform.postgres import begin_system, database
@@ -182,7 +183,7 @@ def _of_gateway(told: schemas.GatewayReceipt) -> rules.Receipt:
                                         told.occurred_at)  # fmt: skip
     return rules.Receipt(
         "http", told.status, rules.event_id(*parts), told.reference, told.message_id, told.code,
-        told.occurred_at,
+        told.occurred_at, told.segments, micros_of(told.price),
     )  # fmt: skip
 
 
@@ -214,6 +215,8 @@ async def store(receipts: list[rules.Receipt]) -> None:
             "provider_message_id": receipt.provider_id,
             "code": receipt.code,
             "occurred_at": receipt.occurred_at,
+            "segments": receipt.segments,
+            "micros": receipt.micros,
         }
         for receipt in receipts
     ]

@@ -23,6 +23,7 @@ from chroniccare.core.time import to_local, zone
 from chroniccare.notifications.plan import LOOP as DISPATCH
 from chroniccare.notifications.preferences import optouts
 from chroniccare.notifications.receipts import queries, rules
+from chroniccare.notifications.spend import queries as spending
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.webhooks.actions import emit
 
@@ -96,6 +97,7 @@ class Desk:
     provider_ids: dict[UUID, str | None] = field(default_factory=dict)
     kept: list[dict[str, Any]] = field(default_factory=list)
     suppressed: list[tuple[queries.State, str]] = field(default_factory=list)
+    bills: dict[UUID, dict[str, Any]] = field(default_factory=dict)
 
     def standing(self, state: queries.State) -> rules.Standing:
         """Return how the attempt's message stands now, after the receipts read so far."""
@@ -126,6 +128,8 @@ class Desk:
             self.flags[state.notification_id] = row.kind
             self.suppressed.append((state, row.kind))
         self.kept.append(_kept(row))
+        if row.segments is not None or row.micros is not None:
+            self.bills[state.attempt_id] = _bill(row, state)
         return True
 
 
@@ -134,6 +138,15 @@ def _standing(state: queries.State) -> rules.Standing:
         state.delivery_status, state.channel, tuple(state.channel_plan), state.reason,
         state.attempt_status, state.attempt_channel, state.last,
     )  # fmt: skip
+
+
+def _bill(row: queries.Waiting, state: queries.State) -> dict[str, Any]:
+    return {
+        "id": state.attempt_id,
+        "segments": row.segments,
+        "micros": row.micros,
+        "dollars": row.driver != "http",
+    }
 
 
 def _kept(row: queries.Waiting) -> dict[str, Any]:
@@ -187,6 +200,8 @@ async def _write(tx: Tx, desk: Desk) -> None:
         if then.attempt_status != desk.before[attempt_id].attempt_status
     ]
     await tx.run(queries.CHANGE_ATTEMPTS, attempts, tx.now)
+    if desk.bills:
+        await tx.run(spending.BILL, list(desk.bills.values()))
     if desk.flags:
         await tx.run(queries.FLAG, list(desk.flags), list(desk.flags.values()), tx.now)
     for state, reason in desk.suppressed:

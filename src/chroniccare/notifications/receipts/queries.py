@@ -22,16 +22,20 @@ class Waiting:
     occurred_at: datetime | None
     received_at: datetime
     looks: int
+    segments: int | None
+    micros: int | None
     tenant_id: UUID | None
     attempt_id: UUID | None
 
 
 STORE = Command(
     "INSERT INTO receipt_inbox (id, driver, event_id, kind, attempt_id, provider_message_id, code,"
-    " occurred_at, received_at, next_look_at) SELECT d.id, d.driver, d.event_id, d.kind,"
-    " d.attempt_id, d.provider_message_id, d.code, d.occurred_at, $2, $2"
+    " occurred_at, received_at, next_look_at, segments, micros)"
+    " SELECT d.id, d.driver, d.event_id, d.kind,"
+    " d.attempt_id, d.provider_message_id, d.code, d.occurred_at, $2, $2, d.segments, d.micros"
     " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, driver text, event_id text, kind text,"
-    " attempt_id uuid, provider_message_id text, code text, occurred_at timestamptz)"
+    " attempt_id uuid, provider_message_id text, code text, occurred_at timestamptz,"
+    " segments smallint, micros bigint)"
     " ON CONFLICT DO NOTHING"
 )
 # An echo that is none of ours is not looked for by the provider's id: it is another's message.
@@ -53,7 +57,8 @@ TAKE = Query(
     " ON true)"
     " UPDATE receipt_inbox i SET next_look_at = $2, looks = i.looks + 1 FROM known k"
     " WHERE i.id = k.id RETURNING i.id, i.driver, i.event_id, i.kind, i.provider_message_id,"
-    " i.code, i.occurred_at, i.received_at, i.looks, k.tenant_id, k.attempt_id",
+    " i.code, i.occurred_at, i.received_at, i.looks, i.segments, i.micros, k.tenant_id,"
+    " k.attempt_id",
 )
 REMOVE = Command("DELETE FROM receipt_inbox WHERE id = ANY ($1::uuid[])")
 PUT_BACK = Command(

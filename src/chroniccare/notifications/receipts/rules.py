@@ -45,6 +45,8 @@ _IMPROVABLE = _OUT_OF_HANDS | _UNSURE | {"sending", "accepted", "unconfirmed", "
 class Receipt:
     """One event of a provider; `attempt_id` is our echo, `provider_id` the provider's own id.
 
+    `segments` and `micros` (millionths of its money) are what it charges, where it says so.
+
     `event_id` is the same whenever, and by whichever way, the same event comes again. `code` is
     the provider's word for it, letters and digits only. No address, no text.
     """
@@ -56,6 +58,8 @@ class Receipt:
     provider_id: str | None
     code: str | None
     occurred_at: datetime | None
+    segments: int | None = None
+    micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

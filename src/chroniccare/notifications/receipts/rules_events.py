@@ -51,6 +51,9 @@ _SNS_SAYS: tuple[tuple[str, Kind, str], ...] = (
     ("unavailable", "undelivered", "unreachable"),
 )
 _CODE = re.compile(r"[^A-Za-z0-9_.:-]+")
+_MOST_PARTS = 255
+_MOST_PRICE = 1000
+"""USD of one message: beyond that it is a mistake, which is not believed."""
 _ID = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 
@@ -81,8 +84,19 @@ def _text(event: Mapping[str, Any]) -> Receipt | None:
     key = event_id(provider, name, event.get("eventTimestamp"))
     return Receipt(
         "aws", kind, key, attempt, provider, as_code(event.get("messageStatus")),
-        _millis(event.get("eventTimestamp")),
+        _millis(event.get("eventTimestamp")), *_bill(event),
     )  # fmt: skip
+
+
+def _bill(event: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return segments and millionths of a USD; what is said before the end may be said too early.
+
+    The carriers' fee is charged beside the price.
+    """
+    if event.get("isFinal") is not True:
+        return None, None
+    price, fee = _micros(event.get("totalMessagePrice")), _micros(event.get("totalCarrierFee"))
+    return _parts(event.get("totalMessageParts")), None if price is None else price + (fee or 0)
 
 
 def _mail(event: Mapping[str, Any], mail: Mapping[str, Any]) -> Receipt | None:
@@ -130,7 +144,21 @@ def _log(event: Mapping[str, Any], notification: Mapping[str, Any]) -> Receipt |
         found = [(kind, code) for text, kind, code in _SNS_SAYS if text in says]
         kind, code = found[0] if found else ("undelivered", "failed")
     at = as_instant(notification.get("timestamp"))
-    return Receipt("sns", kind, event_id(provider, event["status"]), None, provider, code, at)
+    told = _map(event.get("delivery"))
+    return Receipt(
+        "sns", kind, event_id(provider, event["status"]), None, provider, code, at,
+        _parts(told.get("numberOfMessageParts")), _micros(told.get("priceInUSD")),
+    )  # fmt: skip
+
+
+def _parts(value: Any) -> int | None:
+    plain = isinstance(value, int) and not isinstance(value, bool)
+    return value if plain and 0 < value <= _MOST_PARTS else None
+
+
+def _micros(value: Any) -> int | None:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return round(value * 1_000_000) if plain and 0 <= value <= _MOST_PRICE else None
 
 
 def _map(value: Any) -> Mapping[str, Any]:

@@ -58,6 +58,17 @@ class GatewayReceipt(Wire):
         Instant | None, Field(description="UTC instant at which it happened.")
     ] = None
 
+    segments: Annotated[
+        int | None, Field(ge=1, le=255, description="Segments that it charges.", examples=[1])
+    ] = None
+    price: Annotated[
+        float | None,
+        Field(
+            ge=0, le=1000, examples=[0.0079],
+            description="What it charges for the message, in the currency of the clinic's limits.",
+        ),
+    ] = None  # fmt: skip
+
     @model_validator(mode="after")
     def _names_a_message(self) -> "GatewayReceipt":
         if self.reference is None and self.message_id is None:

@@ -19,6 +19,7 @@ from chroniccare.notifications.plan import LOOP
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.replay import queries
 from chroniccare.notifications.replay.rules import MAX_REPLAY, PERHAPS_SENT, REPLAYABLE
+from chroniccare.notifications.spend import budget
 from chroniccare.notifications.why.story import REASONS
 from chroniccare.platform.postgres import Tx
 
@@ -150,20 +151,26 @@ async def _looked_at(tx: Tx, ids: Sequence[UUID]) -> list[tuple[queries_due.Due,
     found = await tx.all(queries_due.SUPPRESSED, list(addresses))
     suppressed = {(entry.channel, entry.value) for entry in found}
     quiet = rules.parse_quiet_hours(tx.settings.quiet_hours)
+    decided = [
+        (due, decide.decide(due, now=tx.now, quiet=quiet, suppressed=suppressed)) for due in afresh
+    ]
+    sends = [(due, one) for due, one in decided if isinstance(one, decide.Send)]
+    hopeless = await budget.hopeless(tx, sends)
     return [
-        (due, _verdict(before, due, now=tx.now, quiet=quiet, suppressed=suppressed))
-        for before, due in zip(rows, afresh, strict=True)
+        (due, _verdict(before, decision, now=tx.now, hopeless=hopeless.get(due.id)))
+        for before, (due, decision) in zip(rows, decided, strict=True)
     ]
 
 
 def _verdict(
-    before: queries_due.Due, due: queries_due.Due, *, now: datetime, quiet: rules.QuietHours,
-    suppressed: decide.Suppressions,
+    before: queries_due.Due, decision: decide.Send | decide.Stop | decide.Hold, *, now: datetime,
+    hopeless: str | None,
 ) -> Verdict:  # fmt: skip
     if before.attempt_status in PERHAPS_SENT:
-        return Verdict(due.id, "refused", "perhaps_sent")
-    decision = decide.decide(due, now=now, quiet=quiet, suppressed=suppressed)
+        return Verdict(before.id, "refused", "perhaps_sent")
     if isinstance(decision, decide.Stop):
-        return Verdict(due.id, "refused", decision.reason)
+        return Verdict(before.id, "refused", decision.reason)
+    if hopeless is not None:
+        return Verdict(before.id, "refused", hopeless)
     at = decision.until if isinstance(decision, decide.Hold) else now
-    return Verdict(due.id, "requeued", None, at)
+    return Verdict(before.id, "requeued", None, at)

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from chroniccare.core.errors import Invalid, NotFound
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import actions as notifications
+from chroniccare.notifications.spend.actions import usual_sms
+from chroniccare.notifications.spend.rules import Usual, amount_of
 from chroniccare.notifications.why import queries, rules, story
 from chroniccare.platform.postgres import Tx
 
@@ -90,14 +92,14 @@ async def forecast(tx: Tx, days: int, *, time_zone: str | None) -> dict[str, Any
     begins = rules.days(first, days, home)
     # Anything older than today is due, so the first day begins before it.
     rows = await tx.all(queries.PLANNED, begins[1:], begins[-1])
-    price = tx.settings.sms_segment_price
+    price, usual = tx.settings.sms_segment_price, await usual_sms(tx)
     found: list[dict[str, Any]] = []
     for number in range(days):
         planned = [row for row in rows if row.stretch == number]
         if planned:
             day = first + timedelta(days=number)
-            found.append({"day": day, **_totals(planned, price), "planned": _lines(planned)})
-    return {"time_zone": name, "days": days, **_totals(rows, price), "by_day": found}
+            found.append({"day": day, **_totals(planned, price, usual), "planned": _lines(planned)})
+    return {"time_zone": name, "days": days, **_totals(rows, price, usual), "by_day": found}
 
 
 def _lines(rows: list[queries.Planned]) -> list[dict[str, Any]]:
@@ -112,12 +114,14 @@ def _lines(rows: list[queries.Planned]) -> list[dict[str, Any]]:
     ]
 
 
-def _totals(rows: list[queries.Planned], price: float | None) -> dict[str, Any]:
+def _totals(rows: list[queries.Planned], price: float | None, usual: Usual) -> dict[str, Any]:
     texts = sum(row.count for row in rows if row.channel == "sms")
     return {
         "count": sum(row.count for row in rows),
         "moved": sum(row.moved for row in rows),
         "cost_at_least": None if price is None else round(texts * price, 4),
+        "segments": round(texts * usual.segments),
+        "cost": amount_of(round(texts * usual.micros)) if usual.known else None,
     }
 
 

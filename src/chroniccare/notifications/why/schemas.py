@@ -127,6 +127,19 @@ _Cost = Annotated[
     ),
 ]
 
+_Segments = Annotated[
+    int,
+    Field(ge=0, description="Segments of the SMS, as long as those of late.", examples=[160]),
+]
+_Expected = Annotated[
+    float | None,
+    Field(
+        description="What they cost at what SMS of the last 30 days did, or else at the price of a "
+        "segment, in the currency of the limits. Null when no price is known.",
+        examples=[1.26],
+    ),
+]
+
 
 class PlannedDay(Wire):
     """One local day."""
@@ -135,6 +148,8 @@ class PlannedDay(Wire):
     count: _Count
     moved: _Moved
     cost_at_least: _Cost
+    segments: _Segments
+    cost: _Expected
     planned: Annotated[list[PlannedLine], Field(description="By channel and type.")]
 
 
@@ -148,4 +163,6 @@ class Forecast(Wire):
     count: _Count
     moved: _Moved
     cost_at_least: _Cost
+    segments: _Segments
+    cost: _Expected
     by_day: Annotated[list[PlannedDay], Field(description="Days with messages, today first.")]

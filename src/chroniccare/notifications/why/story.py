@@ -17,6 +17,9 @@ REASONS = {
     "channel_not_wanted": "the recipient does not want this channel for it",
     "goes_to_proxy": "a related person receives it in the patient's place",
     "proxy_inactive": "the related person does not receive messages now",
+    "budget": "the month's limit of SMS is reached",
+    "country_limit": "the day's limit of SMS to that country is reached",
+    "country_not_allowed": "SMS to that country are not allowed",
     "no_channel_left": "no channel of the plan was left",
     "cannot_be_made": "the message could not be made from what is stored",
     "patient_inactive": "the patient is removed, inactive or has died",
@@ -131,7 +134,7 @@ def _stood(subject: Subject, change: Change, details: dict[str, Any]) -> Event:
     if status == "sending":
         code, text = "sending", f"To be sent by {change.channel}: nothing speaks against it"
     elif status == "held":
-        code, reason = "held", reason or "quiet_hours"
+        code, reason = "held", details.get("held", {}).get("for") or reason or "quiet_hours"
         text = f"Held until {_local(until, subject.time_zone)}: " + (
             "quiet hours where the recipient lives" if reason == "quiet_hours" else _because(reason)
         )

@@ -1,0 +1,1 @@
+"""What SMS cost: limits, reservations, the brake of each country, what was spent."""
