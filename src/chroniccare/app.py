@@ -22,6 +22,7 @@ from chroniccare.notifications import api as notifications
 from chroniccare.notifications.receipts import api as receipts
 from chroniccare.notifications.replay import api as replay
 from chroniccare.notifications.single import api as single
+from chroniccare.notifications.templates import api as templates
 from chroniccare.notifications.why import api as why
 from chroniccare.patients import api as patients
 from chroniccare.platform import wiring
@@ -64,6 +65,7 @@ ROUTERS = (
     why.router,
     single.router,
     notifications.router,
+    templates.router,
     receipts.public,
     calendars.router,
     calendars.public,

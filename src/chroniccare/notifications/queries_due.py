@@ -108,6 +108,7 @@ class Due:
     attempt_channel: str | None
     attempt_driver: str | None
     tries: int
+    provider_degrees: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ READ_DUE = Query(
     " l.channel AS attempt_channel, l.driver AS attempt_driver,"
     " (SELECT count(*) FROM (SELECT t.channel FROM notification_attempts t"
     " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id AND t.status = 'transient'"
-    " ORDER BY t.number DESC LIMIT n.retry_count) t WHERE t.channel = n.channel) AS tries"
+    " ORDER BY t.number DESC LIMIT n.retry_count) t WHERE t.channel = n.channel) AS tries,"
+    " coalesce(d.qualifications, '[]') AS provider_degrees"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
@@ -170,11 +172,14 @@ PREPARE = Command(
 # An attempt that was prepared but never made is taken up again under its own id.
 PREPARE_ATTEMPTS = Command(
     "INSERT INTO notification_attempts (id, tenant_id, notification_id, number, channel, driver,"
-    " recipient, status, started_at) SELECT d.id, $2, d.notification_id, d.number, d.channel,"
-    " d.driver, d.recipient, d.status, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
+    " recipient, status, started_at, template_version_id, template_locale)"
+    " SELECT d.id, $2, d.notification_id, d.number, d.channel, d.driver, d.recipient, d.status, $3,"
+    " d.template_version_id, d.template_locale FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
     " notification_id uuid, number smallint, channel text, driver text, recipient text, status"
-    " text) ON CONFLICT (id) DO UPDATE SET status = excluded.status, recipient ="
-    " excluded.recipient, started_at = excluded.started_at"
+    " text, template_version_id uuid, template_locale text) ON CONFLICT (id) DO UPDATE SET"
+    " status = excluded.status, recipient = excluded.recipient, started_at = excluded.started_at,"
+    " template_version_id = excluded.template_version_id,"
+    " template_locale = excluded.template_locale"
 )
 # Just before the socket: only while the row is still ours, the lease outlasts the call, and
 # nothing was committed since it was prepared that forbids the message to the address $5.

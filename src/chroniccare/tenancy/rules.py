@@ -37,6 +37,8 @@ SCOPES = frozenset(
         "scheduling:read",
         "scheduling:write",
         "telehealth:read",  # links into video visits
+        "templates:read",
+        "templates:write",
     }
 )
 
