@@ -54,12 +54,12 @@ async def list_message_types(caller: TemplatesRead) -> Response:
     "/templates/preview",
     summary="Preview a text",
     response_model=Data[schemas.Preview],
-    responses=errors(404, 409, 413),
+    responses=errors(404, 409, 413, 422),
 )
 async def preview_template(
     body: schemas.PreviewWrite,
     request: Request,
-    caller: TemplatesRead,
+    caller: TemplatesWrite,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Answer what a patient would read, what an SMS would cost, and what is wrong with it."""
@@ -184,7 +184,7 @@ async def read_version(template_id: UUID, version_id: UUID, caller: TemplatesRea
     "/templates/{template_id}/versions/{version_id}/activate",
     summary="Activate a version of a template",
     response_model=Data[schemas.Template],
-    responses=errors(404, 409, 412, 413, 422),
+    responses=errors(404, 409, 412, 422),
 )
 async def activate_version(
     template_id: UUID,
@@ -205,7 +205,7 @@ async def activate_version(
     "/templates/{template_id}/deactivate",
     summary="Go back to the built-in text",
     response_model=Data[schemas.Template],
-    responses=errors(404, 409, 412, 413),
+    responses=errors(404, 409, 412, 422),
 )
 async def deactivate_template(
     template_id: UUID,

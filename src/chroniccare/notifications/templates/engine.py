@@ -133,10 +133,11 @@ def faults(source: str, variables: tuple[str, ...]) -> list[Fault]:
             return [Fault(node.lineno, "depth", "is nested too deeply")]
         fault = _fault(node, variables)
         if fault is None:
-            waiting += [(child, depth + 1) for child in node.iter_child_nodes()]
+            inner = [(child, depth + 1) for child in node.iter_child_nodes()]
+            waiting += reversed(inner)
         else:
             found.append(fault)
-    return sorted(found, key=lambda fault: (fault.line, fault.code))
+    return sorted(found, key=lambda fault: fault.line)
 
 
 def _fault(node: nodes.Node, variables: tuple[str, ...]) -> Fault | None:

@@ -170,10 +170,15 @@ def _whole(
         found.append(Finding("subject", None, "error", "empty", "prints nothing"))
     if channel != "sms":
         return found
-    if not any(one.code == "opt_out_word" for one in before):
+    if not any(one.code == "opt_out_word" and one.severity == "error" for one in before):
         # Put together from pieces, of which none is the word.
         lines = visible(text.body).split("\n")
-        found += [one for line in lines for one in _opt_out("text", None, line)]
+        found += [
+            one
+            for line in lines
+            for one in _opt_out("text", None, line)
+            if one.severity == "error"
+        ]
     if "clinic" not in engine.names(source.text):
         found.append(
             Finding("text", None, "warning", "sender", "does not say which clinic it is from")
@@ -183,13 +188,14 @@ def _whole(
 
 def _length(template: engine.Compiled, text: Text, policy: making.Policy) -> list[Finding]:
     """Return what an SMS costs too much for."""
-    longest = making.rendered(template, "sms", _LONGEST, policy)
-    most = policy.max_segments
-    if longest.segments > most:
+    language = template.locale.partition("-")[0]
+    longest = next(making.writings(template, language, _LONGEST, policy))
+    parts, most = segments.count(longest).segments, policy.max_segments
+    if parts > most:
         return [
             Finding(
                 "text", None, "error", "segments",
-                f"takes {longest.segments} segments with long names, {most} are allowed",
+                f"takes {parts} segments with long names, {most} are allowed",
             )
         ]  # fmt: skip
     if segments.count(text.body).encoding == "ucs2":

@@ -116,7 +116,7 @@ def _sms(template: engine.Compiled, language: str, facts: Facts, policy: Policy)
     most = policy.max_segments
     made = (
         (body, segments.count(body).segments)
-        for body in _writings(template, language, facts, policy)
+        for body in writings(template, language, facts, policy)
     )
     body, parts = next(made)
     while parts > most and (shorter := next(made, None)) is not None:
@@ -124,7 +124,7 @@ def _sms(template: engine.Compiled, language: str, facts: Facts, policy: Policy)
     return replace(_text(template, body), segments=parts)
 
 
-def _writings(
+def writings(
     template: engine.Compiled, language: str, facts: Facts, policy: Policy
 ) -> Iterator[str]:
     """Yield an SMS in full, then with shorter names, in plain letters, and without the name.

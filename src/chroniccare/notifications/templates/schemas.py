@@ -133,10 +133,18 @@ class FactsWrite(Wire):
         list[Line], Field(max_length=10, description="Degrees.", examples=[["MD"]])
     ] = []
     starts_at: Annotated[
-        Instant | None, Field(description="What it is about; in a week at 9:30 unless told.")
+        Instant | None,
+        Field(
+            description="What it is about; in a week at 9:30 unless told.",
+            examples=["2031-03-04T14:30:00Z"],
+        ),
     ] = None
     until: Annotated[
-        Instant | None, Field(description="When an offer ends; 20 hours before unless told.")
+        Instant | None,
+        Field(
+            description="When an offer ends; 20 hours before unless told.",
+            examples=["2031-03-03T18:05:00Z"],
+        ),
     ] = None
     time_zone: Annotated[
         ZoneName, Field(description="IANA zone of the times.", examples=["America/New_York"])
@@ -293,16 +301,16 @@ class MessagePolicyWrite(Wire):
         Language,
         Field(description="What is read whose language is unknown or not to be had.",
               examples=["en"]),
-    ] = "en"  # fmt: skip
+    ]  # fmt: skip
     max_segments: Annotated[
         int, Field(ge=1, le=10, description="Segments that one SMS may take.", examples=[3])
-    ] = 3
+    ]
     plain_letters: Annotated[
         bool, Field(description="Write `María` as `Maria` where that makes an SMS cheaper.")
-    ] = False
+    ]
     four_eyes: Annotated[
         bool, Field(description="A version is activated by somebody else than its author.")
-    ] = False
+    ]
 
 
 class MessagePolicy(MessagePolicyWrite):

@@ -21,6 +21,7 @@ _FAR = timedelta(days=300)
 _TITLE = re.compile(
     r"^(dr|dra|doctor|doctora|prof|professor|profesor|profesora)(\.\s*|\s+|$)", re.IGNORECASE
 )
+_LAST = re.compile(r"([\s,]+)([^\s,]+)[\s,]*$")
 _TITLES = {"dr": "Dr.", "dra": "Dra.", "doctor": "Dr.", "doctora": "Dra."}
 _DOCTORS = frozenset({"MD", "DO", "MBBS", "MBCHB", "MBBCH", "DPM", "DDS", "DMD", "OD"})
 _DEGREES = _DOCTORS | {
@@ -109,13 +110,13 @@ def _title(name: str) -> tuple[str | None, str]:
 
 def _degrees(name: str) -> tuple[str, list[str]]:
     found: list[str] = []
-    while True:
-        head, separator, last = name.rpartition("," if "," in name else " ")
+    while match := _LAST.search(name):
         # Without a comma only what is written in capitals: `An Do` is a name.
-        sure = separator == "," or last.replace(".", "").isupper()
-        if not separator or not sure or _key(last) not in _DEGREES:
-            return name.strip(" ,"), found
-        name, found = head.rstrip(" ,"), [last.strip(), *found]
+        sure = "," in match[1] or match[2].replace(".", "").isupper()
+        if not sure or _key(match[2]) not in _DEGREES:
+            break
+        name, found = name[: match.start()], [match[2], *found]
+    return name.strip(" ,"), found
 
 
 def _key(degree: str) -> str:
