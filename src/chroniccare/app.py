@@ -25,6 +25,7 @@ from chroniccare.notifications.receipts import api as receipts
 from chroniccare.notifications.replay import api as replay
 from chroniccare.notifications.single import api as single
 from chroniccare.notifications.spend import api as spend
+from chroniccare.notifications.templates import api as templates
 from chroniccare.notifications.why import api as why
 from chroniccare.patients import api as patients
 from chroniccare.platform import wiring
@@ -70,6 +71,7 @@ ROUTERS = (
     preferences.router,
     proxies.router,
     spend.router,
+    templates.router,
     receipts.public,
     calendars.router,
     calendars.public,

@@ -150,6 +150,28 @@ async def _series(clinic: Clinic) -> dict[str, Any]:
     return series
 
 
+async def _template(clinic: Clinic) -> dict[str, Any]:
+    """Write a text message in a language of its own."""
+    number = clinic.number("template")
+    locale = f"en-{'ABCDEFGHIJ'[number // 10 % 10]}{'ABCDEFGHIJ'[number % 10]}"
+    return await clinic.make(
+        "/templates",
+        {
+            "notification_type": "recall",
+            "channel": "sms",
+            "locale": locale,
+            "text": "Hello, {{ clinic }} would like to see you. Please call us.",
+        },
+    )
+
+
+async def _template_version(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
+    """Return the first version of a template that was made before."""
+    found = await clinic.get(f"/templates/{ids['template_id']}/versions")
+    first: dict[str, Any] = found.json()["data"]["items"][0]
+    return first
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -170,6 +192,8 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),
     "related_person_id": ("/patients/{patient_id}/related-persons", _related_person),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
+    "template_id": ("/templates", lambda clinic, _: _template(clinic)),
+    "version_id": ("/templates/{template_id}/versions", _template_version),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }
 

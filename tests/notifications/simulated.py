@@ -10,7 +10,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications.channels import email, push, sms
 from chroniccare.notifications.channels.message import Calls, Message, Outcome
 from chroniccare.notifications.ics import Attachment
-from chroniccare.notifications.templates import Text
+from chroniccare.notifications.templates.text import Text
 from chroniccare.settings import Settings, load
 from chroniccare.simulator.faults import Fault, Kind
 from chroniccare.simulator.run import Simulator

@@ -39,12 +39,12 @@ async def test_the_text_is_local_and_tells_as_little_as_it_can(bench: Bench) -> 
         sms, email = email, sms
     assert sms.body == (
         f"Hello Maria, your visit at {bench.facility_name} is booked for"
-        " Tue 4 Mar 2031, 1:05 PM EST. Questions? Please call us."
+        " Tue, Mar 4 at 1:05 PM EST. Questions? Please call us."
     )
     assert "Rahman" not in sms.body
-    assert email.subject == "Su cita del 4 mar 2031"
+    assert email.subject == "Su cita del martes 4 de marzo"
     assert "Aisha Rahman" in email.body
-    assert "mar 4 mar 2031, 1:05 PM EST" in email.body
+    assert "martes 4 de marzo a la 1:05 PM EST" in email.body
     assert "Endocrinology" not in email.body
 
 

@@ -183,7 +183,7 @@ async def test_a_cancellation_is_told_at_once_and_once(bench: Bench) -> None:
     await bench.drain()
     [kept] = await bench.outbox()
     assert kept.body == (
-        f"Hello Maria, your visit at {bench.facility_name} on Sat 8 Mar 2031, 12:00 PM EST"
+        f"Hello Maria, your visit at {bench.facility_name} on Sat, Mar 8 at 12:00 PM EST"
         " will not take place. Questions? Please call us."
     )
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from email.utils import parseaddr
 from uuid import UUID
 
-from chroniccare.notifications import ics, queries_calendar, queries_due, templates
+from chroniccare.notifications import ics, queries_calendar, queries_due
+from chroniccare.notifications.templates.rules import language_of
+from chroniccare.notifications.templates.text import Text
 from chroniccare.platform.postgres import Tx
 
 METHODS: dict[str, ics.Method] = {
@@ -44,7 +46,7 @@ async def read(tx: Tx, rows: Sequence[queries_due.Due]) -> Attachments:
     )
 
 
-def attach(text: templates.Text, due: queries_due.Due, found: Attachments) -> templates.Text:
+def attach(text: Text, due: queries_due.Due, found: Attachments) -> Text:
     """Return the text of an email with its calendar entry, if it is about a visit of ours."""
     method = METHODS.get(due.notification_type)
     entry = found.entries.get(due.appointment_id) if due.appointment_id else None
@@ -53,7 +55,7 @@ def attach(text: templates.Text, due: queries_due.Due, found: Attachments) -> te
     made = ics.attachment(
         entry,
         method=method,
-        language=templates.language_of(due.language),
+        language=language_of(due.language),
         details=found.details,
         organizer=found.organizer,
     )

@@ -6,12 +6,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chroniccare.core.time import to_local, zone
-from chroniccare.notifications import queries_due, rules, templates
+from chroniccare.notifications import queries_due, rules
 from chroniccare.notifications.categories import category_of
 from chroniccare.notifications.channels.message import Outcome
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.notifications.spend import rules as spending
+from chroniccare.notifications.templates.making import Texts, make
+from chroniccare.notifications.templates.text import Facts, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +145,13 @@ def every_address(due: queries_due.Due) -> list[str]:
     return own + [point["value"] for proxy in due.proxies for point in proxy["contacts"]]
 
 
-def text(due: queries_due.Due, channel: str, *, link: str | None = None) -> templates.Text:
+def text(
+    due: queries_due.Due, channel: str, *, now: datetime, texts: Texts, link: str | None = None
+) -> Text:
     """Render the message from what is true now; a row of a file has only what the file said."""
     data = due.template_data
-    if due.visit_start is not None and due.facility_zone is not None:
-        starts_at = to_local(due.visit_start, zone(due.facility_zone))
-    elif data.get("zone"):
-        starts_at = to_local(datetime.fromisoformat(data["starts_at"]), zone(data["zone"]))
-    else:
-        starts_at = datetime.fromisoformat(data["local"])  # its offset is all that is known
-    facts = templates.Facts(
-        starts_at,
+    facts = Facts(
+        _starts_at(due),
         first_name=due.first_name,
         facility_name=due.facility_name or data.get("facility_name"),
         provider_name=due.provider_name or data.get("provider_name"),
@@ -161,10 +159,25 @@ def text(due: queries_due.Due, channel: str, *, link: str | None = None) -> temp
         link=link,
         # The way into a video visit is the patient's and the provider's alone.
         join=due.visit_link if due.notification_type in rules.ABOUT_OPEN_VISITS else None,
+        medication=data.get("medication"),
+        credentials=tuple(due.provider_degrees),
+        now=now,
     )
-    return templates.render(
-        due.notification_type, channel, templates.language_of(due.language), facts
-    )
+    return make(due.notification_type, channel, due.language, facts, texts)
+
+
+def _starts_at(due: queries_due.Due) -> datetime | None:
+    """Return when what the message is about begins, on the clock of its place; None: it has none.
+
+    That is the clinic's zone for a visit; what a row says itself for all else.
+    """
+    data = due.template_data
+    if due.visit_start is not None and due.facility_zone is not None:
+        return to_local(due.visit_start, zone(due.facility_zone))
+    if data.get("zone") and "starts_at" in data:
+        return to_local(datetime.fromisoformat(data["starts_at"]), zone(data["zone"]))
+    # Its offset is all that is known.
+    return datetime.fromisoformat(data["local"]) if "local" in data else None
 
 
 def _until(data: dict[str, Any]) -> datetime | None:

@@ -23,12 +23,15 @@ from uuid import UUID
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unavailable
 from chroniccare.core.ids import new_id
-from chroniccare.notifications import attachments, decide, offer_page, queries_due, templates
+from chroniccare.notifications import attachments, decide, offer_page, queries_due
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.spend import budget
 from chroniccare.notifications.spend.budget import Verdict
+from chroniccare.notifications.templates import active
+from chroniccare.notifications.templates.making import Texts
+from chroniccare.notifications.templates.text import Text
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import Settings
 
@@ -106,10 +109,12 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
         found = await tx.all(queries_due.SUPPRESSED, list(addresses))
         suppressed = {(entry.channel, entry.value) for entry in found}
         calendar = await attachments.read(tx, rows)
+        texts = await active.load(tx, {due.notification_type for due in rows})
         links = {due.id: _link(tenant_id, due, tx.settings) for due in rows}
 
         def decided(due: queries_due.Due) -> Verdict:
-            return _verdict(due, tx.now, channels, suppressed, calendar, link=links[due.id])
+            link = links[due.id]
+            return _verdict(due, tx.now, channels, suppressed, calendar, texts=texts, link=link)
 
         planned, costs = await budget.within(tx, [(due, decided(due)) for due in rows], decided)
         jobs = [
@@ -146,13 +151,13 @@ async def _locked(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
 
 def _verdict(
     due: queries_due.Due, now: datetime, channels: Channels, suppressed: decide.Suppressions,
-    calendar: attachments.Attachments, *, link: str | None,
+    calendar: attachments.Attachments, *, texts: Texts, link: str | None,
 ) -> Verdict:  # fmt: skip
     """Return the decision and the text; a row that cannot be decided fails alone."""
     try:
         verdict = decide.decide(due, now=now, quiet=channels.quiet, suppressed=suppressed)
         if isinstance(verdict, decide.Send):
-            text = decide.text(due, verdict.channel, link=link)
+            text = decide.text(due, verdict.channel, now=now, texts=texts, link=link)
             mailed = verdict.channel == "email"
             return verdict, attachments.attach(text, due, calendar) if mailed else text
     except Exception as error:
@@ -172,7 +177,7 @@ def _link(tenant_id: UUID, due: queries_due.Due, settings: Settings) -> str | No
 
 
 def _job(
-    tenant_id: UUID, due: queries_due.Due, verdict: tuple[decide.Send, templates.Text],
+    tenant_id: UUID, due: queries_due.Due, verdict: tuple[decide.Send, Text],
     channels: Channels, now: datetime,
 ) -> Job:  # fmt: skip
     send, text = verdict
@@ -218,6 +223,8 @@ def _attempt(job: Job) -> dict[str, Any]:
         "driver": job.driver.name,
         "recipient": job.send.recipient,
         "status": "prepared" if isinstance(job.driver, Calls) else "in_flight",
+        "template_version_id": job.message.text.version_id,
+        "template_locale": job.message.text.locale,
     }
 
 

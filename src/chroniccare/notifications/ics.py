@@ -55,7 +55,7 @@ class Organizer:
 
 
 def feed(entries: Sequence[Entry], *, language: str, details: bool) -> bytes:
-    """Return the calendar that somebody subscribes to; `language` is one of `templates`'."""
+    """Return the calendar that somebody subscribes to; `language` is one of the built-in texts'."""
     title = _NAMES[language][0]
     calendar = _calendar("PUBLISH")
     calendar.add("name", title)  # RFC 7986; the other spelling is what most clients know

@@ -9,7 +9,8 @@ from html import escape
 from uuid import UUID
 
 from chroniccare.core import signed
-from chroniccare.notifications.templates import Facts, sentence_of
+from chroniccare.notifications.templates.making import sentence_of_offer
+from chroniccare.notifications.templates.text import Facts
 from chroniccare.settings import Settings, address, values_of
 
 _PURPOSE = b"chroniccare waitlist offer, version 1\0"
@@ -49,12 +50,12 @@ def render(
 ) -> bytes:
     """Return the page of an offer that is `open`, `accepted`, `declined` or anything else: over.
 
-    Instants show the clinic's local time; `language` is one of templates.LANGUAGES.
+    Instants show the clinic's local time; `language` is one of the built-in texts'.
     """
     texts = _TEXTS[language]
     if outcome == "open":
         facts = Facts(starts_at, facility_name=place, until=until)
-        said = sentence_of("waitlist_offer", language, facts)
+        said = sentence_of_offer(language, facts)
         forms = [
             f'<form method="post" action="/offers/{token}/{step}"><button>{escape(texts[word])}'
             "</button></form>"

@@ -125,6 +125,7 @@ class Due:
     priority: str
     sms_countries: dict[str, Any] | None
     spend_limits: dict[str, Any] | None
+    provider_degrees: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,8 @@ READ_DUE = Query(
     " n.priority, coalesce((SELECT s.countries FROM spend_limits s),"
     " (SELECT jsonb_object_agg(h.address ->> 'country', '{}'::jsonb) FROM facilities h"
     " WHERE h.deleted_at IS NULL AND h.address ->> 'country' IS NOT NULL)) AS sms_countries,"
-    " (SELECT to_jsonb(s) FROM spend_limits s) AS spend_limits"
+    " (SELECT to_jsonb(s) FROM spend_limits s) AS spend_limits,"
+    " coalesce(d.qualifications, '[]') AS provider_degrees"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
@@ -210,15 +212,17 @@ PREPARE = Command(
 # An attempt that was prepared but never made is taken up again under its own id.
 PREPARE_ATTEMPTS = Command(
     "INSERT INTO notification_attempts (id, tenant_id, notification_id, number, channel, driver,"
-    " recipient, status, started_at, segments, micros, country, spend_day)"
-    " SELECT d.id, $2, d.notification_id, d.number, d.channel,"
-    " d.driver, d.recipient, d.status, $3, d.segments, d.micros, d.country, d.spend_day"
-    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
+    " recipient, status, started_at, segments, micros, country, spend_day, template_version_id,"
+    " template_locale) SELECT d.id, $2, d.notification_id, d.number, d.channel, d.driver,"
+    " d.recipient, d.status, $3, d.segments, d.micros, d.country, d.spend_day,"
+    " d.template_version_id, d.template_locale FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
     " notification_id uuid, number smallint, channel text, driver text, recipient text, status"
-    " text, segments smallint, micros bigint, country text, spend_day date)"
-    " ON CONFLICT (id) DO UPDATE SET status = excluded.status, recipient ="
-    " excluded.recipient, started_at = excluded.started_at, segments = excluded.segments,"
-    " micros = excluded.micros, country = excluded.country, spend_day = excluded.spend_day"
+    " text, segments smallint, micros bigint, country text, spend_day date,"
+    " template_version_id uuid, template_locale text) ON CONFLICT (id) DO UPDATE SET"
+    " status = excluded.status, recipient = excluded.recipient, started_at = excluded.started_at,"
+    " segments = excluded.segments, micros = excluded.micros, country = excluded.country,"
+    " spend_day = excluded.spend_day, template_version_id = excluded.template_version_id,"
+    " template_locale = excluded.template_locale"
 )
 # Just before the socket: only while the row is still ours, the lease outlasts the call, and
 # nothing was committed since it was prepared that forbids the message, of the category $6, to the

@@ -39,6 +39,8 @@ SCOPES = frozenset(
         "spend:read",
         "spend:write",
         "telehealth:read",  # links into video visits
+        "templates:read",
+        "templates:write",
     }
 )
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_instant, to_local
-from chroniccare.notifications import categories, decide, packs, rules, templates
+from chroniccare.notifications import categories, decide, packs, rules
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.notifications.queries_due import Due
+from chroniccare.notifications.templates import kinds
 from tests.notifications.preferences.test_agreement import due_of
 
 CLINIC = rules.parse_quiet_hours("21:00-08:00")
@@ -284,7 +285,7 @@ def test_every_pack_is_whole() -> None:
 
 
 def test_every_type_of_message_has_exactly_one_category() -> None:
-    assert set(templates.KINDS) <= set(categories.TYPES)
+    assert set(kinds.KINDS) <= set(categories.TYPES)
     assert {categories.category_of(kind) for kind in categories.TYPES} == set(categories.CATEGORIES)
     assert categories.category_of("reply_help") == categories.ANSWERS
     assert not categories.is_known("something else")

@@ -6,8 +6,8 @@ from typing import Any, get_args
 import pytest
 
 from chroniccare.core.ids import new_id
-from chroniccare.notifications import rules, templates
 from chroniccare.notifications.single.schemas import Kind
+from chroniccare.notifications.templates.kinds import ABOUT_VISITS
 from tests.notifications.support import NOON, Bench
 
 
@@ -20,7 +20,7 @@ async def asked(bench: Bench, **fields: Any) -> Any:
 
 
 def test_the_kinds_are_those_about_a_visit() -> None:
-    assert set(get_args(Kind)) == set(templates.KINDS) - {rules.OFFER}
+    assert set(get_args(Kind)) == set(ABOUT_VISITS)
 
 
 async def test_a_message_now_is_sent_once(bench: Bench) -> None:

@@ -302,11 +302,11 @@ async def sent(desk: Desk, entry: dict[str, Any], settings: Settings) -> list[st
     [
         (
             "en",
-            "is free for you: Thu 6 Mar 2031, 12:00 PM EST. We keep it until 4 Mar 2031, 1:00 PM",
+            "is free for you: Thu, Mar 6 at 12:00 PM EST. We keep it until Tue, Mar 4 at 1:00 PM",
         ),
         (
             "es",
-            ": 6 mar 2031, 12:00 PM EST. Guardada hasta: 4 mar 2031, 1:00 PM EST.",
+            ": jueves 6 de marzo a las 12:00 PM EST. Guardada hasta: martes 4 de marzo",
         ),
     ],
 )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from chroniccare.notifications.templates import Text
+from chroniccare.notifications.templates.text import Text
 
 
 @dataclass(frozen=True, slots=True)

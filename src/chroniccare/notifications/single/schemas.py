@@ -7,7 +7,7 @@ from pydantic import Field
 
 from chroniccare.core.fields import Instant, Wire
 
-# Those of `templates.KINDS` that are about a visit alone; a test compares.
+# Those of `templates.kinds` that are about a visit alone; a test compares.
 Kind = Literal[
     "appointment_confirmation",
     "appointment_rescheduled",

@@ -12,15 +12,16 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.core.ids import new_id
-from chroniccare.notifications import decide, queries_due, templates
+from chroniccare.notifications import decide, queries_due
 from chroniccare.notifications.spend import queries, rules
+from chroniccare.notifications.templates.text import Text
 from chroniccare.platform.postgres import Command, Tx
 from chroniccare.settings import Settings
 from chroniccare.webhooks.actions import EventType, emit
 
 log = logging.getLogger(__name__)
 
-Verdict = tuple[decide.Send, templates.Text] | decide.Stop | decide.Hold
+Verdict = tuple[decide.Send, Text] | decide.Stop | decide.Hold
 Planned = list[tuple[queries_due.Due, Verdict]]
 Costs = dict[UUID, rules.Cost]
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import phonenumbers
 
 from chroniccare.core.time import to_instant, zone
-from chroniccare.notifications import segments
+from chroniccare.notifications.templates import segments
 
 MICROS = 1_000_000
 """Money is counted in millionths of the tenant's currency: whole numbers add up exactly."""

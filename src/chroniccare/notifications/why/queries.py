@@ -34,7 +34,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call of a provider."""
+    """One call of a provider; `template_number` is the version of the clinic's own text, if any."""
 
     id: UUID
     channel: str
@@ -43,6 +43,8 @@ class Attempt:
     error_code: str | None
     started_at: datetime
     finished_at: datetime | None
+    template_locale: str | None
+    template_number: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,10 @@ HISTORY = Query(
 )
 ATTEMPTS = Query(
     Attempt,
-    "SELECT id, channel, driver, status, error_code, started_at, finished_at"
-    " FROM notification_attempts WHERE notification_id = $1 ORDER BY number",
+    "SELECT t.id, t.channel, t.driver, t.status, t.error_code, t.started_at, t.finished_at,"
+    " t.template_locale, v.number AS template_number FROM notification_attempts t"
+    " LEFT JOIN message_template_versions v ON v.tenant_id = t.tenant_id"
+    " AND v.id = t.template_version_id WHERE t.notification_id = $1 ORDER BY t.number",
 )
 RECEIPTS = Query(
     Receipt,

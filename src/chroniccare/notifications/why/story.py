@@ -168,11 +168,20 @@ def _pending(subject: Subject, change: Change, *, replayed: bool) -> tuple[str, 
 
 def _begun(number: int, attempt: Attempt) -> Event:
     code = "attempt_prepared" if attempt.status == "prepared" else "attempt_begun"
-    text = f"Attempt {number}: {attempt.driver}, by {attempt.channel}."
+    text = f"Attempt {number}: {attempt.driver}, by {attempt.channel}{_said(attempt)}."
     return Event(
         attempt.started_at, code, text, channel=attempt.channel, attempt_id=attempt.id,
         attempt=number, driver=attempt.driver,
     )  # fmt: skip
+
+
+def _said(attempt: Attempt) -> str:
+    """Return which text it was; attempts made before this was kept do not say."""
+    if attempt.template_locale is None:
+        return ""
+    if attempt.template_number is None:
+        return f", in the built-in text ({attempt.template_locale})"
+    return f", in the clinic's text ({attempt.template_locale}, version {attempt.template_number})"
 
 
 def _answered(number: int, attempt: Attempt, at: datetime) -> Event:

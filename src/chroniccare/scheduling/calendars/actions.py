@@ -13,7 +13,8 @@ from chroniccare.core import paging, wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import NotFound
 from chroniccare.core.ids import new_id
-from chroniccare.notifications import ics, templates
+from chroniccare.notifications import ics
+from chroniccare.notifications.templates.rules import language_of
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling.calendars import queries, rules
 from chroniccare.scheduling.queries import EXISTS
@@ -145,7 +146,7 @@ async def read(caller: Caller) -> Calendar:
         if feed.last_read_at is None or feed.last_read_at < hour:
             await tx.run(queries.NOTE_READ, feed_id, hour)
     await note_read(caller, entity_type="calendar_feed", seen=[str(feed_id)])
-    language = templates.language_of(feed.language)
+    language = language_of(feed.language)
     data = ics.feed(entries, language=language, details=feed.details)
     return Calendar(data, rules.tag(data))
 

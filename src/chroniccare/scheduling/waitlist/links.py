@@ -6,7 +6,8 @@ from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, NotFound, Unprocessable
 from chroniccare.core.time import to_local, zone
-from chroniccare.notifications import offer_page, templates
+from chroniccare.notifications import offer_page
+from chroniccare.notifications.templates.rules import language_of
 from chroniccare.platform.postgres import begin
 from chroniccare.scheduling.waitlist import offers, queries
 
@@ -52,7 +53,7 @@ async def page(caller: Caller, token: str, *, refused: bool = False) -> bytes:
     await note_read(caller, entity_type=offers.ENTITY, seen=[offer_id])
     home, outcome = zone(shown.zone), "over" if refused else shown.outcome
     return offer_page.render(
-        templates.language_of(shown.language), outcome, token,
+        language_of(shown.language), outcome, token,
         starts_at=to_local(shown.scheduled_start, home), until=to_local(shown.expires_at, home),
         place=shown.place,
     )  # fmt: skip
