@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import queries_due, rules
-from chroniccare.notifications.categories import category_of
 from chroniccare.notifications.channels.message import Outcome
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
+from chroniccare.notifications.rules_categories import category_of
 from chroniccare.notifications.spend import rules as spending
 from chroniccare.notifications.templates.making import Texts, make
 from chroniccare.notifications.templates.text import Facts, Text

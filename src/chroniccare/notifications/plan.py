@@ -10,9 +10,9 @@ from uuid import UUID
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import zone
 from chroniccare.notifications import queries, rules
-from chroniccare.notifications.categories import Topic, category_of
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
+from chroniccare.notifications.rules_categories import Topic, category_of
 from chroniccare.platform.postgres import Tx
 
 LOOP = "dispatch"

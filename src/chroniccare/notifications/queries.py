@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.notifications.queries_due import OPEN
-from chroniccare.notifications.queries_recipients import contacts_sql
+from chroniccare.notifications.queries_recipients import PATIENT_CONTACTS, RELATED_CONTACTS
 from chroniccare.platform.postgres import Command, Query
 
 # --- planning ---------------------------------------------------------------------------------
@@ -53,11 +53,11 @@ REACH = Query(
     " AND p.deleted_at IS NULL AND p.is_active AND p.treatment_status <> 'deceased')"
     " SELECT * FROM (SELECT p.id AS patient_id, NULL::uuid AS related_person_id,"
     " p.communication_preferences -> 'channels' AS preferred, p.consent_settings AS consents,"
-    f" {contacts_sql('p', 'patient_id', 'id')} AS contacts, p.time_zone,"
+    f" {PATIENT_CONTACTS} AS contacts, p.time_zone,"
     " p.contact_info #>> '{address,country}' AS address_country,"
     " p.notification_preferences AS preferences, NULL::jsonb AS categories FROM p UNION ALL"
     " SELECT p.id, r.id, r.channels, r.consent_settings,"
-    f" {contacts_sql('r', 'related_person_id', 'id')}, coalesce(r.time_zone, p.time_zone),"
+    f" {RELATED_CONTACTS}, coalesce(r.time_zone, p.time_zone),"
     " r.contact_info #>> '{address,country}', '{}', r.categories FROM p JOIN related_persons r"
     " ON r.tenant_id = p.tenant_id AND r.patient_id = p.id WHERE r.deleted_at IS NULL"
     " AND r.is_active AND (r.period_end IS NULL OR r.period_end >= $2::date)) t"

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from chroniccare.notifications.queries_recipients import contacts_sql, proxy_sql
+from chroniccare.notifications.queries_recipients import PATIENT_CONTACTS, PROXY, RELATED_CONTACTS
 from chroniccare.platform.postgres import Command, Query
 
 # --- claims, across tenants -------------------------------------------------------------------
@@ -144,11 +144,11 @@ LOCK_QUEUED = Command(
 )
 # Who receives it in the patient's place: only those who have a message of their own that stands.
 _PROXIES = (
-    "coalesce((SELECT jsonb_agg(" + proxy_sql("x", "p.time_zone") + " ORDER BY x.created_at, x.id)"
-    " FROM related_persons x WHERE n.related_person_id IS NULL AND x.tenant_id = n.tenant_id"
-    " AND x.patient_id = n.patient_id AND x.deleted_at IS NULL AND x.is_active"
-    " AND x.receives = 'instead' AND EXISTS (SELECT FROM notifications m"
-    " WHERE m.tenant_id = n.tenant_id AND m.dedupe_key = n.dedupe_key || ':' || x.id::text"
+    f"coalesce((SELECT jsonb_agg({PROXY} ORDER BY r.created_at, r.id)"
+    " FROM related_persons r WHERE n.related_person_id IS NULL AND r.tenant_id = n.tenant_id"
+    " AND r.patient_id = n.patient_id AND r.deleted_at IS NULL AND r.is_active"
+    " AND r.receives = 'instead' AND EXISTS (SELECT FROM notifications m"
+    " WHERE m.tenant_id = n.tenant_id AND m.dedupe_key = n.dedupe_key || ':' || r.id::text"
     " AND m.delivery_status NOT IN ('suppressed', 'failed', 'undelivered', 'expired',"
     " 'cancelled', 'superseded'))), '[]')"
 )
@@ -165,8 +165,7 @@ READ_DUE = Query(
     " coalesce(p.is_active AND p.deleted_at IS NULL AND p.treatment_status <> 'deceased',"
     " n.patient_id IS NULL) AS reachable,"
     " coalesce(r.consent_settings, p.consent_settings) AS consents,"
-    f" CASE WHEN r.id IS NULL THEN {contacts_sql('n', 'patient_id', 'patient_id')}"
-    f" ELSE {contacts_sql('r', 'related_person_id', 'id')} END AS contacts,"
+    f" CASE WHEN r.id IS NULL THEN {PATIENT_CONTACTS} ELSE {RELATED_CONTACTS} END AS contacts,"
     " l.id AS attempt_id, l.number AS attempt_number, l.status AS attempt_status,"
     " l.channel AS attempt_channel, l.driver AS attempt_driver,"
     " (SELECT count(*) FROM (SELECT t.channel FROM notification_attempts t"
@@ -227,12 +226,23 @@ PREPARE_ATTEMPTS = Command(
 # Just before the socket: only while the row is still ours, the lease outlasts the call, and
 # nothing was committed since it was prepared that forbids the message, of the category $6, to the
 # address $5. $7: a consent has to be on record; $8 is the date where the recipient lives.
-_CONSENTS = "coalesce({of}.consent_settings -> a.channel, to_jsonb(NOT $7::boolean)) = 'true'"
 # Channels that we do not know count as none, as in `rules.wanted_channels`.
-_WANTED = "(coalesce(NOT {channels} ?| '{{sms,email,push}}', true) OR {channels} ? a.channel)"
+_KNOWN = "?| '{sms,email,push}'"
 _CHOSEN = (
     "coalesce(nullif(p.notification_preferences #> ARRAY['categories', $6, 'channels'], '[]'),"
     " p.communication_preferences -> 'channels')"
+)
+_PATIENT_WANTS = (
+    "coalesce(p.consent_settings -> a.channel, to_jsonb(NOT $7::boolean)) = 'true'"
+    f" AND ($6::text = 'answers' OR ((coalesce(NOT {_CHOSEN} {_KNOWN}, true)"
+    f" OR {_CHOSEN} ? a.channel) AND coalesce(p.notification_preferences"
+    " #> ARRAY['categories', $6, 'enabled'], 'true') = 'true'))"
+)
+_RELATED_WANTS = (
+    "coalesce(r.consent_settings -> a.channel, to_jsonb(NOT $7)) = 'true'"
+    f" AND (NOT r.channels {_KNOWN} OR r.channels ? a.channel) AND r.categories ? $6"
+    " AND (r.period_start IS NULL OR r.period_start <= $8::date)"
+    " AND (r.period_end IS NULL OR r.period_end >= $8)"
 )
 START = Command(
     "UPDATE notification_attempts a SET status = 'in_flight', started_at = $4"
@@ -247,15 +257,11 @@ START = Command(
     " = 'waitlist_offer') AND v.scheduled_start = (n.template_data ->> 'starts_at')::timestamptz))"
     " AND (n.patient_id IS NULL OR EXISTS (SELECT FROM patients p WHERE p.tenant_id = n.tenant_id"
     " AND p.id = n.patient_id AND p.deleted_at IS NULL AND p.is_active"
-    " AND p.treatment_status <> 'deceased' AND (n.related_person_id IS NOT NULL OR"
-    f" ({_CONSENTS.format(of='p')} AND ($6::text = 'answers' OR ("
-    f"{_WANTED.format(channels=_CHOSEN)} AND coalesce("
-    "p.notification_preferences #> ARRAY['categories', $6, 'enabled'], 'true') = 'true'))))))"
+    " AND p.treatment_status <> 'deceased'"
+    f" AND (n.related_person_id IS NOT NULL OR ({_PATIENT_WANTS}))))"
     " AND (n.related_person_id IS NULL OR EXISTS (SELECT FROM related_persons r"
     " WHERE r.tenant_id = n.tenant_id AND r.id = n.related_person_id AND r.deleted_at IS NULL"
-    f" AND r.is_active AND {_CONSENTS.format(of='r')} AND {_WANTED.format(channels='r.channels')}"
-    " AND r.categories ? $6 AND (r.period_start IS NULL OR r.period_start <= $8::date)"
-    " AND (r.period_end IS NULL OR r.period_end >= $8)))"
+    f" AND r.is_active AND {_RELATED_WANTS}))"
     " AND NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
     " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL)"
 )

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from chroniccare.core.time import to_instant, to_local
-from chroniccare.notifications.categories import INVITING, category_of
+from chroniccare.notifications.rules_categories import INVITING, category_of
 
 REMINDER_OFFSETS_H = (72, 24, 2)
 DEFAULT_CHANNELS = ("sms", "email")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from chroniccare.core.ids import new_id
 from chroniccare.notifications import decide, dispatch, queries_due, rules
-from chroniccare.notifications.categories import CATEGORIES, TYPES, category_of
 from chroniccare.notifications.preferences import recipients, view
 from chroniccare.notifications.preferences.queries import OptOut, Stored
+from chroniccare.notifications.rules_categories import CATEGORIES, TYPES, category_of
 from tests.notifications.preferences.support import (
     bar,
     caregiver,
@@ -101,7 +101,7 @@ def due_of(stored: Stored, kind: str, proxy: dict[str, Any] | None) -> queries_d
         standing_in = [
             one for one in stored.proxies if one["is_active"] and one["receives"] == "instead"
         ]
-        mine = {
+        mine: dict[str, Any] = {
             "proxies": standing_in, "consents": stored.consents, "contacts": stored.contacts,
             "channels": stored.channels, "time_zone": stored.time_zone,
         }  # fmt: skip

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_instant, to_local
-from chroniccare.notifications import categories, decide, packs, rules
-from chroniccare.notifications.preferences import recipients
+from chroniccare.notifications import decide, packs, rules
+from chroniccare.notifications import rules_categories as categories
 from chroniccare.notifications.preferences import rules as preferences
+from chroniccare.notifications.preferences.queries import Stored
 from chroniccare.notifications.queries_due import Due
 from chroniccare.notifications.templates import kinds
 from tests.notifications.preferences.test_agreement import due_of
@@ -110,10 +111,10 @@ def reminder(
     )  # fmt: skip
 
 
-def _stored(who: preferences.Recipient) -> Any:
+def _stored(who: preferences.Recipient) -> Stored:
     own = who.own_quiet
     quiet = {"start": f"{own.start:%H:%M}", "end": f"{own.end:%H:%M}"} if own else None
-    return recipients.Stored(
+    return Stored(
         new_id(), 1, ["sms"], {"sms": True}, {"quiet_hours": quiet} if quiet else {}, "en",
         who.time_zone, None, True, [dict(one) for one in who.contacts], [],
     )  # fmt: skip

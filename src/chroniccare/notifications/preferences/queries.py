@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chroniccare.notifications.queries_recipients import contacts_sql, proxy_sql
+from chroniccare.notifications.queries_recipients import PATIENT_CONTACTS, PROXY
 from chroniccare.platform.postgres import Command, Query
 
 
@@ -54,10 +54,10 @@ GET = Query(
     " p.consent_settings AS consents, p.notification_preferences AS preferences, p.language,"
     " p.time_zone, p.contact_info #>> '{address,country}' AS address_country,"
     " p.is_active AND p.treatment_status <> 'deceased' AS reachable,"
-    f" {contacts_sql('p', 'patient_id', 'id')} AS contacts,"
-    f" coalesce((SELECT jsonb_agg({proxy_sql('x', 'p.time_zone')} ORDER BY x.created_at, x.id)"
-    " FROM related_persons x WHERE x.tenant_id = p.tenant_id AND x.patient_id = p.id"
-    " AND x.deleted_at IS NULL), '[]') AS proxies"
+    f" {PATIENT_CONTACTS} AS contacts,"
+    f" coalesce((SELECT jsonb_agg({PROXY} ORDER BY r.created_at, r.id)"
+    " FROM related_persons r WHERE r.tenant_id = p.tenant_id AND r.patient_id = p.id"
+    " AND r.deleted_at IS NULL), '[]') AS proxies"
     " FROM patients p WHERE p.id = $1 AND p.deleted_at IS NULL",
 )
 # The rest of both documents stays as it is.
@@ -78,20 +78,24 @@ LIFT = Query(
     " RETURNING id, channel, value AS address, reason, created_at",
 )
 # Everybody whose address it is, in one order, so that two at once wait and do not deadlock.
-_CONSENT = (
-    "WITH theirs AS MATERIALIZED (SELECT o.id, o.consent_settings AS before FROM {table} o"
-    " WHERE o.id IN (SELECT c.{owner} FROM contact_points c WHERE c.system = $1 AND c.value = $2)"
+_THEIRS = (
+    "FROM contact_points c WHERE c.system = $1 AND c.value = $2)"
     " AND o.deleted_at IS NULL AND o.consent_settings -> $3::text IS DISTINCT FROM $4::jsonb"
     " ORDER BY o.id FOR NO KEY UPDATE)"
-    " UPDATE {table} o SET consent_settings = o.consent_settings || jsonb_build_object($3, $4),"
-    " version = o.version + 1, updated_at = $5 FROM theirs WHERE o.id = theirs.id"
-    " RETURNING o.id, {patient} AS patient_id, o.version, theirs.before,"
-    " o.consent_settings AS after"
 )
+_CONSENT = (
+    "SET consent_settings = o.consent_settings || jsonb_build_object($3, $4),"
+    " version = o.version + 1, updated_at = $5 FROM theirs WHERE o.id = theirs.id RETURNING o.id,"
+)
+_CHANGED = "AS patient_id, o.version, theirs.before, o.consent_settings AS after"
 CONSENT_OF_PATIENTS = Query(
-    Withdrawn, _CONSENT.format(table="patients", owner="patient_id", patient="o.id")
+    Withdrawn,
+    "WITH theirs AS MATERIALIZED (SELECT o.id, o.consent_settings AS before FROM patients o"
+    f" WHERE o.id IN (SELECT c.patient_id {_THEIRS} UPDATE patients o {_CONSENT} o.id {_CHANGED}",
 )
 CONSENT_OF_RELATED = Query(
     Withdrawn,
-    _CONSENT.format(table="related_persons", owner="related_person_id", patient="o.patient_id"),
+    "WITH theirs AS MATERIALIZED (SELECT o.id, o.consent_settings AS before FROM related_persons o"
+    f" WHERE o.id IN (SELECT c.related_person_id {_THEIRS} UPDATE related_persons o {_CONSENT}"
+    f" o.patient_id {_CHANGED}",
 )

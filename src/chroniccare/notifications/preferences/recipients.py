@@ -5,11 +5,11 @@ from datetime import date, datetime
 from typing import Any
 
 from chroniccare.notifications import rules as messages
-from chroniccare.notifications.categories import Topic, category_of, is_known
 from chroniccare.notifications.preferences import rules
 from chroniccare.notifications.preferences.queries import Stored
 from chroniccare.notifications.queries import Reach
 from chroniccare.notifications.queries_due import Due
+from chroniccare.notifications.rules_categories import Topic, category_of, is_known
 
 
 def of_due(due: Due) -> rules.Recipient:
@@ -45,7 +45,7 @@ def proxies_of_due(due: Due) -> list[rules.Proxy]:
 
 
 def proxy_of(row: dict[str, Any]) -> rules.Proxy:
-    """Return the related person of a document of `queries.proxy_sql`."""
+    """Return the related person of a document of `queries_recipients.PROXY`."""
     who = rules.related_person(
         time_zone=row["time_zone"], channels=row["channels"], consents=row["consents"],
         contacts=row["contacts"], address_country=row["address_country"],

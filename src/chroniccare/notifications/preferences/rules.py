@@ -10,7 +10,7 @@ from typing import Any
 
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import packs, rules
-from chroniccare.notifications.categories import INVITING, Topic
+from chroniccare.notifications.rules_categories import INVITING, Topic
 
 CHANNELS = tuple(rules.SYSTEM_OF)
 LEAST_OPEN_H = 4

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from chroniccare.core.fields import Instant, Line, WallTime, Wire, distinct
-from chroniccare.notifications.categories import Category
+from chroniccare.notifications.rules_categories import Category
 from chroniccare.notifications.schemas import Channel
 
 Channels = Annotated[

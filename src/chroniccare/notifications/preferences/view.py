@@ -5,10 +5,10 @@ from datetime import datetime, time
 from typing import Any
 
 from chroniccare.notifications import packs
-from chroniccare.notifications.categories import CATEGORIES, Category
 from chroniccare.notifications.preferences import recipients, rules
 from chroniccare.notifications.preferences.queries import OptOut, Stored
 from chroniccare.notifications.rules import QuietHours
+from chroniccare.notifications.rules_categories import CATEGORIES, Category
 
 
 def effective(

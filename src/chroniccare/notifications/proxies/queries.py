@@ -32,9 +32,10 @@ class RelatedPerson:
     updated_at: datetime
 
 
+_CONTACT_INFO = contact.info_sql("r", "related_person_id")
 _SELECT = (
     "SELECT r.id, r.patient_id, r.name, r.relationship, r.language, r.time_zone,"
-    f" {contact.info_sql('r', 'related_person_id')}, r.channels,"
+    f" {_CONTACT_INFO}, r.channels,"
     " r.consent_settings AS consents, r.categories, r.receives, r.period_start, r.period_end,"
     " r.is_active, r.version, r.created_at, r.updated_at FROM related_persons r"
 )

@@ -16,8 +16,8 @@ from chroniccare.core.fields import (
     ZoneName,
     distinct,
 )
-from chroniccare.notifications.categories import Category
 from chroniccare.notifications.preferences.schemas import Channels, Consents
+from chroniccare.notifications.rules_categories import Category
 
 
 class RelatedPersonWrite(Wire):
