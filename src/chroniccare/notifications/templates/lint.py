@@ -174,10 +174,7 @@ def _whole(
         # Put together from pieces, of which none is the word.
         lines = visible(text.body).split("\n")
         found += [
-            one
-            for line in lines
-            for one in _opt_out("text", None, line)
-            if one.severity == "error"
+            one for line in lines for one in _opt_out("text", None, line) if one.severity == "error"
         ]
     if "clinic" not in engine.names(source.text):
         found.append(
