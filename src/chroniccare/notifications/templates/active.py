@@ -9,9 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from jinja2 import TemplateError
-
-from chroniccare.notifications.templates import engine, making, queries
+from chroniccare.notifications.templates import engine, kinds, lint, making, queries
 from chroniccare.notifications.templates.text import Source
 from chroniccare.platform.postgres import Tx
 
@@ -33,40 +31,45 @@ async def load(tx: Tx, kinds: Iterable[str]) -> making.Texts:
             plain_letters=bool(first.plain_letters),
         )  # fmt: skip
     own = [row for row in rows if row.version_id is not None]
-    if own:
-        await _compile(tx, own)
+    if not own:
+        return making.Texts(policy)
+    ready = await _compiled(tx, own)
     return making.Texts(policy, {
         (row.notification_type or "", row.channel or "", row.locale or ""):
-        (row.version_id, _used(row.version_id))
+        (row.version_id, ready.get(row.version_id))
         for row in own
         if row.version_id is not None
     })  # fmt: skip
 
 
-async def _compile(tx: Tx, rows: Sequence[queries.Active]) -> None:
-    missing = {row.version_id: row.locale or "" for row in rows if row.version_id not in _kept}
-    if not missing:
-        return
-    for written in await tx.all(queries.WRITTEN, list(missing)):
-        source = Source(written.text, written.subject, written.html)
-        try:
-            made = engine.compiled(source, locale=missing[written.id], version_id=written.id)
-        except (TemplateError, SyntaxError) as error:
-            # Checked when it was written, so somebody changed the rules since: its messages fail
-            # with a reason, the others go out.
-            log.error(  # noqa: TRY400  an exception's text would quote the template
-                "template cannot be read",
-                extra={"version_id": str(written.id), "kind": type(error).__name__},
-            )
-            continue
-        _kept[written.id] = made
+async def _compiled(tx: Tx, rows: Sequence[queries.Active]) -> dict[UUID, engine.Compiled]:
+    """Return the versions in `rows`, ready to render; one that cannot be read is left out."""
+    by_id = {row.version_id: row for row in rows if row.version_id is not None}
+    ready = {one: _kept[one] for one in by_id if one in _kept}
+    missing = [one for one in by_id if one not in ready]
+    for written in await tx.all(queries.WRITTEN, missing) if missing else ():
+        made = _template(by_id[written.id], written)
+        if made is not None:
+            ready[written.id] = made
+    for one, template in ready.items():
+        _kept.pop(one, None)
+        _kept[one] = template  # as the one used last
+    while len(_kept) > _MOST:
+        del _kept[next(iter(_kept))]
+    return ready
 
 
-def _used(version_id: UUID) -> engine.Compiled | None:
-    """Return a kept version as the one used last; forget the one that nobody used longest."""
-    found = _kept.pop(version_id, None)
-    if found is not None:
-        while len(_kept) >= _MOST:
-            del _kept[next(iter(_kept))]
-        _kept[version_id] = found
-    return found
+def _template(row: queries.Active, written: queries.Written) -> engine.Compiled | None:
+    """Return a version ready to render; None for one that may not be any more.
+
+    It was looked at when it was written, so rules have changed since, or somebody wrote past them:
+    its messages fail with a reason, the others go out.
+    """
+    source = Source(written.text, written.subject, written.html)
+    kind, channel = row.notification_type or "", row.channel or ""
+    if any(
+        engine.faults(part, kinds.allowed(kind, channel, name)) for name, part in lint.parts(source)
+    ):
+        log.error("template cannot be read", extra={"version_id": str(written.id)})
+        return None
+    return engine.compiled(source, locale=row.locale or "", version_id=written.id)

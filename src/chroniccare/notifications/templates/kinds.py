@@ -100,9 +100,12 @@ ABOUT_VISITS = tuple(name for name in KINDS if name.startswith("appointment_"))
 def allowed(kind: str, channel: str, part: str) -> tuple[str, ...]:
     """Return the names of the variables that a part of a template may use.
 
-    A subject shows on lock screens like an SMS, so it may say no more.
+    A subject shows on lock screens like an SMS, so it may say no more. A type that is not there
+    has none.
     """
     private = channel == "email" and part != "subject"
     return tuple(
-        name for name in KINDS[kind].variables if private or not VARIABLES[name].email_only
+        name
+        for name in (KINDS[kind].variables if kind in KINDS else ())
+        if private or not VARIABLES[name].email_only
     )
