@@ -17,8 +17,8 @@ import orjson
 
 from chroniccare.simulator.faults import TAKEN
 from tests.chaos.messages.clinic import KIND
-from tests.chaos.messages.edges import LEGAL
 from tests.chaos.messages.nursery import LEASE_S
+from tests.notifications.edges import LEGAL
 
 _OPEN = frozenset({"pending", "held", "queued", "sending", "unknown"})
 _SENT = frozenset({"accepted", "delivered"})

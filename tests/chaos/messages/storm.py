@@ -32,6 +32,7 @@ from tests.rabbitmq import Node
 ROOT = Path(__file__).parents[3]
 _FROZEN_S = LEASE_S * 1.3
 _BACK_S = 60.0
+_START_S = 8.0
 # Points that a worker meets a few times in its life, others with every message.
 _MOST = dict.fromkeys(
     (
@@ -63,6 +64,7 @@ class Storm:
         deaths: by point, or `kill -9` from outside.
         freezes: by point; `frozen` are those that are asleep, and since when.
         outages: of engines.
+        away_until: until then a worker may find no PostgreSQL when it starts, and ends.
         pace: how many times longer than in the small run a worker lives.
     """
 
@@ -85,6 +87,7 @@ class Storm:
     nursery: "asyncio.subprocess.Process | None" = None
     listening: "asyncio.Task[None] | None" = None
     births: int = 0
+    away_until: float = 0.0
 
     @property
     def journal(self) -> Path:
@@ -164,13 +167,12 @@ class Storm:
             self.frozen[pid] = now
             self._order()  # somebody else goes on with its work
         else:
-            life = self.lives.pop(pid)
+            self.lives.pop(pid)
             was_frozen = self.frozen.pop(pid, None) is not None
-            if not news["killed"]:
+            if not news["killed"] and now > self.away_until:
                 self.failures.append(f"worker ended with {news['code']}")
-            elif not was_frozen and self.nursery is not None:
+            if not was_frozen and self.nursery is not None:
                 self._order()
-            del life
 
     def tend(self) -> None:
         """Wake whoever slept long enough, and kill who has not met its point for seconds."""
@@ -215,6 +217,7 @@ class Storm:
         process = psutil.Process(pid)
         command = process.cmdline()
         hard = bool(self.dice.getrandbits(1))
+        self.away_until = time.monotonic() + _BACK_S
         process.send_signal(signal.SIGQUIT if hard else signal.SIGINT)
         await asyncio.to_thread(self._gone, process)
         host = Host(data, engine_account(), durable=False)
@@ -238,6 +241,7 @@ class Storm:
             async with owner_connection(self.servers.database_url) as owner:
                 pid = await owner.fetchval(_BUSY)
         if pid is not None:
+            self.away_until = time.monotonic() + _BACK_S
             kill_if_there(pid)
             await self._until_postgres_answers()
             self.outages["PostgreSQL backend, kill -9"] += 1
@@ -278,6 +282,7 @@ class Storm:
             with suppress(asyncpg.PostgresError, OSError, Unavailable):
                 async with owner_connection(self.servers.database_url) as owner:
                     await owner.fetchval("SELECT true")
+                    self.away_until = time.monotonic() + _START_S
                     return
             assert time.monotonic() < deadline, "PostgreSQL did not come back"
             await asyncio.sleep(0.05)

@@ -1,10 +1,15 @@
 """Which state may follow which: written by hand from the state machine, not taken from the code."""
 
-WAITING = ("pending", "held", "queued")
 _LEAVES: dict[str, tuple[str, ...]] = {
     # It waits: it can be claimed, given up, or be settled by a receipt of an earlier attempt.
-    "pending": ("queued", "cancelled", "superseded", "accepted", "delivered", "failed"),
-    "held": ("queued", "pending", "cancelled", "superseded", "accepted", "delivered", "failed"),
+    "pending": (
+        "queued", "held", "suppressed", "expired", "cancelled", "superseded", "accepted",
+        "delivered", "failed",
+    ),
+    "held": (
+        "queued", "pending", "suppressed", "expired", "cancelled", "superseded", "accepted",
+        "delivered", "failed",
+    ),
     "queued": (
         "sending", "held", "pending", "suppressed", "expired", "cancelled", "superseded", "failed",
         "accepted", "delivered",
@@ -12,7 +17,9 @@ _LEAVES: dict[str, tuple[str, ...]] = {
     # Somebody is on the wire for it, or was.
     "sending": ("pending", "accepted", "delivered", "unknown", "failed"),
     "unknown": ("pending", "needs_staff", "accepted", "delivered", "unconfirmed", "failed"),
-    "needs_staff": ("pending", "accepted", "delivered", "failed"),
+    "needs_staff": (
+        "pending", "accepted", "delivered", "unconfirmed", "failed", "cancelled",
+    ),
     # A provider has it: what is proved is never taken back.
     "accepted": ("delivered", "unconfirmed", "pending", "failed"),
     "unconfirmed": ("delivered",),
