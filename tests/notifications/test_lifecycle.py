@@ -15,6 +15,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -31,7 +32,7 @@ from tests.notifications.provider import Provider
 from tests.notifications.receipts.test_rules import KINDS
 from tests.notifications.support import Bench, clear_the_desk
 
-_ANSWERS = ("accepted", "rejected", "transient", "unknown", "dies", "broken")
+_ANSWERS = ("accepted", "rejected", "transient", "unknown", "broken")
 _TAKEN = {"accepted", "delivered"}
 _NO_RECEIPTS = Command("DELETE FROM receipt_inbox")
 
@@ -104,8 +105,10 @@ class Life(RuleBasedStateMachine):
     @initialize(hours=st.sampled_from([1, 5, 30, 80]))
     def book(self, hours: int) -> None:
         self.visit: Visit = self._do(self._booked(hours))
-        self.called: list[UUID] = []
+        self.providers: list[Provider] = []
         self.stands: dict[UUID, Stand] = {}
+        self.tried: dict[UUID, str] = {}
+        self.open: list[tuple[asyncio.Task[None], asyncio.Event]] = []
 
     async def _booked(self, hours: int) -> Visit:
         await clear_the_desk()
@@ -119,35 +122,59 @@ class Life(RuleBasedStateMachine):
     def _channels(self, answer: str) -> tuple[Channels, Provider]:
         outcome = {"broken": ValueError("a fault of ours")}.get(answer) or Outcome(answer, "code")  # type: ignore[arg-type]
         provider = Provider([outcome] * 6)
-        if answer == "dies":
-            provider.slow = asyncio.Event()
+        self.providers.append(provider)
         calls = replace(provider.calls(), name="aws")
         drivers = {**self.bench.channels.drivers, "sms": calls, "email": calls}
         return replace(self.bench.channels, drivers=drivers), provider
 
     @rule(answer=st.sampled_from(_ANSWERS))
     def deliver(self, answer: str) -> None:
-        channels, provider = self._channels(answer)
+        channels, _ = self._channels(answer)
         taken = {one.id: one.attempts for one in self._stands() if one.attempt_status in _TAKEN}
-        self._do(self._die(channels, provider) if answer == "dies" else dispatch.drain(channels))
-        self.called += [message.attempt_id for message in provider.got]
+        self._do(dispatch.drain(channels))
         for one in self._stands():
             # Only a refusal that is heard of later opens the way to another attempt.
             assert one.attempts == taken.get(one.id, one.attempts), "sent although it was taken"
 
-    async def _die(self, channels: Channels, provider: Provider) -> None:
-        """Deliver, and end as kill -9 does in the middle of the first call."""
+    @rule(answer=st.sampled_from(_ANSWERS), dies=st.booleans())
+    def hang(self, answer: str, dies: bool) -> None:
+        """Begin a call; its worker dies in it, or has the answer when its lease is long over."""
+        channels, provider = self._channels(answer)
+        provider.slow = asyncio.Event()
+        self._do(self._hang(channels, provider, dies=dies))
+
+    async def _hang(self, channels: Channels, provider: Provider, *, dies: bool) -> None:
+        assert provider.slow is not None
         for batch in dispatch.batches(await dispatch.claim()):
             working = asyncio.create_task(dispatch.handle(batch, channels))
             called = asyncio.create_task(provider.called.wait())
             await asyncio.wait([working, called], return_when=asyncio.FIRST_COMPLETED)
             called.cancel()
-            working.cancel()
-            await asyncio.wait([working])
+            if dies:
+                working.cancel()
+                await asyncio.wait([working])
+            else:
+                self.open.append((working, provider.slow))
+        self.bench.clock.forward(seconds=61)
+
+    @precondition(lambda self: self.open)
+    @rule()
+    def answer_late(self) -> None:
+        working, slow = self.open.pop(0)
+        self._do(self._let_go(working, slow))
+
+    async def _let_go(self, working: "asyncio.Task[None]", slow: asyncio.Event) -> None:
+        slow.set()
+        await working
+
+    def teardown(self) -> None:
+        for working, slow in getattr(self, "open", ()):
+            self._do(self._let_go(working, slow))
 
     @rule()
     def claim_and_die(self) -> None:
         self._do(dispatch.claim())
+        self.bench.clock.forward(seconds=61)
 
     @rule(data=st.data(), kind=st.sampled_from(KINDS), again=st.booleans())
     def receipt(self, data: st.DataObject, kind: rules.Kind, again: bool) -> None:
@@ -169,8 +196,7 @@ class Life(RuleBasedStateMachine):
     def reconcile(self) -> None:
         self._do(applying.reconcile(self.bench.clinic.tenant_id))
 
-    @rule(delta=st.sampled_from([{"seconds": 20}, {"seconds": 61}, {"minutes": 3}, {"hours": 7},
-                                 {"hours": 75}]))  # fmt: skip
+    @rule(delta=st.sampled_from([{"seconds": 61}, {"minutes": 3}, {"hours": 7}, {"hours": 75}]))
     def wait(self, delta: dict[str, float]) -> None:
         self.bench.clock.forward(**delta)
 
@@ -230,13 +256,20 @@ class Life(RuleBasedStateMachine):
             self.stands[now.id] = now
 
     @invariant()
+    def a_delivered_attempt_stays_so(self) -> None:
+        for one in self._do(self._read(_TRIED)):
+            assert self.tried.get(one.id) != "delivered" or one.status == "delivered"
+            self.tried[one.id] = one.status
+
+    @invariant()
     def an_attempt_is_one_call(self) -> None:
-        assert len(self.called) == len(set(self.called))
+        called = [message.attempt_id for one in self.providers for message in one.got]
+        assert len(called) == len(set(called))
 
 
 async def test_no_order_of_events_breaks_the_state_machine(bench: Bench) -> None:
     Life.bench, Life.loop = bench, asyncio.get_running_loop()
-    how = settings(max_examples=40, stateful_step_count=14, deadline=None,
+    how = settings(max_examples=60, stateful_step_count=16, deadline=None,
                    suppress_health_check=list(HealthCheck))  # fmt: skip
     await asyncio.to_thread(run_state_machine_as_test, Life, settings=how)
 
