@@ -176,8 +176,9 @@ class Life(RuleBasedStateMachine):
         self._do(dispatch.claim())
         self.bench.clock.forward(seconds=61)
 
-    @rule(data=st.data(), kind=st.sampled_from(KINDS), again=st.booleans())
-    def receipt(self, data: st.DataObject, kind: rules.Kind, again: bool) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(KINDS), count=st.integers(0, 2))
+    def receipt(self, data: st.DataObject, kind: rules.Kind, count: int) -> None:
+        """Store a receipt, perhaps to be applied later, and perhaps twice."""
         tried = self._do(self._read(_TRIED))
         if not tried:
             return
@@ -185,7 +186,9 @@ class Life(RuleBasedStateMachine):
         told = rules.Receipt(
             one.driver, kind, rules.event_id(kind, one.id), one.id, None, None, None
         )
-        self._do(actions.store([told] * (1 + again)))
+        self._do(actions.store([told] * max(1, count)))
+        if count:
+            self.apply()
 
     @rule()
     def apply(self) -> None:
