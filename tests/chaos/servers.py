@@ -8,7 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -32,6 +32,7 @@ class Servers:
     api: "subprocess.Popen[bytes] | None" = None
     loops: "subprocess.Popen[bytes] | None" = None
     pepper: str = PEPPER
+    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -43,6 +44,7 @@ class Servers:
             "CHRONICCARE_LOG_LEVEL": "WARNING",
             "CHRONICCARE_RATE_LIMIT_PER_MINUTE": "10000000",
             "CHRONICCARE_RATE_LIMIT_BURST": "1000000",
+            **self.more,
         }
 
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -80,16 +82,24 @@ class Servers:
 
 
 @contextmanager
-def running(*, workers: int) -> Iterator[Servers]:
-    """Run durable engines, the API and the loops; nothing of them is left at the end."""
-    with data_dir() as directory, engines(directory, durable=True) as urls:
-        servers = Servers(directory.parent, urls.database_url, urls.cache_url, _free_port())
+def running(
+    *, workers: int, loops: bool = True, durable: bool = True, more: dict[str, str] | None = None
+) -> Iterator[Servers]:
+    """Run engines, the API and perhaps the loops; nothing of them is left at the end.
+
+    `more` are settings beside those that every run has.
+    """
+    with data_dir() as directory, engines(directory, durable=durable) as urls:
+        servers = Servers(
+            directory.parent, urls.database_url, urls.cache_url, _free_port(), more=more or {}
+        )
         asyncio.run(migrate(servers.database_url))
         try:
             servers.api = servers.start(
                 "serve", "--port", str(servers.port), "--workers", str(workers)
             )
-            servers.loops = servers.start("work")
+            if loops:
+                servers.loops = servers.start("work")
             wait_for(servers.answers, "the API")
             yield servers
         finally:

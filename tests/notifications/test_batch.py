@@ -15,7 +15,6 @@ from chroniccare.notifications import dispatch
 from chroniccare.notifications.batch import BatchResult, notify
 from chroniccare.notifications.batch_file import BatchFileError
 from chroniccare.notifications.channels.message import Calls, Message, Outcome
-from chroniccare.platform.postgres import Command, begin
 from tests.notifications.support import NOON, Bench
 
 SOON = (NOON + timedelta(days=1)).isoformat()
@@ -237,7 +236,7 @@ async def test_an_interrupted_run_is_continued_by_the_next(bench: Bench, run: No
     # As kill -9 leaves it: planned and claimed, nothing handed over, the lease over.
     await bench.sql("DELETE FROM outbox_messages")
     await bench.sql("UPDATE notification_attempts SET status = 'in_flight'")
-    await bench.sql(
+    await bench.forge(
         "UPDATE notifications SET delivery_status = 'sending', next_attempt_at = $1",
         bench.clock.at,
     )
@@ -271,11 +270,13 @@ async def test_a_corrected_time_takes_back_what_was_left_for_the_old_one(
     bench: Bench, run: Notify
 ) -> None:
     await run(HEAD + f"P1,4155550101,,{SOON},,,A1\n")
-    undo = Command("UPDATE notifications SET delivery_status = 'queued', next_attempt_at = $1")
-    async with begin(bench.clinic.caller) as tx:  # as an interrupted run leaves it
-        await tx.run(Command("DELETE FROM outbox_messages"))
-        await tx.run(Command("DELETE FROM notification_attempts"))
-        await tx.run(undo, NOON + timedelta(minutes=1))
+    # As an interrupted run leaves it.
+    await bench.sql("DELETE FROM outbox_messages")
+    await bench.sql("DELETE FROM notification_attempts")
+    await bench.forge(
+        "UPDATE notifications SET delivery_status = 'queued', next_attempt_at = $1",
+        NOON + timedelta(minutes=1),
+    )
     later = (datetime.fromisoformat(SOON) + timedelta(hours=2)).isoformat()
     await run(HEAD + f"P1,4155550101,,{later},,,A1\n")
     bench.clock.forward(hours=1)

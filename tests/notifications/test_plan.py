@@ -164,7 +164,7 @@ async def test_cancelling_gives_up_what_is_not_on_its_way(bench: Bench) -> None:
 
 async def test_a_row_that_is_being_sent_is_left_alone(bench: Bench) -> None:
     visit = await bench.planned()
-    await bench.sql(
+    await bench.forge(
         "UPDATE notifications SET delivery_status = 'sending'"
         " WHERE notification_type = 'appointment_confirmation'"
     )

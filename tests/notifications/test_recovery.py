@@ -175,7 +175,7 @@ async def test_an_accepted_attempt_is_never_followed_by_another(bench: Bench) ->
     await bench.planned()
     await bench.drain()
     # As a worker leaves it that slept over its lease between the outbox and its record.
-    await bench.sql(
+    await bench.forge(
         "UPDATE notifications SET delivery_status = 'pending', next_attempt_at = $1, sent_at = NULL"
         " WHERE delivery_status = 'delivered'",
         bench.clock.at,

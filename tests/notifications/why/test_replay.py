@@ -145,7 +145,7 @@ async def test_quiet_hours_hold_a_replayed_reminder(bench: Bench) -> None:
 @pytest.mark.parametrize("status", ["unknown", "accepted", "delivered", "pending", "cancelled"])
 async def test_what_may_have_been_sent_is_not_replayed(bench: Bench, status: str) -> None:
     one = await failed_one(bench)
-    await bench.sql("UPDATE notifications SET delivery_status = $2 WHERE id = $1", one.id, status)
+    await bench.forge("UPDATE notifications SET delivery_status = $2 WHERE id = $1", one.id, status)
     assert (await replayed(bench, one.id)).status_code == 409
     assert (await replayed(bench, new_id())).status_code == 404
 
