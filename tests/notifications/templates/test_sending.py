@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chroniccare.core.ids import new_id
-from chroniccare.notifications.templates import active
+from chroniccare.notifications.templates import active, engine
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
 from tests.notifications.support import Bench
@@ -151,11 +151,15 @@ async def test_a_batch_asks_once_and_compiles_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await written(bench.clinic, "Own {{ clinic }}")
-    compiled, asked = [], []
-    compile_one, load = active.engine.compiled, active.load
-    monkeypatch.setattr(
-        active.engine, "compiled", lambda *a, **k: compiled.append(k) or compile_one(*a, **k)
-    )
+    compiled: list[Any] = []
+    asked: list[Any] = []
+    compile_one, load = engine.compiled, active.load
+
+    def noted(*args: Any, **options: Any) -> Any:
+        compiled.append(args)
+        return compile_one(*args, **options)
+
+    monkeypatch.setattr(engine, "compiled", noted)
 
     async def counted(*args: Any) -> Any:
         asked.append(args)

@@ -17,7 +17,7 @@ Kind = Literal[
 
 
 class NotificationWrite(Wire):
-    """A message to the patient of a visit, in one of the built-in texts."""
+    """A message to the patient of a visit, in the text of its type."""
 
     appointment_id: Annotated[UUID, Field(description="The visit it is about.")]
     notification_type: Annotated[

@@ -23,6 +23,10 @@ _PART = {"gsm7": 153, "ucs2": 67}
 """Units of a part of a longer message: its header takes the rest."""
 
 
+_LAST_SINGLE = "\uffff"
+"""The last character that UTF-16 writes in one unit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dear:
     """A character that no GSM-7 text can hold, and what could stand in its place, if anything."""
@@ -53,16 +57,15 @@ class Count:
 def count(text: str) -> Count:
     """Return how `text` travels as SMS; no part ends within a character."""
     if BASIC.issuperset(text):  # nearly always
-        units = len(text)
-        segments = 1 if units <= _SINGLE["gsm7"] else -(-units // _PART["gsm7"])
-        room = _SINGLE["gsm7"] if segments == 1 else segments * _PART["gsm7"]
-        return Count("gsm7", units, segments, room - units, ())
+        return _even(len(text), "gsm7", ())
     dear = tuple(
         Dear(char, _rewrite(char))
         for char in dict.fromkeys(text)
         if char not in BASIC and char not in EXTENDED
     )
     encoding = "ucs2" if dear else "gsm7"
+    if dear and max(text) <= _LAST_SINGLE:
+        return _even(len(text), encoding, dear)
     sizes = [_size(char, encoding) for char in text]
     units = sum(sizes)
     if units <= _SINGLE[encoding]:
@@ -73,6 +76,13 @@ def count(text: str) -> Count:
             segments, used = segments + 1, 0
         used += size
     return Count(encoding, units, segments, _PART[encoding] - used, dear)
+
+
+def _even(units: int, encoding: str, dear: tuple[Dear, ...]) -> Count:
+    """Return the count of a text whose characters all take one unit."""
+    segments = 1 if units <= _SINGLE[encoding] else -(-units // _PART[encoding])
+    room = _SINGLE[encoding] if segments == 1 else segments * _PART[encoding]
+    return Count(encoding, units, segments, room - units, dear)
 
 
 def plain(text: str) -> str | None:
@@ -96,7 +106,7 @@ def _lost(char: str) -> str:
 def _size(char: str, encoding: str) -> int:
     if encoding == "gsm7":
         return 2 if char in EXTENDED else 1
-    return 2 if ord(char) > 0xFFFF else 1  # noqa: PLR2004  beyond it UTF-16 takes two
+    return 2 if char > _LAST_SINGLE else 1
 
 
 def _rewrite(char: str) -> str | None:
