@@ -41,6 +41,7 @@ from chroniccare.scheduling.series import api as series
 from chroniccare.scheduling.waitlist import api as waitlist
 from chroniccare.scheduling.waitlist import link_api as waitlist_links
 from chroniccare.settings import Settings, load
+from chroniccare.tasks import api as tasks
 from chroniccare.tenancy.caller import Authority
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ ROUTERS = (
     calendars.router,
     calendars.public,
     waitlist_links.public,
+    tasks.router,
     audit.router,
 )
 

@@ -11,7 +11,9 @@ from uuid import uuid4
 from fastapi import FastAPI
 
 from chroniccare.app import build
+from chroniccare.platform.postgres import begin
 from chroniccare.settings import Settings
+from chroniccare.tasks.actions import New, open_tasks
 from tests.client import Clinic
 
 
@@ -144,6 +146,14 @@ async def _series(clinic: Clinic) -> dict[str, Any]:
     return series
 
 
+async def _task(clinic: Clinic) -> dict[str, Any]:
+    """Open a task; no client can."""
+    async with begin(clinic.caller) as tx:
+        number = clinic.number("task")
+        [task] = await open_tasks(tx, [New("call_patient", "test", f"test:{number}")])
+    return {"id": str(task.id)}
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -162,6 +172,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "recall_id": ("/recalls", lambda clinic, _: _recall(clinic)),
     "entry_id": ("/waitlist", lambda clinic, _: _waiting(clinic)),
     "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),
+    "task_id": ("/tasks", lambda clinic, _: _task(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }

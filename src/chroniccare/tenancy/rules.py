@@ -34,8 +34,11 @@ SCOPES = frozenset(
         "providers:write",
         "recalls:read",
         "recalls:write",
+        "replies:read",  # what patients have written
         "scheduling:read",
         "scheduling:write",
+        "tasks:read",
+        "tasks:write",
         "telehealth:read",  # links into video visits
     }
 )
