@@ -147,10 +147,10 @@ async def _series(clinic: Clinic) -> dict[str, Any]:
 
 
 async def _task(clinic: Clinic) -> dict[str, Any]:
-    """Open a task; no client can."""
+    """Open two tasks, one to be closed by a test; no client can."""
     async with begin(clinic.caller) as tx:
-        number = clinic.number("task")
-        [task] = await open_tasks(tx, [New("call_patient", "test", f"test:{number}")])
+        news = [New("call_patient", "test", f"test:{clinic.number('task')}") for _ in range(2)]
+        task, _ = await open_tasks(tx, news)
     return {"id": str(task.id)}
 
 
