@@ -19,6 +19,7 @@ from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
+from chroniccare.notifications.inbound import api as inbound
 from chroniccare.notifications.receipts import api as receipts
 from chroniccare.notifications.replay import api as replay
 from chroniccare.notifications.single import api as single
@@ -66,6 +67,8 @@ ROUTERS = (
     single.router,
     notifications.router,
     receipts.public,
+    inbound.router,
+    inbound.public,
     calendars.router,
     calendars.public,
     waitlist_links.public,

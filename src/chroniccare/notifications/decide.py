@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import queries_due, rules, templates
 from chroniccare.notifications.channels.message import Outcome
+from chroniccare.notifications.inbound import texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,9 @@ def _address(due: queries_due.Due, suppressed: Suppressions) -> Send | Stop:
     usable: dict[str, str] = {}
     for channel in due.channel_plan:
         addresses = _addresses(due, channel)
-        allowed = [value for value in addresses if (channel, value) not in suppressed]
+        allowed = addresses
+        if due.notification_type not in rules.ANSWERED_ANYWAY:
+            allowed = [value for value in addresses if (channel, value) not in suppressed]
         if not rules.consents(due.consents or {}, channel):
             skipped[channel] = "no_consent"
         elif not addresses:
@@ -109,8 +112,9 @@ def _address(due: queries_due.Due, suppressed: Suppressions) -> Send | Stop:
 
 def _addresses(due: queries_due.Due, channel: str) -> list[str]:
     system = rules.SYSTEM_OF[channel]
-    if due.patient_id is None:
-        value = due.template_data.get("recipient", {}).get(system)
+    given = due.template_data.get("recipient")
+    if due.patient_id is None or given is not None:
+        value = (given or {}).get(system)
         return [value] if value else []
     return [point["value"] for point in due.contacts if point["system"] == system]
 
@@ -123,6 +127,8 @@ def every_address(due: queries_due.Due) -> list[str]:
 def text(due: queries_due.Due, channel: str, *, link: str | None = None) -> templates.Text:
     """Render the message from what is true now; a row of a file has only what the file said."""
     data = due.template_data
+    if due.notification_type in texts.KINDS:
+        return texts.render(due.notification_type, due.language or data.get("language"), data)
     if due.visit_start is not None and due.facility_zone is not None:
         starts_at = to_local(due.visit_start, zone(due.facility_zone))
     elif data.get("zone"):

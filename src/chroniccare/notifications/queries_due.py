@@ -193,8 +193,9 @@ START = Command(
     " AND p.id = n.patient_id AND p.deleted_at IS NULL AND p.is_active"
     " AND p.treatment_status <> 'deceased'"
     " AND coalesce(p.consent_settings -> a.channel, 'true') = 'true'))"
-    " AND NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
-    " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL)"
+    " AND (n.notification_type IN ('reply_stopped', 'reply_help')"
+    " OR NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
+    " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL))"
 )
 _OUTCOMES = (
     "jsonb_to_recordset($1::jsonb) AS d (id uuid, fence int, attempt_id uuid, attempt_status text,"

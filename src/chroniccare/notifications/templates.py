@@ -183,6 +183,11 @@ def _when(at: datetime, language: str, *, weekday: bool) -> str:
     return f"{day}, {_time(at)}"
 
 
+def when_of(at: datetime, language: str) -> str:
+    """Return date, time and zone of a local time, as in a text message."""
+    return _when(at, language, weekday=language == "en")
+
+
 def _time(at: datetime) -> str:
     hour, half = at.hour % 12 or 12, "AM" if at.hour < 12 else "PM"  # noqa: PLR2004  noon
     return f"{hour}:{at.minute:02} {half} {_zone(at)}"

@@ -16,7 +16,6 @@ from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.tasks import actions, schemas
 from chroniccare.tasks.queries import Task
-from chroniccare.tasks.rules import Status
 from chroniccare.tenancy.api import (
     Cursor,
     IdempotencyKey,
@@ -45,7 +44,7 @@ async def _seen_again(tx: Tx, location: str) -> None:
 async def list_tasks(
     caller: TasksRead,
     status: Annotated[
-        Status | None, Query(description="In this state; unless told, those that are open.")
+        schemas.Status | None, Query(description="In this state; unless told, those that are open.")
     ] = None,
     code: Annotated[Word | None, Query(description="With this to be done.")] = None,
     priority: Annotated[schemas.Priority | None, Query(description="Of this priority.")] = None,

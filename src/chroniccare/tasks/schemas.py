@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from chroniccare.core.fields import Name, Prose, Wire, Word
-from chroniccare.tasks.rules import Status
 
+Status = Literal["requested", "in-progress", "completed", "cancelled"]
 Priority = Literal["normal", "high", "urgent"]
 Version = Annotated[int, Field(description="Grows with every change; the ETag.", examples=[1])]
 Said = Annotated[
