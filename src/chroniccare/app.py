@@ -31,6 +31,7 @@ from chroniccare.platform.telemetry import configure_logging
 from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
 from chroniccare.scheduling import lifecycle_api as lifecycle
+from chroniccare.scheduling import link_api as visit_links
 from chroniccare.scheduling import slots_api as slots
 from chroniccare.scheduling.availability import api as availability
 from chroniccare.scheduling.availability import facilities_api as opening
@@ -72,6 +73,7 @@ ROUTERS = (
     calendars.router,
     calendars.public,
     waitlist_links.public,
+    visit_links.public,
     tasks.router,
     audit.router,
 )

@@ -124,8 +124,13 @@ def every_address(due: queries_due.Due) -> list[str]:
     return [value for channel in due.channel_plan for value in _addresses(due, channel)]
 
 
-def text(due: queries_due.Due, channel: str, *, link: str | None = None) -> templates.Text:
-    """Render the message from what is true now; a row of a file has only what the file said."""
+def text(
+    due: queries_due.Due, channel: str, *, link: str | None = None, asks: str = "nothing"
+) -> templates.Text:
+    """Render the message from what is true now; a row of a file has only what the file said.
+
+    `asks` is how a text message about a visit asks for an answer: settings.sms_asks.
+    """
     data = due.template_data
     if due.notification_type in texts.KINDS:
         return texts.render(due.notification_type, due.language or data.get("language"), data)
@@ -135,6 +140,9 @@ def text(due: queries_due.Due, channel: str, *, link: str | None = None) -> temp
         starts_at = to_local(datetime.fromisoformat(data["starts_at"]), zone(data["zone"]))
     else:
         starts_at = datetime.fromisoformat(data["local"])  # its offset is all that is known
+    about_open = due.notification_type in rules.ABOUT_OPEN_VISITS
+    if about_open and channel != "email" and asks != "link":
+        link = None  # a segment more, unless the clinic wants it
     facts = templates.Facts(
         starts_at,
         first_name=due.first_name,
@@ -143,7 +151,8 @@ def text(due: queries_due.Due, channel: str, *, link: str | None = None) -> temp
         until=_until(data),
         link=link,
         # The way into a video visit is the patient's and the provider's alone.
-        join=due.visit_link if due.notification_type in rules.ABOUT_OPEN_VISITS else None,
+        join=due.visit_link if about_open else None,
+        reply=about_open and asks == "reply",
     )
     return templates.render(
         due.notification_type, channel, templates.language_of(due.language), facts

@@ -28,7 +28,8 @@ _SMS_PLACE = 60
 class Facts:
     """What the texts speak of; instants show the clinic's local time, with its offset.
 
-    `until` is when an offer ends, `link` where it can be answered, `join` where a video visit is.
+    `until` is when an offer ends, `link` where it, or a visit, can be answered, `join` where a
+    video visit is; `reply` asks for an answer by text.
     """
 
     starts_at: datetime
@@ -38,6 +39,7 @@ class Facts:
     until: datetime | None = None
     link: str | None = None
     join: str | None = None
+    reply: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,11 @@ _TAKE_IT = {
     "en": ("To take it, please call us.", "To take it: {link} or call us."),
     "es": ("Para aceptarla, llame por favor.", "Para aceptarla: {link} o llame."),
 }
+_ANSWER = {"en": "To confirm or change: {link}", "es": "Para confirmar o cambiar: {link}"}
+_REPLY = {
+    "en": "Reply 1 to confirm, 2 to change.",
+    "es": "Responda 1 para confirmar, 2 para cambiar.",
+}
 _CHANGES_SMS = {"en": "Questions? Please call us.", "es": "Para cambios, llame por favor."}
 _AUTOMATIC = {
     "en": "This message was sent automatically; replies are not read.",
@@ -108,6 +115,11 @@ def render(kind: str, channel: str, language: str, facts: Facts) -> Text:
     """Return the text of `kind` (one of KINDS) for a channel in a language of LANGUAGES."""
     subject, sentence = _TEXTS[kind][language]
     closing = (_CHANGES if channel == "email" else _CHANGES_SMS)[language]
+    if kind != "waitlist_offer" and facts.link is not None:
+        answer = _ANSWER[language].format(link=facts.link)
+        closing = f"{answer}\n{closing}" if channel == "email" else answer
+    elif channel == "sms" and facts.reply:
+        closing = _REPLY[language]
     if kind == "waitlist_offer":
         closing = _TAKE_IT[language][facts.link is not None].format(link=facts.link)
     if channel == "email":

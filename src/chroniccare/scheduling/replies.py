@@ -22,7 +22,7 @@ from chroniccare.scheduling.telling import messages_of
 from chroniccare.scheduling.waitlist import offers
 from chroniccare.tasks.actions import close
 
-__all__ = ["LOOP", "Outdated", "confirm", "sweep"]
+__all__ = ["LOOP", "Outdated", "check_told", "confirm", "sweep"]
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +104,7 @@ async def confirm(
         Outdated: it is at another time by now, or not to come any more.
     """
     visit = await visits.get_locked(tx, appointment_id)
-    booked = visit.status in rules.BOOKED_STATUSES
-    if not booked or visit.scheduled_start != told_start or visit.scheduled_start <= tx.now:
-        raise Outdated
+    check_told(visit, told_start, now=tx.now)
     if visit.status == "scheduled":
         visit = await lifecycle.advance(tx, visit, "confirm")
     await close(
@@ -114,6 +112,19 @@ async def confirm(
         only=frozenset({"requested"}),
     )  # fmt: skip
     return visit
+
+
+def check_told(
+    visit: appointments.Appointment, told_start: datetime | None, *, now: datetime
+) -> None:
+    """Check that `visit` is still to come, at the time that its patient was told.
+
+    Raises:
+        Outdated: it is not.
+    """
+    booked = visit.status in rules.BOOKED_STATUSES
+    if not booked or visit.scheduled_start != told_start or visit.scheduled_start <= now:
+        raise Outdated
 
 
 async def _refuse(tx: Tx, wanted: queries.Action, code: str) -> None:

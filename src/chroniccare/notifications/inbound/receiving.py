@@ -235,7 +235,10 @@ async def _to_staff(
     """Open the task that the reply leaves, if any."""
     prompt, outcome = decision.prompt, decision.outcome
     if outcome == "change_asked" and prompt is not None:
-        await staff.want_change(tx, prompt, reason="patient_replied")
+        await staff.want_change(
+            tx, appointment_id=prompt.appointment_id, patient_id=prompt.patient_id,
+            starts_at=prompt.starts_at, reason="patient_replied",
+        )  # fmt: skip
     elif outcome == "outdated" and prompt is not None and prompt.starts_at > tx.now:
         await staff.look_at_visit(
             tx, appointment_id=prompt.appointment_id, patient_id=prompt.patient_id,

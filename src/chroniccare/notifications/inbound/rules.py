@@ -105,19 +105,25 @@ def classify(text: str, language: str | None = None) -> Reading:
         return Reading(_sign(text))
     if len(set(words.split())) == 1:  # STOP STOP STOP
         words = words.split()[0]
-    if len(words) > _MOST_READ:
-        return Reading("unknown")
+    coded = _coded(words)
+    if coded is not None:
+        return coded
+    digit_alone = int(words) if words in {"1", "2"} else None
+    intent = _intent(words, (language or "").partition("-")[0])
+    if {intent, _sign(text)} == {"confirm", "no"}:
+        return Reading("unknown")  # the sign says the opposite
+    return Reading(intent, None, digit_alone)
+
+
+def _coded(words: str) -> Reading | None:
+    """Return what a letter says, with a digit or by itself; None for anything else."""
     coded = _CODED.fullmatch(words)
     if coded is not None:
         digit, letter = int(coded[1] or coded[4]), (coded[2] or coded[3]).upper()
         return Reading("confirm" if digit == 1 else "change", letter, digit)
     if len(words) == 1 and words.upper() in CODES:
         return Reading("unknown", words.upper())
-    digit_alone = int(words) if words in {"1", "2"} else None
-    intent = _intent(words, (language or "").partition("-")[0])
-    if {intent, _sign(text)} == {"confirm", "no"}:
-        return Reading("unknown")  # the sign says the opposite
-    return Reading(intent, None, digit_alone)
+    return None
 
 
 def _sign(text: str) -> Intent:
@@ -320,11 +326,6 @@ def _nothing_open(prompts: Sequence[Prompt], reading: Reading, now: datetime) ->
 def codes(prompts: Sequence[Prompt]) -> dict[str, UUID]:
     """Return a letter for each prompt."""
     return {code: one.appointment_id for code, one in zip(CODES, prompts, strict=False)}
-
-
-def is_urgent(prompt: Prompt, now: datetime) -> bool:
-    """Return whether staff have less than a day left."""
-    return prompt.starts_at < now + timedelta(days=1)
 
 
 # --- whose it is --------------------------------------------------------------------------------

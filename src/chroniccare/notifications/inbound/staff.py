@@ -1,13 +1,13 @@
 """What replies leave to staff, as tasks of the worklist."""
 
+from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from chroniccare.notifications.inbound import rules
 from chroniccare.platform.postgres import Tx
 from chroniccare.tasks.actions import New, open_tasks
 
-_PRIORITY = {True: "urgent", False: "high"}
+_SOON = timedelta(days=1)
 
 
 def change_key(appointment_id: UUID) -> str:
@@ -15,19 +15,16 @@ def change_key(appointment_id: UUID) -> str:
     return f"change:{appointment_id}"
 
 
-async def want_change(tx: Tx, prompt: rules.Prompt, *, reason: str) -> None:
+async def want_change(
+    tx: Tx, *, appointment_id: UUID, patient_id: UUID, starts_at: datetime, reason: str
+) -> None:
     """Have staff find another time for a visit; it stays as it is until then."""
-    await open_tasks(
-        tx,
-        [
-            New(
-                "change_requested", reason, change_key(prompt.appointment_id),
-                patient_id=prompt.patient_id, focus_type="appointment",
-                focus_id=prompt.appointment_id, due_at=prompt.starts_at,
-                priority=_PRIORITY[rules.is_urgent(prompt, tx.now)],
-            )
-        ],
+    new = New(
+        "change_requested", reason, change_key(appointment_id), patient_id=patient_id,
+        focus_type="appointment", focus_id=appointment_id, due_at=starts_at,
+        priority="urgent" if starts_at < tx.now + _SOON else "high",
     )  # fmt: skip
+    await open_tasks(tx, [new])
 
 
 async def look_at_visit(tx: Tx, *, appointment_id: UUID, patient_id: UUID, reason: str) -> None:
