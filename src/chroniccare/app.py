@@ -19,6 +19,7 @@ from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
+from chroniccare.notifications.doubts import api as doubts
 from chroniccare.notifications.inbound import api as inbound
 from chroniccare.notifications.receipts import api as receipts
 from chroniccare.notifications.replay import api as replay
@@ -64,6 +65,7 @@ ROUTERS = (
     recalls.router,
     waitlist.router,
     replay.router,  # before notifications, whose /{notification_id} would take its paths
+    doubts.router,
     why.router,
     single.router,
     notifications.router,

@@ -11,6 +11,9 @@ from uuid import uuid4
 from fastapi import FastAPI
 
 from chroniccare.app import build
+from chroniccare.core.ids import new_id
+from chroniccare.notifications.inbound.queries import Waiting
+from chroniccare.notifications.inbound.receiving import receive
 from chroniccare.platform.postgres import begin
 from chroniccare.settings import Settings
 from chroniccare.tasks.actions import New, open_tasks
@@ -146,6 +149,18 @@ async def _series(clinic: Clinic) -> dict[str, Any]:
     return series
 
 
+async def _reply(clinic: Clinic) -> dict[str, Any]:
+    """Receive a text message from nobody in particular."""
+    number = f"in-{clinic.number('reply')}"
+    row = Waiting(
+        new_id(), "http", number, "+14155550199", None, "When do you open?", False,
+        datetime.now(UTC), 1, None,
+    )  # fmt: skip
+    await receive(clinic.tenant_id, row)
+    newest: dict[str, Any] = (await clinic.get("/replies")).json()["data"]["items"][0]
+    return newest
+
+
 async def _task(clinic: Clinic) -> dict[str, Any]:
     """Open two tasks, one to be closed by a test; no client can."""
     async with begin(clinic.caller) as tx:
@@ -172,6 +187,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "recall_id": ("/recalls", lambda clinic, _: _recall(clinic)),
     "entry_id": ("/waitlist", lambda clinic, _: _waiting(clinic)),
     "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),
+    "reply_id": ("/replies", lambda clinic, _: _reply(clinic)),
     "task_id": ("/tasks", lambda clinic, _: _task(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
