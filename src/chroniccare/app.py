@@ -19,6 +19,8 @@ from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
+from chroniccare.notifications.doubts import api as doubts
+from chroniccare.notifications.inbound import api as inbound
 from chroniccare.notifications.preferences import api as preferences
 from chroniccare.notifications.proxies import api as proxies
 from chroniccare.notifications.receipts import api as receipts
@@ -34,6 +36,7 @@ from chroniccare.platform.telemetry import configure_logging
 from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
 from chroniccare.scheduling import lifecycle_api as lifecycle
+from chroniccare.scheduling import link_api as visit_links
 from chroniccare.scheduling import slots_api as slots
 from chroniccare.scheduling.availability import api as availability
 from chroniccare.scheduling.availability import facilities_api as opening
@@ -45,6 +48,7 @@ from chroniccare.scheduling.series import api as series
 from chroniccare.scheduling.waitlist import api as waitlist
 from chroniccare.scheduling.waitlist import link_api as waitlist_links
 from chroniccare.settings import Settings, load
+from chroniccare.tasks import api as tasks
 from chroniccare.tenancy.caller import Authority
 
 log = logging.getLogger(__name__)
@@ -65,6 +69,7 @@ ROUTERS = (
     recalls.router,
     waitlist.router,
     replay.router,  # before notifications, whose /{notification_id} would take its paths
+    doubts.router,
     why.router,
     single.router,
     notifications.router,
@@ -73,9 +78,13 @@ ROUTERS = (
     spend.router,
     templates.router,
     receipts.public,
+    inbound.router,
+    inbound.public,
     calendars.router,
     calendars.public,
     waitlist_links.public,
+    visit_links.public,
+    tasks.router,
     audit.router,
 )
 

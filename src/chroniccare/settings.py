@@ -176,6 +176,19 @@ class Settings(BaseModel):
             "between them. Empty: none."
         ),
     ] = ""
+    reply_topics: Annotated[
+        str,
+        Field(
+            description="Topics of SNS that carry replies to `/inbound/sns`, as ARNs. Empty: none."
+        ),
+    ] = ""
+    sms_asks: Annotated[
+        Literal["nothing", "reply", "link"],
+        Field(
+            description="How an SMS about a visit asks for an answer: `reply` (1 or 2; set it up "
+            "first, docs/two-way.md), `link` (takes a segment more) or not at all."
+        ),
+    ] = "nothing"
     sns_simulator_url: Annotated[
         str,
         Field(
@@ -301,9 +314,10 @@ def _refuse_receipts(settings: Settings) -> None:
         raise SettingsError(
             f"{variable('receipts_secret')}: needs {_MIN_PEPPER} or more characters"
         )
-    if any(not _TOPIC.match(topic) for topic in topics(settings)):
-        raise SettingsError(f"{variable('sns_topics')}: must be ARNs such as arn:aws:sns:us-east-1:"
-                            "123456789012:name")  # fmt: skip
+    for name in ("sns_topics", "reply_topics"):
+        if any(not _TOPIC.match(topic) for topic in topics(values_of(settings, name))):
+            raise SettingsError(f"{variable(name)}: must be ARNs such as arn:aws:sns:us-east-1:"
+                                "123456789012:name")  # fmt: skip
     url = settings.sns_simulator_url
     if url and (settings.environment == "production" or not _LOOPBACK.match(url)):
         raise SettingsError(
@@ -311,9 +325,9 @@ def _refuse_receipts(settings: Settings) -> None:
         )
 
 
-def topics(settings: Settings) -> frozenset[str]:
-    """Return the topics of SNS whose messages are taken."""
-    named = (topic.strip() for topic in settings.sns_topics.split(","))
+def topics(listed: str) -> frozenset[str]:
+    """Return the topics of SNS in a setting that lists them."""
+    named = (topic.strip() for topic in listed.split(","))
     return frozenset(topic for topic in named if topic)
 
 

@@ -12,13 +12,14 @@ from chroniccare.core.errors import Problem
 from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
+from chroniccare.notifications.inbound import loop as inbound
 from chroniccare.notifications.plan import LOOP
 from chroniccare.notifications.receipts import loop as receipts
 from chroniccare.platform import wiring
 from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
 from chroniccare.platform.telemetry import configure_logging
-from chroniccare.scheduling import lapse, lifecycle, openings
+from chroniccare.scheduling import lapse, lifecycle, openings, replies
 from chroniccare.scheduling.recall import rounds as recall
 from chroniccare.scheduling.waitlist import backfill
 from chroniccare.settings import Settings, load
@@ -33,6 +34,7 @@ _LIFECYCLE_S = 60.0
 _HOLDS_S = 15.0
 _RECALL_S = 300.0
 _WAITLIST_S = 15.0
+_REPLIES_S = 5.0
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -47,8 +49,12 @@ def loops(
         "holds": partial(_holds, stop),
         "recall": partial(_recall, stop),
         "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
+        "replies": partial(_replies, bells.setdefault(replies.LOOP, asyncio.Event()), stop),
         "receipts": partial(
             receipts.run, bell=bells.setdefault(receipts.LOOP, asyncio.Event()), stop=stop
+        ),
+        "inbound": partial(
+            inbound.run, bell=bells.setdefault(inbound.LOOP, asyncio.Event()), stop=stop
         ),
     }
     if selftest.is_needed(settings):
@@ -134,6 +140,15 @@ async def _waitlist(bell: asyncio.Event, stop: asyncio.Event) -> None:
         for tenant in await list_tenants():
             await backfill.sweep(tenant.id)
         await dispatch.either(bell, stop, timeout=_WAITLIST_S)
+
+
+async def _replies(bell: asyncio.Event, stop: asyncio.Event) -> None:
+    """Do what patients ask for in replies, tenant by tenant; `bell` is set when one came."""
+    while not stop.is_set():
+        bell.clear()
+        for tenant in await list_tenants():
+            await replies.sweep(tenant.id)
+        await dispatch.either(bell, stop, timeout=_REPLIES_S)
 
 
 async def _lifecycle(stop: asyncio.Event) -> None:

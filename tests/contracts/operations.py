@@ -11,7 +11,12 @@ from uuid import uuid4
 from fastapi import FastAPI
 
 from chroniccare.app import build
+from chroniccare.core.ids import new_id
+from chroniccare.notifications.inbound.queries import Waiting
+from chroniccare.notifications.inbound.receiving import receive
+from chroniccare.platform.postgres import begin
 from chroniccare.settings import Settings
+from chroniccare.tasks.actions import New, open_tasks
 from tests.client import Clinic
 
 
@@ -172,6 +177,26 @@ async def _template_version(clinic: Clinic, ids: dict[str, str]) -> dict[str, An
     return first
 
 
+async def _reply(clinic: Clinic) -> dict[str, Any]:
+    """Receive a text message from nobody in particular."""
+    number = f"in-{clinic.number('reply')}"
+    row = Waiting(
+        new_id(), "http", number, "+14155550199", None, "When do you open?", False,
+        datetime.now(UTC), 1, None,
+    )  # fmt: skip
+    await receive(clinic.tenant_id, row)
+    newest: dict[str, Any] = (await clinic.get("/replies")).json()["data"]["items"][0]
+    return newest
+
+
+async def _task(clinic: Clinic) -> dict[str, Any]:
+    """Open two tasks, one to be closed by a test; no client can."""
+    async with begin(clinic.caller) as tx:
+        news = [New("call_patient", "test", f"test:{clinic.number('task')}") for _ in range(2)]
+        task, _ = await open_tasks(tx, news)
+    return {"id": str(task.id)}
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -191,6 +216,8 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "entry_id": ("/waitlist", lambda clinic, _: _waiting(clinic)),
     "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),
     "related_person_id": ("/patients/{patient_id}/related-persons", _related_person),
+    "reply_id": ("/replies", lambda clinic, _: _reply(clinic)),
+    "task_id": ("/tasks", lambda clinic, _: _task(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
     "template_id": ("/templates", lambda clinic, _: _template(clinic)),
     "version_id": ("/templates/{template_id}/versions", _template_version),

@@ -25,6 +25,7 @@ GLOBAL = {
 # Tables that no tenant has any right on, and why: `test_the_inbox_is_the_systems_alone`.
 SYSTEM_ONLY = {
     "receipt_inbox": "a receipt is stored before it is known whose it is; ids and codes only",
+    "inbound_inbox": "a reply is stored before it is known whose it is; gone within seconds",
 }
 # Keys and indexes that do not begin with tenant_id, and why. A primary key on id alone may.
 LED_OTHERWISE = {
@@ -47,11 +48,16 @@ SYSTEM_READS = {
         "id", "driver", "event_id", "kind", "attempt_id", "provider_message_id", "code",
         "occurred_at", "received_at", "next_look_at", "looks", "segments", "micros",
     },
+    "inbound_inbox": {
+        "id", "driver", "message_id", "sender", "recipient", "body", "cut", "in_reply_to",
+        "received_at", "next_look_at", "looks",
+    },
 }  # fmt: skip
 SYSTEM_WRITES = {
     "api_keys": {"last_used_at"},
     "notifications": {"delivery_status", "next_attempt_at", "lease_until", "fence", "updated_at"},
     "receipt_inbox": {"next_look_at", "looks"},
+    "inbound_inbox": {"next_look_at", "looks"},
 }
 
 _CREATE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)

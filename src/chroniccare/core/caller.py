@@ -10,9 +10,11 @@ class Caller:
 
     Attributes:
         tenant_id: the only tenant whose rows this caller can see.
-        actor_id: API key, staff user, calendar feed or offer; None for the system's own work.
+        actor_id: API key, staff user, calendar feed, offer, visit or patient; None for the
+            system's own work.
         actor_type: `api_key`, `staff`, `calendar_feed`, `waitlist_offer` (the patient, through the
-            link in an offer) or `system`; the audit's `user_type`.
+            link in an offer), `visit_link` (in a message about a visit), `patient` (by a reply) or
+            `system`; the audit's `user_type`.
         scopes: what the caller may do, such as `patients:read`.
         request_id: id of the request or job, for logs and audit.
         ip_address: address the request came from, if there was one.

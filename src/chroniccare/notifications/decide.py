@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import queries_due, rules
 from chroniccare.notifications.channels.message import Outcome
+from chroniccare.notifications.inbound import texts as answers
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.notifications.rules_categories import category_of
@@ -113,6 +114,8 @@ def _address(
 ) -> Send | Stop:
     """Return the first channel of the plan that may be used, and where it leads."""
     category = category_of(due.notification_type)
+    if due.notification_type in rules.ANSWERED_ANYWAY:
+        suppressed = ()
     skipped: dict[str, str] = {}
     usable: dict[str, str] = {}
     for channel in due.channel_plan:
@@ -146,10 +149,19 @@ def every_address(due: queries_due.Due) -> list[str]:
 
 
 def text(
-    due: queries_due.Due, channel: str, *, now: datetime, texts: Texts, link: str | None = None
-) -> Text:
-    """Render the message from what is true now; a row of a file has only what the file said."""
+    due: queries_due.Due, channel: str, *, now: datetime, texts: Texts, link: str | None = None,
+    asks: str = "nothing",
+) -> Text:  # fmt: skip
+    """Render the message from what is true now; a row of a file has only what the file said.
+
+    `asks` is how a text message about a visit asks for an answer: settings.sms_asks.
+    """
     data = due.template_data
+    if due.notification_type in answers.KINDS:
+        return answers.render(due.notification_type, due.language or data.get("language"), data)
+    about_open = due.notification_type in rules.ABOUT_OPEN_VISITS
+    if about_open and channel != "email" and asks != "link":
+        link = None  # a segment more, unless the clinic wants it
     facts = Facts(
         _starts_at(due),
         first_name=due.first_name,
@@ -158,7 +170,8 @@ def text(
         until=_until(data),
         link=link,
         # The way into a video visit is the patient's and the provider's alone.
-        join=due.visit_link if due.notification_type in rules.ABOUT_OPEN_VISITS else None,
+        join=due.visit_link if about_open else None,
+        reply=about_open and channel == "sms" and asks == "reply",
         medication=data.get("medication"),
         credentials=tuple(due.provider_degrees),
         now=now,

@@ -23,7 +23,14 @@ from uuid import UUID
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unavailable
 from chroniccare.core.ids import new_id
-from chroniccare.notifications import attachments, decide, offer_page, queries_due
+from chroniccare.notifications import (
+    attachments,
+    decide,
+    offer_page,
+    queries_due,
+    rules,
+    visit_page,
+)
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
 from chroniccare.notifications.preferences import recipients
@@ -157,7 +164,9 @@ def _verdict(
     try:
         verdict = decide.decide(due, now=now, quiet=channels.quiet, suppressed=suppressed)
         if isinstance(verdict, decide.Send):
-            text = decide.text(due, verdict.channel, now=now, texts=texts, link=link)
+            text = decide.text(
+                due, verdict.channel, now=now, texts=texts, link=link, asks=channels.asks
+            )
             mailed = verdict.channel == "email"
             return verdict, attachments.attach(text, due, calendar) if mailed else text
     except Exception as error:
@@ -171,9 +180,15 @@ def _verdict(
 
 
 def _link(tenant_id: UUID, due: queries_due.Due, settings: Settings) -> str | None:
-    """Return where an offer is answered; made here, so that it stands in no row."""
+    """Return where an offer, or a visit, is answered; made here, so that it stands in no row."""
     offer_id = due.template_data.get("offer_id")
-    return None if offer_id is None else offer_page.link(settings, tenant_id, UUID(offer_id))
+    if offer_id is not None:
+        return offer_page.link(settings, tenant_id, UUID(offer_id))
+    if due.appointment_id is None or due.visit_start is None:
+        return None
+    if due.notification_type not in rules.ABOUT_OPEN_VISITS:
+        return None
+    return visit_page.link(settings, tenant_id, due.appointment_id, due.visit_start)
 
 
 def _job(

@@ -258,12 +258,14 @@ START = Command(
     " AND (n.patient_id IS NULL OR EXISTS (SELECT FROM patients p WHERE p.tenant_id = n.tenant_id"
     " AND p.id = n.patient_id AND p.deleted_at IS NULL AND p.is_active"
     " AND p.treatment_status <> 'deceased'"
-    f" AND (n.related_person_id IS NOT NULL OR ({_PATIENT_WANTS}))))"
+    " AND (n.notification_type IN ('reply_stopped', 'reply_help')"
+    f" OR n.related_person_id IS NOT NULL OR ({_PATIENT_WANTS}))))"
     " AND (n.related_person_id IS NULL OR EXISTS (SELECT FROM related_persons r"
     " WHERE r.tenant_id = n.tenant_id AND r.id = n.related_person_id AND r.deleted_at IS NULL"
     f" AND r.is_active AND {_RELATED_WANTS}))"
-    " AND NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
-    " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL)"
+    " AND (n.notification_type IN ('reply_stopped', 'reply_help')"
+    " OR NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
+    " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL))"
 )
 
 _OUTCOMES = (

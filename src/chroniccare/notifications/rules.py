@@ -29,6 +29,8 @@ _BEFORE_QUIET = timedelta(hours=1)
 _GRACE = timedelta(minutes=30)
 _LONGEST_FOLD = timedelta(hours=3)
 
+ANSWERED_ANYWAY = frozenset({"reply_stopped", "reply_help"})
+"""What is said even to a number that asked for no more: that it worked, and how to get help."""
 OFFER = "waitlist_offer"
 """A time that is kept for a patient who waits for one."""
 VISIT_OPEN = frozenset({"scheduled", "confirmed"})

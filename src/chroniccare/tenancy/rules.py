@@ -34,10 +34,13 @@ SCOPES = frozenset(
         "providers:write",
         "recalls:read",
         "recalls:write",
+        "replies:read",  # what patients have written
         "scheduling:read",
         "scheduling:write",
         "spend:read",
         "spend:write",
+        "tasks:read",
+        "tasks:write",
         "telehealth:read",  # links into video visits
         "templates:read",
         "templates:write",

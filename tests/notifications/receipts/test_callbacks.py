@@ -292,8 +292,8 @@ async def test_nothing_of_a_callback_is_logged(
 async def test_an_address_that_calls_too_often_must_wait(
     anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chroniccare.notifications.receipts.api._BURST", 3)
-    monkeypatch.setattr("chroniccare.notifications.receipts.api._PER_SECOND", 0.001)
+    monkeypatch.setattr("chroniccare.notifications.callbacks_api._BURST", 3)
+    monkeypatch.setattr("chroniccare.notifications.callbacks_api._PER_SECOND", 0.001)
     answers = [await post(anonymous, b"{}") for _ in range(8)]
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) > 0

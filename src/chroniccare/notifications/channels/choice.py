@@ -16,6 +16,7 @@ class Channels:
 
     drivers: Mapping[str, Driver]
     quiet: rules.QuietHours
+    asks: str = "nothing"
 
 
 @asynccontextmanager
@@ -27,4 +28,4 @@ async def opened(settings: Settings) -> AsyncIterator[Channels]:
             "email": email.driver(settings, stack),
             "push": push.driver(settings, stack),
         }
-        yield Channels(drivers, rules.parse_quiet_hours(settings.quiet_hours))
+        yield Channels(drivers, rules.parse_quiet_hours(settings.quiet_hours), settings.sms_asks)

@@ -17,7 +17,7 @@ def of_due(due: Due) -> rules.Recipient:
 
     Of a file's row all is known that the file said; an answer goes where the question came from.
     """
-    consents = due.consents or {}
+    consents = {} if due.notification_type in messages.ANSWERED_ANYWAY else due.consents or {}
     said: dict[str, str] | None = due.template_data.get("recipient")
     if due.patient_id is None or said is not None:
         contacts = [

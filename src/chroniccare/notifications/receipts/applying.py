@@ -20,6 +20,7 @@ from chroniccare.audit.actions import record
 from chroniccare.core.caller import system
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_local, zone
+from chroniccare.notifications.doubts import staff
 from chroniccare.notifications.plan import LOOP as DISPATCH
 from chroniccare.notifications.preferences import optouts
 from chroniccare.notifications.receipts import queries, rules
@@ -227,10 +228,11 @@ def _changed(
 
 
 async def change(tx: Tx, changes: Iterable[dict[str, Any]]) -> None:
-    """Write what became of messages; what is due again is sent at once."""
+    """Write what became of messages: what is due again is sent at once, staff are told."""
     rows = list(changes)
     if rows:
         await tx.run(queries.CHANGE, rows, tx.now)
+        await staff.tell(tx, rows)
     if any(row["status"] == "pending" for row in rows):
         tx.wake(DISPATCH)
 

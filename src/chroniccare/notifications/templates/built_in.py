@@ -8,6 +8,7 @@ from chroniccare.notifications.templates.text import Source
 
 _TEXTS = {"en": texts_en.TEXTS, "es": texts_es.TEXTS}
 _OFFERS = {"en": texts_en.OFFER, "es": texts_es.OFFER}
+_VISITS = {"en": texts_en.VISIT, "es": texts_es.VISIT}
 
 
 def source(kind: str, channel: str, language: str) -> Source:
@@ -26,6 +27,12 @@ def template(kind: str, channel: str, language: str) -> engine.Compiled:
 def offer_sentence(language: str) -> engine.Compiled:
     """Return what the page of an offer says."""
     return engine.compiled(Source(_OFFERS[language]), locale=language)
+
+
+@cache
+def visit_sentence(language: str) -> engine.Compiled:
+    """Return what the page of a visit says."""
+    return engine.compiled(Source(_VISITS[language]), locale=language)
 
 
 def compile_all() -> None:

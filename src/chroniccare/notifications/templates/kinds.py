@@ -60,6 +60,10 @@ VARIABLES = {
             optional=True,
         ),
         Variable(
+            "reply", "How to answer by text, where the clinic asks for it.",
+            "Reply 1 to confirm, 2 to change.", optional=True,
+        ),
+        Variable(
             "medication", "The name of the drug.", "Metformin 500 mg", optional=True,
             email_only=True,
         ),
@@ -67,7 +71,7 @@ VARIABLES = {
 }  # fmt: skip
 
 _VISIT = ("first_name", "clinic", "when", "date", "time", "provider")
-_OPEN = (*_VISIT, "join_link")
+_OPEN = (*_VISIT, "join_link", "link", "reply")
 KINDS = {
     kind.name: kind
     for kind in (

@@ -102,8 +102,14 @@ def values(facts: Facts, language: str) -> dict[str, str | None]:
         "join_link": facts.join,
         "offer_until": None if until is None else words.until(until, at, language, now=now),
         "link": facts.link,
+        "reply": words.REPLY[language] if facts.reply else None,
         "medication": facts.medication,
     }
+
+
+def sentence_of_visit(language: str, facts: Facts) -> str:
+    """Return what the page of a visit says; `language` is one of rules.LANGUAGES."""
+    return engine.render(built_in.visit_sentence(language).text, values(facts, language))
 
 
 def sentence_of_offer(language: str, facts: Facts) -> str:

@@ -17,8 +17,9 @@ class Facts:
         provider_name: as it is recorded, perhaps with a title or a degree.
         credentials: the provider's degrees, such as `MD`.
         until: when an offer ends.
-        link: where an offer can be answered.
+        link: where an offer, or a visit, can be answered.
         join: where a video visit is.
+        reply: an answer by text is asked for.
         medication: the name of a drug; for email alone.
     """
 
@@ -29,6 +30,7 @@ class Facts:
     until: datetime | None = None
     link: str | None = None
     join: str | None = None
+    reply: bool = False
     medication: str | None = None
     credentials: tuple[str, ...] = ()
     now: datetime | None = None

@@ -8,15 +8,21 @@ _FROM = "{% if clinic %} from {{ clinic }}{% endif %}"
 _CLINIC = "{{ clinic | default('the clinic') }}"
 _JOIN = "{% if join_link %} Join by video: {{ join_link }}{% endif %}"
 _QUESTIONS = " Questions? Please call us."
+_ANSWER = (
+    "{% if link %} To confirm or change: {{ link }}{% elif reply %} {{ reply }}{% else %}"
+    f"{_QUESTIONS}{{% endif %}}"
+)
 _KEPT = "{% if offer_until %} We keep it until {{ offer_until }}.{% endif %}"
 
 # Each paragraph by itself; one that renders to nothing is left out.
 _HELLO = f"Hello{_NAME},"
 _WITH = "{% if provider %}You will see {{ provider }}.{% endif %}"
 _JOINING = "{% if join_link %}Join by video: {{ join_link }}{% endif %}"
+_ANSWERING = "{% if link %}To confirm or change: {{ link }}{% endif %}"
 _CHANGES = "If you need another time, please call the clinic."
 _QUESTION = "If you have a question, please call the clinic."
 _AUTOMATIC = "This message was sent automatically; replies are not read."
+_NEXT = _JOINING, _ANSWERING, _CHANGES
 
 
 def _email(subject: str, *paragraphs: str) -> Source:
@@ -29,27 +35,29 @@ def _short(sentence: str) -> Source:
 
 OFFER = f"A time{_AT} is free for you: {{{{ when }}}}.{_KEPT}"
 """What the page of an offer says."""
+VISIT = f"This is a reminder of your visit{_AT}: {{{{ when }}}}."
+"""What the page of a visit says."""
 
 TEXTS: dict[str, tuple[Source, Source]] = {
     "appointment_confirmation": (
-        _short(f"your visit{_AT} is booked for {{{{ when }}}}.{_JOIN}{_QUESTIONS}"),
+        _short(f"your visit{_AT} is booked for {{{{ when }}}}.{_JOIN}{_ANSWER}"),
         _email(
             "Your visit on {{ date }}",
-            f"Your visit{_AT} is booked for {{{{ when }}}}.", _WITH, _JOINING, _CHANGES,
+            f"Your visit{_AT} is booked for {{{{ when }}}}.", _WITH, *_NEXT,
         ),
     ),
     "appointment_reminder": (
-        _short(f"this is a reminder of your visit{_AT}: {{{{ when }}}}.{_JOIN}{_QUESTIONS}"),
+        _short(f"this is a reminder of your visit{_AT}: {{{{ when }}}}.{_JOIN}{_ANSWER}"),
         _email(
             "Reminder: your visit on {{ date }}",
-            f"This is a reminder of your visit{_AT}: {{{{ when }}}}.", _WITH, _JOINING, _CHANGES,
+            f"This is a reminder of your visit{_AT}: {{{{ when }}}}.", _WITH, *_NEXT,
         ),
     ),
     "appointment_rescheduled": (
-        _short(f"your visit{_AT} has moved: it is now on {{{{ when }}}}.{_JOIN}{_QUESTIONS}"),
+        _short(f"your visit{_AT} has moved: it is now on {{{{ when }}}}.{_JOIN}{_ANSWER}"),
         _email(
             "Your visit has moved to {{ date }}",
-            f"Your visit{_AT} has moved: it is now on {{{{ when }}}}.", _WITH, _JOINING, _CHANGES,
+            f"Your visit{_AT} has moved: it is now on {{{{ when }}}}.", _WITH, *_NEXT,
         ),
     ),
     "appointment_cancelled": (

@@ -12,15 +12,21 @@ _CLINIC = "{{ clinic | default('la clínica') }}"
 _CALL_SMS = "llame{% if clinic %} a {{ clinic }}{% endif %}"
 _JOIN = "{% if join_link %} Entre por video: {{ join_link }}{% endif %}"
 _QUESTIONS = " Para cambios, llame por favor."
+_ANSWER = (
+    "{% if link %} Para confirmar o cambiar: {{ link }}{% elif reply %} {{ reply }}{% else %}"
+    f"{_QUESTIONS}{{% endif %}}"
+)
 _KEPT = "{% if offer_until %} Guardada hasta: {{ offer_until }}.{% endif %}"
 
 _HELLO = f"Hola{_NAME}:"
 _WITH = "{% if provider %}Le atiende {{ provider }}.{% endif %}"
 _JOINING = "{% if join_link %}Entre por video: {{ join_link }}{% endif %}"
+_ANSWERING = "{% if link %}Para confirmar o cambiar: {{ link }}{% endif %}"
 _CHANGES = "Si necesita otra hora, llame a la clínica."
 _QUESTION = "Si tiene preguntas, llame a la clínica."
 _AUTOMATIC = "Este mensaje es automático; no se leen las respuestas."
 _TAKE_IT = "Para aceptarla{% if link %}: {{ link }} o llame.{% else %}, llame por favor.{% endif %}"
+_NEXT = _JOINING, _ANSWERING, _CHANGES
 
 
 def _email(subject: str, *paragraphs: str) -> Source:
@@ -33,27 +39,29 @@ def _short(sentence: str) -> Source:
 
 OFFER = f"Hay una hora libre{_AT}: {{{{ when }}}}.{_KEPT}"
 """What the page of an offer says."""
+VISIT = f"Le recordamos su cita{_AT}: {{{{ when }}}}."
+"""What the page of a visit says."""
 
 TEXTS: dict[str, tuple[Source, Source]] = {
     "appointment_confirmation": (
-        _short(f"su cita{_AT} queda reservada para el {{{{ when }}}}.{_JOIN}{_QUESTIONS}"),
+        _short(f"su cita{_AT} queda reservada para el {{{{ when }}}}.{_JOIN}{_ANSWER}"),
         _email(
             "Su cita del {{ date }}",
-            f"Su cita{_AT} queda reservada para el {{{{ when }}}}.", _WITH, _JOINING, _CHANGES,
+            f"Su cita{_AT} queda reservada para el {{{{ when }}}}.", _WITH, *_NEXT,
         ),
     ),
     "appointment_reminder": (
-        _short(f"le recordamos su cita{_AT}: {{{{ when }}}}.{_JOIN}{_QUESTIONS}"),
+        _short(f"le recordamos su cita{_AT}: {{{{ when }}}}.{_JOIN}{_ANSWER}"),
         _email(
             "Recordatorio: su cita del {{ date }}",
-            f"Le recordamos su cita{_AT}: {{{{ when }}}}.", _WITH, _JOINING, _CHANGES,
+            f"Le recordamos su cita{_AT}: {{{{ when }}}}.", _WITH, *_NEXT,
         ),
     ),
     "appointment_rescheduled": (
-        _short(f"su cita{_AT} ha cambiado: ahora es el {{{{ when }}}}.{_JOIN}{_QUESTIONS}"),
+        _short(f"su cita{_AT} ha cambiado: ahora es el {{{{ when }}}}.{_JOIN}{_ANSWER}"),
         _email(
             "Su cita cambia al {{ date }}",
-            f"Su cita{_AT} ha cambiado: ahora es el {{{{ when }}}}.", _WITH, _JOINING, _CHANGES,
+            f"Su cita{_AT} ha cambiado: ahora es el {{{{ when }}}}.", _WITH, *_NEXT,
         ),
     ),
     "appointment_cancelled": (

@@ -37,6 +37,12 @@ _NOBODY = frozenset(
 )  # fmt: skip
 
 
+REPLY = {
+    "en": "Reply 1 to confirm, 2 to change.",
+    "es": "Responda 1 para confirmar, 2 para cambiar.",
+}
+
+
 def date(at: datetime, language: str, *, now: datetime | None = None) -> str:
     """Return the day: `Tue, Mar 3`, `martes 3 de marzo`; in any other language ISO 8601.
 

@@ -1,0 +1,1 @@
+"""Messages of which nobody knows whether they arrived: staff decide."""

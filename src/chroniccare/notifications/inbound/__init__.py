@@ -1,0 +1,1 @@
+"""What patients answer: replies to text messages, read, told apart and acted on."""

@@ -1,0 +1,238 @@
+"""SQL of replies: the inbox across tenants, what was written to a number, and what is kept."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chroniccare.platform.postgres import Command, Query
+
+# --- the inbox, across tenants ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A reply of the inbox, ours for the moment.
+
+    `tenant_id` is whose message it answers, if the provider says which one that was.
+    """
+
+    id: UUID
+    driver: str
+    message_id: str
+    sender: str
+    recipient: str | None
+    body: str
+    cut: bool
+    received_at: datetime
+    looks: int
+    tenant_id: UUID | None
+
+
+STORE = Command(
+    "INSERT INTO inbound_inbox (id, driver, message_id, sender, recipient, body, cut, in_reply_to,"
+    " received_at, next_look_at) SELECT d.id, d.driver, d.message_id, d.sender, d.recipient,"
+    " d.body, d.cut, d.in_reply_to, $2, $2 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
+    " driver text, message_id text, sender text, recipient text, body text, cut boolean,"
+    " in_reply_to text) ON CONFLICT DO NOTHING"
+)
+# Two-way numbers of End User Messaging carry what SNS sent as well.
+TAKE = Query(
+    Waiting,
+    "WITH due AS MATERIALIZED (SELECT i.id FROM inbound_inbox i WHERE i.next_look_at <= $1"
+    " ORDER BY i.next_look_at, i.id LIMIT $3 FOR UPDATE SKIP LOCKED)"
+    " UPDATE inbound_inbox i SET next_look_at = $2, looks = i.looks + 1 FROM due"
+    " WHERE i.id = due.id RETURNING i.id, i.driver, i.message_id, i.sender, i.recipient, i.body,"
+    " i.cut, i.received_at, i.looks, (SELECT a.tenant_id FROM notification_attempts a WHERE"
+    " a.driver IN (i.driver, CASE i.driver WHEN 'aws' THEN 'sns' ELSE i.driver END)"
+    " AND a.provider_message_id = i.in_reply_to ORDER BY a.id DESC LIMIT 1) AS tenant_id",
+)
+REMOVE = Command("DELETE FROM inbound_inbox WHERE id = $1")
+PUT_BACK = Command("UPDATE inbound_inbox SET next_look_at = $2 WHERE id = $1")
+
+# --- in one tenant ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A visit, or an offered time, that a number was last written to about; see `rules.Prompt`."""
+
+    appointment_id: UUID
+    patient_id: UUID
+    offer_id: UUID | None
+    told_start: datetime
+    starts_at: datetime
+    status: str
+    held_until: datetime | None
+    asked_at: datetime
+    zone: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A patient who has the number."""
+
+    id: UUID
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Our last question to a number which visit was meant."""
+
+    intent: str
+    choices: dict[str, Any]
+    received_at: datetime
+    latest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address that is barred, or is so no longer."""
+
+    id: UUID
+    channel: str
+    reason: str
+
+
+LAST_WRITTEN = Command(
+    "SELECT max(started_at) FROM notification_attempts WHERE channel = 'sms' AND recipient = $1"
+    " AND status NOT IN ('prepared', 'rejected')"
+)
+# Replies of one number are read one after another.
+LOCK_SENDER = Command("SELECT pg_advisory_xact_lock($1)")
+SEEN = Command("SELECT id FROM inbound_messages WHERE driver = $1 AND message_id = $2")
+CLINIC = Command("SELECT name FROM tenants WHERE id = $1")
+# $2 how long ago is of no interest any more.
+WRITTEN = Query(
+    Written,
+    "SELECT DISTINCT ON (n.appointment_id) n.appointment_id, a.patient_id,"
+    " CASE WHEN a.status = 'held' THEN (n.template_data ->> 'offer_id')::uuid END AS offer_id,"
+    " (n.template_data ->> 'starts_at')::timestamptz AS told_start,"
+    " a.scheduled_start AS starts_at, a.status, a.held_until, t.started_at AS asked_at,"
+    " f.timezone AS zone, p.language"
+    " FROM notification_attempts t JOIN notifications n ON n.tenant_id = t.tenant_id"
+    " AND n.id = t.notification_id"
+    " JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
+    " JOIN facilities f ON f.tenant_id = a.tenant_id AND f.id = a.facility_id"
+    " JOIN patients p ON p.tenant_id = a.tenant_id AND p.id = a.patient_id"
+    " WHERE t.channel = 'sms' AND t.recipient = $1 AND t.started_at > $2"
+    " AND t.status NOT IN ('prepared', 'rejected', 'transient')"
+    " AND n.notification_type IN ('appointment_confirmation', 'appointment_rescheduled',"
+    " 'appointment_reminder', 'waitlist_offer')"
+    " ORDER BY n.appointment_id, t.started_at DESC, t.id DESC",
+)
+PEOPLE = Query(
+    Person,
+    "SELECT p.id, p.language FROM contact_points c JOIN patients p ON p.tenant_id = c.tenant_id"
+    " AND p.id = c.patient_id WHERE c.system = 'phone' AND c.value = $1 AND p.deleted_at IS NULL"
+    " ORDER BY p.id LIMIT 5",
+)
+QUESTION = Query(
+    Question,
+    "SELECT m.intent, m.choices, m.received_at, NOT EXISTS (SELECT FROM inbound_messages l"
+    " WHERE l.tenant_id = m.tenant_id AND l.sender = m.sender"
+    " AND (l.received_at, l.id) > (m.received_at, m.id)) AS latest"
+    " FROM inbound_messages m WHERE m.sender = $1"
+    " AND m.received_at > $2 AND m.outcome = 'asked' ORDER BY m.received_at DESC, m.id DESC"
+    " LIMIT 1",
+)
+# How many answers a number has had since $2, and how many of them after the same outcome.
+ANSWERED = Command(
+    "SELECT ARRAY[count(*), count(*) FILTER (WHERE m.outcome = $3)] FROM inbound_messages m"
+    " WHERE m.sender = $1 AND m.received_at > $2 AND m.answered"
+)
+INSERT = Command(
+    "INSERT INTO inbound_messages (id, tenant_id, driver, message_id, sender, recipient, body, cut,"
+    " intent, outcome, patient_id, appointment_id, offer_id, choices, action, action_start,"
+    " action_status, answered, received_at, updated_at) SELECT d.id, $2, d.driver, d.message_id,"
+    " d.sender, d.recipient, d.body, d.cut, d.intent, d.outcome, d.patient_id, d.appointment_id,"
+    " d.offer_id, d.choices, d.action, d.action_start,"
+    " CASE WHEN d.action IS NOT NULL THEN 'waiting' END, d.answered, d.received_at, $3"
+    " FROM jsonb_to_record($1::jsonb) AS d (id uuid, driver text, message_id text, sender text,"
+    " recipient text, body text, cut boolean, intent text, outcome text, patient_id uuid,"
+    " appointment_id uuid, offer_id uuid, choices jsonb, action text, action_start timestamptz,"
+    " answered boolean, received_at timestamptz)"
+)
+# The patient's own word stands above what a provider found: it is not lifted with that.
+SUPPRESS = Query(
+    Suppression,
+    "INSERT INTO suppressions AS s (id, tenant_id, channel, value, reason, created_at)"
+    " VALUES ($1, $2, 'sms', $3, 'opted_out', $4)"
+    " ON CONFLICT (tenant_id, channel, value) WHERE lifted_at IS NULL"
+    " DO UPDATE SET reason = 'opted_out' WHERE s.reason = 'bounced_hard'"
+    " RETURNING s.id, s.channel, s.reason",
+)
+# Only what a stop has closed: what bounced, or staff have barred, stays so.
+LIFT = Query(
+    Suppression,
+    "UPDATE suppressions s SET lifted_at = $2, lifted_because = 'asked for it by text'"
+    " WHERE s.channel = 'sms' AND s.value = $1"
+    " AND s.reason = 'opted_out' AND s.lifted_at IS NULL RETURNING s.id, s.channel, s.reason",
+)
+
+# --- what a higher slice does -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a reply asks for, for the loop of the slice that can do it."""
+
+    id: UUID
+    action: str
+    patient_id: UUID
+    appointment_id: UUID
+    offer_id: UUID | None
+    start: datetime | None
+    sender: str
+    received_at: datetime
+
+
+_ACTION = (
+    "SELECT m.id, m.action, m.patient_id, m.appointment_id, m.offer_id, m.action_start AS start,"
+    " m.sender, m.received_at FROM inbound_messages m WHERE m.action_status = 'waiting'"
+)
+ACTIONS = Query(Action, f"{_ACTION} ORDER BY m.received_at, m.id LIMIT $1")
+LOCK_ACTION = Query(Action, f"{_ACTION} AND m.id = $1 FOR UPDATE SKIP LOCKED")
+SETTLE = Command(
+    "UPDATE inbound_messages SET action_status = $2, action_reason = $3, answered = answered OR $4,"
+    " updated_at = $5 WHERE id = $1 AND action_status = 'waiting'"
+)
+
+# --- what the API shows -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply as staff read it; field order is the wire's."""
+
+    id: UUID
+    sender: str
+    body: str
+    cut: bool
+    intent: str
+    outcome: str
+    patient_id: UUID | None
+    appointment_id: UUID | None
+    offer_id: UUID | None
+    action: str | None
+    action_status: str | None
+    action_reason: str | None
+    answered: bool
+    received_at: datetime
+
+
+_REPLY = (
+    "SELECT m.id, m.sender, m.body, m.cut, m.intent, m.outcome, m.patient_id, m.appointment_id,"
+    " m.offer_id, m.action, m.action_status, m.action_reason, m.answered, m.received_at"
+    " FROM inbound_messages m"
+)
+GET = Query(Reply, f"{_REPLY} WHERE m.id = $1")
+LIST = Query(
+    Reply,
+    f"{_REPLY} WHERE ($1::uuid IS NULL OR m.patient_id = $1)"
+    " AND ($2::text IS NULL OR m.outcome = $2) AND ($3::timestamptz IS NULL OR m.received_at >= $3)"
+    " AND ($4::timestamptz IS NULL OR (m.received_at, m.id) < ($4, $5::uuid))"
+    " ORDER BY m.received_at DESC, m.id DESC LIMIT $6",
+)

@@ -1,0 +1,85 @@
+"""The page behind the link in a message about a visit: when it is, and two buttons.
+
+It names the clinic and the time, and nobody. Opening it changes nothing, because mail scanners
+open every link; only the buttons, which post, are an answer. No script, nothing from elsewhere.
+"""
+
+from datetime import datetime
+from html import escape
+from typing import Literal
+from uuid import UUID
+
+from chroniccare.core import signed
+from chroniccare.notifications.templates.making import sentence_of_visit
+from chroniccare.notifications.templates.text import Facts
+from chroniccare.settings import Settings, address, values_of
+
+State = Literal["scheduled", "confirmed", "changing", "over"]
+
+_PURPOSE = b"chroniccare visit answer, version 1\0"
+_TEXTS = {
+    "en": {
+        "title": "Your visit",
+        "confirmed": "Thank you. Your visit is confirmed.",
+        "changing": "Thank you. The clinic will contact you about another time. Until then your"
+        " visit stays as it is.",
+        "over": "This visit has changed or is over. Please see our latest message or call the"
+        " clinic.",
+        "confirm": "I will come",
+        "change": "I need another time",
+    },
+    "es": {
+        "title": "Su cita",
+        "confirmed": "Gracias. Su cita queda confirmada.",
+        "changing": "Gracias. La clínica le llamará para buscar otra hora. Hasta entonces su cita"
+        " sigue en pie.",
+        "over": "Esta cita ha cambiado o ya pasó. Vea nuestro último mensaje o llame a la clínica.",
+        "confirm": "Iré",
+        "change": "Necesito otra hora",
+    },
+}
+_BUTTONS: dict[State, tuple[str, ...]] = {
+    "scheduled": ("confirm", "change"),
+    "confirmed": ("change",),
+    "changing": ("confirm",),
+    "over": (),
+}
+
+
+def link(settings: Settings, tenant_id: UUID, appointment_id: UUID, starts_at: datetime) -> str:
+    """Return the address at which the patient answers; it holds for the visit at this time alone.
+
+    `starts_at` is UTC.
+    """
+    pepper = values_of(settings, "key_pepper")
+    token = signed.dated_token(_PURPOSE, tenant_id, appointment_id, starts_at, pepper)
+    return f"{address(settings)}/visits/{token}"
+
+
+def opened(token: str, pepper: str) -> tuple[UUID, UUID, datetime] | None:
+    """Return the tenant, the visit and its start that the secret part of an address names."""
+    return signed.opened_dated(_PURPOSE, token, pepper)
+
+
+def render(language: str, state: State, token: str, *, starts_at: datetime, place: str) -> bytes:
+    """Return the page; of a visit that is `over` it says nothing but that.
+
+    `starts_at` shows the clinic's local time; `language` is one of templates.rules.LANGUAGES.
+    """
+    texts = _TEXTS[language]
+    said = [texts[state]] if state != "scheduled" else []
+    if state != "over":
+        facts = Facts(starts_at, facility_name=place)
+        said.append(sentence_of_visit(language, facts))
+    forms = [
+        f'<form method="post" action="/visits/{token}/{step}"><button>{escape(texts[step])}'
+        "</button></form>"
+        for step in _BUTTONS[state]
+    ]
+    page = (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(texts['title'])}</title></head><body>"
+        f"{''.join(f'<p>{escape(one)}</p>' for one in said)}{''.join(forms)}</body></html>"
+    )
+    return page.encode()

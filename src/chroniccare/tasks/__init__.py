@@ -1,0 +1,1 @@
+"""The worklist of staff: what somebody must look at (FHIR Task)."""
