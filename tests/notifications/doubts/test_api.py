@@ -20,8 +20,8 @@ async def in_doubt(bench: Bench) -> UUID:
     await bench.planned()
     await bench.drain()
     row = next(one for one in await bench.rows() if one.delivery_status != "pending")
-    await bench.sql("UPDATE notification_attempts SET status = 'unknown', driver = 'aws'")
-    await bench.sql(
+    await bench.forge("UPDATE notification_attempts SET status = 'unknown', driver = 'aws'")
+    await bench.forge(
         "UPDATE notifications SET delivery_status = 'unknown', notification_type = 'low_adherence',"
         " updated_at = $2 WHERE id = $1", row.id, bench.clock.at,
     )  # fmt: skip

@@ -169,4 +169,4 @@ def test_what_an_answer_asks_for_is_understood(kind: str) -> None:
     if kind == "reply_which":
         assert "1A or 1B" in body
     if kind == "reply_confirmed":
-        assert "Sat 8 Mar 2031, 12:00 PM EST" in body
+        assert "Sat, Mar 8 at 12:00 PM EST" in body

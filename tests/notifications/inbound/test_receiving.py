@@ -49,7 +49,7 @@ async def test_a_yes_confirms_the_one_visit(
     assert reply["patient_id"] == str(visit.patient_id)
     assert await status(bench.clinic, visit) == "confirmed"
     [answer] = await texts(bench, "reply_confirmed")
-    assert "Sat 8 Mar 2031, 12:00 PM EST" in answer
+    assert "Sat, Mar 8 at 12:00 PM EST" in answer
     assert await phone.tasks() == []
     listed = await bench.clinic.get(
         "/audit", params={"entity_id": str(visit.appointment_id), "action": "confirm"}
@@ -138,7 +138,7 @@ async def test_several_visits_are_told_apart(bench: Bench, anonymous: httpx.Asyn
     assert [await status(bench.clinic, one) for one in (first, second)] == ["scheduled"] * 2
     [question] = await texts(bench, "reply_which")
     assert "reply 1A or 1B" in question
-    assert "A: Sat 8 Mar 2031, 12:00 PM EST. B: Mon 10 Mar 2031, 1:00 PM EDT." in question
+    assert "A: Sat, Mar 8 at 12:00 PM EST. B: Mon, Mar 10 at 1:00 PM EDT." in question
     bench.clock.forward(minutes=1)
     assert (await phone.says("1b"))["appointment_id"] == str(second.appointment_id)
     assert [await status(bench.clinic, one) for one in (first, second)] == [

@@ -131,7 +131,7 @@ def test_plain_words_are_left_alone(words: str) -> None:
         ("recall", "sms", "text", "when", False),
         ("appointment_cancelled", "sms", "text", "join_link", False),
         ("waitlist_offer", "sms", "text", "link", True),
-        ("appointment_reminder", "sms", "text", "link", False),
+        ("appointment_cancelled", "sms", "text", "link", False),
     ]
     + [("appointment_reminder", channel, "text", name, False)
        for channel in ("sms", "email") for name in (

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chroniccare.core.errors import Invalid, NotFound
 from chroniccare.core.time import to_instant, to_local, zone
+from chroniccare.notifications.rules import ABOUT_OPEN_VISITS
 from chroniccare.notifications.templates import (
     actions,
     active,
@@ -138,7 +139,14 @@ def _rendered(
     ):
         return None
     template = engine.compiled(source, locale=subject.locale, version_id=subject.version_id)
-    return making.rendered(template, channel, _facts(body.facts, now), policy)
+    facts = _facts(body.facts, now)
+    if (
+        kind in ABOUT_OPEN_VISITS
+        and channel != "email"
+        and "link" not in body.facts.model_fields_set
+    ):
+        facts = replace(facts, link=None)  # as it is sent unless the clinic asks for answers
+    return making.rendered(template, channel, facts, policy)
 
 
 def _facts(given: FactsWrite, now: datetime) -> Facts:
