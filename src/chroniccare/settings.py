@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from chroniccare.core import drivers as named
 from chroniccare.core.addresses import is_http, is_smtp, sender_domain
 
 PREFIX = "CHRONICCARE_"
@@ -79,26 +80,38 @@ class Settings(BaseModel):
         int, Field(ge=1024, le=16_777_216, description="Largest request body, in bytes.")
     ] = 1_048_576
     email_driver: Annotated[
-        Literal["outbox", "null", "smtp", "ses"],
+        str,
+        named.named("email"),
         Field(
             description="`outbox` keeps messages to look at, `null` drops them, `smtp` and `ses` "
-            "(AWS) send them."
+            "(AWS) send them; several with weights from 1 to 100, such as `ses:80,smtp:20`."
         ),
     ] = "outbox"
     sms_driver: Annotated[
-        Literal["outbox", "null", "aws", "sns", "http"],
+        str,
+        named.named("sms"),
         Field(
-            description="`outbox` keeps messages to look at, `null` drops them, `aws` (End User "
-            "Messaging), `sns` and `http` (a gateway of your own) send them."
+            description="As for email; `aws` (End User Messaging), `sns` and `http` (a gateway of "
+            "your own) send them, several such as `aws:80,http:20`."
         ),
     ] = "outbox"
     push_driver: Annotated[
-        Literal["outbox", "null", "sns"],
-        Field(
-            description="`outbox` keeps messages to look at, `null` drops them, `sns` (AWS "
-            "platform endpoints) sends them."
-        ),
+        str,
+        named.named("push"),
+        Field(description="As above; `sns` (AWS platform endpoints) sends them."),
     ] = "outbox"
+    sms_parts_per_second: Annotated[
+        str,
+        named.RATES,
+        Field(
+            description="Message parts a second that each SMS driver may send, all processes "
+            "together: a number, or one for each, such as `aws:20,http:1`. 0: no limit."
+        ),
+    ] = "0"
+    sender_processes: Annotated[
+        int,
+        Field(ge=1, le=64, description="Worker processes that share it while the cache is away."),
+    ] = 4
     provider_connections: Annotated[
         int,
         Field(ge=1, le=200, description="Calls of a process that one driver has open at once."),
@@ -242,6 +255,11 @@ def variable(name: str) -> str:
     return _UNPREFIXED.get(name, PREFIX + name.upper())
 
 
+def drivers(settings: Settings, channel: str) -> dict[str, int]:
+    """Return the drivers of `channel` with their weights, in the order written."""
+    return named.weights(getattr(settings, f"{channel}_driver"), channel)
+
+
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `environ` (default: the process's).
 
@@ -270,13 +288,14 @@ def _refuse_unsafe(settings: Settings) -> None:
     if pepper and len(pepper) < _MIN_PEPPER:
         raise SettingsError(f"{variable('key_pepper')}: needs {_MIN_PEPPER} or more characters")
     _refuse_gaps(settings)
-    if settings.email_driver == "smtp" and not is_smtp(settings.smtp_url):
+    letters = drivers(settings, "email")
+    if "smtp" in letters and not is_smtp(settings.smtp_url):
         raise SettingsError(
             f"{variable('smtp_url')}: must be like smtp://user:password@host:587 or smtps://host"
         )
-    if settings.email_driver in {"smtp", "ses"}:
+    if not named.LOCAL & letters.keys():
         _refuse_sender(settings)
-    if settings.sms_driver == "sns" and not _SNS_SENDER.match(settings.sms_origination):
+    if "sns" in drivers(settings, "sms") and not _SNS_SENDER.match(settings.sms_origination):
         raise SettingsError(f"{variable('sms_origination')}: SNS takes a number or a sender id")
     _refuse_urls(settings)
     if settings.environment == "production":
@@ -329,28 +348,16 @@ def address(settings: Settings) -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-# Which settings a driver cannot do without; the last, in production alone: without them nobody
-# would ever hear that a message did not arrive.
-_NEEDS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("email_driver", "smtp", ("smtp_url",), ()),
-    ("email_driver", "ses", ("aws_region",), ("ses_configuration_set",)),
-    ("sms_driver", "aws", ("aws_region", "sms_origination"), ("sms_configuration_set",)),
-    ("sms_driver", "sns", ("aws_region",), ()),
-    ("sms_driver", "http", ("http_sms_url",), ("http_sms_secret",)),
-    ("push_driver", "sns", ("aws_region",), ()),
-)
-
-
 def _refuse_gaps(settings: Settings) -> None:
     """Refuse a driver without what it needs."""
     production = settings.environment == "production"
-    for choice, name, always, live in _NEEDS:
-        if getattr(settings, choice) != name:
+    for channel, name, always, live in named.NEEDS:
+        if name not in drivers(settings, channel):
             continue
         wanted = always + (live if production else ())
         missing = [variable(n) for n in wanted if not values_of(settings, n)]
         if missing:
-            kind = choice.removesuffix("_driver").replace("sms", "SMS")
+            kind = channel.replace("sms", "SMS")
             raise SettingsError(f"{', '.join(missing)}: needed because the {kind} driver is {name}")
 
 

@@ -31,9 +31,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Not now: look again at `until`."""
+    """Not now: look again at `until`; no `reason` means quiet hours.
+
+    `since` is when it began to wait for the same reason, where that matters.
+    """
 
     until: datetime
+    reason: str | None = None
+    since: datetime | None = None
 
 
 Suppressions = Collection[tuple[str, str]]
@@ -152,9 +157,12 @@ def _until(data: dict[str, Any]) -> datetime | None:
 
 
 def settle(
-    due: queries_due.Due, send: Send, outcome: Outcome, *, now: datetime, jitter: float
-) -> dict[str, Any]:
+    due: queries_due.Due, send: Send, outcome: Outcome, *, now: datetime, jitter: float,
+    elsewhere: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Return the columns that follow from an attempt; `jitter` lies in [0, 1).
+
+    `elsewhere`: the channel has another driver, which is tried at once after the first failure.
 
     A channel is left after a few failures only if another can follow. On the last one the tries go
     on, except for a row of a file (it has no patient): whoever runs `notify` waits for it.
@@ -176,7 +184,8 @@ def settle(
     if outcome.status == "transient":
         # `tries` counts earlier failures on the row's channel, which was left if it was skipped.
         tries = 1 + (due.tries if send.channel == due.channel else 0)
-        again = now + rules.backoff(tries, jitter=jitter)
+        at_once = elsewhere and tries == 1
+        again = now if at_once else now + rules.backoff(tries, jitter=jitter)
         row["retry_count"] += 1
         hurried = rest or due.patient_id is None or due.expires_at is None
         most = rules.MAX_TRIES if hurried else rules.LAST_TRIES

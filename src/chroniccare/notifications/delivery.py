@@ -14,7 +14,8 @@ becomes of a doubt is decided in `receipts`.
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any
@@ -26,7 +27,9 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications import attachments, decide, offer_page, queries_due, templates
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
-from chroniccare.platform.postgres import Tx, begin
+from chroniccare.notifications.mesh import routing, switchboard
+from chroniccare.notifications.mesh.switchboard import Line, Lines
+from chroniccare.platform.postgres import Tx, begin, database
 from chroniccare.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,14 +47,25 @@ _jitter = SystemRandom().random
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One message on its way; `fence` guards the row, `message.attempt_id` names the attempt."""
+    """One message on its way; `fence` guards the row, `message.attempt_id` names the attempt.
+
+    `lines` are the channel's drivers, `line` the one that is called; `turn` is when its sender is
+    free for it, in seconds from now.
+    """
 
     due: queries_due.Due
     send: decide.Send
-    driver: Driver
+    line: Line
+    lines: Lines
     message: Message
     number: int
     fence: int
+    turn: float
+
+    @property
+    def driver(self) -> Driver:
+        """The driver that is called."""
+        return self.line.driver
 
 
 async def deliver(
@@ -108,8 +122,9 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
             (due, _verdict(due, tx.now, channels, suppressed, calendar, link=links[due.id]))
             for due in rows
         ]
+        planned, turns = await routing.in_turn(planned, tx.now, processes=channels.processes)
         jobs = [
-            _job(tenant_id, due, verdict, channels, tx.now)
+            _job(tenant_id, due, verdict, channels, tx.now, turn=turns.get(due.id, 0.0))
             for due, verdict in planned
             if isinstance(verdict, tuple)
         ]
@@ -140,20 +155,28 @@ async def _locked(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
     return locked
 
 
-Verdict = tuple[decide.Send, templates.Text] | decide.Stop | decide.Hold
-
-
 def _verdict(
     due: queries_due.Due, now: datetime, channels: Channels, suppressed: decide.Suppressions,
     calendar: attachments.Attachments, *, link: str | None,
-) -> Verdict:  # fmt: skip
+) -> routing.Verdict:  # fmt: skip
     """Return the decision and the text; a row that cannot be decided fails alone."""
     try:
-        verdict = decide.decide(due, now=now, quiet=channels.quiet, suppressed=suppressed)
-        if isinstance(verdict, decide.Send):
-            text = decide.text(due, verdict.channel, link=link)
-            mailed = verdict.channel == "email"
-            return verdict, attachments.attach(text, due, calendar) if mailed else text
+
+        def afresh(plan: list[str]) -> decide.Send | decide.Stop | decide.Hold:
+            return decide.decide(
+                replace(due, channel_plan=plan), now=now, quiet=channels.quiet,
+                suppressed=suppressed,
+            )  # fmt: skip
+
+        verdict = afresh(due.channel_plan)
+        if not isinstance(verdict, decide.Send):
+            return verdict
+        routed = routing.route(due, verdict, channels.drivers, now, afresh)
+        if isinstance(routed, decide.Hold):
+            return routed
+        text = decide.text(due, routed.send.channel, link=link)
+        mailed = routed.send.channel == "email"
+        return routed, attachments.attach(text, due, calendar) if mailed else text
     except Exception as error:
         # One row that our code cannot handle must not stop the tenant's other messages.
         log.exception(
@@ -161,7 +184,6 @@ def _verdict(
             extra={"notification_id": str(due.id), "kind": type(error).__name__},
         )
         return decide.Stop("failed", "cannot_be_made")
-    return verdict
 
 
 def _link(tenant_id: UUID, due: queries_due.Due, settings: Settings) -> str | None:
@@ -171,32 +193,37 @@ def _link(tenant_id: UUID, due: queries_due.Due, settings: Settings) -> str | No
 
 
 def _job(
-    tenant_id: UUID, due: queries_due.Due, verdict: tuple[decide.Send, templates.Text],
-    channels: Channels, now: datetime,
+    tenant_id: UUID, due: queries_due.Due, verdict: tuple[routing.Routed, templates.Text],
+    channels: Channels, now: datetime, *, turn: float,
 ) -> Job:  # fmt: skip
-    send, text = verdict
-    driver = channels.drivers[send.channel]
+    routed, text = verdict
+    send, line = routed.send, routed.line
     # An attempt that never left the house is made under its own id.
     again = (
         due.attempt_status == "prepared"
         and due.attempt_channel == send.channel
-        and due.attempt_driver == driver.name
+        and due.attempt_driver == line.name
     )
     number = due.attempt_number or 0
     attempt_id = due.attempt_id if again and due.attempt_id is not None else new_id()
     message = Message(
         attempt_id, due.id, tenant_id, send.channel, send.recipient, text, now, due.expires_at
     )
-    return Job(due, send, driver, message, number if again else number + 1, due.fence + 1)
+    if not again:
+        number += 1
+    lines = channels.drivers[send.channel]
+    return Job(due, send, line, lines, message, number, due.fence + 1, turn)
 
 
-def _prepared(due: queries_due.Due, verdict: Verdict, now: datetime) -> dict[str, Any]:
+def _prepared(due: queries_due.Due, verdict: routing.Verdict, now: datetime) -> dict[str, Any]:
     row: dict[str, Any] = {"id": due.id, "channel": due.channel, "channel_plan": due.channel_plan}
     if isinstance(verdict, decide.Stop):
         return row | {"status": verdict.status, "details": {"reason": verdict.reason}}
     if isinstance(verdict, decide.Hold):
-        return row | {"status": "held", "next_at": verdict.until, "details": {}}
-    send, lease = verdict[0], now + LEASE
+        held = {"for": verdict.reason, "at": now, "since": verdict.since}
+        details = {"reason": verdict.reason, "held": held} if verdict.reason else {}
+        return row | {"status": "held", "next_at": verdict.until, "details": details}
+    send, lease = verdict[0].send, now + LEASE
     return row | {
         "status": "sending",
         "channel": send.channel,
@@ -228,10 +255,18 @@ async def _hand_over(tenant_id: UUID, jobs: list[Job]) -> None:
 
 async def _call(tenant_id: UUID, driver: Calls, job: Job, stop: asyncio.Event) -> None:
     """Call a provider once, if nothing forbids it: see `queries_due.START`."""
+    if job.turn:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), job.turn)
     async with driver.slots:
-        started = not stop.is_set() and await _started(tenant_id, driver, job)
+        free = not stop.is_set() and switchboard.may_call(job.line, job.due.id)
+        started = free and await _started(tenant_id, driver, job)
         # Asked again: beginning took a moment.
         outcome = await _tried(driver, job.message, stop) if started and not stop.is_set() else None
+        if outcome is None:
+            switchboard.dropped(job.line, job.due.id)
+        else:
+            switchboard.ended(job.line, job.due.id, outcome, database().clock())
         await _record(tenant_id, [(job, outcome)])
 
 
@@ -330,5 +365,12 @@ def _recorded(job: Job, outcome: Outcome | None, now: datetime) -> dict[str, Any
         "attempt_status": status,
         "provider_message_id": outcome.provider_message_id,
         "error_code": outcome.error_code,
-        **decide.settle(job.due, job.send, outcome, now=now, jitter=_jitter()),
+        **decide.settle(
+            job.due,
+            job.send,
+            outcome,
+            now=now,
+            jitter=_jitter(),
+            elsewhere=switchboard.has_another(job.lines, job.line, now),
+        ),
     }

@@ -74,6 +74,7 @@ class Due:
     `visit_*` are the appointment as it is now; `contacts` are `{"system", "value"}` by rank;
     `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel
     (the last `retry_count` of them: what came before belongs to an earlier run of a file).
+    `held_since` is when it began to wait for a driver.
     """
 
     id: UUID
@@ -108,6 +109,7 @@ class Due:
     attempt_channel: str | None
     attempt_driver: str | None
     tries: int
+    held_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,8 @@ READ_DUE = Query(
     " l.channel AS attempt_channel, l.driver AS attempt_driver,"
     " (SELECT count(*) FROM (SELECT t.channel FROM notification_attempts t"
     " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id AND t.status = 'transient'"
-    " ORDER BY t.number DESC LIMIT n.retry_count) t WHERE t.channel = n.channel) AS tries"
+    " ORDER BY t.number DESC LIMIT n.retry_count) t WHERE t.channel = n.channel) AS tries,"
+    " (n.delivery_details #>> '{held,since}')::timestamptz AS held_since"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
@@ -162,7 +165,7 @@ PREPARE = Command(
     " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
     " lease_until = d.lease_until, fence = n.fence + 1,"
     " sent_at = CASE d.status WHEN 'accepted' THEN $2 ELSE n.sent_at END,"
-    " delivery_details = n.delivery_details || d.details, updated_at = $2"
+    " delivery_details = (n.delivery_details - 'reason' - 'held') || d.details, updated_at = $2"
     " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, status text, channel text,"
     " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb)"
     " WHERE n.id = d.id"
