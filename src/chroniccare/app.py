@@ -19,6 +19,7 @@ from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
+from chroniccare.notifications.mesh import api as mesh
 from chroniccare.notifications.receipts import api as receipts
 from chroniccare.notifications.replay import api as replay
 from chroniccare.notifications.single import api as single
@@ -63,6 +64,7 @@ ROUTERS = (
     replay.router,  # before notifications, whose /{notification_id} would take its paths
     why.router,
     single.router,
+    mesh.router,
     notifications.router,
     receipts.public,
     calendars.router,

@@ -12,6 +12,7 @@ from chroniccare.core.errors import Problem
 from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
+from chroniccare.notifications.mesh import loop as mesh
 from chroniccare.notifications.plan import LOOP
 from chroniccare.notifications.receipts import loop as receipts
 from chroniccare.platform import wiring
@@ -47,6 +48,7 @@ def loops(
         "holds": partial(_holds, stop),
         "recall": partial(_recall, stop),
         "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
+        "drivers": partial(mesh.run, channels.drivers, stop=stop),
         "receipts": partial(
             receipts.run, bell=bells.setdefault(receipts.LOOP, asyncio.Event()), stop=stop
         ),

@@ -43,11 +43,12 @@ def verdict(status: str, code: str | None) -> Verdict:
     """Return what an outcome says of its driver; a refused recipient says that the driver works."""
     if status in {"accepted", "delivered", "rejected"}:
         return "good"
-    if code in _GRAVE:
+    word = code or ""
+    if word in _GRAVE or word.startswith("smtp_auth_"):
         return "grave"
     # A mail server's temporary refusal is of a recipient, unless it closes the door on us (421).
-    about_one = (code or "").startswith("smtp_4") and code != "smtp_421"
-    return "neither" if code in _ANSWERED or about_one else "bad"
+    about_one = word.startswith("smtp_4") and word != "smtp_421"
+    return "neither" if word in _ANSWERED or about_one else "bad"
 
 
 # --- the breaker --------------------------------------------------------------------------------

@@ -23,6 +23,9 @@ REASONS = {
     "visit_completed": "the visit is over",
     "visit_no_show": "the visit is over",
     "accepted_late": "an earlier attempt had been accepted already",
+    "provider_down": "no driver of this channel answers now",
+    "sender_rate": "its sender may send no more parts just now",
+    "not_delivered_in_time": "it was not delivered within the time of its plan",
     "timeout": "the provider did not answer in time",
     "driver_failed": "the call broke off",
 }
@@ -127,7 +130,8 @@ def _stood(subject: Subject, change: Change, details: dict[str, Any]) -> Event:
     if status == "sending":
         code, text = "sending", f"To be sent by {change.channel}: nothing speaks against it"
     elif status == "held":
-        code, reason = "held", reason or "quiet_hours"
+        # A row that is held again for the same reason has it in what it noted.
+        code, reason = "held", reason or (details.get("held") or {}).get("for") or "quiet_hours"
         text = f"Held until {_local(until, subject.time_zone)}: " + (
             "quiet hours where the patient lives" if reason == "quiet_hours" else _because(reason)
         )
