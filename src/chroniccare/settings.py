@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from chroniccare.core import drivers as named
 from chroniccare.core.addresses import is_http, is_smtp, sender_domain
@@ -81,7 +81,7 @@ class Settings(BaseModel):
     ] = 1_048_576
     email_driver: Annotated[
         str,
-        named.named("email"),
+        AfterValidator(named.named("email")),
         Field(
             description="`outbox` keeps messages to look at, `null` drops them, `smtp` and `ses` "
             "(AWS) send them; several with weights from 1 to 100, such as `ses:80,smtp:20`."
@@ -89,7 +89,7 @@ class Settings(BaseModel):
     ] = "outbox"
     sms_driver: Annotated[
         str,
-        named.named("sms"),
+        AfterValidator(named.named("sms")),
         Field(
             description="As for email; `aws` (End User Messaging), `sns` and `http` (a gateway of "
             "your own) send them, several such as `aws:80,http:20`."
@@ -97,12 +97,12 @@ class Settings(BaseModel):
     ] = "outbox"
     push_driver: Annotated[
         str,
-        named.named("push"),
+        AfterValidator(named.named("push")),
         Field(description="As above; `sns` (AWS platform endpoints) sends them."),
     ] = "outbox"
     sms_parts_per_second: Annotated[
         str,
-        named.RATES,
+        AfterValidator(named.rated),
         Field(
             description="Message parts a second that each SMS driver may send, all processes "
             "together: a number, or one for each, such as `aws:20,http:1`. 0: no limit."

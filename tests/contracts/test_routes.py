@@ -29,10 +29,7 @@ from tests.contracts.operations import (
 
 OPERATIONS = operations()
 WITH_IDS = [operation for operation in OPERATIONS if operation.ids]
-WITHOUT_PAGES = {
-    "GET /patients/{patient_id}/providers": "a handful, 200 at most",
-    "GET /notifications/drivers": "a few for each worker process",
-}
+WITHOUT_PAGES = {"GET /patients/{patient_id}/providers": "a handful, 200 at most"}
 ALWAYS = {"400", "401", "403", "429", "503"}
 
 each = pytest.mark.parametrize("operation", OPERATIONS, ids=by_name)

@@ -1,10 +1,7 @@
 """How settings name the drivers of channels: `aws`, or with weights `aws:80,http:20`."""
 
 import re
-from collections.abc import Collection
-
-from pydantic import AfterValidator
-from pydantic_core import PydanticCustomError
+from collections.abc import Callable, Collection
 
 DRIVERS = {
     "email": ("outbox", "null", "smtp", "ses"),
@@ -77,26 +74,21 @@ def part_rates(text: str) -> dict[str, int]:
     return _numbers(text, DRIVERS["sms"], least=0, most=_MOST_PARTS)
 
 
-def named(channel: str) -> AfterValidator:
-    """Return what refuses a setting that names no drivers of `channel`."""
+def named(channel: str) -> Callable[[str], str]:
+    """Return what gives a text back that names drivers of `channel`, and refuses any other."""
 
     def check(text: str) -> str:
-        try:
-            weights(text, channel)
-        except ValueError as error:
-            raise PydanticCustomError("drivers", "{text}", {"text": str(error)}) from None
+        weights(text, channel)
         return text
 
-    return AfterValidator(check)
+    return check
 
 
-def _check_parts(text: str) -> str:
-    try:
-        part_rates(text)
-    except ValueError as error:
-        raise PydanticCustomError("parts", "{text}", {"text": str(error)}) from None
+def rated(text: str) -> str:
+    """Return a text that holds message parts a second.
+
+    Raises:
+        ValueError: it does not.
+    """
+    part_rates(text)
     return text
-
-
-RATES = AfterValidator(_check_parts)
-"""What refuses a setting that holds no message parts a second."""

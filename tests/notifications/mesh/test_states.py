@@ -54,7 +54,7 @@ async def running(drivers: Mapping[str, Lines]) -> AsyncIterator[None]:
 async def shown(bench: Bench) -> list[dict[str, Any]]:
     answer = await bench.clinic.get("/notifications/drivers")
     assert answer.status_code == 200
-    items: list[dict[str, Any]] = answer.json()["data"]["items"]
+    items: list[dict[str, Any]] = answer.json()["data"]["drivers"]
     return items
 
 

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response, Security
 
+from chroniccare.core import wire
 from chroniccare.core.caller import Caller
-from chroniccare.core.envelope import Listed, errors
+from chroniccare.core.envelope import Data, errors
 from chroniccare.notifications.mesh import actions, schemas
-from chroniccare.tenancy.api import KeyFirst, authorise, page
+from chroniccare.tenancy.api import KeyFirst, answer, authorise
 
 router = APIRouter(prefix="/api/v1/notifications", tags=["notifications"], route_class=KeyFirst)
 
@@ -17,9 +18,9 @@ NotificationsRead = Annotated[Caller, Security(authorise, scopes=["notifications
 @router.get(
     "/drivers",
     summary="Show the drivers of each channel",
-    response_model=Listed[schemas.Driver],
+    response_model=Data[schemas.Drivers],
     responses=errors(),
 )
 async def list_drivers(caller: NotificationsRead) -> Response:
     """Answer each driver in each worker process: its share, its rate, its breaker."""
-    return page(caller, await actions.states(), None)
+    return answer(caller, wire.dumps({"drivers": await actions.states()}))

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from chroniccare.core.time import LATEST
 from chroniccare.notifications import decide, queries_due
 from chroniccare.notifications.mesh import rules, switchboard, throttle
 from chroniccare.notifications.mesh.switchboard import Line, Lines
 from chroniccare.notifications.templates import Text
 
-_NEVER = datetime.max.replace(tzinfo=UTC)
 DOWN = "provider_down"
 RATE = "sender_rate"
 
@@ -82,7 +82,7 @@ async def in_turn(
     if not asked:
         return planned, {}
     # What loses its point soonest goes first.
-    asked.sort(key=lambda one: (one[0].expires_at or _NEVER, one[0].scheduled_send_time))
+    asked.sort(key=lambda one: (one[0].expires_at or LATEST, one[0].scheduled_send_time))
     ready: dict[UUID, float] = {}
     held: dict[UUID, decide.Hold] = {}
     for line in {id(line): line for _, line, _ in asked}.values():

@@ -39,3 +39,9 @@ class Driver(Wire):
         int, Field(ge=0, description="Message parts a second at most; 0: no limit.", examples=[20])
     ]
     updated_at: Annotated[Instant, Field(description="UTC instant of this; a minute old at most.")]
+
+
+class Drivers(Wire):
+    """The drivers of every worker process that lives."""
+
+    drivers: Annotated[list[Driver], Field(description="By channel, driver and process.")]
