@@ -20,6 +20,7 @@ from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
 from chroniccare.notifications.mesh import api as mesh
+from chroniccare.notifications.plans import api as plans
 from chroniccare.notifications.receipts import api as receipts
 from chroniccare.notifications.replay import api as replay
 from chroniccare.notifications.single import api as single
@@ -66,6 +67,7 @@ ROUTERS = (
     single.router,
     mesh.router,
     notifications.router,
+    plans.router,
     receipts.public,
     calendars.router,
     calendars.public,

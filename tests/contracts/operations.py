@@ -144,6 +144,18 @@ async def _series(clinic: Clinic) -> dict[str, Any]:
     return series
 
 
+async def _plan(clinic: Clinic) -> dict[str, Any]:
+    """Add a plan for one kind of message, or return the one there is."""
+    kinds = ("recall", "waitlist_offer", "low_adherence", "refill_reminder", "appointment_reminder")
+    kind = kinds[clinic.number("plan") % len(kinds)]
+    listed = await clinic.get("/notification-plans", params={"notification_type": kind})
+    found: list[dict[str, Any]] = listed.json()["data"]["items"]
+    if found:
+        return found[0]
+    steps = [{"channel": "sms"}, {"channel": "email"}]
+    return await clinic.make("/notification-plans", {"notification_type": kind, "steps": steps})
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -162,6 +174,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "recall_id": ("/recalls", lambda clinic, _: _recall(clinic)),
     "entry_id": ("/waitlist", lambda clinic, _: _waiting(clinic)),
     "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),
+    "plan_id": ("/notification-plans", lambda clinic, _: _plan(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }

@@ -48,13 +48,26 @@ def decide(
     due: queries_due.Due, *, now: datetime, quiet: rules.QuietHours, suppressed: Suppressions
 ) -> Send | Stop | Hold:
     """Return what to do with a claimed row; `suppressed` are (channel, address) pairs."""
-    if due.attempt_status in {"accepted", "delivered"}:
+    found = _decide(due, now=now, quiet=quiet, suppressed=suppressed)
+    if isinstance(found, Stop) and due.moved_on and found.status not in {"cancelled", "superseded"}:
+        # An earlier channel's provider took it: it may have arrived.
+        return found if found.reason == "accepted_late" else Stop("unconfirmed", found.reason)
+    return found
+
+
+def _decide(
+    due: queries_due.Due, *, now: datetime, quiet: rules.QuietHours, suppressed: Suppressions
+) -> Send | Stop | Hold:
+    moved_on = due.attempt_status == "accepted" and due.attempt_id == due.moved_on
+    if due.attempt_status in {"accepted", "delivered"} and not moved_on:
         # Its worker lost the lease after the provider had answered; there is nothing left to do.
         return Stop(due.attempt_status, "accepted_late")
     stop = _moot(due, now)
     if stop is not None:
         return stop
-    if rules.is_reminder(due.notification_type) and due.time_zone is not None:
+    # What follows an hour later is nothing that somebody has just asked for.
+    waits = rules.is_reminder(due.notification_type) or due.moved_on is not None
+    if waits and due.time_zone is not None:
         period = rules.quiet_period(now, zone(due.time_zone), quiet)
         if period is not None and not _is_overdue(due, now, zone(due.time_zone), quiet):
             if due.expires_at is None or period[1] < due.expires_at:
@@ -195,4 +208,6 @@ def settle(
         return row | {
             "status": "pending", "channel": rest[0], "channel_plan": rest, "next_at": now,
         }  # fmt: skip
-    return row | {"status": "failed", "details": {"reason": outcome.error_code or "refused"}}
+    # An earlier channel's provider took it: it may have arrived.
+    status = "unconfirmed" if due.moved_on is not None else "failed"
+    return row | {"status": status, "details": {"reason": outcome.error_code or "refused"}}

@@ -29,6 +29,7 @@ from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
 from chroniccare.notifications.mesh import routing, switchboard
 from chroniccare.notifications.mesh.switchboard import Line, Lines
+from chroniccare.notifications.plans import actions as plans
 from chroniccare.platform.postgres import Tx, begin, database
 from chroniccare.settings import Settings
 
@@ -112,7 +113,7 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
         locked = await _locked(tx, ids)
         if not locked:
             return []
-        rows = await tx.all(queries_due.READ_DUE, locked)
+        rows = [plans.afresh(due) for due in await tx.all(queries_due.READ_DUE, locked)]
         addresses = {value for due in rows for value in decide.every_address(due)}
         found = await tx.all(queries_due.SUPPRESSED, list(addresses))
         suppressed = {(entry.channel, entry.value) for entry in found}
@@ -128,7 +129,8 @@ async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> 
             for due, verdict in planned
             if isinstance(verdict, tuple)
         ]
-        await tx.run(queries_due.PREPARE, [_prepared(due, v, tx.now) for due, v in planned], tx.now)
+        prepared = [_prepared(due, verdict, tx.now, tx.settings) for due, verdict in planned]
+        await tx.run(queries_due.PREPARE, prepared, tx.now)
         if jobs:
             await tx.run(
                 queries_due.PREPARE_ATTEMPTS,
@@ -215,7 +217,9 @@ def _job(
     return Job(due, send, line, lines, message, number, due.fence + 1, turn)
 
 
-def _prepared(due: queries_due.Due, verdict: routing.Verdict, now: datetime) -> dict[str, Any]:
+def _prepared(
+    due: queries_due.Due, verdict: routing.Verdict, now: datetime, settings: Settings
+) -> dict[str, Any]:
     row: dict[str, Any] = {"id": due.id, "channel": due.channel, "channel_plan": due.channel_plan}
     if isinstance(verdict, decide.Stop):
         return row | {"status": verdict.status, "details": {"reason": verdict.reason}}
@@ -223,8 +227,17 @@ def _prepared(due: queries_due.Due, verdict: routing.Verdict, now: datetime) -> 
         held = {"for": verdict.reason, "at": now, "since": verdict.since}
         details = {"reason": verdict.reason, "held": held} if verdict.reason else {}
         return row | {"status": "held", "next_at": verdict.until, "details": details}
-    send, lease = verdict[0].send, now + LEASE
+    routed, lease = verdict[0], now + LEASE
+    send = routed.send
     return row | {
+        "evidence_due_at": plans.evidence_due(
+            due,
+            send.channel,
+            follows=len(send.plan) > 1,
+            driver=routed.line.name,
+            now=now,
+            settings=settings,
+        ),
         "status": "sending",
         "channel": send.channel,
         "channel_plan": send.plan,

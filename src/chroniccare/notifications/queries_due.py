@@ -74,7 +74,9 @@ class Due:
     `visit_*` are the appointment as it is now; `contacts` are `{"system", "value"}` by rank;
     `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel
     (the last `retry_count` of them: what came before belongs to an earlier run of a file).
-    `held_since` is when it began to wait for a driver.
+    `held_since` is when it began to wait for a driver; `plan_steps` are those of the clinic's own
+    plan, `preferred` the channels that the patient has chosen, and `moved_on` is the accepted
+    attempt that was not delivered in time.
     """
 
     id: UUID
@@ -110,6 +112,9 @@ class Due:
     attempt_driver: str | None
     tries: int
     held_since: datetime | None
+    plan_steps: list[dict[str, Any]] | None
+    preferred: list[str] | None
+    moved_on: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,11 @@ READ_DUE = Query(
     " (SELECT count(*) FROM (SELECT t.channel FROM notification_attempts t"
     " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id AND t.status = 'transient'"
     " ORDER BY t.number DESC LIMIT n.retry_count) t WHERE t.channel = n.channel) AS tries,"
-    " (n.delivery_details #>> '{held,since}')::timestamptz AS held_since"
+    " (n.delivery_details #>> '{held,since}')::timestamptz AS held_since,"
+    " (SELECT s.steps FROM notification_plans s WHERE s.tenant_id = n.tenant_id"
+    " AND s.notification_type = n.notification_type) AS plan_steps,"
+    " p.communication_preferences -> 'channels' AS preferred,"
+    " (n.delivery_details #>> '{moved_on,attempt}')::uuid AS moved_on"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
@@ -163,12 +172,12 @@ SUPPRESSED = Query(
 PREPARE = Command(
     "UPDATE notifications n SET delivery_status = d.status, channel = d.channel,"
     " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
-    " lease_until = d.lease_until, fence = n.fence + 1,"
+    " lease_until = d.lease_until, fence = n.fence + 1, evidence_due_at = d.evidence_due_at,"
     " sent_at = CASE d.status WHEN 'accepted' THEN $2 ELSE n.sent_at END,"
     " delivery_details = (n.delivery_details - 'reason' - 'held') || d.details, updated_at = $2"
     " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, status text, channel text,"
-    " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb)"
-    " WHERE n.id = d.id"
+    " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb,"
+    " evidence_due_at timestamptz) WHERE n.id = d.id"
 )
 # An attempt that was prepared but never made is taken up again under its own id.
 PREPARE_ATTEMPTS = Command(

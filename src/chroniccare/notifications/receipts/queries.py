@@ -191,14 +191,14 @@ DOUBTFUL = Query(
 )
 # The drivers are `rules.TOLD_BY`; written out, so that the partial index is used.
 UNCONFIRM = Command(
-    "WITH late AS MATERIALIZED (SELECT a.id, a.tenant_id, a.notification_id"
+    "WITH late AS MATERIALIZED (SELECT a.id, a.tenant_id, a.notification_id, a.channel"
     " FROM notification_attempts a WHERE a.status = 'accepted'"
     " AND a.driver IN ('aws', 'ses', 'sns', 'http') AND a.started_at <= $1"
     " ORDER BY a.started_at LIMIT $3),"
     " rows AS (UPDATE notifications n SET delivery_status = 'unconfirmed',"
     ' delivery_details = n.delivery_details || \'{"reason": "no_receipt"}\', updated_at = $2'
     " FROM late WHERE n.tenant_id = late.tenant_id AND n.id = late.notification_id"
-    " AND n.delivery_status = 'accepted')"
+    " AND n.delivery_status = 'accepted' AND n.channel = late.channel)"
     " UPDATE notification_attempts a SET status = 'unconfirmed' FROM late"
     " WHERE a.id = late.id AND a.status = 'accepted'"
 )

@@ -17,6 +17,7 @@ from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessabl
 from chroniccare.notifications import decide, queries_due, rules
 from chroniccare.notifications import queries as notifications
 from chroniccare.notifications.plan import LOOP
+from chroniccare.notifications.plans import actions as plans
 from chroniccare.notifications.replay import queries
 from chroniccare.notifications.replay.rules import MAX_REPLAY, PERHAPS_SENT, REPLAYABLE
 from chroniccare.notifications.why.story import REASONS
@@ -147,7 +148,7 @@ async def _looked_at(tx: Tx, ids: Sequence[UUID]) -> list[tuple[queries_due.Due,
     rows = await tx.all(queries_due.READ_DUE, list(ids))
     patients = sorted({due.patient_id for due in rows if due.patient_id is not None})
     reaches = {reach.patient_id: reach for reach in await tx.all(notifications.REACH, patients)}
-    afresh = [_afresh(due, reaches) for due in rows]
+    afresh = [plans.afresh(_afresh(due, reaches)) for due in rows]
     addresses = {value for due in afresh for value in decide.every_address(due)}
     found = await tx.all(queries_due.SUPPRESSED, list(addresses))
     suppressed = {(entry.channel, entry.value) for entry in found}

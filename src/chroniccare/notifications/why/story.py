@@ -151,6 +151,8 @@ def _pending(subject: Subject, change: Change, *, replayed: bool) -> tuple[str, 
     when = _local(change.next_attempt_at, subject.time_zone)
     if replayed:
         return "replayed", f"Put back by staff, to be looked at afresh: {when}"
+    if change.from_status == "accepted" and change.reason is not None:
+        return "next_channel", f"To be sent by {change.channel}, {when}: {_because(change.reason)}"
     if change.from_status == "cancelled":
         return "restored", f"Wanted again: the visit stands after all; due {when}"
     if change.from_status == "sending":
