@@ -74,10 +74,12 @@ async def attempts(bench: Bench) -> list[UUID]:
         return [UUID(str(one)) for one in await tx.values(_IDS)]
 
 
-async def told(bench: Bench, kind: rules.Kind, attempt: UUID, code: str | None = None) -> None:
+async def told(
+    bench: Bench, kind: rules.Kind, attempt: UUID, code: str | None = None, driver: str = "aws"
+) -> None:
     """Store a receipt; it is not applied yet."""
     await actions.store(
-        [rules.Receipt("aws", kind, rules.event_id(kind, attempt), attempt, None, code, None)]
+        [rules.Receipt(driver, kind, rules.event_id(kind, attempt), attempt, None, code, None)]
     )
     bench.clock.forward(seconds=2)
 
@@ -161,6 +163,24 @@ async def test_where_the_second_fails_the_first_may_still_arrive(bench: Bench) -
     refused = await bench.clinic.post(f"/notifications/{last.id}/replay")
     assert refused.status_code == 409
     await told(bench, "delivered", (await attempts(bench))[0])
+    await applying.apply_due()
+    assert (await row(bench)).delivery_status == "delivered"
+
+
+async def test_where_the_second_bounces_the_first_may_still_arrive(bench: Bench) -> None:
+    plans = channels(bench, Provider(), Provider())
+    plans.drivers["email"][0].driver = replace(plans.drivers["email"][0].driver, name="ses")
+    await bench.planned()
+    await dispatch.drain(plans)
+    bench.clock.forward(minutes=60)
+    await sweep(bench)
+    await dispatch.drain(plans)
+    first, second = await attempts(bench)
+    await told(bench, "bounced_hard", second, driver="ses", code="5.1.1")
+    await applying.apply_due()
+    last = await row(bench)
+    assert (last.delivery_status, last.details["reason"]) == ("unconfirmed", "5.1.1")
+    await told(bench, "delivered", first)
     await applying.apply_due()
     assert (await row(bench)).delivery_status == "delivered"
 

@@ -18,16 +18,16 @@ SOME = st.lists(st.sampled_from(CHANNELS), unique=True)
 
 
 @given(
-    st.integers(5, 4320), st.sampled_from(["accepted", "delivered"]), st.booleans(), st.booleans(),
+    st.integers(5, 4320), st.sampled_from(["accepted", "delivered"]),
     st.none() | st.integers(-60, 6000),
 )  # fmt: skip
 def test_a_step_ends_while_the_next_channel_is_still_of_use(
-    minutes: int, evidence: rules.Evidence, follows: bool, heard: bool, left: int | None
+    minutes: int, evidence: rules.Evidence, left: int | None
 ) -> None:
     expires_at = None if left is None else NOON + timedelta(minutes=left)
     step = rules.Step("sms", minutes, evidence)
-    due = rules.evidence_due(step, follows=follows, heard=heard, now=NOON, expires_at=expires_at)
-    waits = follows and heard and evidence == "delivered"
+    due = rules.evidence_due(step, now=NOON, expires_at=expires_at)
+    waits = evidence == "delivered"
     if due is None:
         in_time = expires_at is None or useful_until(expires_at) >= NOON + timedelta(minutes=5)
         assert not (waits and in_time)
@@ -42,7 +42,7 @@ def test_a_step_ends_while_the_next_channel_is_still_of_use(
 
 
 def test_a_channel_that_stands_in_no_step_is_not_waited_for() -> None:
-    assert rules.evidence_due(None, follows=True, heard=True, now=NOON, expires_at=None) is None
+    assert rules.evidence_due(None, now=NOON, expires_at=None) is None
 
 
 @given(STEPS, SOME.filter(bool), st.none() | SOME)

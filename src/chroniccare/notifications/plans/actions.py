@@ -144,11 +144,11 @@ def evidence_due(
     settings: Settings,
 ) -> datetime | None:  # fmt: skip
     """Return until when the message, once accepted, waits to be delivered; see `rules`."""
+    if not follows or driver not in heard(settings):
+        return None
     steps = rules.steps(due.plan_steps, due.notification_type)
     step = next((one for one in steps if one.channel == channel), None)
-    return rules.evidence_due(
-        step, follows=follows, heard=driver in heard(settings), now=now, expires_at=due.expires_at
-    )
+    return rules.evidence_due(step, now=now, expires_at=due.expires_at)
 
 
 async def move_on(tx: Tx, limit: int) -> int:

@@ -55,15 +55,14 @@ def merged(
 
 
 def evidence_due(
-    step: Step | None, *, follows: bool, heard: bool, now: datetime, expires_at: datetime | None
+    step: Step | None, *, now: datetime, expires_at: datetime | None
 ) -> datetime | None:
     """Return until when an accepted message waits to be delivered; None where it does not.
 
-    It does if a channel follows, its driver's receipts are `heard`, and the step asks for them. The
-    wait is shortened so that the next channel is still of use; where that leaves no five minutes,
-    nothing follows.
+    The wait is shortened so that the next channel is still of use; where that leaves no five
+    minutes, nothing follows.
     """
-    if step is None or not follows or not heard or step.evidence != "delivered":
+    if step is None or step.evidence != "delivered":
         return None
     due = now + timedelta(minutes=step.timeout_minutes)
     if expires_at is None:

@@ -135,11 +135,14 @@ def _stood(subject: Subject, change: Change, details: dict[str, Any]) -> Event:
         text = f"Held until {_local(until, subject.time_zone)}: " + (
             "quiet hours where the patient lives" if reason == "quiet_hours" else _because(reason)
         )
+    elif status == "pending" and change.from_status == "accepted":
+        when = _local(until, subject.time_zone)
+        code, text = "next_channel", f"To be sent by {change.channel} as well, {when}"
     elif status == "pending":
         code, text = _pending(subject, change, replayed=by is not None)
     elif change.from_status is None and status == "queued":
         code, text = "planned", "Planned, to be sent at once"
-    if reason is not None and status not in {"held", "pending"}:
+    if reason is not None and (status not in {"held", "pending"} or code == "next_channel"):
         text += f": {_because(reason)}"
     return Event(
         change.at, code, f"{text}.", status=status, channel=change.channel, reason=reason,
@@ -151,8 +154,6 @@ def _pending(subject: Subject, change: Change, *, replayed: bool) -> tuple[str, 
     when = _local(change.next_attempt_at, subject.time_zone)
     if replayed:
         return "replayed", f"Put back by staff, to be looked at afresh: {when}"
-    if change.from_status == "accepted" and change.reason is not None:
-        return "next_channel", f"To be sent by {change.channel}, {when}: {_because(change.reason)}"
     if change.from_status == "cancelled":
         return "restored", f"Wanted again: the visit stands after all; due {when}"
     if change.from_status == "sending":
