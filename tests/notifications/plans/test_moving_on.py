@@ -318,6 +318,28 @@ async def test_a_doubt_that_an_echo_ends_waits_for_its_receipt_too(bench: Bench)
     assert (await row(bench)).channel == "email"
 
 
+async def test_the_forecast_knows_plans_and_what_may_follow(bench: Bench) -> None:
+    await bench.planned()
+    chose = await bench.patient(communication_preferences={"channels": ["sms"]})
+    await bench.planned(patient_id=chose)
+    await dispatch.drain(channels(bench, Provider()))
+
+    async def forecast() -> tuple[int, dict[str, int]]:
+        data = (await bench.clinic.get("/notifications/forecast")).json()["data"]
+        by_channel: dict[str, int] = {}
+        for line in (line for day in data["by_day"] for line in day["planned"]):
+            by_channel[line["channel"]] = by_channel.get(line["channel"], 0) + line["count"]
+        return data["follow_ups_at_most"], by_channel
+
+    # One of two confirmations has a channel that may follow.
+    assert await forecast() == (1, {"sms": 6})
+    await plan(bench, EMAIL, SMS, kind="appointment_reminder")
+    assert await forecast() == (1, {"email": 3, "sms": 3})
+    bench.clock.forward(minutes=60)
+    await sweep(bench)
+    assert (await forecast())[0] == 0
+
+
 # --- a receipt at the same moment ---------------------------------------------------------------
 
 
