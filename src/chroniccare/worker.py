@@ -9,6 +9,7 @@ from functools import partial
 
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
+from chroniccare.core.ids import new_id
 from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
@@ -48,7 +49,7 @@ def loops(
         "holds": partial(_holds, stop),
         "recall": partial(_recall, stop),
         "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
-        "drivers": partial(mesh.run, channels.drivers, stop=stop),
+        "drivers": partial(mesh.run, channels.drivers, process=new_id(), stop=stop),
         "receipts": partial(
             receipts.run, bell=bells.setdefault(receipts.LOOP, asyncio.Event()), stop=stop
         ),

@@ -174,7 +174,7 @@ def _verdict(
         if not isinstance(verdict, decide.Send):
             return verdict
         routed = routing.route(due, verdict, channels.drivers, now, afresh)
-        if isinstance(routed, decide.Hold):
+        if not isinstance(routed, routing.Routed):
             return routed
         text = decide.text(due, routed.send.channel, link=link)
         mailed = routed.send.channel == "email"

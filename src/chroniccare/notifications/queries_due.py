@@ -75,8 +75,8 @@ class Due:
     `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel
     (the last `retry_count` of them: what came before belongs to an earlier run of a file).
     `held_since` is when it began to wait for a driver; `plan_steps` are those of the clinic's own
-    plan, `preferred` the channels that the patient has chosen, and `moved_on` is the accepted
-    attempt that was not delivered in time.
+    plan, `preferred` the channels that the patient has chosen, and `moved_on` is the attempt that
+    was not delivered in time, while it may still arrive.
     """
 
     id: UUID
@@ -153,7 +153,9 @@ READ_DUE = Query(
     " (SELECT s.steps FROM notification_plans s WHERE s.tenant_id = n.tenant_id"
     " AND s.notification_type = n.notification_type) AS plan_steps,"
     " p.communication_preferences -> 'channels' AS preferred,"
-    " (n.delivery_details #>> '{moved_on,attempt}')::uuid AS moved_on"
+    " (SELECT t.id FROM notification_attempts t WHERE t.tenant_id = n.tenant_id"
+    " AND t.id = (n.delivery_details #>> '{moved_on,attempt}')::uuid AND t.status = 'accepted')"
+    " AS moved_on"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"

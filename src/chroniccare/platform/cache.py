@@ -13,7 +13,8 @@ Keys and lifetimes are the seed's, each with its tenant:
     provider:{tenant}:{id}:appointments              generation of one provider's visits
     provider:{tenant}:{id}:appointments:{...}:{page} 1 hour
     ratelimit:{tenant}:{key id}                      until the bucket is full again
-    sender:{channel}:{driver}                        until what was planned for it has been sent
+    sender:{channel}:{driver}                        until what was planned for it has been sent;
+                                                     no tenant: all share the sender
 
 A changed record is not deleted but replaced by an empty value for a few seconds, and a record is
 only cached where no value stands: so a reader that read the old row before the change committed

@@ -42,7 +42,7 @@ async def quick(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def running(drivers: Mapping[str, Lines]) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    task = asyncio.create_task(loop.run(drivers, stop=stop))
+    task = asyncio.create_task(loop.run(drivers, process=new_id(), stop=stop))
     try:
         yield
     finally:
@@ -88,7 +88,7 @@ async def test_staff_see_each_driver_and_within_moments_that_one_is_left_alone(
 @pytest.mark.usefixtures("quick")
 async def test_a_worker_that_died_is_forgotten(bench: Bench) -> None:
     stop = asyncio.Event()
-    task = asyncio.create_task(loop.run({"sms": lines("aws")}, stop=stop))
+    task = asyncio.create_task(loop.run({"sms": lines("aws")}, process=new_id(), stop=stop))
 
     async def some() -> bool:
         return bool(await shown(bench))

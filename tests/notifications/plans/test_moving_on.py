@@ -120,6 +120,19 @@ async def test_what_is_not_delivered_in_time_goes_to_the_next_channel(bench: Ben
     assert await due_at(bench) is None
 
 
+async def test_what_is_known_not_to_have_arrived_is_failed_in_the_end(bench: Bench) -> None:
+    await bench.planned()
+    plans = channels(bench, Provider(), Provider([Outcome("rejected", "smtp_550")]))
+    await dispatch.drain(plans)
+    bench.clock.forward(minutes=60)
+    await sweep(bench)
+    await told(bench, "undelivered", (await attempts(bench))[0])
+    await applying.apply_due()
+    await dispatch.drain(plans)
+    last = await row(bench)
+    assert (last.delivery_status, last.details["reason"]) == ("failed", "smtp_550")
+
+
 async def test_a_late_proof_of_the_first_channel_stops_the_second(bench: Bench) -> None:
     sms = Provider()
     await bench.planned()

@@ -7,8 +7,8 @@ written down every minute, and within seconds when a breaker opens or closes.
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
+from uuid import UUID
 
-from chroniccare.core.ids import new_id
 from chroniccare.notifications.mesh import queries, rules
 from chroniccare.notifications.mesh.switchboard import Lines
 from chroniccare.notifications.receipts.rules import TOLD_BY
@@ -20,9 +20,9 @@ FORGOTTEN = timedelta(minutes=5)
 """A process that has written nothing for so long is gone."""
 
 
-async def run(drivers: Mapping[str, Lines], *, stop: asyncio.Event) -> None:
+async def run(drivers: Mapping[str, Lines], *, process: UUID, stop: asyncio.Event) -> None:
     """Ease weights and write states down until `stop`; then take them back."""
-    process, next_at = new_id(), 0.0
+    next_at = 0.0
     written: list[dict[str, object]] | None = None
     clock = asyncio.get_running_loop().time
     while not stop.is_set():

@@ -26,11 +26,12 @@ class Routed:
 def route(
     due: queries_due.Due, send: decide.Send, drivers: Mapping[str, Lines], now: datetime,
     again: Callable[[list[str]], decide.Send | decide.Stop | decide.Hold],
-) -> Routed | decide.Hold:  # fmt: skip
+) -> Routed | decide.Hold | decide.Stop:  # fmt: skip
     """Return the driver for a message that may be sent, or until when it waits for one.
 
     `again` decides afresh about other channels: they are looked at when waiting for the drivers of
-    one has lasted too long, or would.
+    one has lasted too long, or would. A row of a file has no patient, but somebody who waits for
+    `notify` to end: it takes the next channel at once, and gives the last one up soon.
     """
     since = due.held_since or now
     earliest: datetime | None = None
@@ -40,15 +41,16 @@ def route(
             return Routed(send, chosen)
         earliest = chosen if earliest is None else min(earliest, chosen)
         rest = send.plan[1:]
-        # Whoever runs `notify` waits for it: a row of a file has no patient.
-        hurried = due.patient_id is None and bool(rest)
-        if not hurried and rules.waits(
+        hurried = due.patient_id is None
+        if hurried and not rest and now - since >= rules.HURRIED_PATIENCE:
+            return decide.Stop("failed", DOWN)
+        if not (hurried and rest) and rules.waits(
             now=now, until=chosen, since=since, expires_at=due.expires_at, last=not rest
         ):
-            return decide.Hold(earliest, DOWN, since)
+            return decide.Hold(rules.spread(earliest, due.id), DOWN, since)
         following = again(rest)
         if not isinstance(following, decide.Send):
-            return decide.Hold(earliest, DOWN, since)
+            return decide.Hold(rules.spread(earliest, due.id), DOWN, since)
         send = replace(following, skipped={**following.skipped, **send.skipped, send.channel: DOWN})
 
 

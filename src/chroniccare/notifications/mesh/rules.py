@@ -221,6 +221,16 @@ PATIENCE = timedelta(minutes=30)
 """How long a message waits for the drivers of its channel while another channel could follow."""
 
 
+HURRIED_PATIENCE = timedelta(minutes=2)
+"""The same where somebody waits for a batch to end, and no other channel can follow."""
+_SPREAD = timedelta(seconds=15)
+
+
+def spread(until: datetime, message: UUID) -> datetime:
+    """Return when one of many messages asks again: not all of them at once, behind one probe."""
+    return until + _SPREAD * (int.from_bytes(message.bytes[-2:]) / 0x10000)
+
+
 def waits(
     *, now: datetime, until: datetime, since: datetime, expires_at: datetime | None, last: bool
 ) -> bool:

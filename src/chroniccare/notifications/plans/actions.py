@@ -144,7 +144,8 @@ def evidence_due(
     settings: Settings,
 ) -> datetime | None:  # fmt: skip
     """Return until when the message, once accepted, waits to be delivered; see `rules`."""
-    if not follows or driver not in heard(settings):
+    # Whoever runs `notify` has its result: nothing more follows for a row of a file.
+    if not follows or due.patient_id is None or driver not in heard(settings):
         return None
     steps = rules.steps(due.plan_steps, due.notification_type)
     step = next((one for one in steps if one.channel == channel), None)
