@@ -384,6 +384,7 @@ def _recorded(job: Job, outcome: Outcome | None, now: datetime) -> dict[str, Any
             outcome,
             now=now,
             jitter=_jitter(),
-            elsewhere=switchboard.has_another(job.lines, job.line, now),
+            elsewhere=outcome.status == "transient"
+            and switchboard.has_another(job.lines, job.line, now),
         ),
     }

@@ -129,6 +129,20 @@ async def test_a_driver_whose_messages_do_not_arrive_gives_way_step_by_step(benc
         assert [line.eased for line in two] == [expected, 20]
 
 
+@pytest.mark.usefixtures("quick")
+async def test_the_loop_eases_and_shows_it(bench: Bench) -> None:
+    await bench.planned(bench.clock.at + timedelta(minutes=90))
+    await told_of(bench, "aws", "accepted", 30, minutes=8)
+    async with running({"sms": lines("aws", "http")}):
+
+        async def eased() -> bool:
+            return [(one["weight"], one["eased"]) for one in await shown(bench)] == [
+                (80, 70), (20, 20),
+            ]  # fmt: skip
+
+        await eventually(eased)
+
+
 async def test_nothing_is_counted_where_there_is_no_choice(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

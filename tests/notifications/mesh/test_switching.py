@@ -18,7 +18,7 @@ from chroniccare.notifications.batch import notify
 from chroniccare.notifications.channels import choice
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import Calls, Outcome
-from chroniccare.notifications.mesh import rules
+from chroniccare.notifications.mesh import rules, throttle
 from chroniccare.notifications.mesh.switchboard import Line
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.simulator import run
@@ -237,6 +237,31 @@ async def test_one_probe_tries_and_the_others_wait_for_it(bench: Bench) -> None:
     bench.clock.forward(seconds=20)
     await dispatch.drain(channels)
     assert len(provider.got) == 5
+
+
+async def test_a_probe_that_is_not_made_makes_room_for_another(bench: Bench) -> None:
+    provider, stop = Provider(), asyncio.Event()
+    channels = by_one(bench, provider)
+    await many(bench, 2)
+    open_up(channels, bench, "first")
+    bench.clock.forward(seconds=20)
+    stop.set()
+    await dispatch.handle(await claimed(bench), channels, stop=stop)
+    assert provider.got == []
+    [line] = channels.drivers["sms"]
+    assert rules.permits(line.breaker, bench.clock.at)
+    bench.clock.forward(seconds=20)
+    await dispatch.drain(channels)
+    assert line.breaker.state == "closed"
+    # Nor does one whose sender has no turn for it.
+    open_up(channels, bench, "first")
+    line.parts_per_second = 1
+    await many(bench, 1)
+    bench.clock.forward(seconds=20)
+    await throttle.turns(line, ["x"] * 6, processes=1)
+    await dispatch.drain(channels)
+    assert "sender_rate" in {row.details.get("reason") for row in await confirmations(bench)}
+    assert rules.permits(line.breaker, bench.clock.at)
 
 
 async def test_a_probe_that_fails_keeps_the_others_waiting(

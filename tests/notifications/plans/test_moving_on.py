@@ -396,6 +396,17 @@ async def test_a_receipt_at_the_same_moment_wins_or_loses_cleanly(
     assert await bench.outbox() == []
 
 
+async def test_several_workers_move_a_message_on_once(bench: Bench) -> None:
+    await bench.planned()
+    await dispatch.drain(channels(bench, Provider()))
+    bench.clock.forward(minutes=60)
+    await asyncio.gather(*(sweep(bench) for _ in range(4)))
+    await dispatch.drain(channels(bench, Provider()))
+    await asyncio.gather(*(sweep(bench) for _ in range(4)))
+    assert [one["code"] for one in await story(bench)].count("next_channel") == 1
+    assert len(await bench.outbox()) == 1
+
+
 async def test_what_arrived_before_its_time_was_over_is_left_alone(bench: Bench) -> None:
     await bench.planned()
     await dispatch.drain(channels(bench, Provider()))

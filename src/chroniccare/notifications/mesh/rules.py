@@ -141,7 +141,7 @@ def _counted(breaker: Breaker, now: datetime, said: Verdict) -> Breaker:
     good = said == "good"
     kept.append((slot, held[1] + good, held[2] + (not good)))
     grave = breaker.grave + 1 if said == "grave" else 0
-    return replace(breaker, counts=tuple(kept), grave=grave)
+    return Breaker(counts=tuple(kept), grave=grave)  # of each message: `replace` takes longer
 
 
 def _opened(
