@@ -21,6 +21,8 @@ from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
 from chroniccare.notifications.doubts import api as doubts
 from chroniccare.notifications.inbound import api as inbound
+from chroniccare.notifications.mesh import api as mesh
+from chroniccare.notifications.plans import api as plans
 from chroniccare.notifications.preferences import api as preferences
 from chroniccare.notifications.proxies import api as proxies
 from chroniccare.notifications.receipts import api as receipts
@@ -72,11 +74,13 @@ ROUTERS = (
     doubts.router,
     why.router,
     single.router,
+    mesh.router,
     notifications.router,
     preferences.router,
     proxies.router,
     spend.router,
     templates.router,
+    plans.router,
     receipts.public,
     inbound.router,
     inbound.public,

@@ -4,25 +4,31 @@ docs/settings.md is generated from it (`make docs`); a check fails when the two 
 """
 
 import os
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from chroniccare.core.addresses import is_http, is_smtp, sender_domain
+from chroniccare.core import drivers as named
+from chroniccare.core.addresses import (
+    is_http,
+    is_loopback,
+    is_smtp,
+    is_sns_sender,
+    is_topic,
+    sender_domain,
+    topics,
+)
 
 PREFIX = "CHRONICCARE_"
+DATA_DIR = "CHRONICCARE_DATA_DIR"
+"""Where `up` and its kin keep what they keep; no setting of a server."""
 _UNPREFIXED = {
     "database_url": "DATABASE_URL",
     "redis_url": "REDIS_URL",
     "rabbitmq_url": "RABBITMQ_URL",
 }
 _MIN_PEPPER = 32
-_SNS_SENDER = re.compile(r"^(\+\d{3,20}|[A-Za-z0-9-]{1,11})?$")
-_TOPIC = re.compile(r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$")
-_LOOPBACK = re.compile(r"^http://(127\.0\.0\.1|\[::1\]):\d{1,5}$")
 _EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  only compared with
 
 
@@ -79,26 +85,38 @@ class Settings(BaseModel):
         int, Field(ge=1024, le=16_777_216, description="Largest request body, in bytes.")
     ] = 1_048_576
     email_driver: Annotated[
-        Literal["outbox", "null", "smtp", "ses"],
+        str,
+        AfterValidator(named.named("email")),
         Field(
             description="`outbox` keeps messages to look at, `null` drops them, `smtp` and `ses` "
-            "(AWS) send them."
+            "(AWS) send them; several with weights from 1 to 100, such as `ses:80,smtp:20`."
         ),
     ] = "outbox"
     sms_driver: Annotated[
-        Literal["outbox", "null", "aws", "sns", "http"],
+        str,
+        AfterValidator(named.named("sms")),
         Field(
-            description="`outbox` keeps messages to look at, `null` drops them, `aws` (End User "
-            "Messaging), `sns` and `http` (a gateway of your own) send them."
+            description="As for email; `aws` (End User Messaging), `sns` and `http` (a gateway of "
+            "your own) send them, several such as `aws:80,http:20`."
         ),
     ] = "outbox"
     push_driver: Annotated[
-        Literal["outbox", "null", "sns"],
-        Field(
-            description="`outbox` keeps messages to look at, `null` drops them, `sns` (AWS "
-            "platform endpoints) sends them."
-        ),
+        str,
+        AfterValidator(named.named("push")),
+        Field(description="As above; `sns` (AWS platform endpoints) sends them."),
     ] = "outbox"
+    sms_parts_per_second: Annotated[
+        str,
+        AfterValidator(named.rated),
+        Field(
+            description="Message parts a second that each SMS driver may send, all processes "
+            "together: a number, or one for each, such as `aws:20,http:1`. 0: no limit."
+        ),
+    ] = "0"
+    sender_processes: Annotated[
+        int,
+        Field(ge=1, le=64, description="Worker processes that share it while the cache is away."),
+    ] = 4
     provider_connections: Annotated[
         int,
         Field(ge=1, le=200, description="Calls of a process that one driver has open at once."),
@@ -229,11 +247,7 @@ class Settings(BaseModel):
     ] = "21:00-08:00"
     sms_segment_price: Annotated[
         float | None,
-        Field(
-            ge=0,
-            le=100,
-            description="Price of one SMS segment where a clinic has set none; none: no cost.",
-        ),
+        Field(ge=0, le=100, description="Price of one SMS segment where a clinic has set none."),
     ] = None
     undo_minutes: Annotated[
         int,
@@ -259,6 +273,11 @@ def variable(name: str) -> str:
     return _UNPREFIXED.get(name, PREFIX + name.upper())
 
 
+def drivers(settings: Settings, channel: str) -> dict[str, int]:
+    """Return the drivers of `channel` with their weights, in the order written."""
+    return named.weights(getattr(settings, f"{channel}_driver"), channel)
+
+
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `environ` (default: the process's).
 
@@ -267,7 +286,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """
     environ = os.environ if environ is None else environ
     values = {n: environ[variable(n)] for n in Settings.model_fields if variable(n) in environ}
-    known = {variable(n) for n in Settings.model_fields} | {PREFIX + "DATA_DIR"}
+    known = {variable(n) for n in Settings.model_fields} | {DATA_DIR}
     unknown = sorted(k for k in environ if k.startswith(PREFIX) and k not in known)
     if unknown:
         raise SettingsError(f"unknown setting {', '.join(unknown)}: see docs/settings.md")
@@ -287,13 +306,14 @@ def _refuse_unsafe(settings: Settings) -> None:
     if pepper and len(pepper) < _MIN_PEPPER:
         raise SettingsError(f"{variable('key_pepper')}: needs {_MIN_PEPPER} or more characters")
     _refuse_gaps(settings)
-    if settings.email_driver == "smtp" and not is_smtp(settings.smtp_url):
+    letters = drivers(settings, "email")
+    if "smtp" in letters and not is_smtp(settings.smtp_url):
         raise SettingsError(
             f"{variable('smtp_url')}: must be like smtp://user:password@host:587 or smtps://host"
         )
-    if settings.email_driver in {"smtp", "ses"}:
+    if not named.LOCAL & letters.keys():
         _refuse_sender(settings)
-    if settings.sms_driver == "sns" and not _SNS_SENDER.match(settings.sms_origination):
+    if "sns" in drivers(settings, "sms") and not is_sns_sender(settings.sms_origination):
         raise SettingsError(f"{variable('sms_origination')}: SNS takes a number or a sender id")
     _refuse_urls(settings)
     if settings.environment == "production":
@@ -315,20 +335,14 @@ def _refuse_receipts(settings: Settings) -> None:
             f"{variable('receipts_secret')}: needs {_MIN_PEPPER} or more characters"
         )
     for name in ("sns_topics", "reply_topics"):
-        if any(not _TOPIC.match(topic) for topic in topics(values_of(settings, name))):
+        if not all(map(is_topic, topics(values_of(settings, name)))):
             raise SettingsError(f"{variable(name)}: must be ARNs such as arn:aws:sns:us-east-1:"
                                 "123456789012:name")  # fmt: skip
     url = settings.sns_simulator_url
-    if url and (settings.environment == "production" or not _LOOPBACK.match(url)):
+    if url and (settings.environment == "production" or not is_loopback(url)):
         raise SettingsError(
             f"{variable('sns_simulator_url')}: must be http://127.0.0.1:<port>, in development only"
         )
-
-
-def topics(listed: str) -> frozenset[str]:
-    """Return the topics of SNS in a setting that lists them."""
-    named = (topic.strip() for topic in listed.split(","))
-    return frozenset(topic for topic in named if topic)
 
 
 def _refuse_address(settings: Settings) -> None:
@@ -347,28 +361,16 @@ def address(settings: Settings) -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-# Which settings a driver cannot do without; the last, in production alone: without them nobody
-# would ever hear that a message did not arrive.
-_NEEDS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("email_driver", "smtp", ("smtp_url",), ()),
-    ("email_driver", "ses", ("aws_region",), ("ses_configuration_set",)),
-    ("sms_driver", "aws", ("aws_region", "sms_origination"), ("sms_configuration_set",)),
-    ("sms_driver", "sns", ("aws_region",), ()),
-    ("sms_driver", "http", ("http_sms_url",), ("http_sms_secret",)),
-    ("push_driver", "sns", ("aws_region",), ()),
-)
-
-
 def _refuse_gaps(settings: Settings) -> None:
     """Refuse a driver without what it needs."""
     production = settings.environment == "production"
-    for choice, name, always, live in _NEEDS:
-        if getattr(settings, choice) != name:
+    for channel, name, always, live in named.NEEDS:
+        if name not in drivers(settings, channel):
             continue
         wanted = always + (live if production else ())
         missing = [variable(n) for n in wanted if not values_of(settings, n)]
         if missing:
-            kind = choice.removesuffix("_driver").replace("sms", "SMS")
+            kind = channel.replace("sms", "SMS")
             raise SettingsError(f"{', '.join(missing)}: needed because the {kind} driver is {name}")
 
 
@@ -395,10 +397,3 @@ def values_of(settings: Settings, name: str) -> str:
     """Return the field `name` as text, a secret in clear."""
     value = getattr(settings, name)
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-def data_dir(environ: Mapping[str, str] | None = None) -> Path | None:
-    """Return what CHRONICCARE_DATA_DIR names, if anything; only `up` and its kin use it."""
-    environ = os.environ if environ is None else environ
-    value = environ.get(PREFIX + "DATA_DIR")
-    return Path(value) if value else None

@@ -9,10 +9,12 @@ from functools import partial
 
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
+from chroniccare.core.ids import new_id
 from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.inbound import loop as inbound
+from chroniccare.notifications.mesh import loop as mesh
 from chroniccare.notifications.plan import LOOP
 from chroniccare.notifications.receipts import loop as receipts
 from chroniccare.platform import wiring
@@ -50,6 +52,7 @@ def loops(
         "recall": partial(_recall, stop),
         "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
         "replies": partial(_replies, bells.setdefault(replies.LOOP, asyncio.Event()), stop),
+        "drivers": partial(mesh.run, channels.drivers, process=new_id(), stop=stop),
         "receipts": partial(
             receipts.run, bell=bells.setdefault(receipts.LOOP, asyncio.Event()), stop=stop
         ),

@@ -197,6 +197,18 @@ async def _task(clinic: Clinic) -> dict[str, Any]:
     return {"id": str(task.id)}
 
 
+async def _plan(clinic: Clinic) -> dict[str, Any]:
+    """Add a plan for one kind of message, or return the one there is."""
+    kinds = ("recall", "waitlist_offer", "low_adherence", "refill_reminder", "appointment_reminder")
+    kind = kinds[clinic.number("plan") % len(kinds)]
+    listed = await clinic.get("/notification-plans", params={"notification_type": kind})
+    found: list[dict[str, Any]] = listed.json()["data"]["items"]
+    if found:
+        return found[0]
+    steps = [{"channel": "sms"}, {"channel": "email"}]
+    return await clinic.make("/notification-plans", {"notification_type": kind, "steps": steps})
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -218,6 +230,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "related_person_id": ("/patients/{patient_id}/related-persons", _related_person),
     "reply_id": ("/replies", lambda clinic, _: _reply(clinic)),
     "task_id": ("/tasks", lambda clinic, _: _task(clinic)),
+    "plan_id": ("/notification-plans", lambda clinic, _: _plan(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
     "template_id": ("/templates", lambda clinic, _: _template(clinic)),
     "version_id": ("/templates/{template_id}/versions", _template_version),

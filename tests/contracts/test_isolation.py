@@ -26,11 +26,13 @@ GLOBAL = {
 SYSTEM_ONLY = {
     "receipt_inbox": "a receipt is stored before it is known whose it is; ids and codes only",
     "inbound_inbox": "a reply is stored before it is known whose it is; gone within seconds",
+    "driver_states": "what a worker process knows of its drivers; names and counts only",
 }
 # Keys and indexes that do not begin with tenant_id, and why. A primary key on id alone may.
 LED_OTHERWISE = {
     "uk_api_keys_key_id": "a key is looked up before its tenant is known",
     "idx_notification_attempts_echo": "a receipt's tenant follows from the attempt",
+    "idx_notification_attempts_started": "a driver's messages are counted over all tenants",
 }
 # What the system's own work across tenants may read: ids, due times, and what proves a key.
 SYSTEM_READS = {
@@ -43,7 +45,13 @@ SYSTEM_READS = {
         "id", "tenant_id", "priority", "delivery_status", "next_attempt_at", "lease_until",
         "fence",
     },
-    "notification_attempts": {"id", "tenant_id", "driver", "provider_message_id"},
+    "notification_attempts": {
+        "id", "tenant_id", "driver", "provider_message_id", "channel", "status", "started_at",
+    },
+    "driver_states": {
+        "process", "channel", "driver", "state", "reason", "until", "weight", "eased",
+        "parts_per_second", "updated_at",
+    },
     "receipt_inbox": {
         "id", "driver", "event_id", "kind", "attempt_id", "provider_message_id", "code",
         "occurred_at", "received_at", "next_look_at", "looks", "segments", "micros",
@@ -54,6 +62,18 @@ SYSTEM_READS = {
     },
 }  # fmt: skip
 SYSTEM_WRITES = {
+    "driver_states": {
+        "process",
+        "channel",
+        "driver",
+        "state",
+        "reason",
+        "until",
+        "weight",
+        "eased",
+        "parts_per_second",
+        "updated_at",
+    },
     "api_keys": {"last_used_at"},
     "notifications": {"delivery_status", "next_attempt_at", "lease_until", "fence", "updated_at"},
     "receipt_inbox": {"next_look_at", "looks"},

@@ -4,18 +4,18 @@ _LEAVES: dict[str, tuple[str, ...]] = {
     # It waits: it can be claimed, given up, or be settled by a receipt of an earlier attempt.
     "pending": (
         "queued", "held", "suppressed", "expired", "cancelled", "superseded", "accepted",
-        "delivered", "failed",
+        "delivered", "unconfirmed", "failed",
     ),
     "held": (
         "queued", "pending", "suppressed", "expired", "cancelled", "superseded", "accepted",
-        "delivered", "failed",
+        "delivered", "unconfirmed", "failed",
     ),
     "queued": (
         "sending", "held", "pending", "suppressed", "expired", "cancelled", "superseded", "failed",
-        "accepted", "delivered",
+        "accepted", "delivered", "unconfirmed",
     ),
     # Somebody is on the wire for it, or was.
-    "sending": ("pending", "accepted", "delivered", "unknown", "failed"),
+    "sending": ("pending", "accepted", "delivered", "unconfirmed", "unknown", "failed"),
     "unknown": ("pending", "needs_staff", "accepted", "delivered", "unconfirmed", "failed"),
     "needs_staff": (
         "pending", "accepted", "delivered", "unconfirmed", "failed", "cancelled",

@@ -7,6 +7,7 @@ from datetime import timedelta
 from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.channels.message import Calls, Keeps, Message, Outcome
+from chroniccare.notifications.mesh.switchboard import alone
 from tests.notifications.support import Bench
 
 
@@ -35,7 +36,13 @@ class Provider:
 
 def by_sms(bench: Bench, driver: Calls | Keeps) -> Channels:
     """Return the bench's channels with another driver for SMS."""
-    return replace(bench.channels, drivers={**bench.channels.drivers, "sms": driver})
+    return by(bench, sms=driver)
+
+
+def by(bench: Bench, **drivers: Calls | Keeps) -> Channels:
+    """Return the bench's channels, those named with one other driver each."""
+    lines = {channel: alone(channel, driver) for channel, driver in drivers.items()}
+    return replace(bench.channels, drivers={**bench.channels.drivers, **lines})
 
 
 async def claimed(bench: Bench) -> dispatch.Batch:

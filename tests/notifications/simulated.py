@@ -91,6 +91,7 @@ async def line(simulator: Simulator, name: str, **changes: str) -> AsyncIterator
     settings = chosen(simulator, name, **changes)
     modules = {"sms": sms, "email": email, "push": push}
     async with AsyncExitStack() as stack:
-        driver = modules[CHANNELS[name][0]].driver(settings, stack)
+        named = "sns" if name == "push" else name
+        driver = modules[CHANNELS[name][0]].driver(named, settings, stack)
         assert isinstance(driver, Calls)
         yield Line(simulator, driver, name)

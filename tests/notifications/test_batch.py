@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from chroniccare.notifications import dispatch
 from chroniccare.notifications.batch import BatchResult, notify
 from chroniccare.notifications.batch_file import BatchFileError
 from chroniccare.notifications.channels.message import Calls, Message, Outcome
+from tests.notifications.provider import by_sms
 from tests.notifications.support import NOON, Bench
 
 SOON = (NOON + timedelta(days=1)).isoformat()
@@ -220,7 +220,7 @@ async def test_a_refused_text_falls_back_to_email_and_a_failed_row_can_be_mended
         return Outcome("rejected", "no_such_number")
 
     calls = Calls("provider", refuse, timedelta(seconds=5), asyncio.Semaphore(8))
-    channels = replace(bench.channels, drivers={**bench.channels.drivers, "sms": calls})
+    channels = by_sms(bench, calls)
     rows = HEAD + f"P1,4155550101,p1@example.com,{SOON},,,\nP2,4155550102,,{SOON},,,\n"
     result = await run(rows, channels=channels)
     assert (result.fallback, result.failed, result.success_rate) == (1, 1, 50.0)

@@ -81,7 +81,7 @@ async def test_what_is_committed_while_a_message_waits_for_its_turn_counts(
 async def test_a_message_that_expires_while_it_waits_is_not_sent(bench: Bench) -> None:
     provider = Provider()
     channels = by_sms(bench, provider.calls())
-    slots = channels.drivers["sms"].slots  # type: ignore[union-attr]
+    slots = channels.drivers["sms"][0].driver.slots  # type: ignore[union-attr]
     await bench.planned(bench.clock.at + timedelta(seconds=30))
     await slots.acquire()
     working = asyncio.create_task(dispatch.handle(await claimed(bench), channels))

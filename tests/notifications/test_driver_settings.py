@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from chroniccare.settings import Settings, SettingsError, load
+from chroniccare.settings import Settings, SettingsError, drivers, load
 
 PRODUCTION = {
     "DATABASE_URL": "postgresql://db",
@@ -84,6 +84,48 @@ def test_an_address_that_leads_nowhere_is_refused(name: str) -> None:
 def test_a_value_that_aws_would_refuse_is_refused_here(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"CHRONICCARE_{name.upper()}"):
         read(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("sms_driver", "pigeon", "must be one of outbox, null, aws, sns, http"),
+        ("sms_driver", "aws:80,ses:20", "must be one of"),
+        ("sms_driver", "aws:80,aws:20", "names aws twice"),
+        ("sms_driver", "aws:0,http:1", "must be 1 to 100"),
+        ("sms_driver", "aws:101,http:1", "must be 1 to 100"),
+        ("sms_driver", "aws:-1", "must be one of"),
+        ("sms_driver", "aws;http", "must be one of"),
+        ("sms_driver", "aws,", "must be one of"),
+        ("sms_driver", "", "must be one of"),
+        ("email_driver", "smtp:90,outbox:10", "stand alone"),
+        ("push_driver", "sns,null", "stand alone"),
+        ("sms_parts_per_second", "1001", "must be 0 to 1000"),
+        ("sms_parts_per_second", "aws:2,pigeon:1", "must be one of"),
+        ("sms_parts_per_second", "aws", "must be a number"),
+        ("sms_parts_per_second", "-1", "must be a number"),
+        ("sms_parts_per_second", "\u0663", "must be a number"),
+        ("sender_processes", "0", "greater than or equal to 1"),
+    ],
+)
+def test_a_list_of_drivers_that_cannot_be_read_is_refused(
+    name: str, value: str, words: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"CHRONICCARE_{name.upper()}: .*{words}"):
+        read(**{name: value})
+
+
+def test_each_driver_of_a_list_needs_what_it_needs_alone() -> None:
+    both = {**AWS, **GATEWAY, "sms_driver": "aws:80,http:20"}
+    assert drivers(read(**both), "sms") == {"aws": 80, "http": 20}
+    assert drivers(read(**{**both, "sms_driver": "http"}), "sms") == {"http": 100}
+    for missing in ("aws_region", "sms_origination", "http_sms_url"):
+        with pytest.raises(SettingsError, match=f"CHRONICCARE_{missing.upper()}: needed because"):
+            read(**{name: value for name, value in both.items() if name != missing})
+    with pytest.raises(SettingsError, match="CHRONICCARE_SMTP_URL"):
+        read(**SES | {"email_driver": "ses:1,smtp:1"})
+    with pytest.raises(SettingsError, match="CHRONICCARE_SMS_ORIGINATION"):
+        read(**both | {"sms_driver": "aws,sns", "sms_origination": "pool-0123456789abcdef"})
 
 
 def test_sns_takes_no_pool_for_a_sender() -> None:

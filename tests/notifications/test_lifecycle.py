@@ -28,7 +28,7 @@ from chroniccare.notifications.receipts import actions, applying, rules
 from chroniccare.notifications.replay import actions as replay
 from chroniccare.platform.postgres import Command, Query, begin, begin_system
 from tests.notifications.edges import LEGAL, STATES
-from tests.notifications.provider import Provider
+from tests.notifications.provider import Provider, by
 from tests.notifications.receipts.test_rules import KINDS
 from tests.notifications.support import Bench, clear_the_desk
 
@@ -125,8 +125,7 @@ class Life(RuleBasedStateMachine):
         provider = Provider([outcome] * 6)
         self.providers.append(provider)
         calls = replace(provider.calls(), name="aws")
-        drivers = {**self.bench.channels.drivers, "sms": calls, "email": calls}
-        return replace(self.bench.channels, drivers=drivers), provider
+        return by(self.bench, sms=calls, email=calls), provider
 
     @rule(answer=st.sampled_from(("accepted", "accepted", *_ANSWERS)))
     def deliver(self, answer: str) -> None:

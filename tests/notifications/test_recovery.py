@@ -1,7 +1,6 @@
 """A worker may die, freeze or be slow at any point: nothing is lost, nothing is sent twice."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,7 @@ from chroniccare.notifications import delivery, dispatch
 from chroniccare.notifications.channels.local import LOCAL
 from chroniccare.notifications.channels.message import Keeps, Message, Outcome
 from chroniccare.platform.postgres import Command, begin
-from tests.notifications.provider import Provider, by_sms, claimed
+from tests.notifications.provider import Provider, by, by_sms, claimed
 from tests.notifications.support import Bench, eventually
 
 
@@ -118,7 +117,7 @@ async def test_an_answer_after_the_lease_settles_what_was_given_up(bench: Bench)
 async def test_a_worker_that_slept_past_its_lease_does_not_call(bench: Bench) -> None:
     provider = Provider()
     channels = by_sms(bench, provider.calls())
-    slots = channels.drivers["sms"].slots  # type: ignore[union-attr]
+    slots = channels.drivers["sms"][0].driver.slots  # type: ignore[union-attr]
     await bench.planned()
     await slots.acquire()
     working = asyncio.create_task(dispatch.handle(await claimed(bench), channels))
@@ -136,8 +135,7 @@ async def test_a_worker_that_slept_past_its_lease_does_not_call(bench: Bench) ->
 async def test_a_refusal_goes_to_the_next_channel_at_once_and_ends_there(bench: Bench) -> None:
     sms, email = Provider([Outcome("rejected", "no_such_number")]), Provider()
     email.outcomes = [Outcome("rejected", "smtp_550")]
-    channels = by_sms(bench, sms.calls())
-    channels = replace(channels, drivers={**channels.drivers, "email": email.calls()})
+    channels = by(bench, sms=sms.calls(), email=email.calls())
     await bench.planned()
     await dispatch.drain(channels)
     row = (await bench.rows())[-1]

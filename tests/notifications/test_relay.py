@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -19,6 +18,7 @@ from chroniccare.notifications.plan import LOOP
 from chroniccare.platform.broker import Broker, BrokerAway, connected
 from chroniccare.settings import Settings
 from tests.conftest import Rabbit
+from tests.notifications.provider import by_sms
 from tests.notifications.support import Bench, eventually
 
 
@@ -204,8 +204,7 @@ async def test_a_delivery_that_fails_is_given_back_and_heals(
             raise failures.pop()
         return await keep(messages)
 
-    drivers = {**bench.channels.drivers, "sms": Keeps("outbox", fail_twice)}
-    bench.channels = replace(bench.channels, drivers=drivers)
+    bench.channels = by_sms(bench, Keeps("outbox", fail_twice))
     await bench.planned()
     async with working(bench, settings, rabbitmq.url) as bell:
         for left in (1, 0):

@@ -101,6 +101,13 @@ async def test_an_absent_provider_is_a_line_and_not_a_crash(simulator: Simulator
     assert all("unreachable" in text for _, _, text in found)
 
 
+async def test_each_driver_of_a_list_is_asked_about(simulator: Simulator) -> None:
+    settings = chosen(simulator, "aws", sms_driver="aws:80,sns:20", email_driver="ses,smtp")
+    subjects = [check.subject for check in await selftest.checks(settings)]
+    assert subjects.count("SMS account") == 2
+    assert "email account" in subjects
+
+
 async def test_nothing_is_asked_where_no_provider_is_chosen(settings: Settings) -> None:
     assert await selftest.checks(settings) == []
 

@@ -18,7 +18,15 @@ from chroniccare.migrations import runner
 from chroniccare.notifications.channels import selftest
 from chroniccare.platform import probe
 from chroniccare.platform.embedded import EngineError, EngineUrls, running_urls
-from chroniccare.settings import PREFIX, Settings, SettingsError, load, values_of, variable
+from chroniccare.settings import (
+    PREFIX,
+    Settings,
+    SettingsError,
+    drivers,
+    load,
+    values_of,
+    variable,
+)
 
 _OLDEST_PYTHON = (3, 11)
 _OLDEST_SERVER = 150_000
@@ -133,11 +141,11 @@ def _connections(settings: Settings, running: EngineUrls | None) -> Iterator[Fin
         yield asyncio.run(_asked("RabbitMQ", probe.broker(settings.rabbitmq_url), "fail"))
     else:
         yield Finding("ok", "RabbitMQ", "not used: PostgreSQL carries the work alone")
-    if settings.email_driver == "smtp":
+    if "smtp" in drivers(settings, "email"):
         yield asyncio.run(_asked("mail server", probe.smtp(settings.smtp_url), "fail"))
     else:
         yield Finding("ok", "mail server", f"not used: the email driver is {settings.email_driver}")
-    if settings.sms_driver == "http":
+    if "http" in drivers(settings, "sms"):
         yield asyncio.run(_asked("SMS gateway", probe.gateway(settings.http_sms_url), "fail"))
     for check in asyncio.run(selftest.checks(settings)):
         yield Finding(check.verdict, check.subject, check.text)

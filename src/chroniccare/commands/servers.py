@@ -14,12 +14,11 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from chroniccare import settings as settings_module
 from chroniccare.migrations import runner
 from chroniccare.platform import probe, wiring
 from chroniccare.platform.embedded import EngineError, default_data_dir, engines, running_urls
 from chroniccare.platform.embedded_process import make_data_dir
-from chroniccare.settings import Settings, SettingsError, load, values_of, variable
+from chroniccare.settings import DATA_DIR, Settings, SettingsError, load, values_of, variable
 
 T = TypeVar("T")
 
@@ -33,7 +32,8 @@ def data_dir(option: Path | None) -> Path:
     Raises:
         EngineError: this account has no home directory.
     """
-    chosen = option or settings_module.data_dir()
+    told = os.environ.get(DATA_DIR)
+    chosen = option or (Path(told) if told else None)
     try:
         return (chosen or default_data_dir()).expanduser().resolve()
     except RuntimeError:

@@ -1,5 +1,6 @@
 """Addresses that an operator writes into settings: of servers, and of who sends email."""
 
+import re
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.utils import getaddresses
@@ -33,3 +34,24 @@ def sender_domain(sender: str) -> str | None:
     except (ValueError, IndexError, MessageError):
         return None
     return domain.lower() or None
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether `url` is a port of this machine, in clear text."""
+    return re.fullmatch(r"http://(127\.0\.0\.1|\[::1\]):\d{1,5}", url) is not None
+
+
+def is_sns_sender(text: str) -> bool:
+    """Return whether SNS takes `text` as the sender of an SMS; empty: AWS chooses one."""
+    return re.fullmatch(r"(\+\d{3,20}|[A-Za-z0-9-]{1,11})?", text) is not None
+
+
+def is_topic(text: str) -> bool:
+    """Return whether `text` is the ARN of a topic of SNS."""
+    topic = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
+    return re.fullmatch(topic, text) is not None
+
+
+def topics(listed: str) -> frozenset[str]:
+    """Return the topics of SNS in a text that lists them, with commas between them."""
+    return frozenset(topic.strip() for topic in listed.split(",")) - {""}

@@ -37,10 +37,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Not now: look again at `until`; without a `reason` it is quiet hours."""
+    """Not now: look again at `until`; no `reason` means quiet hours.
+
+    `since` is when it began to wait for the same reason, where that matters.
+    """
 
     until: datetime
     reason: str | None = None
+    since: datetime | None = None
 
 
 Suppressions = preferences.Suppressions
@@ -50,14 +54,27 @@ def decide(
     due: queries_due.Due, *, now: datetime, quiet: rules.Quiet, suppressed: Suppressions
 ) -> Send | Stop | Hold:
     """Return what to do with a claimed row; `suppressed` are (channel, address) pairs."""
-    if due.attempt_status in {"accepted", "delivered"}:
+    found = _decide(due, now=now, quiet=quiet, suppressed=suppressed)
+    if isinstance(found, Stop) and due.moved_on and found.status not in {"cancelled", "superseded"}:
+        # An earlier channel's provider took it: it may have arrived.
+        return found if found.reason == "accepted_late" else Stop("unconfirmed", found.reason)
+    return found
+
+
+def _decide(
+    due: queries_due.Due, *, now: datetime, quiet: rules.Quiet, suppressed: Suppressions
+) -> Send | Stop | Hold:
+    moved_on = due.attempt_status == "accepted" and due.attempt_id == due.moved_on
+    if due.attempt_status in {"accepted", "delivered"} and not moved_on:
         # Its worker lost the lease after the provider had answered; there is nothing left to do.
         return Stop(due.attempt_status, "accepted_late")
     who = recipients.of_due(due)
     stop = _moot(due, now) or _not_theirs(due, now, suppressed)
     if stop is not None:
         return stop
-    if rules.is_reminder(due.notification_type) and due.time_zone is not None:
+    # What follows an hour later is nothing that somebody has just asked for.
+    waits = rules.is_reminder(due.notification_type) or due.moved_on is not None
+    if waits and due.time_zone is not None:
         category, home = category_of(due.notification_type), zone(due.time_zone)
         quiet = preferences.quiet_of(who, category, quiet)
         period = rules.quiet_period(now, home, quiet)
@@ -201,9 +218,12 @@ def _until(data: dict[str, Any]) -> datetime | None:
 
 
 def settle(
-    due: queries_due.Due, send: Send, outcome: Outcome, *, now: datetime, jitter: float
-) -> dict[str, Any]:
+    due: queries_due.Due, send: Send, outcome: Outcome, *, now: datetime, jitter: float,
+    elsewhere: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Return the columns that follow from an attempt; `jitter` lies in [0, 1).
+
+    `elsewhere`: the channel has another driver, which is tried at once after the first failure.
 
     A channel is left after a few failures only if another can follow. On the last one the tries go
     on, except for a row of a file (it has no patient): whoever runs `notify` waits for it.
@@ -225,7 +245,8 @@ def settle(
     if outcome.status == "transient":
         # `tries` counts earlier failures on the row's channel, which was left if it was skipped.
         tries = 1 + (due.tries if send.channel == due.channel else 0)
-        again = now + rules.backoff(tries, jitter=jitter)
+        at_once = elsewhere and tries == 1
+        again = now if at_once else now + rules.backoff(tries, jitter=jitter)
         row["retry_count"] += 1
         hurried = rest or due.patient_id is None or due.expires_at is None
         most = rules.MAX_TRIES if hurried else rules.LAST_TRIES
@@ -235,4 +256,6 @@ def settle(
         return row | {
             "status": "pending", "channel": rest[0], "channel_plan": rest, "next_at": now,
         }  # fmt: skip
-    return row | {"status": "failed", "details": {"reason": outcome.error_code or "refused"}}
+    # An earlier channel's provider took it: it may have arrived.
+    status = "unconfirmed" if due.moved_on is not None else "failed"
+    return row | {"status": status, "details": {"reason": outcome.error_code or "refused"}}

@@ -14,57 +14,34 @@ becomes of a doubt is decided in `receipts`.
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import datetime
 from random import SystemRandom
 from typing import Any
 from uuid import UUID
 
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unavailable
-from chroniccare.core.ids import new_id
 from chroniccare.notifications import (
-    attachments,
     decide,
-    offer_page,
     queries_due,
-    rules,
-    visit_page,
 )
 from chroniccare.notifications.channels.choice import Channels
-from chroniccare.notifications.channels.message import REPEATABLE, Calls, Driver, Message, Outcome
+from chroniccare.notifications.channels.message import REPEATABLE, Calls, Message, Outcome
+from chroniccare.notifications.mesh import switchboard
 from chroniccare.notifications.preferences import recipients
-from chroniccare.notifications.spend import budget
-from chroniccare.notifications.spend.budget import Verdict
-from chroniccare.notifications.templates import active
-from chroniccare.notifications.templates.making import Texts
-from chroniccare.notifications.templates.text import Text
-from chroniccare.platform.postgres import Tx, begin
-from chroniccare.settings import Settings
+from chroniccare.notifications.preparing import Job, prepare
+from chroniccare.platform.postgres import begin, database
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 """Most messages of one tenant in one pair of transactions."""
-LEASE = timedelta(seconds=60)
 HANDED_OVER = "handed over"
 """What the log says of each attempt that has an outcome; `up` shows these lines."""
 _LAST_CALL_S = 8.0
 """Longest that a call goes on once the worker is to stop; supervisors kill it soon after."""
-_PAUSES_S = (0.02, 0.1)
 _jitter = SystemRandom().random
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One message on its way; `fence` guards the row, `message.attempt_id` names the attempt."""
-
-    due: queries_due.Due
-    send: decide.Send
-    driver: Driver
-    message: Message
-    number: int
-    fence: int
 
 
 async def deliver(
@@ -75,7 +52,7 @@ async def deliver(
     Rows that somebody else has taken, or that are no longer to be sent, are passed over. Once
     `stop` is set no provider is called any more: what waits for that is due again.
     """
-    jobs = await _prepare(tenant_id, ids, channels)
+    jobs = await prepare(tenant_id, ids, channels)
     keeping: dict[str, list[Job]] = {}
     calling: list[tuple[Calls, Job]] = []
     for job in jobs:
@@ -105,144 +82,6 @@ async def recover(tenant_id: UUID, claims: Sequence[queries_due.Claim]) -> None:
         )  # fmt: skip
 
 
-async def _prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> list[Job]:
-    async with begin(system(tenant_id, job="delivery")) as tx:
-        await tx.plan_afresh()
-        locked = await _locked(tx, ids)
-        if not locked:
-            return []
-        rows = [recipients.up_to_date(due) for due in await tx.all(queries_due.READ_DUE, locked)]
-        addresses = {value for due in rows for value in decide.every_address(due)}
-        found = await tx.all(queries_due.SUPPRESSED, list(addresses))
-        suppressed = {(entry.channel, entry.value) for entry in found}
-        calendar = await attachments.read(tx, rows)
-        texts = await active.load(tx, {due.notification_type for due in rows})
-        links = {due.id: _link(tenant_id, due, tx.settings) for due in rows}
-
-        def decided(due: queries_due.Due) -> Verdict:
-            link = links[due.id]
-            return _verdict(due, tx.now, channels, suppressed, calendar, texts=texts, link=link)
-
-        planned, costs = await budget.within(tx, [(due, decided(due)) for due in rows], decided)
-        jobs = [
-            _job(tenant_id, due, verdict, channels, tx.now)
-            for due, verdict in planned
-            if isinstance(verdict, tuple)
-        ]
-        await tx.run(queries_due.PREPARE, [_prepared(due, v, tx.now) for due, v in planned], tx.now)
-        if jobs:
-            await tx.run(
-                queries_due.PREPARE_ATTEMPTS,
-                [{**_attempt(job), **budget.entry(costs.get(job.due.id), tx.now)} for job in jobs],
-                tenant_id,
-                tx.now,
-            )
-    return jobs
-
-
-async def _locked(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
-    """Lock the rows that are still ours and return their ids.
-
-    A claim that runs beside ours may hold rows that it looked at just before we had them, until it
-    commits; left out now, they would wait for the end of their lease. So they get a moment.
-    """
-    locked: list[UUID] = await tx.values(queries_due.LOCK_QUEUED, list(ids))
-    for pause in _PAUSES_S:
-        missing = set(ids).difference(locked)
-        if not missing:
-            break
-        await asyncio.sleep(pause)
-        locked += await tx.values(queries_due.LOCK_QUEUED, list(missing))
-    return locked
-
-
-def _verdict(
-    due: queries_due.Due, now: datetime, channels: Channels, suppressed: decide.Suppressions,
-    calendar: attachments.Attachments, *, texts: Texts, link: str | None,
-) -> Verdict:  # fmt: skip
-    """Return the decision and the text; a row that cannot be decided fails alone."""
-    try:
-        verdict = decide.decide(due, now=now, quiet=channels.quiet, suppressed=suppressed)
-        if isinstance(verdict, decide.Send):
-            text = decide.text(
-                due, verdict.channel, now=now, texts=texts, link=link, asks=channels.asks
-            )
-            mailed = verdict.channel == "email"
-            return verdict, attachments.attach(text, due, calendar) if mailed else text
-    except Exception as error:
-        # One row that our code cannot handle must not stop the tenant's other messages.
-        log.exception(
-            "message cannot be made",
-            extra={"notification_id": str(due.id), "kind": type(error).__name__},
-        )
-        return decide.Stop("failed", "cannot_be_made")
-    return verdict
-
-
-def _link(tenant_id: UUID, due: queries_due.Due, settings: Settings) -> str | None:
-    """Return where an offer, or a visit, is answered; made here, so that it stands in no row."""
-    offer_id = due.template_data.get("offer_id")
-    if offer_id is not None:
-        return offer_page.link(settings, tenant_id, UUID(offer_id))
-    if due.appointment_id is None or due.visit_start is None:
-        return None
-    if due.notification_type not in rules.ABOUT_OPEN_VISITS:
-        return None
-    return visit_page.link(settings, tenant_id, due.appointment_id, due.visit_start)
-
-
-def _job(
-    tenant_id: UUID, due: queries_due.Due, verdict: tuple[decide.Send, Text],
-    channels: Channels, now: datetime,
-) -> Job:  # fmt: skip
-    send, text = verdict
-    driver = channels.drivers[send.channel]
-    # An attempt that never left the house is made under its own id.
-    again = (
-        due.attempt_status == "prepared"
-        and due.attempt_channel == send.channel
-        and due.attempt_driver == driver.name
-    )
-    number = due.attempt_number or 0
-    attempt_id = due.attempt_id if again and due.attempt_id is not None else new_id()
-    message = Message(
-        attempt_id, due.id, tenant_id, send.channel, send.recipient, text, now, due.expires_at
-    )
-    return Job(due, send, driver, message, number if again else number + 1, due.fence + 1)
-
-
-def _prepared(due: queries_due.Due, verdict: Verdict, now: datetime) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": due.id, "channel": due.channel, "channel_plan": due.channel_plan}
-    if isinstance(verdict, decide.Stop):
-        return row | {"status": verdict.status, "details": {"reason": verdict.reason}}
-    if isinstance(verdict, decide.Hold):
-        details = budget.held(verdict.reason, now)
-        return row | {"status": "held", "next_at": verdict.until, "details": details}
-    send, lease = verdict[0], now + LEASE
-    return row | {
-        "status": "sending",
-        "channel": send.channel,
-        "channel_plan": send.plan,
-        "next_at": lease,
-        "lease_until": lease,
-        "details": {"skipped": send.skipped} if send.skipped else {},
-    }
-
-
-def _attempt(job: Job) -> dict[str, Any]:
-    return {
-        "id": job.message.attempt_id,
-        "notification_id": job.due.id,
-        "number": job.number,
-        "channel": job.send.channel,
-        "driver": job.driver.name,
-        "recipient": job.send.recipient,
-        "status": "prepared" if isinstance(job.driver, Calls) else "in_flight",
-        "template_version_id": job.message.text.version_id,
-        "template_locale": job.message.text.locale,
-    }
-
-
 async def _hand_over(tenant_id: UUID, jobs: list[Job]) -> None:
     driver = jobs[0].driver
     assert not isinstance(driver, Calls)  # noqa: S101  sorted by the caller
@@ -252,10 +91,18 @@ async def _hand_over(tenant_id: UUID, jobs: list[Job]) -> None:
 
 async def _call(tenant_id: UUID, driver: Calls, job: Job, stop: asyncio.Event) -> None:
     """Call a provider once, if nothing forbids it: see `queries_due.START`."""
+    if job.turn:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), job.turn)
     async with driver.slots:
-        started = not stop.is_set() and await _started(tenant_id, driver, job)
+        free = not stop.is_set() and switchboard.may_call(job.line, job.due.id)
+        started = free and await _started(tenant_id, driver, job)
         # Asked again: beginning took a moment.
         outcome = await _tried(driver, job.message, stop) if started and not stop.is_set() else None
+        if outcome is None:
+            switchboard.dropped(job.line, job.due.id)
+        else:
+            switchboard.ended(job.line, job.due.id, outcome, database().clock())
         await _record(tenant_id, [(job, outcome)])
 
 
@@ -355,5 +202,13 @@ def _recorded(job: Job, outcome: Outcome | None, now: datetime) -> dict[str, Any
         "attempt_status": status,
         "provider_message_id": outcome.provider_message_id,
         "error_code": outcome.error_code,
-        **decide.settle(job.due, job.send, outcome, now=now, jitter=_jitter()),
+        **decide.settle(
+            job.due,
+            job.send,
+            outcome,
+            now=now,
+            jitter=_jitter(),
+            elsewhere=outcome.status == "transient"
+            and switchboard.has_another(job.lines, job.line, now),
+        ),
     }

@@ -79,6 +79,9 @@ class Due:
     `attempt_*` are the last attempt's, `tries` counts transient failures on the row's channel
     (the last `retry_count` of them: what came before belongs to an earlier run of a file).
     `sms_countries` are where SMS may go (null: anywhere), `spend_limits` what the tenant set.
+    `held_since` is when it began to wait for a driver; `plan_steps` are those of the clinic's own
+    plan, `preferred` the channels that the patient has chosen, and `moved_on` is the attempt that
+    was not delivered in time, while it may still arrive.
     """
 
     id: UUID
@@ -126,6 +129,9 @@ class Due:
     sms_countries: dict[str, Any] | None
     spend_limits: dict[str, Any] | None
     provider_degrees: list[str]
+    held_since: datetime | None
+    plan_steps: list[dict[str, Any]] | None
+    moved_on: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +187,13 @@ READ_DUE = Query(
     " (SELECT jsonb_object_agg(h.address ->> 'country', '{}'::jsonb) FROM facilities h"
     " WHERE h.deleted_at IS NULL AND h.address ->> 'country' IS NOT NULL)) AS sms_countries,"
     " (SELECT to_jsonb(s) FROM spend_limits s) AS spend_limits,"
-    " coalesce(d.qualifications, '[]') AS provider_degrees"
+    " coalesce(d.qualifications, '[]') AS provider_degrees,"
+    " (n.delivery_details #>> '{held,since}')::timestamptz AS held_since,"
+    " (SELECT s.steps FROM notification_plans s WHERE s.tenant_id = n.tenant_id"
+    " AND s.notification_type = n.notification_type) AS plan_steps,"
+    " (SELECT t.id FROM notification_attempts t WHERE t.tenant_id = n.tenant_id"
+    " AND t.id = (n.delivery_details #>> '{moved_on,attempt}')::uuid AND t.status = 'accepted')"
+    " AS moved_on"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
@@ -201,12 +213,12 @@ SUPPRESSED = Query(
 PREPARE = Command(
     "UPDATE notifications n SET delivery_status = d.status, channel = d.channel,"
     " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
-    " lease_until = d.lease_until, fence = n.fence + 1,"
+    " lease_until = d.lease_until, fence = n.fence + 1, evidence_due_at = d.evidence_due_at,"
     " sent_at = CASE d.status WHEN 'accepted' THEN $2 ELSE n.sent_at END,"
-    " delivery_details = (n.delivery_details - 'reason') || d.details, updated_at = $2"
+    " delivery_details = (n.delivery_details - 'reason' - 'held') || d.details, updated_at = $2"
     " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, status text, channel text,"
-    " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb)"
-    " WHERE n.id = d.id"
+    " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb,"
+    " evidence_due_at timestamptz) WHERE n.id = d.id"
 )
 # An attempt that was prepared but never made is taken up again under its own id.
 PREPARE_ATTEMPTS = Command(

@@ -28,6 +28,7 @@ _USEFUL_LEAD = timedelta(hours=1)
 _BEFORE_QUIET = timedelta(hours=1)
 _GRACE = timedelta(minutes=30)
 _LONGEST_FOLD = timedelta(hours=3)
+_NEXT_CHANNEL = timedelta(minutes=30)
 
 ANSWERED_ANYWAY = frozenset({"reply_stopped", "reply_help"})
 """What is said even to a number that asked for no more: that it worked, and how to get help."""
@@ -181,6 +182,11 @@ def is_overdue(
     if period is None or now >= period[0] + _GRACE or period[1] + _USEFUL_LEAD <= deadline:
         return False
     return first_look(due, now=planned, deadline=deadline, zone=zone, quiet=quiet) < period[0]
+
+
+def useful_until(expires_at: datetime) -> datetime:
+    """Return until when another channel is still of use to a message that expires then."""
+    return expires_at - _NEXT_CHANNEL
 
 
 def wanted_channels(preferred: list[str] | None) -> list[str]:

@@ -13,6 +13,8 @@ Keys and lifetimes are the seed's, each with its tenant:
     provider:{tenant}:{id}:appointments              generation of one provider's visits
     provider:{tenant}:{id}:appointments:{...}:{page} 1 hour
     ratelimit:{tenant}:{key id}                      until the bucket is full again
+    sender:{channel}:{driver}                        until what was planned for it has been sent;
+                                                     no tenant: all share the sender
 
 A changed record is not deleted but replaced by an empty value for a few seconds, and a record is
 only cached where no value stands: so a reader that read the old row before the change committed
@@ -61,6 +63,23 @@ redis.call('HSET', KEYS[1], 't', tostring(tokens), 'n', now)
 redis.call('PEXPIRE', KEYS[1], math.ceil((burst - tokens) * 1000 / rate) + 1000)
 return {allowed, tostring(tokens)}
 """
+# When a sender is free, in milliseconds of the server's clock; plans messages of ARGV[3..] parts
+# as `notifications.mesh.rules.admit` does. Returns how many, and how long the first of them waits.
+_SENDER = b"""
+local rate, horizon = tonumber(ARGV[1]), tonumber(ARGV[2])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local at = math.max(tonumber(redis.call('GET', KEYS[1])) or now, now)
+local wait, count = at - now, 0
+for i = 3, #ARGV do
+  if at - now > horizon then break end
+  count = count + 1
+  at = at + tonumber(ARGV[i]) * 1000 / rate
+end
+redis.call('SET', KEYS[1], string.format('%.3f', at), 'PX', math.ceil(at - now) + 1000)
+return {count, string.format('%.3f', wait)}
+"""
+_SENDER_SHA = hashlib.sha1(_SENDER, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +230,22 @@ class Cache:
         return _allowance(
             allowed=bool(reply[0]), tokens=float(reply[1]), per_second=per_second, burst=burst
         )
+
+    async def reserve(
+        self, key: str, parts: Sequence[int], *, per_second: float, horizon_s: float
+    ) -> tuple[int, float]:
+        """Plan messages for the sender under `key`; return how many, and the first one's wait (s).
+
+        Raises:
+            CacheAway: the cache cannot be reached; the caller limits locally.
+        """
+        words = ("1", key, repr(per_second), repr(horizon_s * 1000), *map(str, parts))
+        reply = await self._ask("EVALSHA", _SENDER_SHA, *words)
+        if isinstance(reply, hiredis.ReplyError):  # NOSCRIPT: the first time, or after a restart
+            reply = await self._ask("EVAL", _SENDER, *words)
+        if not isinstance(reply, list):
+            raise CacheAway
+        return int(reply[0]), float(reply[1]) / 1000
 
     async def ping(self) -> bool:
         """Say whether the cache answers."""

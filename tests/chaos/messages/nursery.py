@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from chroniccare import worker
-from chroniccare.notifications import delivery, dispatch, relay, rules
+from chroniccare.notifications import delivery, dispatch, preparing, relay, rules
 from chroniccare.notifications.channels import by_aws, email, email_ses, selftest, sms_aws, sms_sns
 from chroniccare.notifications.receipts import applying
 from chroniccare.notifications.receipts import loop as receipts
@@ -39,7 +39,7 @@ _SERVICES = ("pinpoint-sms-voice-v2", "sns", "sesv2")
 
 def hasten() -> None:
     """Shorten what would make a run of seconds one of minutes; every ratio stays."""
-    delivery.LEASE = dispatch.LEASE = timedelta(seconds=LEASE_S)
+    preparing.LEASE = dispatch.LEASE = timedelta(seconds=LEASE_S)
     delivery.BATCH, relay._MOST_WAITING = _BATCH, 4 * _BATCH  # a death strands fewer
     aws._CONNECT_S, aws._READ_S = 0.7, 1.0
     by_aws.BUDGET_S = email.BUDGET_S = _CALL_S  # type: ignore[attr-defined]

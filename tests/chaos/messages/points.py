@@ -39,7 +39,7 @@ _BEFORE: tuple[tuple[Any, str, str], ...] = (
 )
 _AFTER: tuple[tuple[Any, str, str], ...] = (
     (dispatch, "claim", "claimed"),
-    (delivery, "_prepare", "attempts prepared"),
+    (delivery, "prepare", "attempts prepared"),
     (delivery, "_record", "outcome recorded"),
     (delivery, "recover", "recovered"),
     (applying, "_write", "receipts applied, not committed"),

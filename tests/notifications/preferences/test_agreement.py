@@ -276,7 +276,7 @@ async def _while_it_waits(
     """Change something between the decision and the call; SMS goes out only if it may still."""
     provider = Provider()
     calls = by_sms(bench, provider.calls())
-    slots = calls.drivers["sms"].slots  # type: ignore[union-attr]
+    slots = calls.drivers["sms"][0].driver.slots  # type: ignore[union-attr]
     await bench.planned(bench.clock.at + timedelta(hours=1), patient_id=patient_id)
     await slots.acquire()
     working = asyncio.create_task(dispatch.handle(await claimed(bench), calls))
@@ -299,7 +299,7 @@ async def test_her_removal_is_seen_by_the_last_look(bench: Bench) -> None:
     person = await related(bench.clinic, patient_id)
     provider = Provider()
     calls = by_sms(bench, provider.calls())
-    slots = calls.drivers["sms"].slots  # type: ignore[union-attr]
+    slots = calls.drivers["sms"][0].driver.slots  # type: ignore[union-attr]
     await bench.planned(bench.clock.at + timedelta(hours=1), patient_id=patient_id)
     await slots.acquire()
     working = asyncio.create_task(dispatch.handle(await claimed(bench), calls))

@@ -6,11 +6,11 @@
 ALTER TABLE notification_history ADD CONSTRAINT notification_history_legal_change CHECK (
     CASE from_status
         -- It waits: claimed, given up, or settled by what is heard of an earlier attempt.
-        WHEN 'pending' THEN to_status = ANY ('{queued,held,suppressed,expired,cancelled,superseded,accepted,delivered,failed}')
-        WHEN 'held' THEN to_status = ANY ('{queued,pending,suppressed,expired,cancelled,superseded,accepted,delivered,failed}')
-        WHEN 'queued' THEN to_status = ANY ('{sending,pending,held,suppressed,expired,cancelled,superseded,accepted,delivered,failed}')
+        WHEN 'pending' THEN to_status = ANY ('{queued,held,suppressed,expired,cancelled,superseded,accepted,delivered,unconfirmed,failed}')
+        WHEN 'held' THEN to_status = ANY ('{queued,pending,suppressed,expired,cancelled,superseded,accepted,delivered,unconfirmed,failed}')
+        WHEN 'queued' THEN to_status = ANY ('{sending,pending,held,suppressed,expired,cancelled,superseded,accepted,delivered,unconfirmed,failed}')
         -- It is on the wire, or was.
-        WHEN 'sending' THEN to_status = ANY ('{pending,unknown,accepted,delivered,failed}')
+        WHEN 'sending' THEN to_status = ANY ('{pending,unknown,accepted,delivered,unconfirmed,failed}')
         WHEN 'unknown' THEN to_status = ANY ('{pending,needs_staff,accepted,delivered,unconfirmed,failed}')
         WHEN 'needs_staff' THEN to_status = ANY ('{pending,accepted,delivered,unconfirmed,failed,cancelled}')
         -- A provider has it. It goes to the next channel only when it is told that it did not arrive.

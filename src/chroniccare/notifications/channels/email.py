@@ -11,15 +11,15 @@ from chroniccare.platform.mail import BUDGET_S, Mailer, MailError
 from chroniccare.settings import Settings
 
 
-def driver(settings: Settings, stack: AsyncExitStack) -> Driver:
-    """Return the driver that the settings choose; `stack` closes its connection."""
-    if settings.email_driver == "smtp":
+def driver(name: str, settings: Settings, stack: AsyncExitStack) -> Driver:
+    """Return the driver of this name; `stack` closes its connection."""
+    if name == "smtp":
         return _smtp(settings, stack)
-    if settings.email_driver == "ses":
+    if name == "ses":
         from chroniccare.notifications.channels import email_ses
 
         return email_ses.driver(settings, stack)
-    return LOCAL[settings.email_driver]
+    return LOCAL[name]
 
 
 def _smtp(settings: Settings, stack: AsyncExitStack) -> Calls:

@@ -7,10 +7,10 @@ from chroniccare.notifications.channels.message import Driver
 from chroniccare.settings import Settings
 
 
-def driver(settings: Settings, stack: AsyncExitStack) -> Driver:
-    """Return the driver that the settings choose; `stack` closes its connections."""
-    if settings.push_driver == "sns":
+def driver(name: str, settings: Settings, stack: AsyncExitStack) -> Driver:
+    """Return the driver of this name; `stack` closes its connections."""
+    if name == "sns":
         from chroniccare.notifications.channels import push_sns
 
         return push_sns.driver(settings, stack)
-    return LOCAL[settings.push_driver]
+    return LOCAL[name]

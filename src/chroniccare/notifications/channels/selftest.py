@@ -6,7 +6,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from chroniccare.settings import Settings
+from chroniccare.settings import Settings, drivers
+
+_OF_AWS = {"aws", "sns", "ses"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,7 @@ class Check:
 
 def is_needed(settings: Settings) -> bool:
     """Return whether a provider is chosen that can be asked."""
-    return (
-        settings.sms_driver in {"aws", "sns"}
-        or settings.email_driver == "ses"
-        or settings.push_driver == "sns"
-    )
+    return any(_OF_AWS & drivers(settings, channel).keys() for channel in ("sms", "email", "push"))
 
 
 async def checks(settings: Settings) -> list[Check]:

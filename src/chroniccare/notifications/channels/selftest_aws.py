@@ -10,7 +10,7 @@ from chroniccare.notifications.channels import email_ses, sms_aws
 from chroniccare.notifications.channels.by_aws import client
 from chroniccare.notifications.channels.selftest import Check
 from chroniccare.platform.aws import AwsError, Client
-from chroniccare.settings import Settings, variable
+from chroniccare.settings import Settings, drivers, variable
 
 _LITTLE_USD = 1  # what a new account may spend in a month
 _NEARLY = 0.8
@@ -23,15 +23,15 @@ Found = AsyncIterator[Check]
 async def checks(settings: Settings) -> list[Check]:
     """Ask about each driver of AWS that is chosen, side by side."""
     asked: list[tuple[str, Callable[[Client, Settings], Found]]] = []
-    if settings.sms_driver == "aws":
+    if "aws" in drivers(settings, "sms"):
         asked += [
             (sms_aws.SERVICE, one) for one in (_sms_account, _sms_spend, _sms_sender, _sms_events)
         ]
-    if settings.sms_driver == "sns":
+    if "sns" in drivers(settings, "sms"):
         asked += [("sns", one) for one in (_sns_account, _sns_spend)]
-    if settings.email_driver == "ses":
+    if "ses" in drivers(settings, "email"):
         asked += [(email_ses.SERVICE, one) for one in (_mail_account, _mail_sender, _mail_events)]
-    if settings.push_driver == "sns":
+    if "sns" in drivers(settings, "push"):
         asked.append(("sns", _push))
     async with AsyncExitStack() as stack:
         clients = {name: client(settings, name) for name, _ in asked}

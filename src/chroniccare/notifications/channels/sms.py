@@ -10,18 +10,18 @@ from chroniccare.notifications.channels.message import Driver
 from chroniccare.settings import Settings
 
 
-def driver(settings: Settings, stack: AsyncExitStack) -> Driver:
-    """Return the driver that the settings choose; `stack` closes its connections."""
-    if settings.sms_driver == "aws":
+def driver(name: str, settings: Settings, stack: AsyncExitStack) -> Driver:
+    """Return the driver of this name; `stack` closes its connections."""
+    if name == "aws":
         from chroniccare.notifications.channels import sms_aws
 
         return sms_aws.driver(settings, stack)
-    if settings.sms_driver == "sns":
+    if name == "sns":
         from chroniccare.notifications.channels import sms_sns
 
         return sms_sns.driver(settings, stack)
-    if settings.sms_driver == "http":
+    if name == "http":
         from chroniccare.notifications.channels import sms_http
 
         return sms_http.driver(settings, stack)
-    return LOCAL[settings.sms_driver]
+    return LOCAL[name]

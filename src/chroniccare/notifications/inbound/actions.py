@@ -4,11 +4,11 @@ from typing import Any
 
 import orjson
 
+from chroniccare.core.addresses import topics
 from chroniccare.core.ids import new_id
 from chroniccare.notifications import callbacks
 from chroniccare.notifications.inbound import queries, rules, schemas
 from chroniccare.platform.postgres import begin_system, database
-from chroniccare.settings import topics
 
 LOOP = "inbound"
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 
+from chroniccare.core.addresses import topics
 from chroniccare.core.ids import new_id
 from chroniccare.notifications import callbacks
 from chroniccare.notifications.receipts import queries, rules, rules_events, schemas
 from chroniccare.notifications.spend.rules import micros_of
 from chroniccare.platform.postgres import begin_system, database
-from chroniccare.settings import topics
 
 LOOP = "receipts"
 

@@ -22,6 +22,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications.doubts import staff
 from chroniccare.notifications.plan import LOOP as DISPATCH
+from chroniccare.notifications.plans import actions as plans
 from chroniccare.notifications.preferences import optouts
 from chroniccare.notifications.receipts import queries, rules
 from chroniccare.notifications.spend import queries as spending
@@ -137,7 +138,7 @@ class Desk:
 def _standing(state: queries.State) -> rules.Standing:
     return rules.Standing(
         state.delivery_status, state.channel, tuple(state.channel_plan), state.reason,
-        state.attempt_status, state.attempt_channel, state.last,
+        state.attempt_status, state.attempt_channel, state.last, state.hoped,
     )  # fmt: skip
 
 
@@ -264,7 +265,7 @@ async def _suppress(tx: Tx, state: queries.State, reason: str) -> None:
 
 
 async def reconcile(tenant_id: UUID) -> None:
-    """Decide about a tenant's messages in doubt, and give up waiting for receipts."""
+    """Decide about a tenant's messages in doubt, move on from late ones, give up the oldest."""
     async with begin(system(tenant_id, job="receipts")) as tx:
         waited = tx.now - timedelta(seconds=tx.settings.doubt_seconds)
         rows = await tx.all(queries.DOUBTFUL, waited, BATCH)
@@ -276,6 +277,7 @@ async def reconcile(tenant_id: UUID) -> None:
                 for row, then in resolved
             ),
         )
+        await plans.move_on(tx, BATCH)
         since = tx.now - timedelta(hours=tx.settings.unconfirmed_hours)
         await tx.run(queries.UNCONFIRM, since, tx.now, _UNCONFIRMED_BATCH)
 

@@ -71,7 +71,10 @@ PUT_BACK = Command(
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """An attempt and its message; `last`: no later attempt was begun."""
+    """An attempt and its message; `last`: no later attempt was begun.
+
+    `hoped`: an earlier one was accepted, and may still arrive.
+    """
 
     attempt_id: UUID
     notification_id: UUID
@@ -84,6 +87,7 @@ class State:
     attempt_channel: str
     recipient: str | None
     last: bool
+    hoped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,10 @@ STATES = Query(
     " n.channel, n.channel_plan, n.delivery_details ->> 'reason' AS reason,"
     " a.status AS attempt_status, a.channel AS attempt_channel, a.recipient,"
     " NOT EXISTS (SELECT FROM notification_attempts t WHERE t.tenant_id = a.tenant_id"
-    " AND t.notification_id = a.notification_id AND t.number > a.number) AS last"
+    " AND t.notification_id = a.notification_id AND t.number > a.number) AS last,"
+    " EXISTS (SELECT FROM notification_attempts t WHERE t.tenant_id = a.tenant_id"
+    " AND t.notification_id = a.notification_id AND t.number < a.number"
+    " AND t.status = 'accepted') AS hoped"
     " FROM notification_attempts a JOIN notifications n ON n.tenant_id = a.tenant_id"
     " AND n.id = a.notification_id WHERE a.id = ANY ($1::uuid[]) AND n.id = ANY ($2::uuid[])",
 )
@@ -196,14 +203,14 @@ DOUBTFUL = Query(
 )
 # The drivers are `rules.TOLD_BY`; written out, so that the partial index is used.
 UNCONFIRM = Command(
-    "WITH late AS MATERIALIZED (SELECT a.id, a.tenant_id, a.notification_id"
+    "WITH late AS MATERIALIZED (SELECT a.id, a.tenant_id, a.notification_id, a.channel"
     " FROM notification_attempts a WHERE a.status = 'accepted'"
     " AND a.driver IN ('aws', 'ses', 'sns', 'http') AND a.started_at <= $1"
     " ORDER BY a.started_at LIMIT $3),"
     " rows AS (UPDATE notifications n SET delivery_status = 'unconfirmed',"
     ' delivery_details = n.delivery_details || \'{"reason": "no_receipt"}\', updated_at = $2'
     " FROM late WHERE n.tenant_id = late.tenant_id AND n.id = late.notification_id"
-    " AND n.delivery_status = 'accepted')"
+    " AND n.delivery_status = 'accepted' AND n.channel = late.channel)"
     " UPDATE notification_attempts a SET status = 'unconfirmed' FROM late"
     " WHERE a.id = late.id AND a.status = 'accepted'"
 )

@@ -64,7 +64,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A message and one attempt of it, as they stand; `last`: no later attempt was begun."""
+    """A message and one attempt of it, as they stand; `last`: no later attempt was begun.
+
+    `hoped`: an earlier attempt was accepted, and may still arrive.
+    """
 
     status: str
     channel: str
@@ -73,6 +76,7 @@ class Standing:
     attempt_status: str
     attempt_channel: str
     last: bool = True
+    hoped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ def _next(then: Standing, code: str) -> Standing:
     rest = tuple(channel for channel in then.plan if channel != then.attempt_channel)
     if rest:
         return replace(then, status="pending", channel=rest[0], plan=rest, reason=None)
-    return replace(then, status="failed", reason=code)
+    return replace(then, status="unconfirmed" if then.hoped else "failed", reason=code)
 
 
 def _echoed(now: Standing) -> Standing:

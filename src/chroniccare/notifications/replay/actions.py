@@ -16,6 +16,7 @@ from chroniccare.core import paging
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
 from chroniccare.notifications import decide, queries_due, rules
 from chroniccare.notifications.plan import LOOP
+from chroniccare.notifications.plans import actions as plans
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.replay import queries
 from chroniccare.notifications.replay.rules import MAX_REPLAY, PERHAPS_SENT, REPLAYABLE
@@ -146,7 +147,7 @@ async def _looked_at(tx: Tx, ids: Sequence[UUID]) -> list[tuple[queries_due.Due,
     if not ids:
         return []
     rows = await tx.all(queries_due.READ_DUE, list(ids))
-    afresh = [recipients.afresh(due) for due in rows]
+    afresh = [plans.afresh(recipients.afresh(due)) for due in rows]
     addresses = {value for due in afresh for value in decide.every_address(due)}
     found = await tx.all(queries_due.SUPPRESSED, list(addresses))
     suppressed = {(entry.channel, entry.value) for entry in found}

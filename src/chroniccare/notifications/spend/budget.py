@@ -13,16 +13,15 @@ from uuid import UUID
 
 from chroniccare.core.ids import new_id
 from chroniccare.notifications import decide, queries_due
+from chroniccare.notifications.mesh import switchboard
+from chroniccare.notifications.mesh.routing import Planned, Verdict
 from chroniccare.notifications.spend import queries, rules
-from chroniccare.notifications.templates.text import Text
 from chroniccare.platform.postgres import Command, Tx
 from chroniccare.settings import Settings
 from chroniccare.webhooks.actions import EventType, emit
 
 log = logging.getLogger(__name__)
 
-Verdict = tuple[decide.Send, Text] | decide.Stop | decide.Hold
-Planned = list[tuple[queries_due.Due, Verdict]]
 Costs = dict[UUID, rules.Cost]
 
 
@@ -86,21 +85,13 @@ def entry(cost: rules.Cost | None, at: datetime) -> dict[str, Any]:
     }
 
 
-def held(reason: str | None, at: datetime) -> dict[str, Any]:
-    """Return what a row notes of being held for `reason`; nothing for quiet hours.
-
-    The time makes it differ from the last one: the history keeps what has changed.
-    """
-    return {} if reason is None else {"reason": reason, "held": {"for": reason, "at": at}}
-
-
 def _costs(planned: Planned, settings: Settings) -> Costs:
     found: Costs = {}
     for due, verdict in planned:
-        if isinstance(verdict, tuple) and verdict[0].channel == "sms":
-            send, text = verdict
+        if isinstance(verdict, tuple) and verdict[0].send.channel == "sms":
+            routed, text = verdict
             found[due.id] = rules.cost(
-                text.body, send.recipient, countries=due.sms_countries,
+                text.body, routed.send.recipient, countries=due.sms_countries,
                 segment_micros=_price(due, settings),
             )  # fmt: skip
     return found
@@ -194,15 +185,17 @@ def _instead(
     decided: Callable[[queries_due.Due], Verdict],
 ) -> Verdict:  # fmt: skip
     assert isinstance(verdict, tuple)  # noqa: S101  nothing else has a cost
-    send, again = verdict[0], rules.until(reason, now)
+    send, again = verdict[0].send, rules.until(reason, now)
+    switchboard.dropped(verdict[0].line, due.id)
     free = [channel for channel in send.plan if channel != send.channel]
     # Whoever runs `notify` waits for the rows of the file (they have no patient).
     waits = due.patient_id is not None
     if free and (not waits or (due.expires_at is not None and due.expires_at <= again)):
         other = decided(replace(due, channel_plan=free))
         if isinstance(other, tuple):
-            skipped = {**send.skipped, send.channel: reason}
-            return replace(other[0], skipped=skipped), other[1]
+            routed = other[0]
+            skipped = {**routed.send.skipped, **send.skipped, send.channel: reason}
+            return replace(routed, send=replace(routed.send, skipped=skipped)), other[1]
     if not waits:
         return decide.Stop("suppressed", reason)
     # Looked at when it has lost its point, so that its end is recorded then.

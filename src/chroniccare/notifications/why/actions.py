@@ -99,7 +99,14 @@ async def forecast(tx: Tx, days: int, *, time_zone: str | None) -> dict[str, Any
         if planned:
             day = first + timedelta(days=number)
             found.append({"day": day, **_totals(planned, price, usual), "planned": _lines(planned)})
-    return {"time_zone": name, "days": days, **_totals(rows, price, usual), "by_day": found}
+    follow_ups = await tx.value(queries.FOLLOW_UPS, begins[-1])
+    return {
+        "time_zone": name,
+        "days": days,
+        **_totals(rows, price, usual),
+        "follow_ups_at_most": follow_ups,
+        "by_day": found,
+    }
 
 
 def _lines(rows: list[queries.Planned]) -> list[dict[str, Any]]:

@@ -122,13 +122,23 @@ BY_HOUR = Query(
     "SELECT ($4::text[])[width_bucket(n.scheduled_send_time, $3::timestamptz[])] AS key,"
     f" {_COUNTED}",
 )
-# `moved`: off the time on paper, by quiet hours or a pause after a failure.
+# `moved`: off the time on paper, by quiet hours or a pause after a failure. What was not tried yet
+# goes by the first channel of the clinic's own plan, unless its patient has chosen channels.
 PLANNED = Query(
     Planned,
-    "SELECT width_bucket(n.next_attempt_at, $1::timestamptz[]) AS stretch, n.channel,"
-    " n.notification_type, count(*) AS count,"
+    "SELECT width_bucket(n.next_attempt_at, $1::timestamptz[]) AS stretch,"
+    " CASE WHEN s.id IS NOT NULL AND n.fence = 0 AND n.patient_id IS NOT NULL AND NOT EXISTS"
+    " (SELECT FROM patients p WHERE p.tenant_id = n.tenant_id AND p.id = n.patient_id"
+    " AND coalesce(p.communication_preferences -> 'channels', '[]') <> '[]')"
+    " THEN s.steps -> 0 ->> 'channel' ELSE n.channel END AS channel, n.notification_type,"
+    " count(*) AS count,"
     " count(*) FILTER (WHERE n.next_attempt_at <> n.scheduled_send_time) AS moved"
-    " FROM notifications n WHERE n.delivery_status IN ('pending', 'held', 'queued')"
+    " FROM notifications n LEFT JOIN notification_plans s ON s.tenant_id = n.tenant_id"
+    " AND s.notification_type = n.notification_type"
+    " WHERE n.delivery_status IN ('pending', 'held', 'queued')"
     " AND n.next_attempt_at < $2 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+)
+FOLLOW_UPS = Command(
+    "SELECT count(*) FROM notifications WHERE delivery_status = 'accepted' AND evidence_due_at < $1"
 )
 ZONES = Command("SELECT DISTINCT timezone FROM facilities WHERE is_active AND deleted_at IS NULL")

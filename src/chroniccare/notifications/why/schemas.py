@@ -165,4 +165,8 @@ class Forecast(Wire):
     cost_at_least: _Cost
     segments: _Segments
     cost: _Expected
+    follow_ups_at_most: Annotated[
+        int,
+        Field(ge=0, description="Sent already; by the next channel too without a receipt."),
+    ]
     by_day: Annotated[list[PlannedDay], Field(description="Days with messages, today first.")]

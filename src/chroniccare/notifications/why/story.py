@@ -30,6 +30,9 @@ REASONS = {
     "visit_completed": "the visit is over",
     "visit_no_show": "the visit is over",
     "accepted_late": "an earlier attempt had been accepted already",
+    "provider_down": "no driver of this channel answers now",
+    "sender_rate": "its sender may send no more parts just now",
+    "not_delivered_in_time": "it was not delivered within the time of its plan",
     "timeout": "the provider did not answer in time",
     "driver_failed": "the call broke off",
 }
@@ -134,15 +137,19 @@ def _stood(subject: Subject, change: Change, details: dict[str, Any]) -> Event:
     if status == "sending":
         code, text = "sending", f"To be sent by {change.channel}: nothing speaks against it"
     elif status == "held":
-        code, reason = "held", details.get("held", {}).get("for") or reason or "quiet_hours"
+        # What it noted last says for what it waits; a reason of before may still stand there.
+        code, reason = "held", (details.get("held") or {}).get("for") or reason or "quiet_hours"
         text = f"Held until {_local(until, subject.time_zone)}: " + (
             "quiet hours where the recipient lives" if reason == "quiet_hours" else _because(reason)
         )
+    elif status == "pending" and change.from_status == "accepted":
+        when = _local(until, subject.time_zone)
+        code, text = "next_channel", f"To be sent by {change.channel} as well, {when}"
     elif status == "pending":
         code, text = _pending(subject, change, replayed=by is not None)
     elif change.from_status is None and status == "queued":
         code, text = "planned", "Planned, to be sent at once"
-    if reason is not None and status not in {"held", "pending"}:
+    if reason is not None and (status not in {"held", "pending"} or code == "next_channel"):
         text += f": {_because(reason)}"
     return Event(
         change.at, code, f"{text}.", status=status, channel=change.channel, reason=reason,

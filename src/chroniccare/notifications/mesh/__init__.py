@@ -1,0 +1,1 @@
+"""Several drivers a channel: which one is called, which is left alone, and how fast."""
