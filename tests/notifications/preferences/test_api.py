@@ -295,6 +295,20 @@ async def test_waiting_messages_follow_the_preferences_of_the_moment_they_are_du
     assert (one_day.delivery_status, one_day.details["reason"]) == ("suppressed", "category_off")
 
 
+async def test_a_channel_that_is_chosen_after_planning_is_used(bench: Bench) -> None:
+    patient_id = await bench.patient()
+    await prefer(bench.clinic, patient_id, channels=["email"])
+    await bench.planned(NOON + timedelta(days=4), patient_id=patient_id)
+    await bench.drain()
+    await prefer(bench.clinic, patient_id, channels=["sms", "email"])
+    bench.clock.at = NOON + timedelta(days=1)
+    await bench.drain()
+    await prefer(bench.clinic, patient_id)
+    bench.clock.at = NOON + timedelta(days=3)
+    await bench.drain()
+    assert [row.channel for row in await bench.rows()][1:] == ["email", "sms", "email"]
+
+
 async def test_own_quiet_hours_hold_a_reminder(bench: Bench) -> None:
     patient_id = await bench.patient()
     await prefer(bench.clinic, patient_id, quiet_hours={"start": "11:00", "end": "15:00"})

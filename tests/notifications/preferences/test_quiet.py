@@ -92,6 +92,20 @@ def test_nothing_that_the_wall_calls_quiet_is_open(
         assert rules.quiet_period(start - timedelta(seconds=1), zone, together) is None
 
 
+@pytest.mark.parametrize(
+    ("hour", "minute", "quiet"),
+    [(4, 15, False), (4, 30, True), (5, 29, True), (5, 45, True), (6, 29, True), (6, 30, False)],
+)
+def test_what_the_clock_shows_twice_is_quiet_both_times(
+    hour: int, minute: int, *, quiet: bool
+) -> None:
+    # New York turns its clocks back at 06:00 UTC: 01:00 to 02:00 occurs twice.
+    at = datetime(2031, 11, 2, hour, minute, tzinfo=UTC)
+    hours = rules.parse_quiet_hours("00:30-01:30")
+    period = rules.quiet_period(at, ZoneInfo("America/New_York"), hours)
+    assert (period is not None) is quiet
+
+
 @settings(max_examples=200, deadline=None)
 @given(parts=st.lists(windows, max_size=3))
 def test_the_minutes_left_of_a_day_are_counted_right(parts: list[rules.QuietHours]) -> None:
