@@ -125,3 +125,78 @@ def test_channels_of_one_day(preferred: list[str] | None, wanted: list[str]) -> 
 )
 def test_channels(preferred: list[str] | None, systems: list[str], plan: list[str]) -> None:
     assert rules.plan_channels(preferred, systems) == plan
+FACTS = templates.Facts(
+    datetime(2031, 11, 3, 9, 30, tzinfo=ZoneInfo("America/New_York")),
+    first_name="Maria",
+    facility_name="Riverside Clinic",
+    provider_name="Aisha Rahman",
+)
+
+
+@pytest.mark.parametrize("kind", templates.KINDS)
+@pytest.mark.parametrize("language", templates.LANGUAGES)
+def test_no_text_message_holds_an_opt_out_word_or_a_provider(kind: str, language: str) -> None:
+    text = templates.render(kind, "sms", language, FACTS)
+    assert not OPT_OUT.search(text.body)
+    assert not re.search(r"\b(reply|responda|conteste)\b", text.body, re.IGNORECASE)
+    assert "Rahman" not in text.body
+    assert "3 Nov 2031, 9:30 AM EST" in text.body or "3 nov 2031, 9:30 AM EST" in text.body
+    assert len(text.body) <= 160
+    assert (text.subject, text.html) == (None, None)
+
+
+@pytest.mark.parametrize("kind", templates.KINDS)
+@pytest.mark.parametrize("language", templates.LANGUAGES)
+def test_every_email_has_subject_text_and_escaped_html(kind: str, language: str) -> None:
+    facts = templates.Facts(
+        FACTS.starts_at, "<script>x</script>", 'A & "B" clinic', "<b>Dr. Who</b>"
+    )
+    text = templates.render(kind, "email", language, facts)
+    assert text.subject
+    assert text.html
+    assert "<script>" not in text.html
+    assert "<b>" not in text.html
+    assert "&amp;" in text.html
+    assert "<script>x</script>" in text.body
+    assert text.html.startswith(f'<!doctype html><html lang="{language}">')
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"), [("es-MX", "es"), ("es", "es"), ("fr", "en"), (None, "en"), ("", "en")]
+)
+def test_languages_fall_back_to_english(tag: str | None, language: str) -> None:
+    assert templates.language_of(tag) == language
+
+
+def test_long_names_are_cut_and_missing_ones_left_out() -> None:
+    facts = templates.Facts(FACTS.starts_at, "M" * 100, "C" * 255)
+    assert "..." in templates.render("appointment_reminder", "sms", "en", facts).body
+    bare = templates.render("appointment_reminder", "sms", "en", templates.Facts(FACTS.starts_at))
+    assert bare.body.startswith("Hello, this is a reminder of your visit: Mon 3 Nov")
+    email = templates.render(
+        "appointment_reminder", "email", "en", templates.Facts(FACTS.starts_at)
+    )
+    assert "You will see" not in email.body
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [("Asia/Dubai", "UTC+04"), ("Europe/Paris", "CET"), ("UTC", "UTC"), ("Asia/Kolkata", "IST")],
+)
+def test_zones_are_named(zone: str, shown: str) -> None:
+    facts = templates.Facts(datetime(2031, 1, 3, 12, 5, tzinfo=ZoneInfo(zone)))
+    text = templates.render("appointment_reminder", "sms", "en", facts)
+    assert f"12:05 PM {shown}." in text.body
+
+
+@pytest.mark.parametrize("language", templates.LANGUAGES)
+def test_the_way_into_a_video_visit_is_said_where_there_is_one(language: str) -> None:
+    joined = replace(FACTS, join="https://video.example.com/r/7?a=1&b=2")
+    for channel in ("sms", "email"):
+        assert (
+            "https://"
+            not in templates.render("appointment_reminder", channel, language, FACTS).body
+        )
+        text = templates.render("appointment_reminder", channel, language, joined)
+        assert "https://video.example.com/r/7?a=1&b=2" in text.body
+        assert text.html is None or "a=1&amp;b=2" in text.html

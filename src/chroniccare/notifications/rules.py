@@ -195,12 +195,6 @@ def wanted_channels(preferred: list[str] | None) -> list[str]:
     return own or list(DEFAULT_CHANNELS)
 
 
-def plan_channels(preferred: list[str] | None, systems: list[str]) -> list[str]:
-    """Return the channels to try, in order: the patient's own, else SMS and then email."""
-    wanted = preferred or DEFAULT_CHANNELS
-    return [channel for channel in wanted if SYSTEM_OF.get(channel) in systems]
-
-
 def consents(settings: dict[str, Any], channel: str) -> bool:
     """Return whether the patient lets us use `channel`: anything recorded but `true` is a no."""
     return settings.get(channel, True) is True

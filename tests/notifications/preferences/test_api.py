@@ -1,5 +1,6 @@
 """What a patient chose, and what staff see of it."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -7,7 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from chroniccare.notifications.preferences import optouts
-from chroniccare.platform.postgres import Command, begin
+from chroniccare.notifications.receipts.actions import store
+from chroniccare.notifications.receipts.applying import apply_due
+from chroniccare.platform.postgres import Command, begin, begin_system
 from tests.client import Clinic
 from tests.notifications.preferences.support import (
     ALL,
@@ -21,13 +24,14 @@ from tests.notifications.preferences.support import (
 )
 from tests.notifications.provider import Provider
 from tests.notifications.receipts.test_applying import calling, tell, told
-from tests.notifications.support import NOON, Bench
+from tests.notifications.support import NOON, Bench, eventually
 
 _AUDITED = Command(
     "SELECT array_agg(action ORDER BY created_at, id) FROM audit_logs WHERE entity_id = $1"
 )
 _CHANGES = Command("SELECT changes FROM audit_logs WHERE entity_id = $1 AND action = $2")
 _EVENTS = Command("SELECT array_agg(event_type ORDER BY created_at, id) FROM outbox")
+_BLOCKED = Command("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
 _IDS = Command("SELECT id FROM notification_attempts")
 
 
@@ -226,6 +230,37 @@ async def test_an_opt_out_that_a_provider_reports_withdraws_the_consent_in_the_p
         assert (barred["channel"], barred["address"]) == ("sms", "+14155550111")
         assert barred["reason"] == kind
         assert ("consent" in await audited(clinic, one["id"])) == bool(withdrawn)
+
+
+async def test_an_opt_out_and_a_visit_that_changes_do_not_wait_for_each_other(
+    bench: Bench,
+) -> None:
+    """Both lock the patient first and then the messages."""
+    patient_id = await bench.patient(contact_info=telecom(("phone", "+14155550111")))
+    bench.channels = calling(bench, Provider())
+    visit = await bench.planned(patient_id=patient_id)
+    await bench.drain()
+    async with begin(bench.clinic.caller) as tx:
+        [attempt] = await tx.values(_IDS)
+    await store([told("opted_out", attempt)])
+    bench.clock.forward(seconds=2)
+    async with begin(bench.clinic.caller) as tx:  # a booking
+        await tx.run(Command("SELECT id FROM patients WHERE id = $1 FOR SHARE"), patient_id)
+        applying = asyncio.create_task(apply_due())
+        async with begin_system("test") as other:
+
+            async def waits() -> bool:
+                return bool(await other.value(_BLOCKED))
+
+            await eventually(waits)
+        changed = await tx.run(
+            Command("UPDATE notifications SET updated_at = updated_at WHERE appointment_id = $1"),
+            visit.appointment_id,
+        )
+        assert changed == 4
+    await applying
+    found = await preferences(bench.clinic, patient_id)
+    assert (found["consents"]["sms"], len(found["opt_outs"])) == (False, 1)
 
 
 async def test_only_the_explicit_act_lets_somebody_who_opted_out_be_written_to_again(

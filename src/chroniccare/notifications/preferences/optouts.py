@@ -1,6 +1,7 @@
 """The opt-out list and the profiles say the same: whoever changes one changes the other here."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from chroniccare.audit.actions import record, record_many
 from chroniccare.core.errors import Conflict
@@ -20,6 +21,15 @@ class NotOptedOut(Conflict):
 
     code = "NOT_OPTED_OUT"
     message = "Nothing bars this channel; consent is changed in the preferences."
+
+
+async def lock_owners(tx: Tx, attempt_ids: Sequence[UUID]) -> None:
+    """Lock the profiles that an opt-out of these attempts' addresses would change.
+
+    To be called before their messages are locked: bookings lock in this order, too.
+    """
+    await tx.values(queries.LOCK_PATIENTS, list(attempt_ids))
+    await tx.values(queries.LOCK_RELATED, list(attempt_ids))
 
 
 async def recorded(tx: Tx, *, channel: str, address: str, reason: str) -> None:

@@ -77,6 +77,16 @@ LIFT = Query(
     " WHERE channel = $1 AND value = ANY ($2::text[]) AND lifted_at IS NULL"
     " RETURNING id, channel, value AS address, reason, created_at",
 )
+# Before the messages of these attempts are locked, as by whoever changes a visit: a patient first,
+# then their messages. By value alone: a few too many do no harm.
+_OWNERS = (
+    "FROM contact_points c JOIN notification_attempts a ON a.tenant_id = c.tenant_id"
+    " AND a.recipient = c.value WHERE a.id = ANY ($1::uuid[])) ORDER BY o.id FOR NO KEY UPDATE"
+)
+LOCK_PATIENTS = Command(f"SELECT o.id FROM patients o WHERE o.id IN (SELECT c.patient_id {_OWNERS}")
+LOCK_RELATED = Command(
+    f"SELECT o.id FROM related_persons o WHERE o.id IN (SELECT c.related_person_id {_OWNERS}"
+)
 # Everybody whose address it is, in one order, so that two at once wait and do not deadlock.
 _THEIRS = (
     "FROM contact_points c WHERE c.system = $1 AND c.value = $2)"
