@@ -17,6 +17,7 @@ from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.notifications.preferences.queries import Stored
 from chroniccare.notifications.queries_due import Due
 from chroniccare.notifications.templates import kinds
+from tests.checks.code import ROOT
 from tests.notifications.preferences.test_agreement import due_of
 
 CLINIC = rules.parse_quiet_hours("21:00-08:00")
@@ -299,8 +300,31 @@ def test_every_pack_is_whole() -> None:
         assert all(one is None or one[0] < one[1] for one in hours)
 
 
+def test_the_page_about_the_packs_says_what_they_say() -> None:
+    page = (ROOT / "docs/country-packs.md").read_text(encoding="utf-8")
+
+    def hours(one: tuple[time, time] | None) -> str:
+        return "never" if one is None else f"{one[0]:%H:%M}-{one[1]:%H:%M}"
+
+    for country, pack in packs.PACKS.items():
+        quiet, outreach = pack.quiet, pack.outreach
+        assert (pack.opt_in == {"sms", "email"}) or not pack.opt_in
+        cells = [
+            country,
+            "" if quiet is None else hours((quiet.start, quiet.end)),
+            *(hours(one) for one in (outreach.weekdays, outreach.saturday, outreach.sunday)),
+            "as any day" if outreach.holidays is None else "never",
+            "SMS, email" if pack.opt_in else "",
+        ]
+        row = "| " + " | ".join(cells) + " |"
+        assert row.replace("|  |", "| |").replace("|  |", "| |") in page
+        assert outreach.holidays in {None, country}
+
+
 def test_every_type_of_message_has_exactly_one_category() -> None:
     assert set(kinds.KINDS) <= set(categories.TYPES)
+    page = (ROOT / "docs/preferences.md").read_text(encoding="utf-8")
+    assert all(f"`{kind}`" in page for kind in (*categories.TYPES, *categories.CATEGORIES))
     assert {categories.category_of(kind) for kind in categories.TYPES} == set(categories.CATEGORIES)
     assert categories.category_of("reply_help") == categories.ANSWERS
     assert not categories.is_known("something else")
