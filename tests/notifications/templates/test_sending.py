@@ -1,14 +1,17 @@
 """A clinic's own texts on their way to patients."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from chroniccare.core.ids import new_id
+from chroniccare.notifications import dispatch
 from chroniccare.notifications.templates import active, engine
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
+from tests.notifications.provider import Provider, by_sms, claimed
 from tests.notifications.support import Bench
 from tests.notifications.templates.support import activate, rule, write, written
 
@@ -120,6 +123,25 @@ async def test_plain_letters_and_segments_are_the_clinics_choice(bench: Bench) -
     assert "Maria" in await confirmed(bench, first_name="María")
     await rule(bench.clinic, max_segments=1)
     assert len(await confirmed(bench, first_name="Í" * 100)) <= 160
+
+
+async def test_an_attempt_that_was_never_made_gets_the_text_of_its_second_start(
+    bench: Bench,
+) -> None:
+    provider = Provider()
+    channels = by_sms(bench, provider.calls())
+    stop = asyncio.Event()
+    stop.set()  # the worker is to end: attempts are prepared, no call is made
+    await bench.planned(bench.clock.at + timedelta(hours=1))
+    await dispatch.handle(await claimed(bench), channels, stop=stop)
+    assert [tried.status for tried in await bench.attempts()] == ["prepared"]
+    await written(bench.clinic, "Own {{ clinic }}", locale="en")
+    await dispatch.drain(channels)
+    [message] = provider.got
+    assert message.text.body.startswith("Own ")
+    assert await told(bench) == [
+        "Attempt 1: provider, by sms, in the clinic's text (en, version 1)."
+    ]
 
 
 @pytest.mark.parametrize(
