@@ -82,6 +82,22 @@ REFUSED = {
     "{{ }}": "syntax",
     "{% endif %}": "syntax",
     "{{ 'a }}": "syntax",
+    "{{ first_name }}" * 401: "size",
+    "{% if clinic %}{% endif %}" * 201: "size",
+    # constants that cannot be stored or sent
+    "{{ " + "9" * 5_000 + " }}": "syntax",
+    "{{ 1000000000 }}": "constant",
+    "{{ 1e999 }}": "constant",
+    "{{ 1.5 }}": "constant",
+    "{{ '\\x00' }}": "constant",
+    "{{ '\\x1b[31m' }}": "constant",
+    "{{ '\\ud800' }}": "constant",
+    "{{ clinic|default('\\r') }}": "constant",
+    "{% if clinic == '\\u0000' %}{% endif %}": "constant",
+    # comparisons that fail on some values
+    "{% if first_name < 1 %}{% endif %}": "not_allowed",
+    "{% if first_name in clinic %}{% endif %}": "not_allowed",
+    "{{ 1 >= first_name }}": "not_allowed",
     # nesting
     "{{ " + "(" * 400 + "1" + ")" * 400 + " }}": "depth",
     "{{ " + "not " * 400 + "first_name }}": "depth",
@@ -113,7 +129,8 @@ def test_whatever_is_not_known_is_refused(source: str) -> None:
             [
                 "{{", "}}", "{%", "%}", "{#", "#}", " if ", " else ", " endif ", "first_name", "|",
                 "upper", "(", ")", "'", '"', ".", "[", "]", "*", "**", "9", "for", " in ", "range",
-                "__class__", "-", "\n", "raw", "endraw", ",", "~", "x", "==", "not ", "and ",
+                "__class__", "-", "\n", "raw", "endraw", ",", "~", "x", "==", "not ", "and ", "<",
+                "cut(9)", "default('x')", "!=", " in ", "1",
             ]
         ),
         max_size=25,
@@ -127,6 +144,35 @@ def test_whatever_passes_can_be_rendered(source: str) -> None:
     assert template.html is not None
     assert len(engine.render(template.text, values)) <= len(source) + 10
     assert "<b>" not in engine.render(template.html, values)
+
+
+ARGUMENTS = {"cut": "(9)", "default": "('x')"}
+values = st.sampled_from(["first_name", "clinic", "1", "'<i>'", "none", "true", "''"])
+expressions = st.recursive(
+    values,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from([" and ", " or ", " == ", " != "]), inner).map(
+            lambda parts: f"({''.join(parts)})"
+        ),
+        inner.map(lambda one: f"(not {one})"),
+        st.tuples(inner, inner, inner).map(lambda three: "({} if {} else {})".format(*three)),
+        st.tuples(inner, st.sampled_from([*engine.FILTERS])).map(
+            lambda pair: f"({pair[0]})|{pair[1]}{ARGUMENTS.get(pair[1], '')}"
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+@given(expressions, expressions)
+def test_whatever_the_language_can_say_renders(shown: str, asked: str) -> None:
+    source = f"{{{{ {shown} }}}}{{% if {asked} %}}a{{% else %}}b{{% endif %}}"
+    assert engine.faults(source, NAMES) == []
+    template = engine.compiled(Source(source, None, source), locale="en")
+    facts = {"first_name": "<b>", "clinic": None}
+    assert template.html is not None
+    assert engine.render(template.text, facts).endswith(("a", "b"))
+    assert "<" not in engine.render(template.html, facts)
 
 
 def test_faults_name_their_lines_in_order() -> None:
@@ -156,6 +202,8 @@ def rendered(source: str, **values: str | None) -> str:
         ("{{ first_name | upper }} {{ clinic | lower }}", "MARIA west"),
         ("{{ 'dear' | capitalize }} {{ first_name | cut(4) }}", "Dear M..."),
         ("{{ first_name if clinic else 'x' }}", "Maria"),
+        ("{{ 1 | upper }} {{ true | cut(9) }} {{ 7 | default('x') }}", "1 True 7"),
+        ("{{ none }}{{ first_name == 1 }}{{ first_name != none }}", "FalseTrue"),
         ("{# nothing #}{% raw %}{{ first_name }}{% endraw %}", "{{ first_name }}"),
         ("a\n{% if clinic %}\nb\n{% endif %}\nc", "a\nb\nc"),
     ],

@@ -1,5 +1,6 @@
 """What lint finds, and what it leaves alone."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -221,6 +222,13 @@ BAD_HTML = [
     "{% raw %}{# <script>x</script> #}{% endraw %}",
     "{{ '}}{#' }}<script></script>{# #}",
     "\ue000<p>x</p>",
+    "<![<![",
+    '<a href="https://x.example" onclick="x">y</a>',
+    '<a href="https://x.example"onclick="x">y</a>',
+    '<a href="https://x.example/&quot;onclick=&quot;">y</a>',
+    "<p title=x>y</p>",
+    '<p title="<">y</p>',
+    "<a/href='https://x.example'>y</a>",
 ]
 
 
@@ -235,6 +243,23 @@ def test_html_that_runs_loads_or_opens_a_tag_to_a_value_is_refused(html: str) ->
         (one[0], one[3]) for one in found("x", channel="email", kind="waitlist_offer", html=html)
     }
     assert codes == {("html", "html")}
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<!" * 25_000, "<!--" * 12_500, "<a " * 16_000, "<a " + 'x="' * 16_000, "</" * 25_000,
+        "<?" * 25_000, "<![" * 16_000, "<" * 50_000, "<p" + " " * 49_000, "&#" * 25_000,
+        "<p " + "a " * 24_000, "<p " + "a = " * 12_000, "{% raw %}" * 5_000, "{#" * 25_000,
+        "{{ " + "9" * 49_000 + " }}", "{{ clinic }}" * 4_000, "<p>" * 16_000, "a" * 50_000,
+        "{{ clinic" + "|upper" * 8_000 + " }}", "{% if clinic %}\n{% endif %}\n" * 1_700,
+    ],
+    ids=lambda html: html[:8],
+)  # fmt: skip
+def test_no_html_holds_up_the_others(html: str) -> None:
+    started = time.process_time()
+    assert len(found("x", channel="email", html=html)) <= 20
+    assert time.process_time() - started < 1
 
 
 def test_html_names_its_line() -> None:

@@ -7,6 +7,7 @@ variables. The sandbox stands behind that.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,11 @@ from chroniccare.notifications.templates import words
 from chroniccare.notifications.templates.text import Source
 
 _DEPTH = 24
+_MOST_TAGS = 400
+"""Tags of a source: to compile more of them would hold up everybody else."""
 # A tag alone on its line leaves no line behind.
 _ALONE = re.compile(r"^[ \t]*(\{%[^%{}]*%\})[ \t]*\n", re.MULTILINE)
+_LARGEST = 999_999_999
 _LONGEST_CUT = 255
 _SHORTEST_CUT = 4
 _KNOWN = (
@@ -29,12 +33,16 @@ _KNOWN = (
 )  # fmt: skip
 
 
-def _each(change: Callable[[str], str]) -> Callable[[str | None], str | None]:
-    return lambda value: None if value is None else change(value)
+def _each(change: Callable[[str], str]) -> Callable[[object], str | None]:
+    return lambda value: None if value is None else change(str(value))
 
 
-def _default(value: str | None, other: str) -> str:
-    return value or other
+def _default(value: object, other: str) -> str:
+    return str(value or other)
+
+
+def _cut(value: object, length: int) -> str | None:
+    return None if value is None else words.cut(str(value), length)
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -42,7 +50,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "lower": _each(str.lower),
     "capitalize": _each(lambda value: value[:1].upper() + value[1:]),
     "default": _default,
-    "cut": words.cut,
+    "cut": _cut,
 }
 _ARGUMENT = {"default": str, "cut": int}
 
@@ -113,7 +121,7 @@ def render(template: Template, values: Mapping[str, str | None]) -> str:
     """
     try:
         return template.render(values)
-    except TemplateError as error:
+    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise ValueError(f"cannot be rendered: {type(error).__name__}") from None
 
 
@@ -125,6 +133,10 @@ def faults(source: str, variables: tuple[str, ...]) -> list[Fault]:
         return [Fault(error.lineno, "syntax", "is no template: look at its brackets and tags")]
     except (RecursionError, MemoryError):
         return [Fault(1, "depth", "is nested too deeply")]
+    except (ValueError, OverflowError):  # a number of thousands of digits
+        return [Fault(1, "syntax", "holds a number that is none")]
+    if source.count("{{") + source.count("{%") > _MOST_TAGS:
+        return [Fault(1, "size", f"has more than {_MOST_TAGS} variables and ifs")]
     found: list[Fault] = []
     waiting: list[tuple[nodes.Node, int]] = [(parsed, 0)]
     while waiting:
@@ -151,12 +163,27 @@ def _fault(node: nodes.Node, variables: tuple[str, ...]) -> Fault | None:
         return Fault(
             node.lineno, "variable", f"names what is not there; there are {', '.join(variables)}"
         )
+    if isinstance(node, nodes.Operand) and node.op not in {"eq", "ne"}:
+        return Fault(node.lineno, "not_allowed", "compares by something else than == and !=")
+    if isinstance(node, nodes.Const) and not _is_constant(node.value):
+        return Fault(
+            node.lineno,
+            "constant",
+            "constants are text without control characters and whole numbers",
+        )
     if isinstance(node, nodes.Filter) and not _is_filter(node):
         return Fault(
             node.lineno, "filter",
             "filters are upper, lower, capitalize, default('text') and cut(number)",
         )  # fmt: skip
     return None
+
+
+def _is_constant(value: object) -> bool:
+    """Say whether a constant can be stored and sent: an escape can write what a source cannot."""
+    if isinstance(value, str):
+        return not any(unicodedata.category(c) in {"Cc", "Cs"} and c != "\n" for c in value)
+    return value is None or (isinstance(value, int) and abs(value) <= _LARGEST)
 
 
 def _is_filter(node: nodes.Filter) -> bool:

@@ -162,7 +162,10 @@ def _whole(
 ) -> list[Finding]:
     """Return what only shows in the finished text."""
     template = engine.compiled(source, locale=locale)
-    text = making.rendered(template, channel, EXAMPLE, policy)
+    try:
+        text = making.rendered(template, channel, EXAMPLE, policy)
+    except ValueError:
+        return [Finding("text", None, "error", "render", "cannot be made")]
     found: list[Finding] = []
     if not text.body.strip():
         found.append(Finding("text", None, "error", "empty", "prints nothing"))
