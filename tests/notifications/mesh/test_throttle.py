@@ -26,6 +26,7 @@ class Sender:
     """A provider that notes when it was called."""
 
     at: list[float] = field(default_factory=list)
+    made: float = field(default_factory=time.monotonic)
 
     async def send(self, _message: Message) -> Outcome:
         self.at.append(time.monotonic())
@@ -37,10 +38,9 @@ class Sender:
         )
         return Line("sms", calls, 100, per_second)
 
-    def fastest(self, parts: int = 1) -> float:
-        """Return the shortest time in which so many calls were made."""
-        at = sorted(self.at)
-        return min(later - sooner for sooner, later in zip(at, at[parts:], strict=False))
+    def took(self) -> float:
+        """Return the seconds from the making of this to the last call."""
+        return max(self.at) - self.made
 
 
 def by(bench: Bench, line: Line, *, processes: int = 1) -> Channels:
@@ -66,7 +66,7 @@ async def test_calls_keep_to_the_rate_and_the_rest_is_put_back_without_an_attemp
     await many(bench, 30)
     await dispatch.drain(by(bench, sender.line(20)))
     assert await statuses(bench) == {"accepted": 11, "held": 19}
-    assert sender.fastest(parts=10) >= 0.4  # ten parts at 20 a second
+    assert sender.took() >= 0.49  # the eleventh part at 20 a second
     assert len(await bench.attempts()) == 11
     held = [row for row in await bench.rows() if row.delivery_status == "held"]
     assert {row.details["reason"] for row in held} == {"sender_rate"}
@@ -87,7 +87,7 @@ async def test_two_processes_share_one_sender(bench: Bench) -> None:
         dispatch.handle((batch[0], batch[1][half:]), by(bench, sender.line(20, name))),
     )
     assert len(sender.at) == 30
-    assert max(sender.at) - min(sender.at) >= 29 / 20 - 0.1
+    assert sender.took() >= 29 / 20 - 0.01
 
 
 async def test_without_the_cache_each_process_keeps_to_its_part(
@@ -99,7 +99,7 @@ async def test_without_the_cache_each_process_keeps_to_its_part(
     channels = by(bench, sender.line(20), processes=2)
     await dispatch.drain(channels)
     assert len(sender.at) == 12
-    assert max(sender.at) - min(sender.at) >= 11 / 10 - 0.1  # half the rate
+    assert sender.took() >= 11 / 10 - 0.01  # half the rate
     # What is asked for right afterwards waits behind it, whoever asks.
     count, waits = await throttle.turns(channels.drivers["sms"][0], ["x"], processes=2)
     assert count == 1
@@ -107,16 +107,14 @@ async def test_without_the_cache_each_process_keeps_to_its_part(
 
 
 async def test_a_cache_that_comes_back_empty_lifts_nothing(bench: Bench) -> None:
-    line = Sender().line(2)
-    count, waits = await throttle.turns(line, ["x"] * 20, processes=1)
-    assert count == 11
-    assert waits[:3] == pytest.approx([0.0, 0.5, 1.0], abs=0.05)
-    count, waits = await throttle.turns(line, ["x"] * 20, processes=1)
-    assert count == 0
+    line, text = Sender().line(2), "a" * 3000  # 20 parts: ten seconds
+    count, waits = await throttle.turns(line, [text] * 3, processes=1)
+    assert count == 1
+    assert waits == pytest.approx([0.0, 10.0, 20.0])
+    assert (await throttle.turns(line, [text], processes=1))[0] == 0
     del bench
     assert await cache()._ask("SCRIPT", "FLUSH") in {b"OK", "OK"}
-    count, _ = await throttle.turns(line, ["x"], processes=1)
-    assert count == 0  # the script was loaded again, and knows
+    assert (await throttle.turns(line, [text], processes=1))[0] == 0  # loaded again, and knows
 
 
 @settings(max_examples=25)
@@ -138,7 +136,7 @@ async def test_the_cache_reckons_as_the_rules_do(
     grant, free = rules.admit(0.0, 0.0, asked, per_second=per_second)
     assert await reserved() == (grant.count, grant.wait_s)
     _, wait = await reserved()  # a moment later
-    assert wait == pytest.approx(free, abs=0.3)
+    assert max(0.0, free - 3) <= wait <= free + 0.01
 
 
 async def test_a_long_text_takes_the_turns_of_its_parts(bench: Bench) -> None:
