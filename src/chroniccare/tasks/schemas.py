@@ -20,7 +20,7 @@ Said = Annotated[
 class Task(Wire):
     """One thing that somebody must look at."""
 
-    id: UUID
+    id: Annotated[UUID, Field(description="UUID version 7.")]
     code: Annotated[str, Field(description="What is to be done.", examples=["change_requested"])]
     status: Annotated[Status, Field(description="Where it stands, as in FHIR.")]
     priority: Annotated[Priority, Field(description="How soon.", examples=["normal"])]

@@ -8,12 +8,17 @@ from uuid import UUID
 import httpx
 import pytest
 
-from chroniccare.notifications.inbound import receiving
-from chroniccare.notifications.plan import Visit
+from chroniccare import worker
+from chroniccare.notifications.inbound import queries, receiving
+from chroniccare.notifications.plan import LOOP, Visit
+from chroniccare.platform.postgres import Command, begin
 from chroniccare.scheduling import replies
+from chroniccare.settings import Settings
 from tests.client import Clinic
 from tests.notifications.inbound.phone import Phone, left, own_number, phone_of
-from tests.notifications.support import Bench
+from tests.notifications.support import Bench, eventually
+
+_WAITING = Command("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 
 
 async def told(bench: Bench, http: httpx.AsyncClient, **options: Any) -> tuple[Visit, Phone]:
@@ -367,6 +372,46 @@ async def test_two_at_once_from_one_number_are_read_one_after_the_other(
     assert len(await phone.replies()) == 6
     assert await phone.barred() == [f"{phone.number} opted_out"]
     assert len(await texts(bench, "reply_stopped")) == 1
+
+
+async def test_two_at_once_see_each_other(bench: Bench, anonymous: httpx.AsyncClient) -> None:
+    """Both wait for the number, which is held until they do; then one is asked, and one is not."""
+    first, phone = await told(bench, anonymous)
+    await told(bench, anonymous, patient_id=first.patient_id,
+               starts_at=first.starts_at + timedelta(days=2))  # fmt: skip
+    for _ in range(2):
+        await phone.post("yes")
+    tenant_id = bench.clinic.tenant_id
+    async with begin(bench.clinic.caller) as tx:
+        await tx.value(queries.LOCK_SENDER, receiving.lock_key(tenant_id, phone.number))
+        rivals = [asyncio.create_task(receiving.receive_due(1)) for _ in range(2)]
+
+        async def both_wait() -> bool:
+            return int(await tx.value(_WAITING)) == 2
+
+        await eventually(both_wait, within=1.5)
+    await asyncio.gather(*rivals)
+    assert sorted(one["outcome"] for one in await phone.replies()) == ["asked", "unread"]
+    assert len(await texts(bench, "reply_which")) == 1
+
+
+async def test_the_workers_loops_do_all_of_it(
+    bench: Bench, anonymous: httpx.AsyncClient, taking: Settings
+) -> None:
+    visit, phone = await told(bench, anonymous)
+    stop = asyncio.Event()
+    loops = worker.loops(taking, bench.channels, {LOOP: asyncio.Event()}, stop)
+    running = [asyncio.ensure_future(loops[name]()) for name in ("inbound", "replies")]
+    try:
+        await phone.post("1")
+
+        async def confirmed() -> bool:
+            return await status(bench.clinic, visit) == "confirmed"
+
+        await eventually(confirmed)
+    finally:
+        stop.set()
+        await asyncio.gather(*running)
 
 
 async def test_a_reply_that_cannot_be_dealt_with_stands_in_no_others_way(

@@ -121,7 +121,7 @@ async def receive(tenant_id: UUID, row: queries.Waiting) -> None:
     """Read a reply in its clinic, and write what follows; a second time changes nothing."""
     async with begin(system(tenant_id, job="inbound")) as tx:
         await tx.plan_afresh()
-        await tx.value(queries.LOCK_SENDER, _lock_key(tenant_id, row.sender))
+        await tx.value(queries.LOCK_SENDER, lock_key(tenant_id, row.sender))
         if await tx.value(queries.SEEN, row.driver, row.message_id) is not None:
             return
         known = await _situation(tx, row.sender)
@@ -130,7 +130,8 @@ async def receive(tenant_id: UUID, row: queries.Waiting) -> None:
         await _follow(tx, row, known, reading, decision)
 
 
-def _lock_key(tenant_id: UUID, sender: str) -> int:
+def lock_key(tenant_id: UUID, sender: str) -> int:
+    """Return the advisory lock behind which replies of one number are read."""
     digest = hashlib.blake2b(tenant_id.bytes + sender.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

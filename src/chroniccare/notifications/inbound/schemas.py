@@ -62,7 +62,7 @@ Outcome = Literal["confirming", "accepting", "declining", "change_asked", "asked
 class Reply(Wire):
     """A reply as staff read it."""
 
-    id: UUID
+    id: Annotated[UUID, Field(description="UUID version 7.")]
     sender: Annotated[str, Field(description="Who wrote.", examples=["+14155550123"])]
     body: Annotated[str, Field(description="What they wrote.", examples=["Yes"])]
     cut: Annotated[bool, Field(description="True when it was longer than is kept.")]
