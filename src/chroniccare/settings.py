@@ -331,13 +331,14 @@ def _refuse_receipts(settings: Settings) -> None:
     """Refuse what would let strangers tell what became of messages."""
     secret = settings.receipts_secret.get_secret_value()
     if secret and len(secret) < _MIN_PEPPER:
-        raise SettingsError(
-            f"{variable('receipts_secret')}: needs {_MIN_PEPPER} or more characters"
-        )
+        raise SettingsError(f"{variable('receipts_secret')}: {_MIN_PEPPER} or more characters")
     for name in ("sns_topics", "reply_topics"):
         if not all(map(is_topic, topics(values_of(settings, name)))):
             raise SettingsError(f"{variable(name)}: must be ARNs such as arn:aws:sns:us-east-1:"
                                 "123456789012:name")  # fmt: skip
+    if settings.sms_asks == "reply" and not (settings.reply_topics or secret):
+        raise SettingsError(f"{variable('sms_asks')}: reply needs {variable('reply_topics')} or "
+                            f"{variable('receipts_secret')}: nobody would read it")  # fmt: skip
     url = settings.sns_simulator_url
     if url and (settings.environment == "production" or not is_loopback(url)):
         raise SettingsError(

@@ -9,6 +9,7 @@ import pytest
 
 from chroniccare.notifications.inbound import receiving
 from chroniccare.platform.postgres import Command, begin_system
+from chroniccare.settings import SettingsError, load
 from tests.notifications.inbound.conftest import REPLIES
 from tests.notifications.inbound.phone import left, signed
 from tests.notifications.receipts.amazon import SECRET, TOPIC, Amazon
@@ -160,3 +161,23 @@ async def test_nothing_of_a_reply_is_logged(
     )
     assert "illness" not in lines
     assert "4255550182" not in lines
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        ({}, False),
+        ({"CHRONICCARE_REPLY_TOPICS": REPLIES}, True),
+        ({"CHRONICCARE_RECEIPTS_SECRET": SECRET}, True),
+        ({"CHRONICCARE_REPLY_TOPICS": "replies"}, False),
+    ],
+)
+def test_nobody_is_asked_for_an_answer_that_nobody_would_read(
+    change: dict[str, str], good: bool
+) -> None:
+    environ = {"CHRONICCARE_SMS_ASKS": "reply", **change}
+    if good:
+        assert load(environ).sms_asks == "reply"
+    else:
+        with pytest.raises(SettingsError, match=r"SMS_ASKS|REPLY_TOPICS"):
+            load(environ)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from chroniccare import worker
+from chroniccare.notifications import dispatch
 from chroniccare.notifications.inbound import queries, receiving
 from chroniccare.notifications.plan import LOOP, Visit
 from chroniccare.platform.postgres import Command, begin
@@ -16,6 +17,7 @@ from chroniccare.scheduling import replies
 from chroniccare.settings import Settings
 from tests.client import Clinic
 from tests.notifications.inbound.phone import Phone, left, own_number, phone_of
+from tests.notifications.provider import Provider, by_sms
 from tests.notifications.support import Bench, eventually
 
 _WAITING = Command("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
@@ -226,6 +228,23 @@ async def test_a_stop_bars_the_number_at_once_with_one_answer(
     bench.clock.at = visit.starts_at - timedelta(hours=24)
     await bench.drain()
     assert [one.channel for one in await bench.outbox()][-1] == "email"
+
+
+async def test_a_provider_is_given_the_answer_to_a_stop_and_nothing_more(
+    bench: Bench, anonymous: httpx.AsyncClient
+) -> None:
+    _, phone = await told(bench, anonymous)
+    provider = Provider()
+    await phone.says("stop")
+    await phone.says("1")  # its answer is not sent: they asked for no more
+    await dispatch.drain(by_sms(bench, provider.calls()))
+    [message] = provider.got
+    assert message.recipient == phone.number
+    assert "you will get no more text messages" in message.text.body
+    assert {row.notification_type: row.delivery_status for row in await bench.rows()
+            if row.notification_type.startswith("reply_")} == {
+        "reply_stopped": "accepted", "reply_confirmed": "suppressed",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["CANCEL", "end", "Quit", "cancelar", "annuler", "hủy"])
