@@ -380,6 +380,34 @@ async def test_a_number_that_nobody_wrote_to_is_dropped(
     assert await left() == 0
 
 
+async def test_a_wish_without_a_visit_is_read_by_somebody(
+    bench: Bench, anonymous: httpx.AsyncClient
+) -> None:
+    visit, phone = await told(bench, anonymous)
+    bench.clock.at = visit.starts_at + timedelta(days=9)
+    assert (await phone.says("reschedule"))["outcome"] == "change_asked"
+    assert await phone.tasks() == [("change_requested", "no_visit_found")]
+    assert len(await texts(bench, "reply_will_call")) == 1
+
+
+async def test_what_can_never_be_dealt_with_is_given_up_after_a_week(
+    bench: Bench, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, phone = await told(bench, anonymous)
+
+    async def failing(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(receiving, "receive", failing)
+    await phone.post("1")
+    looks = 0
+    while await left() and looks < 50:
+        bench.clock.forward(hours=6)
+        looks += await receiving.receive_due()
+    assert looks == 28  # seven days
+    assert await phone.replies() == []
+
+
 async def test_two_at_once_from_one_number_are_read_one_after_the_other(
     bench: Bench, anonymous: httpx.AsyncClient
 ) -> None:
