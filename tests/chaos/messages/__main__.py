@@ -8,11 +8,10 @@ import asyncio
 import json
 import logging
 import random
-import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,13 @@ from chroniccare.core.errors import Unavailable
 from chroniccare.platform import wiring
 from chroniccare.platform.owner import owner_connection
 from chroniccare.settings import load
-from tests.chaos.messages import clinic
+from tests.chaos.messages import cancels, clinic, stage
 from tests.chaos.messages.judge import Verdict, judge
-from tests.chaos.messages.storm import ROOT, Storm
+from tests.chaos.messages.stage import Arm
+from tests.chaos.messages.storm import Storm
 from tests.chaos.servers import Servers, running
-from tests.e2e.process import clean_environment
 from tests.rabbitmq import Node, NoRabbitError, private_node
 
-SECRET = "a secret of receipts that only chaos knows"
 # In a transaction's commit the record of it reaches the kernel: what only the processes lose, it
 # keeps. Without fsync: the machine itself stays up.
 _SURVIVE = ("ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()")
@@ -41,29 +39,9 @@ _OPEN = (
 )
 # Where nothing of ours is echoed, receipts of calls that nobody answered are never anybody's.
 _INBOX = "SELECT count(*) FROM receipt_inbox WHERE looks < 3"
-_FAULTS = (
-    "slow=0.01,hang=0.004,hang_after=0.006,reset_before=0.01,reset_after=0.02,close_after=0.01,"
-    "error=0.02,unavailable=0.01,timeout=0.01,throttle=0.02,garble=0.01,duplicate=0.005"
-)
-_ORDERS = {"early": 0.2, "reversed": 0.15, "duplicate": 0.15}
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One run: how messages travel, who carries them, and how many receipts are lost."""
-
-    name: str
-    rabbitmq: bool
-    echo: bool
-    messages: int
-    seconds: float
-    lost_receipts: float = 0.0
-    outages: int = 1
-    pace: int = 3
-    doubt_s: float = 10.0
-    api_dies: bool = True
-
-
+CANCELS_SMALL, CANCELS_FULL = 500, 10_000
 SMALL = (
     Arm(
         "PostgreSQL, echo",
@@ -117,13 +95,13 @@ async def run(arm: Arm, servers: Servers, node: Node | None, seed: int) -> Outco
     async with owner_connection(servers.database_url) as owner:
         for sql in _SURVIVE:
             await owner.execute(sql)
-    with _provider(arm, servers, path, seed) as (provider, where):
+    with stage.provider(arm, servers, path, seed) as (provider, where):
         storm = Storm(
-            servers, _environment(arm, servers, where, node), node, dice, arm.pace, arm.doubt_s
+            servers, stage.environment(arm, servers, where, node), node, dice, arm.pace, arm.doubt_s
         )
         try:
             calm = await _through(storm, arm)
-            told = await asyncio.to_thread(_ended, provider)
+            told = await asyncio.to_thread(stage.ended, provider)
             verdict = await _judged(arm, servers, path, told)
         finally:
             await storm.stop_engine()
@@ -207,53 +185,6 @@ async def _settled(storm: Storm, deadline: float) -> None:
         await asyncio.sleep(0.2)
 
 
-@contextmanager
-def _provider(
-    arm: Arm, servers: Servers, path: Path, seed: int
-) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, str]]]:
-    order = {
-        "receipts_url": f"http://127.0.0.1:{servers.port}/receipts/http", "secret": SECRET,
-        "faults": _FAULTS, "seed": seed, "delay_ms": 15, "slow_ms": 1500, "ledger": str(path),
-        "orders": {**_ORDERS, "lost": arm.lost_receipts},
-    }  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.messages.provider", json.dumps(order)],
-        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=clean_environment(), cwd=ROOT,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        yield process, orjson.loads(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _ended(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
-    """Have the provider post what it still has, and return what it says at its end."""
-    process.terminate()
-    assert process.stdout is not None
-    said: dict[str, Any] = orjson.loads(process.stdout.readline())
-    return said
-
-
-def _environment(
-    arm: Arm, servers: Servers, where: dict[str, str], node: Node | None
-) -> dict[str, str]:
-    drivers = ("aws", "ses") if arm.echo else ("sns", "smtp")
-    return {
-        **servers.settings,
-        "CHRONICCARE_SMS_DRIVER": drivers[0], "CHRONICCARE_EMAIL_DRIVER": drivers[1],
-        "CHRONICCARE_AWS_REGION": "us-east-1", "CHRONICCARE_AWS_ENDPOINT_URL": where["url"],
-        "CHRONICCARE_SMTP_URL": where["smtp_url"],
-        "CHRONICCARE_SMS_ORIGINATION": "+12065550100",
-        "CHRONICCARE_SMS_CONFIGURATION_SET": "chroniccare",
-        "CHRONICCARE_SES_CONFIGURATION_SET": "chroniccare",
-        "AWS_ACCESS_KEY_ID": "simulated", "AWS_SECRET_ACCESS_KEY": "simulated",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **({"RABBITMQ_URL": node.url} if node else {}),
-    }  # fmt: skip
-
-
 def _print(outcome: Outcome) -> None:
     arm, found = outcome.arm, outcome.verdict
     print(f"\n{arm.name}: {found.messages:,} messages, {outcome.seconds:.0f} s of storm,"
@@ -298,12 +229,25 @@ def main() -> int:
                 continue
             print(orjson.dumps(outcome).decode()) if given.json else _print(outcome)
             bad += len(outcome.verdict.violations)
+    if given.arm in {None, len(arms)}:
+        found = _cancels(
+            given.messages or (CANCELS_SMALL if given.small else CANCELS_FULL), given.seed
+        )
+        print(orjson.dumps(found).decode() if given.json else f"\n{found}")
+        bad += len(found.violations)
     return int(bool(bad))
+
+
+def _cancels(count: int, seed: int) -> cancels.Found:
+    """Cancel and move visits while their messages go out."""
+    more = {"CHRONICCARE_RECEIPTS_SECRET": stage.SECRET}
+    with running(workers=1, loops=False, durable=False, more=more) as servers:
+        return asyncio.run(cancels.race(servers, count, seed))
 
 
 def _alone(arm: Arm, seed: int) -> Outcome:
     """Run one arm on engines of its own."""
-    more = {"CHRONICCARE_RECEIPTS_SECRET": SECRET}
+    more = {"CHRONICCARE_RECEIPTS_SECRET": stage.SECRET}
     with ExitStack() as stack:
         node = stack.enter_context(private_node()) if arm.rabbitmq else None
         servers = stack.enter_context(running(workers=1, loops=False, durable=False, more=more))

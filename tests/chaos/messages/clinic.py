@@ -1,7 +1,7 @@
 """Clinics whose patients all have one message due, planned as a booking plans it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -62,15 +62,16 @@ class Clinics:
     """The clinics of a run; `planned` counts people who have a message."""
 
     all: list[Clinic]
+    visits: list[tuple[Clinic, Visit]] = field(default_factory=list)
     planned: int = 0
     again: int = 0
 
-    async def plan(self, count: int) -> None:
+    async def plan(self, count: int, *, piece: int = _PIECE) -> None:
         """Plan `count` messages, piece by piece, whatever breaks meanwhile."""
         last = self.planned + count
         while self.planned < last:
-            numbers = range(self.planned, min(self.planned + _PIECE, last))
-            clinic = self.all[(self.planned // _PIECE) % len(self.all)]
+            numbers = range(self.planned, min(self.planned + piece, last))
+            clinic = self.all[(self.planned // piece) % len(self.all)]
             await self._piece(clinic, [_person(number) for number in numbers])
             self.planned += len(numbers)
 
@@ -78,11 +79,12 @@ class Clinics:
         """Write a piece until it is known to be there; what is there already is not made again."""
         while True:
             try:
-                await _plan(clinic, people)
+                planned = await _plan(clinic, people)
             except (Conflict, Unavailable):
                 self.again += 1
                 await asyncio.sleep(_AGAIN_S)
             else:
+                self.visits += [(clinic, visit) for visit in planned]
                 return
 
 
@@ -118,20 +120,19 @@ async def found() -> Clinics:
     return Clinics(made)
 
 
-async def _plan(clinic: Clinic, people: list[dict[str, Any]]) -> None:
+async def _plan(clinic: Clinic, people: list[dict[str, Any]]) -> list[Visit]:
+    visits = [
+        Visit(
+            one["visit"], 1, one["id"], clinic.provider_id, one["starts_at"], "Aisha Rahman",
+            "Chaos Clinic", ZONE,
+        )
+        for one in people
+    ]  # fmt: skip
     async with begin(system(clinic.tenant_id, job="chaos")) as tx:
         await tx.run(_PATIENTS, people, clinic.tenant_id, ZONE, tx.now)
         await tx.run(_POINTS, people, clinic.tenant_id, tx.now)
         await tx.run(
             _VISITS, people, clinic.tenant_id, clinic.provider_id, clinic.facility_id, tx.now
         )
-        await plan_visit(
-            tx,
-            [
-                Visit(
-                    one["visit"], 1, one["id"], clinic.provider_id, one["starts_at"],
-                    "Aisha Rahman", "Chaos Clinic", ZONE,
-                )
-                for one in people
-            ],
-        )  # fmt: skip
+        await plan_visit(tx, visits)
+    return visits
