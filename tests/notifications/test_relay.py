@@ -152,6 +152,28 @@ async def test_doubled_late_and_foreign_messages_change_nothing(
     assert sorted((await bench.statuses())[-2:]) == ["cancelled", "delivered"]
 
 
+_POISON = (
+    b"\xff\xfe", b"{" * 5000, b"x" * 1_000_000, b"null", b'{"payload": null}', b'{"payload": []}',
+    b'{"payload": {"tenantId": "x", "notificationId": "y"}}',
+    b'{"payload": {"tenantId": {}, "notificationId": []}}',
+)  # fmt: skip
+
+
+async def test_a_poisoned_queue_goes_on_and_keeps_the_poison(
+    bench: Bench, settings: Settings, rabbitmq: Rabbit, broker: Broker
+) -> None:
+    queue = relay.QUEUES["normal"]
+    for half in (_POISON[:4], _POISON[4:]):
+        await broker.publish(queue, [(str(number), body) for number, body in enumerate(half)])
+        await bench.planned()
+        await publish_due(broker)
+    async with working(bench, settings, rabbitmq.url):
+        await eventually(delivered(bench, 2))
+        await eventually(_dead(broker, len(_POISON)))
+        await eventually(_empty(broker, "normal"))
+    assert len(await bench.outbox()) == 2
+
+
 def _dead(broker: Broker, count: int) -> Callable[[], Awaitable[bool]]:
     async def true() -> bool:
         return await broker.waiting(relay.DEAD) == count
