@@ -120,11 +120,11 @@ async def race(servers: Servers, count: int, seed: int) -> Found:
             try:
                 # A driver opens its client at a process's first call, which takes most of a second.
                 await run.clinics.plan(_WARM, piece=_PIECE)
-                await _done(servers)
+                await _fewer(servers, 1)
                 run.clinics.visits.clear()
-                planning = asyncio.create_task(run.clinics.plan(count, piece=_PIECE))
+                planning = asyncio.create_task(_plan(servers, run.clinics, count))
                 await asyncio.gather(planning, *(run.change(planning) for _ in range(_HANDS)))
-                await _done(servers)
+                await _fewer(servers, 1)
             finally:
                 await storm.end()
     calls, _ = ledger(path)
@@ -134,12 +134,20 @@ async def race(servers: Servers, count: int, seed: int) -> Found:
         )
 
 
-async def _done(servers: Servers) -> None:
-    deadline = time.monotonic() + 60
+async def _plan(servers: Servers, clinics: clinic.Clinics, count: int) -> None:
+    """Plan no faster than is sent, so that each change meets its message on the way."""
+    for _ in range(0, count, _WARM):
+        await _fewer(servers, _WARM)
+        await clinics.plan(min(_WARM, count), piece=_PIECE)
+
+
+async def _fewer(servers: Servers, most: int) -> None:
+    """Wait until fewer than `most` messages are on their way."""
+    deadline = time.monotonic() + 120
     async with owner_connection(servers.database_url) as owner:
-        while await owner.fetchval(_OPEN):
+        while await owner.fetchval(_OPEN) >= most:
             assert time.monotonic() < deadline, "messages are left"
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
 
 
 def _judge(run: Race, called: dict[str, float], attempts: list[asyncpg.Record]) -> Found:
