@@ -41,6 +41,7 @@ _MOST = dict.fromkeys(
     ), 40,
 )  # fmt: skip
 _SELDOM = 3
+_AROUND_THE_CALL = ("on the wire", "answered", "outcome, not committed", "attempts prepared")
 _BUSY = (
     "SELECT pid FROM pg_stat_activity WHERE application_name = 'chroniccare'"
     " AND state <> 'idle' ORDER BY random() LIMIT 1"
@@ -151,6 +152,8 @@ class Storm:
             known = [*points.POINTS, *(points.BROKER if self.node else ())]
             self.plan = [*known, None]
             self.dice.shuffle(self.plan)
+            if self.births <= self.workers:  # however short the storm: calls first
+                self.plan.sort(key=_AROUND_THE_CALL.__contains__)
         return self.plan.pop()
 
     async def _listen(self) -> None:
