@@ -213,10 +213,12 @@ async def _bar(tx: Tx, sender: str, outcome: str, patient_id: UUID | None) -> bo
     event: EventType = "contact.restored" if outcome == "started" else "contact.suppressed"
     if outcome in {"stopped", "stopped_unsure"}:
         action = "create"
+        await optouts.lock_owners(tx, [sender])
         found = await tx.one(queries.SUPPRESS, new_id(), tx.caller.tenant_id, sender, tx.now)
         await optouts.recorded(tx, channel="sms", address=sender, reason="opted_out")
     elif outcome == "started":
         action = "lift"
+        await optouts.lock_owners(tx, [sender])
         found = await tx.one(queries.LIFT, sender, tx.now)
         if found is not None:
             await optouts.set_consent(tx, channel="sms", address=sender, given=True)

@@ -23,13 +23,19 @@ class NotOptedOut(Conflict):
     message = "Nothing bars this channel; consent is changed in the preferences."
 
 
-async def lock_owners(tx: Tx, attempt_ids: Sequence[UUID]) -> None:
-    """Lock the profiles that an opt-out of these attempts' addresses would change.
+async def lock_owners(tx: Tx, addresses: Sequence[str]) -> None:
+    """Lock the profiles that opt-outs of these addresses would change.
 
-    To be called before their messages are locked: bookings lock in this order, too.
+    To be called before messages or the opt-out list are touched: whoever changes a visit locks in
+    this order, too.
     """
-    await tx.values(queries.LOCK_PATIENTS, list(attempt_ids))
-    await tx.values(queries.LOCK_RELATED, list(attempt_ids))
+    await tx.values(queries.LOCK_PATIENTS, list(addresses))
+    await tx.values(queries.LOCK_RELATED, list(addresses))
+
+
+async def lock_owners_of(tx: Tx, attempt_ids: Sequence[UUID]) -> None:
+    """Do the same for the addresses that these attempts went to."""
+    await lock_owners(tx, await tx.values(queries.RECIPIENTS, list(attempt_ids)))
 
 
 async def recorded(tx: Tx, *, channel: str, address: str, reason: str) -> None:

@@ -77,12 +77,12 @@ LIFT = Query(
     " WHERE channel = $1 AND value = ANY ($2::text[]) AND lifted_at IS NULL"
     " RETURNING id, channel, value AS address, reason, created_at",
 )
-# Before the messages of these attempts are locked, as by whoever changes a visit: a patient first,
-# then their messages. By value alone: a few too many do no harm.
-_OWNERS = (
-    "FROM contact_points c JOIN notification_attempts a ON a.tenant_id = c.tenant_id"
-    " AND a.recipient = c.value WHERE a.id = ANY ($1::uuid[])) ORDER BY o.id FOR NO KEY UPDATE"
+RECIPIENTS = Command(
+    "SELECT DISTINCT recipient FROM notification_attempts WHERE id = ANY ($1::uuid[])"
+    " AND recipient IS NOT NULL"
 )
+# By value alone, whatever the channel: a few too many do no harm.
+_OWNERS = "FROM contact_points c WHERE c.value = ANY ($1::text[])) ORDER BY o.id FOR NO KEY UPDATE"
 LOCK_PATIENTS = Command(f"SELECT o.id FROM patients o WHERE o.id IN (SELECT c.patient_id {_OWNERS}")
 LOCK_RELATED = Command(
     f"SELECT o.id FROM related_persons o WHERE o.id IN (SELECT c.related_person_id {_OWNERS}"

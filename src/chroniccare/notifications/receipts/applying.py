@@ -169,7 +169,7 @@ async def _apply(tenant_id: UUID, rows: Sequence[queries.Waiting]) -> Fate:
         await tx.plan_afresh()
         attempts = list({row.attempt_id for row in rows})
         if any(row.kind in rules.SUPPRESSING for row in rows):
-            await optouts.lock_owners(tx, [one for one in attempts if one is not None])
+            await optouts.lock_owners_of(tx, [one for one in attempts if one is not None])
         locked = await tx.values(queries.LOCK, attempts)
         states = {one.attempt_id: one for one in await tx.all(queries.STATES, attempts, locked)}
         seen = set(await tx.values(queries.SEEN, [row.event_id for row in rows]))
