@@ -1,6 +1,5 @@
 """What leaves the house is what AWS's models and mail allow, whatever stands in text or address."""
 
-from dataclasses import replace
 from datetime import timedelta
 from email import message_from_string, policy
 
@@ -10,9 +9,10 @@ from hypothesis import strategies as st
 
 from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels import email_ses, push_sns, sms_aws, sms_sns
-from chroniccare.notifications.templates import Text
+from chroniccare.notifications.templates.text import Text
 from chroniccare.platform import aws_model
 from chroniccare.simulator.run import Simulator
+from tests.notifications.provider import by
 from tests.notifications.simulated import ADDRESS, DEVICE, chosen, line, message
 from tests.notifications.support import NOON, Bench
 
@@ -95,10 +95,7 @@ async def test_one_bad_recipient_never_stops_a_batch(bench: Bench, simulator: Si
         )
     await bench.plan(await bench.visits(patients, bench.clock.at + timedelta(hours=3)))
     async with line(simulator, "smtp") as opened:
-        channels = replace(
-            bench.channels, drivers={**bench.channels.drivers, "email": opened.driver}
-        )
-        await dispatch.drain(channels)
+        await dispatch.drain(by(bench, email=opened.driver))
     states = [
         row.delivery_status for row in await bench.rows()
         if row.notification_type == "appointment_confirmation"
