@@ -65,10 +65,10 @@ SMALL = (
     ),
 )
 FULL = (
-    Arm("PostgreSQL, echo", False, True, 30_000, 240, outages=6),
-    Arm("RabbitMQ, echo", True, True, 30_000, 240, outages=4),
-    Arm("PostgreSQL, no echo", False, False, 20_000, 180, outages=4),
-    Arm("RabbitMQ, 5 % of receipts lost", True, True, 20_000, 180, 0.05, outages=3),
+    Arm("PostgreSQL, echo", False, True, 30_000, 150, outages=6),
+    Arm("RabbitMQ, echo", True, True, 30_000, 150, outages=4),
+    Arm("PostgreSQL, no echo", False, False, 20_000, 100, outages=4),
+    Arm("RabbitMQ, 5 % of receipts lost", True, True, 20_000, 100, 0.05, outages=3),
 )
 
 

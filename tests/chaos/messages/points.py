@@ -56,7 +56,7 @@ POINTS = (
 BROKER = _RABBITMQ
 FREEZES = ("claimed", "attempts prepared", "about to begin the call", _ON_THE_WIRE, _ANSWERED)
 """Points at which a worker that sleeps over its lease must not send, or must not harm."""
-_ON_THE_WIRE_S = 0.008
+_ON_THE_WIRE_S = 0.004
 
 
 @dataclass(slots=True)

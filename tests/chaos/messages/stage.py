@@ -47,7 +47,7 @@ def provider(
 ) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, str]]]:
     order = {
         "receipts_url": f"http://127.0.0.1:{servers.port}/receipts/http", "secret": SECRET,
-        "faults": arm.faults, "seed": seed, "delay_ms": 15, "slow_ms": 1500, "ledger": str(path),
+        "faults": arm.faults, "seed": seed, "delay_ms": 5, "slow_ms": 1500, "ledger": str(path),
         "orders": {**_ORDERS, "lost": arm.lost_receipts},
     }  # fmt: skip
     process = subprocess.Popen(
@@ -79,6 +79,7 @@ def environment(
         "CHRONICCARE_SMS_DRIVER": drivers[0], "CHRONICCARE_EMAIL_DRIVER": drivers[1],
         "CHRONICCARE_AWS_REGION": "us-east-1", "CHRONICCARE_AWS_ENDPOINT_URL": where["url"],
         "CHRONICCARE_SMTP_URL": where["smtp_url"],
+        "CHRONICCARE_PROVIDER_CONNECTIONS": "20",
         "CHRONICCARE_SMS_ORIGINATION": "+12065550100",
         "CHRONICCARE_SMS_CONFIGURATION_SET": "chroniccare",
         "CHRONICCARE_SES_CONFIGURATION_SET": "chroniccare",
