@@ -61,6 +61,6 @@ def test_after_a_cancel_or_a_move_nothing_of_the_old_time_goes_out() -> None:
     assert came["cancelled"] + came["moved"] == 500
     assert came["told_of_move"] == came["moved"] > 150
     # It was a race: some were sent before the change, others never were.
-    assert came["before"] > 20
-    assert came["never"] > 20
+    assert came["before"] >= 5
+    assert came["never"] >= 5
     assert came["latest_ms"] <= 1000

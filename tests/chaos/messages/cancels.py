@@ -82,7 +82,7 @@ class Race:
                 await asyncio.sleep(0.005)
                 continue
             of, visit = self.clinics.visits.pop(0)
-            await asyncio.sleep(self.dice.random() * 0.05)
+            await asyncio.sleep(self.dice.random() * 0.02)
             if self.dice.getrandbits(1):
                 await self._cancel(of, visit)
             else:
