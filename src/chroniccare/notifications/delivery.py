@@ -15,7 +15,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from random import SystemRandom
 from typing import Any
 from uuid import UUID
@@ -31,6 +33,7 @@ from chroniccare.notifications.channels.message import REPEATABLE, Calls, Messag
 from chroniccare.notifications.mesh import switchboard
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preparing import Job, prepare
+from chroniccare.notifications.together import Together
 from chroniccare.platform.postgres import begin, database
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,14 @@ HANDED_OVER = "handed over"
 _LAST_CALL_S = 8.0
 """Longest that a call goes on once the worker is to stop; supervisors kill it soon after."""
 _jitter = SystemRandom().random
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where the calls of one batch are begun and their outcomes written, many at a time."""
+
+    beginning: Together[Job, bool]
+    recording: Together[tuple[Job, Outcome | None], None]
 
 
 async def deliver(
@@ -60,10 +71,11 @@ async def deliver(
             calling.append((job.driver, job))
         else:
             keeping.setdefault(job.driver.name, []).append(job)
+    desk = Desk(Together(partial(_begun, tenant_id)), Together(partial(_record, tenant_id)))
     # Not a TaskGroup: that would break off calls in progress when one record cannot be written.
     results = await asyncio.gather(
         *(_hand_over(tenant_id, batch) for batch in keeping.values()),
-        *(_call(tenant_id, driver, job, stop or asyncio.Event()) for driver, job in calling),
+        *(_call(desk, driver, job, stop or asyncio.Event()) for driver, job in calling),
         return_exceptions=True,
     )
     for error in results:
@@ -89,39 +101,57 @@ async def _hand_over(tenant_id: UUID, jobs: list[Job]) -> None:
     await _record(tenant_id, list(zip(jobs, outcomes, strict=True)))
 
 
-async def _call(tenant_id: UUID, driver: Calls, job: Job, stop: asyncio.Event) -> None:
+async def _call(desk: Desk, driver: Calls, job: Job, stop: asyncio.Event) -> None:
     """Call a provider once, if nothing forbids it: see `queries_due.START`."""
     if job.turn:
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), job.turn)
     async with driver.slots:
+        await driver.ready()  # what takes long the first time comes before the last look
         free = not stop.is_set() and switchboard.may_call(job.line, job.due.id)
-        started = free and await _started(tenant_id, driver, job)
+        started = free and await _started(desk, job)
         # Asked again: beginning took a moment.
         outcome = await _tried(driver, job.message, stop) if started and not stop.is_set() else None
         if outcome is None:
             switchboard.dropped(job.line, job.due.id)
         else:
             switchboard.ended(job.line, job.due.id, outcome, database().clock())
-        await _record(tenant_id, [(job, outcome)])
+        await desk.recording.ask((job, outcome))
 
 
-async def _started(tenant_id: UUID, driver: Calls, job: Job) -> bool:
-    """Mark the attempt as in flight; when that cannot be known, it is not made.
+async def _started(desk: Desk, job: Job) -> bool:
+    """Mark the attempt as in flight; when that cannot be known, it is not made."""
+    return await desk.beginning.ask(job)
 
-    A COMMIT whose answer was lost may have marked it: recording that no call was made unmarks it.
+
+async def _begun(tenant_id: UUID, jobs: Sequence[Job]) -> list[bool]:
+    """Mark the attempts of calls that are to begin now, of those that nothing forbids.
+
+    A COMMIT whose answer was lost may have marked them: recording that no call was made unmarks
+    them.
     """
     try:
         async with begin(system(tenant_id, job="delivery")) as tx:
-            look = recipients.last_look(job.due, job.send.channel, tx.now)
-            changed = await tx.run(
-                queries_due.START, job.message.attempt_id, job.fence, tx.now + driver.budget,
-                tx.now, job.message.recipient, *look,
-            )  # fmt: skip
+            rows = [_beginning(job, tx.now) for job in jobs]
+            found = set(await tx.values(queries_due.START, rows, tx.now))
     except (Conflict, Unavailable) as error:
-        log.warning("call not begun", extra={"kind": type(error).__name__})
-        return False
-    return changed > 0
+        log.warning("calls not begun", extra={"kind": type(error).__name__, "count": len(jobs)})
+        return [False] * len(jobs)
+    return [job.message.attempt_id in found for job in jobs]
+
+
+def _beginning(job: Job, now: datetime) -> dict[str, Any]:
+    assert isinstance(job.driver, Calls)  # noqa: S101  nobody else is called
+    category, opt_in, day = recipients.last_look(job.due, job.send.channel, now)
+    return {
+        "attempt_id": job.message.attempt_id,
+        "fence": job.fence,
+        "lease": now + job.driver.budget,
+        "recipient": job.message.recipient,
+        "category": category,
+        "opt_in": opt_in,
+        "day": day,
+    }
 
 
 async def _tried(driver: Calls, message: Message, stop: asyncio.Event) -> Outcome:
@@ -150,7 +180,7 @@ async def _hurry(limit: asyncio.Timeout, stop: asyncio.Event) -> None:
     limit.reschedule(min(limit.when() or latest, latest))
 
 
-async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]) -> None:
+async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]) -> Sequence[None]:
     """Write outcomes; None means that the call was not made, so the row is due again at once.
 
     An answer that cannot be written is kept for a moment: losing it would leave doubt.
@@ -166,8 +196,9 @@ async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]
                 raise
             await asyncio.sleep(pause)
         else:
-            _note(results)
-            return
+            break
+    _note(results)
+    return [None] * len(results)
 
 
 def _note(results: Sequence[tuple[Job, Outcome | None]]) -> None:

@@ -236,32 +236,34 @@ PREPARE_ATTEMPTS = Command(
     " template_locale = excluded.template_locale"
 )
 # Just before the socket: only while the row is still ours, the lease outlasts the call, and
-# nothing was committed since it was prepared that forbids the message, of the category $6, to the
-# address $5. $7: a consent has to be on record; $8 is the date where the recipient lives.
+# nothing was committed since it was prepared that forbids the message to its recipient. `opt_in`: a
+# consent has to be on record; `day` is the date where the recipient lives.
 # Channels that we do not know count as none, as in `rules.wanted_channels`.
 _KNOWN = "?| '{sms,email,push}'"
 _CHOSEN = (
-    "coalesce(nullif(p.notification_preferences #> ARRAY['categories', $6, 'channels'], '[]'),"
-    " p.communication_preferences -> 'channels')"
+    "coalesce(nullif(p.notification_preferences #> ARRAY['categories', d.category, 'channels'],"
+    " '[]'), p.communication_preferences -> 'channels')"
 )
 _PATIENT_WANTS = (
-    "coalesce(p.consent_settings -> a.channel, to_jsonb(NOT $7::boolean)) = 'true'"
-    f" AND ($6::text = 'answers' OR ((coalesce(NOT {_CHOSEN} {_KNOWN}, true)"
+    "coalesce(p.consent_settings -> a.channel, to_jsonb(NOT d.opt_in)) = 'true'"
+    f" AND (d.category = 'answers' OR ((coalesce(NOT {_CHOSEN} {_KNOWN}, true)"
     f" OR {_CHOSEN} ? a.channel) AND coalesce(p.notification_preferences"
-    " #> ARRAY['categories', $6, 'enabled'], 'true') = 'true'))"
+    " #> ARRAY['categories', d.category, 'enabled'], 'true') = 'true'))"
 )
 _RELATED_WANTS = (
-    "coalesce(r.consent_settings -> a.channel, to_jsonb(NOT $7)) = 'true'"
-    f" AND (NOT r.channels {_KNOWN} OR r.channels ? a.channel) AND r.categories ? $6"
-    " AND (r.period_start IS NULL OR r.period_start <= $8::date)"
-    " AND (r.period_end IS NULL OR r.period_end >= $8)"
+    "coalesce(r.consent_settings -> a.channel, to_jsonb(NOT d.opt_in)) = 'true'"
+    f" AND (NOT r.channels {_KNOWN} OR r.channels ? a.channel) AND r.categories ? d.category"
+    " AND (r.period_start IS NULL OR r.period_start <= d.day)"
+    " AND (r.period_end IS NULL OR r.period_end >= d.day)"
 )
 START = Command(
-    "UPDATE notification_attempts a SET status = 'in_flight', started_at = $4"
-    " FROM notifications n WHERE a.id = $1 AND a.status = 'prepared'"
-    " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id AND n.fence = $2"
-    " AND n.delivery_status = 'sending' AND n.lease_until >= $3"
-    " AND (n.expires_at IS NULL OR n.expires_at > $4) AND (n.appointment_id IS NULL OR"
+    "UPDATE notification_attempts a SET status = 'in_flight', started_at = $2"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (attempt_id uuid, fence int, lease timestamptz,"
+    " recipient text, category text, opt_in boolean, day date), notifications n"
+    " WHERE a.id = d.attempt_id AND a.status = 'prepared'"
+    " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id AND n.fence = d.fence"
+    " AND n.delivery_status = 'sending' AND n.lease_until >= d.lease"
+    " AND (n.expires_at IS NULL OR n.expires_at > $2) AND (n.appointment_id IS NULL OR"
     " n.notification_type NOT IN ('appointment_confirmation', 'appointment_rescheduled',"
     " 'appointment_reminder', 'waitlist_offer') OR EXISTS (SELECT FROM appointments v WHERE"
     " (v.tenant_id, v.id, v.provider_id) = (n.tenant_id, n.appointment_id, n.provider_id) AND"
@@ -277,7 +279,7 @@ START = Command(
     f" AND r.is_active AND {_RELATED_WANTS}))"
     " AND (n.notification_type IN ('reply_stopped', 'reply_help')"
     " OR NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
-    " AND s.channel = a.channel AND s.value = $5 AND s.lifted_at IS NULL))"
+    " AND s.channel = a.channel AND s.value = d.recipient AND s.lifted_at IS NULL)) RETURNING a.id"
 )
 
 _OUTCOMES = (

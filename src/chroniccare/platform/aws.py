@@ -69,7 +69,7 @@ class Client:
             AwsError: there is no answer, or not the one hoped for.
         """
         try:
-            client = self.client or await self._open()
+            client = self.client or await self.open()
             answer: dict[str, Any] = await getattr(client, operation)(**parameters)
         except (boto.ClientError, boto.BotoCoreError, ResponseParserError) as error:
             failure = _failure(error)
@@ -84,7 +84,14 @@ class Client:
         await self.stack.aclose()
         self.client = None
 
-    async def _open(self) -> Any:
+    async def open(self) -> Any:
+        """Return the client behind this one; the first time that takes a moment.
+
+        Raises:
+            BotoCoreError: AWS's description of the service is not there.
+        """
+        if self.client is not None:
+            return self.client
         async with self.opening:
             if self.client is None:
                 config = AioConfig(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -63,6 +63,10 @@ def calls(
         found = answer.get("MessageId")
         return Outcome("accepted", None, found) if found else Outcome("unknown", "unreadable")
 
+    async def ready() -> None:
+        with suppress(Exception):  # what is wrong with it the call says, by its class
+            await held.open()
+
     # As many calls as connections: none waits for one with its budget running.
     slots = asyncio.Semaphore(settings.provider_connections)
-    return Calls(name, send, timedelta(seconds=BUDGET_S), slots)
+    return Calls(name, send, timedelta(seconds=BUDGET_S), slots, ready)

@@ -52,6 +52,10 @@ Send = Callable[[Message], Awaitable[Outcome]]
 HandOver = Callable[[list[Message]], Awaitable[list[Outcome]]]
 
 
+async def _at_once() -> None:
+    """Nothing is to be opened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
     """A provider that is called once a message, and must not be called twice in doubt.
@@ -59,12 +63,14 @@ class Calls:
     Attributes:
         budget: the longest that a call can take.
         slots: how many calls may be open at once.
+        ready: returns when a call can begin at once: what is only to be opened first is open.
     """
 
     name: str
     send: Send
     budget: timedelta
     slots: asyncio.Semaphore
+    ready: Callable[[], Awaitable[object]] = _at_once
 
 
 @dataclass(frozen=True, slots=True)
