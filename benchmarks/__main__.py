@@ -2,7 +2,7 @@
 
 import sys
 
-from . import book, calendars, races, read_patient, reminders, series, slots, start
+from . import book, calendars, day, races, rate, read_patient, reminders, series, slots, start
 
 ALL = {
     "start": start,
@@ -10,6 +10,8 @@ ALL = {
     "book": book,
     "races": races,
     "reminders": reminders,
+    "day": day,
+    "rate": rate,
     "slots": slots,
     "calendars": calendars,
     "series": series,

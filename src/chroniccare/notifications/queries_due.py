@@ -31,20 +31,16 @@ _TAKE = (
     " WHERE n.tenant_id = due.tenant_id AND n.id = due.id"
     " RETURNING n.id, n.tenant_id, n.priority, due.delivery_status AS was, n.fence"
 )
-# Up to $3 rows of each tenant and $4 in all, of the classes $5; tenants in random order, so that
-# none is always last. Urgent rows go first among the oldest 2000 of a tenant: those come from the
-# index in order, where sorting a whole backlog for each claim would not end.
+# Up to $3 rows of each tenant and class, and $4 in all; classes in the order of $5, urgent first,
+# however long another waits; tenants in random order, so that none is always last.
 CLAIM = Query(
     Claim,
     "WITH due AS MATERIALIZED (SELECT d.id, d.tenant_id, d.delivery_status FROM"
-    " (SELECT id FROM tenants WHERE is_active ORDER BY random()) t CROSS JOIN LATERAL"
-    " (SELECT n.id, n.tenant_id, n.delivery_status FROM (SELECT o.id FROM notifications o"
-    f" WHERE o.tenant_id = t.id AND o.delivery_status IN {OPEN} AND o.next_attempt_at <= $1"
-    " AND o.priority = ANY ($5::text[]) ORDER BY o.next_attempt_at LIMIT 2000) o"
-    " JOIN notifications n ON n.id = o.id"
-    f" WHERE n.delivery_status IN {OPEN} AND n.next_attempt_at <= $1"
-    " ORDER BY n.priority = 'urgent' DESC, n.next_attempt_at LIMIT $3"
-    " FOR UPDATE OF n SKIP LOCKED) d LIMIT $4)" + _TAKE,
+    " (SELECT c.priority, t.id FROM unnest($5::text[]) WITH ORDINALITY AS c (priority, place)"
+    " CROSS JOIN tenants t WHERE t.is_active ORDER BY c.place, random()) t CROSS JOIN LATERAL"
+    " (SELECT n.id, n.tenant_id, n.delivery_status FROM notifications n WHERE n.tenant_id = t.id"
+    f" AND n.priority = t.priority AND n.delivery_status IN {OPEN} AND n.next_attempt_at <= $1"
+    " ORDER BY n.next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) d LIMIT $4)" + _TAKE,
 )
 # The same for rows named by id, in their tenant's own transaction.
 CLAIM_THESE = Query(
@@ -54,8 +50,10 @@ CLAIM_THESE = Query(
     " AND n.next_attempt_at <= $1 FOR UPDATE SKIP LOCKED)" + _TAKE,
 )
 NEXT_DUE = Command(
-    "SELECT min(d.next_attempt_at) FROM tenants t CROSS JOIN LATERAL"
+    "SELECT min(d.next_attempt_at) FROM tenants t"
+    " CROSS JOIN unnest('{urgent,normal,bulk}'::text[]) AS c (priority) CROSS JOIN LATERAL"
     " (SELECT n.next_attempt_at FROM notifications n WHERE n.tenant_id = t.id"
+    " AND n.priority = c.priority"
     f" AND n.delivery_status IN {OPEN} ORDER BY n.next_attempt_at LIMIT 1) d WHERE t.is_active"
 )
 # Claims that could not be handed to the broker; a consumer that has one already keeps it.
