@@ -35,7 +35,7 @@ from .clinic import new_clinic
 from .stage import Stage, settings_of, stage
 
 DAY = 2_300
-SLOW = 230
+SLOW = 100
 DELAY_MS = 50
 _TRIES = 3
 _SENDER = "+12065550100"

@@ -122,10 +122,17 @@ async def _offer(clinic: Clinic) -> dict[str, Any]:
     )
 
 
+_FEW = 5
+
+
 async def _related_person(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
-    """Register somebody who receives a patient's messages."""
+    """Register somebody who receives a patient's messages, or return one: a patient has few."""
+    path = f"/patients/{ids['patient_id']}/related-persons"
+    there: list[dict[str, Any]] = (await clinic.get(path)).json()["data"]["items"]
+    if len(there) > _FEW:
+        return there[0]
     body = {"name": "Lucia Gonzalez", "relationship": "daughter", "categories": ["appointments"]}
-    return await clinic.make(f"/patients/{ids['patient_id']}/related-persons", body)
+    return await clinic.make(path, body)
 
 
 async def _closed_day(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:

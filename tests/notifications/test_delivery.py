@@ -183,8 +183,19 @@ async def test_urgent_messages_are_claimed_before_older_ones(bench: Bench) -> No
         bench.clock.at,
     )
     claims = await dispatch.claim()
-    assert len(claims) == 200
+    assert len(claims) == 200 + 1  # of each class a batch
     assert row.id in {claim.id for claim in claims}
+    # However few are wanted and however many wait: the class goes before the age.
+    assert [claim.id for claim in await dispatch.claim(1)] != [row.id]
+    await bench.sql(
+        "UPDATE notifications SET priority = 'urgent', next_attempt_at = $2"
+        " WHERE id = (SELECT max(id::text)::uuid FROM notifications WHERE delivery_status ="
+        " 'pending' AND next_attempt_at < $2 AND id <> $1)",
+        row.id,
+        bench.clock.at,
+    )
+    [urgent] = await dispatch.claim(1)
+    assert urgent.priority == "urgent"
 
 
 async def test_one_message_that_cannot_be_made_stops_no_other(bench: Bench) -> None:

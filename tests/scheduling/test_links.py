@@ -66,7 +66,7 @@ async def test_looking_changes_nothing_and_tells_no_name(
         assert page.status_code == 200
     assert await shown(bench, visit) == before
     assert await tasks(bench) == []
-    assert "Sat 8 Mar 2031, 12:00 PM EST" in page.text
+    assert "Sat, Mar 8 at 12:00 PM EST" in page.text
     assert bench.facility_name in page.text
     assert page.text.count(f'<form method="post" action="{path}/') == 2
     for told in ("Maria", "Gonzalez", "Rahman", str(visit.patient_id), "follow_up"):

@@ -23,6 +23,7 @@ from chroniccare.notifications.channels.choice import Channels
 from chroniccare.platform.postgres import Tx, begin
 
 CHUNK = delivery.BATCH
+_PARALLEL = 4
 _WAIT_S = 0.5
 _OPEN = frozenset({"pending", "held", "queued", "sending"})
 _SENT = frozenset({"accepted", "delivered", "unconfirmed"})
@@ -114,17 +115,39 @@ async def notify(
             run.count("invalid", row.line, row.reason)
         else:
             good.append(row)
-    remaining = iter(_once_each(run, good))
-    while chunk := list(islice(remaining, CHUNK)):
-        await _send(run, chunk)
+    await _send_all(run, _once_each(run, good))
     while run.waiting:
         if not await _send_due(run):
             await asyncio.sleep(_WAIT_S)
     return _result(run)
 
 
-async def _send(run: _Run, chunk: list[Row]) -> None:
-    """Plan and deliver a chunk; rows that must be tried again stay in `waiting`."""
+async def _send_all(run: _Run, rows: list[Row]) -> None:
+    """Plan chunk by chunk, in the order of the file, while a few chunks are delivered."""
+    remaining, going = iter(rows), set[asyncio.Task[None]]()
+    try:
+        while chunk := list(islice(remaining, CHUNK)):
+            ours = await _planned(run, chunk)
+            going.add(asyncio.create_task(_send(run, ours)))
+            while len(going) >= _PARALLEL:
+                done, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    one.result()
+    finally:
+        # What is on the wire comes to its end, also when another chunk has failed.
+        results = await asyncio.gather(*going, return_exceptions=True)
+    for result in results:
+        if result is not None:
+            raise result
+
+
+async def _send(run: _Run, ours: list[UUID]) -> None:
+    await delivery.deliver(run.tenant_id, ours, run.channels)
+    await _settle(run, ours)
+
+
+async def _planned(run: _Run, chunk: list[Row]) -> list[UUID]:
+    """Plan a chunk; return what is to be delivered now. The rest stays in `waiting`."""
     async with begin(system(run.tenant_id, job="notify")) as tx:
         due = [row for row in chunk if row.starts_at > tx.now]
         for row in chunk:
@@ -139,8 +162,7 @@ async def _send(run: _Run, chunk: list[Row]) -> None:
             run.waiting[state.id] = row
         else:
             _count_earlier(run, row, state)
-    await delivery.deliver(run.tenant_id, list(ours), run.channels)
-    await _settle(run, list(ours))
+    return list(ours)
 
 
 def _once_each(run: _Run, rows: list[Row]) -> list[Row]:

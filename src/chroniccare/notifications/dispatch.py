@@ -44,7 +44,7 @@ class Taker(Protocol):
 async def claim(
     limit: int = _CLAIM, classes: Sequence[str] = rules.PRIORITIES
 ) -> list[queries_due.Claim]:
-    """Claim up to `limit` due rows, of each tenant at most a batch: urgent first, then by age."""
+    """Claim up to `limit` due rows, of each tenant and class a batch at most: urgent first."""
     async with begin_system("dispatch") as tx:
         return await tx.all(
             queries_due.CLAIM, tx.now, tx.now + LEASE, delivery.BATCH, limit, list(classes)

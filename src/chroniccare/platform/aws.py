@@ -99,6 +99,7 @@ class Client:
                     read_timeout=_READ_S,
                     max_pool_connections=self.connections,
                     retries={"total_max_attempts": 1, "mode": "standard"},
+                    user_agent="chroniccare",  # botocore would work one out for each call
                     warm_up_loader_caches=True,  # in a thread: it reads large files
                     connector_args={"keepalive_timeout": _IDLE_S, "socket_factory": _socket},
                 )

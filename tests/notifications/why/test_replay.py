@@ -13,10 +13,10 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications import delivery, dispatch
 from chroniccare.notifications.channels.message import Outcome
 from chroniccare.notifications.replay import queries
-from chroniccare.platform.postgres import begin
+from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
 from tests.notifications.provider import Provider, by_sms
-from tests.notifications.support import Bench, Row, eventually
+from tests.notifications.support import Bench, Row
 from tests.notifications.why.support import check_history, codes, timeline
 
 _ALL = {"limit": 1000}
@@ -27,6 +27,10 @@ _MOVE = (
 _OPT_OUT = (
     "INSERT INTO suppressions (id, tenant_id, channel, value, reason, created_at)"
     " SELECT gen_random_uuid(), tenant_id, 'sms', value, 'stop', now() FROM contact_points"
+)
+_WAITING = Command(
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    " AND datname = current_database()"
 )
 
 
@@ -215,18 +219,11 @@ async def _raced(bench: Bench, message_id: UUID) -> list[httpx.Response]:
             asyncio.create_task(replayed(bench, message_id)),
             asyncio.create_task(bench.clinic.post("/notifications/failed/replay", _ALL)),
         ]
-        with suppress(AssertionError):
-            await eventually(lambda: _waiting(bench, 2), within=1.5)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.5):
+                while await tx.value(_WAITING) < len(rivals):  # noqa: ASYNC110  PostgreSQL tells nobody
+                    await asyncio.sleep(0.01)
     return [await rival for rival in rivals]
-
-
-async def _waiting(bench: Bench, count: int) -> bool:
-    async with bench.clinic.app.state.platform.database.pool.acquire() as connection:
-        found = await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            " AND datname = current_database()"
-        )
-    return bool(found >= count)
 
 
 async def test_a_late_answer_of_the_old_attempt_changes_nothing(bench: Bench) -> None:
