@@ -37,7 +37,7 @@ DECEMBER_23 = "1997-09 2-30 / 1997-10 1-31 / 1997-11 1-30 / 1997-12 1-23"
 JANUARIES = "1998-01 1-31 / 1999-01 1-31 / 2000-01 1-31"
 FIVE_WEEKS = "1997-09 2 4 9 11 16 18 23 25 30 / 1997-10 2"
 
-# RFC 5545, 3.8.5.3: every example but those of hours, BYWEEKNO and BYYEARDAY. Where the RFC lists
+# RFC 5545, 3.8.5.3: every example but those of hours. Where the RFC lists
 # "..." a rule without an end is cut to what is listed.
 RFC: list[tuple[str, str, str]] = [
     ("FREQ=DAILY;COUNT=10", "1997-09-02", "1997-09 2-11"),
@@ -197,6 +197,15 @@ RFC: list[tuple[str, str, str]] = [
         "2007-01-15",
         "2007-01 15 30 / 2007-02 15 / 2007-03 15 30",
     ),
+    (
+        "FREQ=YEARLY;INTERVAL=3;COUNT=10;BYYEARDAY=1,100,200",
+        "1997-01-01",
+        (
+            "1997-01 1 / 1997-04 10 / 1997-07 19 / 2000-01 1 / 2000-04 9 / 2000-07 18"
+            " / 2003-01 1 / 2003-04 10 / 2003-07 19 / 2006-01 1"
+        ),
+    ),
+    ("FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO", "1997-05-12", "1997-05 12 / 1998-05 11 / 1999-05 17"),
 ]
 
 
@@ -333,8 +342,14 @@ BAD: list[tuple[str, str]] = [
     ("FREQ=DAILY;COUNT=3;BYHOUR=9", "time_of_day"),
     ("FREQ=DAILY;COUNT=3;BYMINUTE=9", "time_of_day"),
     ("FREQ=DAILY;COUNT=3;BYSECOND=9", "time_of_day"),
-    ("FREQ=YEARLY;COUNT=3;BYWEEKNO=20", "unknown"),
-    ("FREQ=YEARLY;COUNT=3;BYYEARDAY=20", "unknown"),
+    ("FREQ=YEARLY;COUNT=3;BYWEEKNO=20", "combination"),
+    ("FREQ=YEARLY;COUNT=3;BYWEEKNO=20;BYDAY=1MO", "combination"),
+    ("FREQ=YEARLY;COUNT=3;BYWEEKNO=20;BYDAY=MO;BYMONTH=5", "combination"),
+    ("FREQ=MONTHLY;COUNT=3;BYWEEKNO=20;BYDAY=MO", "combination"),
+    ("FREQ=YEARLY;COUNT=3;BYWEEKNO=54;BYDAY=MO", "range"),
+    ("FREQ=YEARLY;COUNT=3;BYYEARDAY=20;BYDAY=MO", "combination"),
+    ("FREQ=DAILY;COUNT=3;BYYEARDAY=20", "combination"),
+    ("FREQ=YEARLY;COUNT=3;BYYEARDAY=367", "range"),
     ("FREQ=DAILY;COUNT=3;X-OURS=1", "unknown"),
     ("FREQ=DAILY;UNTIL=20260230", "until"),
     ("FREQ=DAILY;UNTIL=20260228T250000", "until"),

@@ -318,6 +318,8 @@ def rule_days(rule: Rule, first: date) -> Iterator[date]:
         bymonthday=rule.by_month_day or None,
         byweekday=weekdays or None,
         bysetpos=rule.by_set_pos or None,
+        byweekno=rule.by_week_no or None,
+        byyearday=rule.by_year_day or None,
         wkst=rule.week_start,
     )
     try:

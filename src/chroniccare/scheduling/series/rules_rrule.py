@@ -1,8 +1,8 @@
 """The grammar of RFC 5545 recurrence rules that series take, and its canonical text.
 
-Left out on purpose: hours and shorter (a series has one time of day), BYWEEKNO and BYYEARDAY
-(dateutil reads them differently from the RFC without BYDAY), BYSETPOS below months, and BYDAY that
-mixes numbered and plain days (dateutil intersects what the RFC joins).
+Left out on purpose: hours and shorter (a series has one time of day), and what dateutil reads in
+another way than the RFC: BYWEEKNO without BYDAY, BYYEARDAY beside other days, BYSETPOS below
+months, and BYDAY that mixes numbered and plain days.
 """
 
 import re
@@ -60,6 +60,8 @@ class Rule:
     by_month_day: tuple[int, ...] = ()
     by_day: tuple[tuple[int, int], ...] = ()
     by_set_pos: tuple[int, ...] = ()
+    by_week_no: tuple[int, ...] = ()
+    by_year_day: tuple[int, ...] = ()
     week_start: int = 0
 
 
@@ -102,6 +104,8 @@ def text(rule: Rule) -> str:
         ("BYMONTHDAY", _joined(rule.by_month_day)),
         ("BYDAY", ",".join(f"{number or ''}{DAYS[day]}" for day, number in rule.by_day)),
         ("BYSETPOS", _joined(rule.by_set_pos)),
+        ("BYWEEKNO", _joined(rule.by_week_no)),
+        ("BYYEARDAY", _joined(rule.by_year_day)),
         ("WKST", DAYS[rule.week_start] if rule.week_start else None),
     ]
     return ";".join(f"{name}={value}" for name, value in parts if value)
@@ -112,7 +116,8 @@ def _known(name: str) -> str:
         raise fault(f"{name}: the time of day is local_time", "time_of_day")
     if name not in _PARTS and name != "FREQ":
         raise fault(
-            "takes FREQ, INTERVAL, COUNT, UNTIL, BYMONTH, BYMONTHDAY, BYDAY, BYSETPOS and WKST",
+            "takes FREQ, INTERVAL, COUNT, UNTIL, BYMONTH, BYMONTHDAY, BYDAY, BYSETPOS, BYWEEKNO,"
+            " BYYEARDAY and WKST",
             "unknown",
         )
     return name
@@ -200,6 +205,14 @@ def _by_set_pos(rule: Rule, value: str) -> Rule:
     return replace(rule, by_set_pos=_numbers("BYSETPOS", value, least=-366, most=366))
 
 
+def _by_week_no(rule: Rule, value: str) -> Rule:
+    return replace(rule, by_week_no=_numbers("BYWEEKNO", value, least=-53, most=53))
+
+
+def _by_year_day(rule: Rule, value: str) -> Rule:
+    return replace(rule, by_year_day=_numbers("BYYEARDAY", value, least=-366, most=366))
+
+
 def _by_day(rule: Rule, value: str) -> Rule:
     found = set()
     for item in value.split(","):
@@ -226,6 +239,8 @@ _PARTS: dict[str, Callable[[Rule, str], Rule]] = {
     "BYMONTHDAY": _by_month_day,
     "BYDAY": _by_day,
     "BYSETPOS": _by_set_pos,
+    "BYWEEKNO": _by_week_no,
+    "BYYEARDAY": _by_year_day,
     "WKST": _week_start,
 }
 
@@ -239,6 +254,7 @@ def _check(rule: Rule) -> None:
         raise fault("BYMONTHDAY does not go with FREQ=WEEKLY", "combination")
     if rule.by_set_pos and rule.freq not in {"MONTHLY", "YEARLY"}:
         raise fault("BYSETPOS goes with FREQ=MONTHLY or YEARLY", "combination")
+    _check_year(rule, numbers)
     if rule.by_set_pos and not (rule.by_month or rule.by_month_day or rule.by_day):
         raise fault("BYSETPOS needs another BY part to choose from", "combination")
     if not numbers - {0}:
@@ -250,6 +266,15 @@ def _check(rule: Rule) -> None:
     most = 53 if rule.freq == "YEARLY" and not rule.by_month else 5
     if max(numbers) > most:
         raise fault(f"BYDAY: numbers here are 1 to {most}, or -{most} to -1", "range")
+
+
+def _check_year(rule: Rule, numbers: set[int]) -> None:
+    """Check the parts that count in weeks and days of the year; `numbers` are those of BYDAY."""
+    others = rule.by_month or rule.by_month_day or rule.by_set_pos
+    if rule.by_week_no and (rule.freq != "YEARLY" or others or not rule.by_day or numbers - {0}):
+        raise fault("BYWEEKNO goes with FREQ=YEARLY and BYDAY without numbers", "combination")
+    if rule.by_year_day and (rule.freq != "YEARLY" or others or rule.by_day or rule.by_week_no):
+        raise fault("BYYEARDAY goes with FREQ=YEARLY, and with no other days", "combination")
 
 
 def _joined(numbers: tuple[int, ...]) -> str:
