@@ -42,6 +42,26 @@ async def test_a_cancelled_time_goes_to_the_first_in_line(desk: Desk) -> None:
     assert (await desk.sweep(), await desk.openings()) == (0, 0)
 
 
+async def test_the_time_of_a_group_session_is_offered_when_it_ends_or_moves(desk: Desk) -> None:
+    first, second = await desk.waiting(), await desk.waiting()
+    body = {
+        **desk.where, "title": "Foot care", "appointment_type": "follow_up", "seats": 3,
+        "scheduled_start": START.isoformat(), "duration_minutes": 45,
+    }  # fmt: skip
+    session = await desk.clinic.make("/group-sessions", body)
+    path = f"/group-sessions/{session['id']}"
+    later = {**body, "scheduled_start": (START + HOUR).isoformat()}
+    assert (await desk.clinic.put(path, {**body, "title": "Feet"})).is_success
+    assert await desk.openings() == 0
+    assert (await desk.clinic.put(path, later)).is_success
+    assert await desk.sweep() == 1
+    assert at((await desk.offer(first))["scheduled_start"]) == START
+    reason = {"cancellation_reason": "Too few came"}
+    assert (await desk.clinic.delete(path, json=reason)).is_success
+    assert await desk.sweep() == 1
+    assert at((await desk.offer(second))["scheduled_start"]) == START + HOUR
+
+
 async def test_nothing_is_noted_where_nobody_waits_for_such_a_time(desk: Desk) -> None:
     elsewhere = await desk.clinic.provider()
     await desk.waiting(provider_id=elsewhere["id"])

@@ -16,7 +16,7 @@ from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessabl
 from chroniccare.core.ids import new_id
 from chroniccare.notifications.plan import cancel_visits, plan_visit
 from chroniccare.platform.postgres import Tx
-from chroniccare.scheduling import booking, rules, seating
+from chroniccare.scheduling import booking, openings, rules, seating
 from chroniccare.scheduling import queries as visits
 from chroniccare.scheduling.actions import cancel_many, check_notice
 from chroniccare.scheduling.groups import queries
@@ -135,6 +135,7 @@ async def cancel(
     if seats:
         await cancel_many(tx, seats, reason=reason, notify=notify)
     await tx.run(queries.RELEASE, session.id)
+    await openings.note_times(tx, [session])
     updated = await tx.one(queries.CANCEL, session.id, tx.now, reason)
     cancelled = found(updated)
     await _tell(tx, "cancel", "group_session.cancelled", before=session, after=cancelled)
@@ -288,6 +289,8 @@ async def _move(
     # Given up before it is taken again: the session does not stand in its own way.
     await tx.run(queries.RELEASE, session.id)
     await tx.run(visits.RELEASE_MANY, [seat.id for seat, _ in news])
+    if _differs(session, row, ("scheduled_start", "provider_id")):
+        await openings.note_times(tx, [session])
     start = row["scheduled_start"]
     patients = [seat.patient_id for seat, _ in news]
     held = await booking.stand(tx, demand, known, first=start, last=start, besides=patients)
