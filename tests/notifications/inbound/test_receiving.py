@@ -277,6 +277,31 @@ async def test_start_opens_what_a_stop_closed_and_nothing_else(
     assert len(await texts(bench, "reply_started")) == 1
 
 
+async def test_the_profile_says_what_its_owner_said_by_text(
+    bench: Bench, anonymous: httpx.AsyncClient
+) -> None:
+    visit, phone = await told(bench, anonymous)
+    path = f"/patients/{visit.patient_id}"
+
+    async def consents() -> Any:
+        return (await bench.clinic.get(path)).json()["data"]["consent_settings"].get("sms")
+
+    await phone.says("stop")
+    assert await consents() is False
+    await bench.drain()
+    assert "reply_stopped" in {one.notification_type for one in await sent_by_sms(bench)}
+    await phone.says("START")
+    assert await consents() is True
+    told_of = await bench.clinic.get("/audit", params={"entity_id": str(visit.patient_id)})
+    actions = [one["action"] for one in told_of.json()["data"]["items"]]
+    assert actions.count("consent") == 2
+
+
+async def sent_by_sms(bench: Bench) -> list[Any]:
+    reached = {kept.notification_id for kept in await bench.outbox() if kept.channel == "sms"}
+    return [row for row in await bench.rows() if row.id in reached]
+
+
 async def test_a_stop_outlives_the_lifting_of_a_bounce(
     bench: Bench, anonymous: httpx.AsyncClient
 ) -> None:
