@@ -271,25 +271,3 @@ def test_no_sender_is_ever_faster_than_its_rate(
         ]
     for (start, parts), (following, _) in pairwise(starts):
         assert following - start >= parts / per_second - 1e-6
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("", 1),
-        ("a" * 160, 1),
-        ("a" * 161, 2),
-        ("a" * 306, 2),
-        ("a" * 307, 3),
-        ("€" * 80, 1),
-        ("€" * 81, 2),
-        ("Núñez" + "a" * 66, 2),  # ú is not in the alphabet: UCS-2
-        ("ñ" * 160, 1),
-        ("я" * 70, 1),
-        ("я" * 71, 2),
-        ("😀" * 35, 1),
-        ("😀" * 36, 2),
-    ],
-)
-def test_message_parts(text: str, count: int) -> None:
-    assert rules.parts(text) == count

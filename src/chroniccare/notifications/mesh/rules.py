@@ -251,20 +251,6 @@ def waits(
 HORIZON_S = 5.0
 """How far ahead calls are planned: little beside a lease, and the longest an urgent one waits."""
 _LONGEST_BREAK_S = 300.0
-_BASIC = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_EXTENDED = frozenset("^{}\\[~]|€\f")
-
-
-def parts(text: str) -> int:
-    """Return how many message parts an SMS has: 160 or 153 characters each, 70 or 67 in UCS-2."""
-    if all(one in _BASIC or one in _EXTENDED for one in text):
-        units, single, several = len(text) + sum(one in _EXTENDED for one in text), 160, 153
-    else:
-        units, single, several = len(text.encode("utf-16-le")) // 2, 70, 67
-    return 1 if units <= single else -(-units // several)
 
 
 @dataclass(frozen=True, slots=True)

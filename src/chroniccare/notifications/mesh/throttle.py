@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from chroniccare.notifications.mesh import rules
 from chroniccare.notifications.mesh.switchboard import Line
+from chroniccare.notifications.templates.segments import count
 from chroniccare.platform.cache import cache
 from chroniccare.platform.redis_connection import CacheAway
 
@@ -18,7 +19,7 @@ async def turns(line: Line, texts: Sequence[str], *, processes: int) -> tuple[in
 
     The turns of those that may not are when to ask again.
     """
-    asked = [rules.parts(text) for text in texts]
+    asked = [count(text).segments for text in texts]
     per_second = float(line.parts_per_second)
     try:
         grant = rules.Grant(
