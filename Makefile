@@ -55,9 +55,9 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 # Needs uv; run it after a change of the dependencies in pyproject.toml.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate pyproject.toml --group build -o requirements.lock
+		--no-emit-index-url --no-annotate --no-strip-extras pyproject.toml --group build -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate pyproject.toml --group build --group dev \
+		--no-emit-index-url --no-annotate --no-strip-extras pyproject.toml --group build --group dev \
 		-c requirements.lock -o requirements-dev.lock
 
 clean:

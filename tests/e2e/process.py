@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
@@ -135,8 +135,9 @@ class Up:
     def child(self, command: str) -> psutil.Process:
         """Return the child that runs `chroniccare <command>`."""
         for process in psutil.Process(self.process.pid).children():
-            if command in process.cmdline():
-                return process
+            with suppress(psutil.NoSuchProcess):  # ended since it was listed
+                if command in process.cmdline():
+                    return process
         raise AssertionError(f"no child runs {command}")
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
@@ -151,9 +152,18 @@ class Up:
         family = self.family()
         self.process.kill()
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait()
         assert gone(family, 5) == []
+
+
+def named(process: psutil.Process) -> str | None:
+    """Return its name; None for one that has ended since it was listed."""
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:
+        return None
 
 
 def gone(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:

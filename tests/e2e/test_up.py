@@ -19,7 +19,7 @@ from chroniccare.commands.up import connections
 from chroniccare.platform.embedded import EngineUrls, running_urls
 from chroniccare.platform.owner import owner_connection
 from chroniccare.settings import Settings
-from tests.e2e.process import Up, curl, data_dir, gone, outbox, refused, run, up, wait_for
+from tests.e2e.process import Up, curl, data_dir, gone, named, outbox, refused, run, up, wait_for
 
 STARTS_WITHIN_S = 5.0
 
@@ -176,7 +176,7 @@ def answers(address: str) -> bool:
 
 
 def engine(started: Up, name: str) -> psutil.Process | None:
-    return next((process for process in started.family() if process.name() == name), None)
+    return next((process for process in started.family() if named(process) == name), None)
 
 
 def cache_is(address: str, state: str) -> bool:
@@ -202,7 +202,7 @@ def test_a_valkey_that_dies_comes_back_and_without_postgresql_everything_stops()
         assert started.process.poll() is None
         assert sum(line.startswith("Valkey") for line in started.lines) == 1
         family = started.family()
-        next(process for process in family if process.name() == "postgres").kill()
+        next(process for process in family if named(process) == "postgres").kill()
         assert started.process.wait(30) == 1
         assert "PostgreSQL has ended, so everything stops" in "\n".join(started.lines)
         assert gone(family, 5) == []
@@ -242,7 +242,7 @@ def test_up_takes_the_servers_that_are_set_and_starts_no_other(urls: EngineUrls)
         up(directory, "--port", str(free_port()), HOME="", **servers) as started,
     ):
         started.await_line("Ctrl-C stops everything")
-        names = {process.name() for process in started.family()}
+        names = {named(process) for process in started.family()}
         assert not names & {"postgres", "valkey-server"}
         assert not (directory / "postgres").exists()
         started.interrupt()

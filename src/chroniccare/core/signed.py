@@ -2,9 +2,12 @@
 
     base64url( tenant id, 16 bytes | record id, 16 bytes | HMAC-SHA256 of purpose and both, 32 )
 
-    base64url( tenant id | record id | UTC second, 6 bytes | the same HMAC's first 16 bytes )
+    base64url( tenant id | record id | the same HMAC's first 16 bytes | UTC second, 6 bytes )
 
 The second kind holds for a record at one time, and is shorter, because it goes into text messages.
+Neither ends in "-": telephones that make links of addresses leave such an end out of the link
+(Android's `Patterns.WEB_URL` ends at a word's edge). Hence the second's lowest byte comes first:
+its highest, which ends the address, is 0 for the next 34,000 years, and that is an "A".
 Nothing of it is stored: who reads the database cannot make one, and a forged one is refused before
 any database is asked. The purpose keeps an address of one kind from being one of another.
 """
@@ -45,9 +48,9 @@ _PROOF = 16
 
 def dated_token(purpose: bytes, tenant_id: UUID, record_id: UUID, at: datetime, pepper: str) -> str:
     """Return the secret part of an address for a record at one time: 72 characters."""
-    told = tenant_id.bytes + record_id.bytes + int(at.timestamp()).to_bytes(6, "big")
-    proof = hmac.digest(pepper.encode(), purpose + told, hashlib.sha256)[:_PROOF]
-    return base64.urlsafe_b64encode(told + proof).decode()
+    ids, second = tenant_id.bytes + record_id.bytes, int(at.timestamp()).to_bytes(6, "little")
+    proof = hmac.digest(pepper.encode(), purpose + ids + second, hashlib.sha256)[:_PROOF]
+    return base64.urlsafe_b64encode(ids + proof + second).decode()
 
 
 def opened_dated(purpose: bytes, text: str, pepper: str) -> tuple[UUID, UUID, datetime] | None:
@@ -58,9 +61,9 @@ def opened_dated(purpose: bytes, text: str, pepper: str) -> tuple[UUID, UUID, da
         raw = base64.b64decode(text, altchars=b"-_", validate=True)
     except ValueError:
         return None
-    told, proof = raw[:-_PROOF], raw[-_PROOF:]
-    made = hmac.digest(pepper.encode(), purpose + told, hashlib.sha256)[:_PROOF]
+    ids, proof, second = raw[:32], raw[32:-6], raw[-6:]
+    made = hmac.digest(pepper.encode(), purpose + ids + second, hashlib.sha256)[:_PROOF]
     if not hmac.compare_digest(made, proof):
         return None
-    at = datetime.fromtimestamp(int.from_bytes(told[32:], "big"), UTC)
-    return UUID(bytes=told[:16]), UUID(bytes=told[16:32]), at
+    at = datetime.fromtimestamp(int.from_bytes(second, "little"), UTC)
+    return UUID(bytes=ids[:16]), UUID(bytes=ids[16:]), at
