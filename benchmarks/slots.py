@@ -21,13 +21,14 @@ from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.providers import actions as providers
 from chroniccare.providers.schemas import ProviderWrite
-from chroniccare.scheduling import search, slots
 from chroniccare.scheduling.availability import actions as weeks
 from chroniccare.scheduling.availability.schemas import AvailabilityWrite
 from chroniccare.scheduling.catalogue import actions as types
 from chroniccare.scheduling.catalogue import resources
 from chroniccare.scheduling.catalogue.schemas import ResourceWrite, VisitTypeWrite
 from chroniccare.scheduling.known import Wish, fetch
+from chroniccare.scheduling.slots import actions as search
+from chroniccare.scheduling.slots import rules as slots
 from chroniccare.settings import load as load_settings
 
 from .clinic import new_clinic, new_patients

@@ -39,7 +39,6 @@ from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
 from chroniccare.scheduling import lifecycle_api as lifecycle
 from chroniccare.scheduling import link_api as visit_links
-from chroniccare.scheduling import slots_api as slots
 from chroniccare.scheduling.availability import api as availability
 from chroniccare.scheduling.availability import facilities_api as opening
 from chroniccare.scheduling.calendars import api as calendars
@@ -47,6 +46,7 @@ from chroniccare.scheduling.catalogue import api as catalogue
 from chroniccare.scheduling.groups import api as groups
 from chroniccare.scheduling.recall import api as recalls
 from chroniccare.scheduling.series import api as series
+from chroniccare.scheduling.slots import api as slots
 from chroniccare.scheduling.waitlist import api as waitlist
 from chroniccare.scheduling.waitlist import link_api as waitlist_links
 from chroniccare.settings import Settings, load

@@ -5,8 +5,6 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chroniccare.scheduling import slots
-from chroniccare.scheduling.intervals import covers, merge, outside
 from chroniccare.scheduling.seating import (
     Ask,
     Room,
@@ -14,10 +12,12 @@ from chroniccare.scheduling.seating import (
     Take,
     free_lane,
     needs,
+    scarce,
     seat,
     take,
     units,
 )
+from chroniccare.scheduling.slots.intervals import covers, merge, outside
 
 ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
 HERE, THERE = uuid4(), uuid4()
@@ -59,7 +59,7 @@ def test_the_lowest_free_lane_is_taken(
 def test_scarce_starts_are_those_with_too_few_rooms_free(
     busy: list[list[list[tuple[int, int]]]], count: int, minutes: int, before: int, after: int
 ) -> None:
-    blocked = slots.scarce(busy, count, minutes=minutes, before=before, after=after)
+    blocked = scarce(busy, count, minutes=minutes, before=before, after=after)
     starts = list(range(-30, 100))
 
     def free(lane: list[tuple[int, int]], start: int) -> bool:

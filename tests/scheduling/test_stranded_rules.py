@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chroniccare.scheduling import slots
 from chroniccare.scheduling.availability import rules
-from chroniccare.scheduling.intervals import less
+from chroniccare.scheduling.slots import rules as slots
+from chroniccare.scheduling.slots.intervals import less
 
 PLACE, PROVIDER = UUID(int=1), UUID(int=2)
 START = date(2026, 10, 26)  # a Monday; clocks change in New York on 1 November

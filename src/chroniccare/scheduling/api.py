@@ -15,7 +15,7 @@ from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling import actions, moving, schemas
 from chroniccare.scheduling.queries import Appointment
-from chroniccare.scheduling.search import offering
+from chroniccare.scheduling.slots.actions import offering
 from chroniccare.scheduling.telling import shown
 from chroniccare.tenancy.api import (
     CONDITIONAL,

@@ -17,10 +17,11 @@ from uuid import UUID
 
 from chroniccare.core.errors import Conflict, FieldError, Forbidden, NotFound, Unprocessable
 from chroniccare.platform.postgres import Tx
-from chroniccare.scheduling import lapse, queries, rules, seating, slots
-from chroniccare.scheduling.intervals import covers
+from chroniccare.scheduling import lapse, queries, rules, seating
 from chroniccare.scheduling.known import FARTHEST, Known, Wish, fetch
 from chroniccare.scheduling.schemas import Override
+from chroniccare.scheduling.slots import rules as slots
+from chroniccare.scheduling.slots.intervals import covers
 
 SCOPE = "appointments:override"
 

@@ -15,10 +15,11 @@ from chroniccare.core.errors import FieldError, Unprocessable
 from chroniccare.core.week import minutes as minutes_of
 from chroniccare.facilities.rules import DAYS
 from chroniccare.platform.postgres import Tx
-from chroniccare.scheduling import queries_slots as queries
-from chroniccare.scheduling import rules, seating, slots
-from chroniccare.scheduling.intervals import Interval, less
+from chroniccare.scheduling import rules, seating
 from chroniccare.scheduling.queries import Appointment
+from chroniccare.scheduling.slots import queries
+from chroniccare.scheduling.slots import rules as slots
+from chroniccare.scheduling.slots.intervals import Interval, less
 
 FARTHEST = timedelta(hours=14)
 """No clock is further from UTC."""

@@ -13,7 +13,7 @@ from chroniccare.scheduling import actions, lifecycle, moving, schemas
 from chroniccare.scheduling.api import SEEN_AGAIN, AppointmentsWrite
 from chroniccare.scheduling.queries import Appointment
 from chroniccare.scheduling.rules import Step
-from chroniccare.scheduling.search import offering
+from chroniccare.scheduling.slots.actions import offering
 from chroniccare.scheduling.telling import shown
 from chroniccare.tenancy.api import IdempotencyKey, IfMatch, KeyFirst, check_version, post
 from chroniccare.tenancy.idempotency import Reply

@@ -4,8 +4,9 @@ from uuid import UUID
 
 from chroniccare.core.errors import FieldError
 from chroniccare.platform.postgres import Tx
-from chroniccare.scheduling import booking, queries, seating, slots
+from chroniccare.scheduling import booking, queries, seating
 from chroniccare.scheduling.booking import minutes_of
+from chroniccare.scheduling.slots import rules as slots
 
 
 async def occupy_again(tx: Tx, visit: queries.Appointment) -> None:

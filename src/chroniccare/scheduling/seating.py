@@ -11,9 +11,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from chroniccare.core.errors import FieldError
-from chroniccare.scheduling.intervals import Interval
+from chroniccare.scheduling.slots.intervals import FAR, Interval, intersect, merge
 
 PEOPLE = frozenset({"provider", "patient"})
+Lanes = Sequence[Sequence[Interval]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,36 @@ def units(room: Room) -> list[list[Interval]]:
         if lane < room.capacity:
             found[lane].append((start, end))
     return found
+
+
+def scarce(
+    rooms: Sequence[Lanes], count: int, *, minutes: int, before: int, after: int
+) -> list[Interval]:
+    """Return the starts at which fewer than `count` of `rooms` are free for the whole visit.
+
+    `rooms` are when each lane of each room or device is taken; a room is free when one lane is.
+    Counting how many are free at each minute would not do: two rooms, or two lanes, can take turns
+    in being free without either being so throughout.
+    """
+    spare = len(rooms) - count
+    if spare < 0:
+        return [(-FAR, FAR)]
+    steps: list[Interval] = []
+    for lanes in rooms:
+        full = [(-FAR, FAR)]
+        for busy in lanes:
+            taken = ((start - minutes - after + 1, end + before) for start, end in busy)
+            full = intersect(full, merge(sorted(taken)))
+        for start, end in full:
+            steps += [(start, 1), (end, -1)]
+    found, level, since = [], 0, 0
+    for minute, step in sorted(steps):
+        was, level = level, level + step
+        if was <= spare < level:
+            since = minute
+        elif level <= spare < was:
+            found.append((since, minute))
+    return merge(found)
 
 
 def free_lane(standing: Standing, start: int, end: int, *, extra: int) -> int | None:

@@ -13,10 +13,10 @@ from chroniccare.platform.postgres import Tx
 from chroniccare.providers import actions as providers
 from chroniccare.providers.queries import Provider
 from chroniccare.providers.schemas import ProviderWrite
-from chroniccare.scheduling import slots
 from chroniccare.scheduling.availability import queries, rules, stranding
 from chroniccare.scheduling.availability.schemas import AvailabilityWrite, RuleWrite
 from chroniccare.scheduling.availability.stranding import ASK, Affected, Changed, Choice
+from chroniccare.scheduling.slots import rules as slots
 
 
 async def availability(tx: Tx, provider_id: UUID) -> queries.Availability:

@@ -19,10 +19,11 @@ from chroniccare.platform.postgres import Tx, begin
 from chroniccare.providers import actions as providers
 from chroniccare.providers.api import ProvidersRead, ProvidersWrite
 from chroniccare.providers.schemas import ProviderWrite
-from chroniccare.scheduling import search, slots_api
 from chroniccare.scheduling.availability import actions, exceptions, queries, schemas
 from chroniccare.scheduling.availability.stranding import Changed, Choice, changing, choice
 from chroniccare.scheduling.known import Wish
+from chroniccare.scheduling.slots import actions as search
+from chroniccare.scheduling.slots import api as slots_api
 from chroniccare.tenancy.api import (
     CONDITIONAL,
     Cursor,

@@ -17,11 +17,11 @@ from chroniccare.facilities.queries import Facility
 from chroniccare.platform.postgres import Tx
 from chroniccare.providers.actions import works_at
 from chroniccare.providers.queries import Provider
-from chroniccare.scheduling import slots
 from chroniccare.scheduling.availability import queries, rules, stranding
 from chroniccare.scheduling.availability.schemas import ExceptionWrite, FacilityExceptionWrite
 from chroniccare.scheduling.availability.stranding import Affected, Changed, Choice
-from chroniccare.scheduling.intervals import less
+from chroniccare.scheduling.slots import rules as slots
+from chroniccare.scheduling.slots.intervals import less
 
 Owner = Provider | Facility
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chroniccare.core.errors import Unprocessable
 from chroniccare.platform.postgres import Tx
-from chroniccare.scheduling import booking, search, slots
+from chroniccare.scheduling import booking
 from chroniccare.scheduling import queries as visits
 from chroniccare.scheduling import rules as visit_rules
 from chroniccare.scheduling.actions import LateChange
@@ -17,6 +17,8 @@ from chroniccare.scheduling.availability import queries
 from chroniccare.scheduling.known import Wish, fetch, without
 from chroniccare.scheduling.moving import MovedTooOften, reschedule
 from chroniccare.scheduling.queries import Appointment
+from chroniccare.scheduling.slots import actions as search
+from chroniccare.scheduling.slots import rules as slots
 
 WITHIN_DAYS = 30
 """No visit is moved further than this."""

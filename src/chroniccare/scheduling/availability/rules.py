@@ -7,8 +7,8 @@ from uuid import UUID
 
 from chroniccare.core.week import minutes, overlap, stretch
 from chroniccare.facilities.rules import DAYS
-from chroniccare.scheduling import slots
-from chroniccare.scheduling.intervals import FAR, Interval, covers
+from chroniccare.scheduling.slots import rules as slots
+from chroniccare.scheduling.slots.intervals import FAR, Interval, covers
 
 _NEVER = date.max.toordinal()
 

@@ -19,7 +19,7 @@ from chroniccare.core.fields import (
 )
 from chroniccare.facilities.schemas import Facility
 from chroniccare.providers.schemas import Provider
-from chroniccare.scheduling.schemas import Slot
+from chroniccare.scheduling.slots.schemas import Slot
 
 MAX_RULES = 200
 MAX_NAMED = 200

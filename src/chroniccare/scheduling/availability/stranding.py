@@ -20,10 +20,10 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, FieldError, Forbidden, Unprocessable
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling import actions as scheduling
-from chroniccare.scheduling import slots
 from chroniccare.scheduling.availability import queries, relocating, rules, schemas
 from chroniccare.scheduling.queries import LOCK, Appointment
 from chroniccare.scheduling.rules import lock_keys
+from chroniccare.scheduling.slots import rules as slots
 
 T = TypeVar("T")
 

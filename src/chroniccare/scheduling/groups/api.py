@@ -16,7 +16,7 @@ from chroniccare.scheduling.groups import actions, schemas, seats
 from chroniccare.scheduling.queries import Appointment
 from chroniccare.scheduling.schemas import Appointment as AppointmentShown
 from chroniccare.scheduling.schemas import Cancellation
-from chroniccare.scheduling.search import offering
+from chroniccare.scheduling.slots.actions import offering
 from chroniccare.scheduling.telling import shown
 from chroniccare.tenancy.api import (
     Cursor,

@@ -12,10 +12,12 @@ from uuid import UUID
 
 from chroniccare.core.errors import FieldError
 from chroniccare.core.time import to_local, zone
-from chroniccare.scheduling import booking, search, seating, slots
+from chroniccare.scheduling import booking, seating
 from chroniccare.scheduling.known import Known
 from chroniccare.scheduling.rules import HORIZON
 from chroniccare.scheduling.series.rules import Local, Occurrence
+from chroniccare.scheduling.slots import actions as search
+from chroniccare.scheduling.slots import rules as slots
 
 _LONGEST = 24 * 60  # minutes; no row of occupancy is longer
 _TRIES = 50  # candidates for one visit; all but what this series took itself were free before

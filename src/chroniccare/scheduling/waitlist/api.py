@@ -14,7 +14,7 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import Tx, begin
-from chroniccare.scheduling.search import offering
+from chroniccare.scheduling.slots.actions import offering
 from chroniccare.scheduling.waitlist import actions, offers, queries, schemas
 from chroniccare.tenancy.api import (
     CONDITIONAL,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from chroniccare.core.time import to_instant, to_local, zone
 from chroniccare.platform.owner import owner_connection
-from chroniccare.scheduling import slots
-from chroniccare.scheduling.intervals import Interval, intersect, merge, subtract
+from chroniccare.scheduling.slots import rules as slots
+from chroniccare.scheduling.slots.intervals import Interval, intersect, merge, subtract
 from tests.core.test_time import ZONES, Change, changes
-from tests.scheduling.oracle import Case, by_multiranges, by_sweep
+from tests.scheduling.slots.oracle import Case, by_multiranges, by_sweep
 
 HERE, THERE, SOMEONE = UUID(int=1), UUID(int=2), UUID(int=3)
 ALWAYS_OPEN = [slots.Weekly(HERE, day, 0, 1440, 1440, True, 1, None) for day in range(7)]

@@ -14,10 +14,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 from chroniccare.core.time import to_instant, to_local, zone
-from chroniccare.scheduling.intervals import FAR, Interval, intersect, merge, outside, subtract
+from chroniccare.scheduling.slots.intervals import (
+    Interval,
+    intersect,
+    merge,
+    outside,
+    subtract,
+)
 
 DAY = 24 * 60
-Lanes = Sequence[Sequence[Interval]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,8 @@ class Weekly:
         is_available: False sets the range aside.
         first: the first day on which a range may start.
         last: the last such day; None for no end.
-        rank: least urgency of a visit that it is kept for (see rules.RANKS); 0 for any.
+        rank: least urgency of a visit that it is kept for, of RANKS in scheduling/rules.py; 0 for
+            any.
         release: minutes before which anybody may have what is kept; None for never.
     """
 
@@ -161,7 +167,7 @@ class Search:
     """What a visit needs besides its provider.
 
     Attributes:
-        rank: how urgent it is; see rules.RANKS.
+        rank: how urgent it is; see RANKS of scheduling/rules.py.
         now: the present minute, which what is kept for urgent visits is released by.
         before: minutes that the provider needs free before it ...
         after: ... and after it; they need not be working hours.
@@ -247,36 +253,6 @@ def _widened(busy: Sequence[Interval], search: Search) -> Sequence[Interval]:
     if not search.before and not search.after:
         return busy
     return [(start - search.after, end + search.before) for start, end in busy]
-
-
-def scarce(
-    rooms: Sequence[Lanes], count: int, *, minutes: int, before: int, after: int
-) -> list[Interval]:
-    """Return the starts at which fewer than `count` of `rooms` are free for the whole visit.
-
-    `rooms` are when each lane of each room or device is taken; a room is free when one lane is.
-    Counting how many are free at each minute would not do: two rooms, or two lanes, can take turns
-    in being free without either being so throughout.
-    """
-    spare = len(rooms) - count
-    if spare < 0:
-        return [(-FAR, FAR)]
-    steps: list[Interval] = []
-    for lanes in rooms:
-        full = [(-FAR, FAR)]
-        for busy in lanes:
-            taken = ((start - minutes - after + 1, end + before) for start, end in busy)
-            full = intersect(full, merge(sorted(taken)))
-        for start, end in full:
-            steps += [(start, 1), (end, -1)]
-    found, level, since = [], 0, 0
-    for minute, step in sorted(steps):
-        was, level = level, level + step
-        if was <= spare < level:
-            since = minute
-        elif level <= spare < was:
-            found.append((since, minute))
-    return merge(found)
 
 
 def working(

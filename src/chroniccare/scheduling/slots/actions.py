@@ -17,11 +17,13 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import NotFound, Problem, Unprocessable
 from chroniccare.core.time import to_local, zone
 from chroniccare.platform.postgres import begin
-from chroniccare.scheduling import rules, seating, slots
+from chroniccare.scheduling import rules as visit_rules
+from chroniccare.scheduling import seating
 from chroniccare.scheduling.booking import SlotTaken, wish_of
-from chroniccare.scheduling.intervals import Interval, merge, subtract
 from chroniccare.scheduling.known import FARTHEST, Known, Wish, fetch, without
 from chroniccare.scheduling.queries import Appointment
+from chroniccare.scheduling.slots import rules
+from chroniccare.scheduling.slots.intervals import Interval, merge, subtract
 
 MAX_DAYS = 92
 DEFAULT_DAYS = 31
@@ -66,7 +68,7 @@ async def earliest(caller: Caller, wish: Wish) -> list[Slot]:
             unknown, not active, or does not work there; the field is named.
     """
     found: list[Slot] = []
-    window: slots.Window | None = None
+    window: rules.Window | None = None
     while len(found) < wish.most:
         # Only the fetch is in a transaction: no connection is held while we compute.
         async with begin(caller) as tx:
@@ -76,7 +78,7 @@ async def earliest(caller: Caller, wish: Wish) -> list[Slot]:
         found += await _swept(known, chunk, wish, wish.most - len(found))
         if chunk.last == window.last:
             break
-        window = slots.Window(chunk.last + 1, window.last, window.after, window.until)
+        window = rules.Window(chunk.last + 1, window.last, window.after, window.until)
     if wish.patient_id is not None:  # what is not free tells when the patient is elsewhere
         await note_read(
             caller, entity_type="patient", seen=[wish.patient_id], action="availability"
@@ -86,8 +88,8 @@ async def earliest(caller: Caller, wish: Wish) -> list[Slot]:
 
 def sweep(
     known: Known,
-    calendars: Iterable[slots.Calendar],
-    window: slots.Window,
+    calendars: Iterable[rules.Calendar],
+    window: rules.Window,
     wish: Wish,
     most: int | None,
 ) -> list[tuple[int, UUID, UUID, int]]:
@@ -95,7 +97,7 @@ def sweep(
 
     Of each provider at each facility the first `most` are kept: no later one can be needed.
     """
-    searches: dict[tuple[UUID, int], tuple[list[Interval], slots.Search]] = {}
+    searches: dict[tuple[UUID, int], tuple[list[Interval], rules.Search]] = {}
     found = []
     for calendar in calendars:
         for place_id in calendar.places:
@@ -106,7 +108,7 @@ def sweep(
             if name not in searches:
                 searches[name] = _needed(known, place, calendar.minutes, window, wish)
             hours, search = searches[name]
-            starts = slots.find(
+            starts = rules.find(
                 calendar, place, hours=hours, window=_bounded(known, window), search=search,
                 most=most,
             )  # fmt: skip
@@ -115,14 +117,14 @@ def sweep(
 
 
 def _needed(
-    known: Known, place: slots.Place, minutes: int, window: slots.Window, wish: Wish
-) -> tuple[list[Interval], slots.Search]:
+    known: Known, place: rules.Place, minutes: int, window: rules.Window, wish: Wish
+) -> tuple[list[Interval], rules.Search]:
     """Return when `place` is open, and what a visit of `minutes` there needs besides a provider."""
-    hours, now, kind = slots.open_hours(place, window), window.after, known.type
-    rank = rules.RANKS[wish.priority]
+    hours, now, kind = rules.open_hours(place, window), window.after, known.type
+    rank = visit_rules.RANKS[wish.priority]
     present = []
     for calendar in known.present:
-        free, _ = slots.working(calendar, place, hours=hours, window=window, rank=rank, now=now)
+        free, _ = rules.working(calendar, place, hours=hours, window=window, rank=rank, now=now)
         if place.id not in calendar.places:  # extra hours may be for every facility of theirs
             free = []
         busy = [(start - kind.after, end + kind.before) for start, end in calendar.busy]
@@ -130,23 +132,23 @@ def _needed(
     blocked: list[Interval] = []
     for needed in known.needs(wish.resource_ids, place.id):
         rooms = [seating.units(room) for room in needed.rooms]
-        blocked += slots.scarce(
+        blocked += seating.scarce(
             rooms, needed.count, minutes=minutes, before=kind.before, after=kind.after
         )
     for calendar in known.present:
-        blocked += slots.full_days(calendar, place, window)
-    return hours, slots.Search(
+        blocked += rules.full_days(calendar, place, window)
+    return hours, rules.Search(
         rank, now, kind.before, kind.after, known.busy, present, merge(sorted(blocked))
     )
 
 
-def _bounded(known: Known, window: slots.Window) -> slots.Window:
+def _bounded(known: Known, window: rules.Window) -> rules.Window:
     """Return `window` within the notice and the horizon of the type of visit."""
     now = window.after
     notice, horizon = known.type.notice, known.type.horizon
     after = max(now, now + notice - 1)  # a start exactly at the end of the notice is in time
-    return slots.Window(
-        window.first, window.last, after, min(window.until, now + horizon * slots.DAY)
+    return rules.Window(
+        window.first, window.last, after, min(window.until, now + horizon * rules.DAY)
     )
 
 
@@ -201,9 +203,9 @@ async def _around(caller: Caller, wish: Wish, at: datetime, *, days: int) -> Kno
     async with begin(caller) as tx:
         day = max(at, tx.now).date()
         first = max(day - timedelta(days=min(days, 2)), (tx.now - FARTHEST).date())
-        window = slots.Window(
+        window = rules.Window(
             first.toordinal(), day.toordinal() + days, int(tx.now.timestamp()) // 60,
-            int((tx.now + rules.HORIZON).timestamp()) // 60,
+            int((tx.now + visit_rules.HORIZON).timestamp()) // 60,
         )  # fmt: skip
         with suppress(Unprocessable):
             return await fetch(tx, wish, window)
@@ -214,13 +216,13 @@ def _sure(known: Known, minute: int) -> int:
     """Return how many minutes from `minute` on, either way, everything free is in the window."""
     window = known.window
     zones = {place.zone for place in known.places.values()}
-    first = max((slots.minute_of(one, window.first, 0) for one in zones), default=minute)
-    last = min((slots.minute_of(one, window.last + 1, 0) for one in zones), default=minute)
+    first = max((rules.minute_of(one, window.first, 0) for one in zones), default=minute)
+    last = min((rules.minute_of(one, window.last + 1, 0) for one in zones), default=minute)
     # Before the present there is nothing.
     return last - minute if first <= window.after else min(minute - first, last - minute)
 
 
-async def _swept(known: Known, window: slots.Window, wish: Wish, most: int) -> list[Slot]:
+async def _swept(known: Known, window: rules.Window, wish: Wish, most: int) -> list[Slot]:
     found: list[tuple[int, UUID, UUID, int]] = []
     for number in range(0, len(known.calendars), _TURN):
         some = known.calendars[number : number + _TURN]
@@ -231,14 +233,14 @@ async def _swept(known: Known, window: slots.Window, wish: Wish, most: int) -> l
 
 def _slot(known: Known, start: int, provider_id: UUID, facility_id: UUID, minutes: int) -> Slot:
     name = known.places[facility_id].zone
-    begin_, end, tz = slots.instant(start), slots.instant(start + minutes), zone(name)
+    begin_, end, tz = rules.instant(start), rules.instant(start + minutes), zone(name)
     return Slot(
         provider_id, facility_id, begin_, end, to_local(begin_, tz), to_local(end, tz), name,
         minutes,
     )  # fmt: skip
 
 
-def _whole(wish: Wish, *, now: datetime) -> slots.Window:
+def _whole(wish: Wish, *, now: datetime) -> rules.Window:
     """Return the window that is asked for.
 
     Raises:
@@ -254,14 +256,14 @@ def _whole(wish: Wish, *, now: datetime) -> slots.Window:
         raise Unprocessable.field("to_date", f"at most {MAX_DAYS} days in all", "range")
     if last < today:
         raise Unprocessable.field("to_date", "lies in the past", "past")
-    if first > (now + rules.HORIZON).date():
+    if first > (now + visit_rules.HORIZON).date():
         raise Unprocessable.field("from_date", "must be within two years", "horizon")
-    return slots.Window(
+    return rules.Window(
         max(first, today).toordinal(), last.toordinal(), int(now.timestamp()) // 60,
-        int((now + rules.HORIZON).timestamp()) // 60,
+        int((now + visit_rules.HORIZON).timestamp()) // 60,
     )  # fmt: skip
 
 
-def _chunk(window: slots.Window) -> slots.Window:
+def _chunk(window: rules.Window) -> rules.Window:
     last = min(window.last, window.first + _CHUNK_DAYS - 1)
-    return slots.Window(window.first, last, window.after, window.until)
+    return rules.Window(window.first, last, window.after, window.until)

@@ -13,7 +13,7 @@ class Part:
 
     Attributes:
         kind: `provider`, `facility`, `patient` or `type`.
-        document: what slots.py needs to know; days are ordinals, times minutes since midnight.
+        document: what `rules` needs to know; days are ordinals, times minutes since midnight.
         busy_from: starts of what takes the party, in minutes since 1970, rounded down; sorted.
         busy_until: the ends, rounded up.
         leads: minutes of each of these before the visit itself.

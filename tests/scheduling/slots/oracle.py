@@ -1,6 +1,7 @@
 """Free times worked out by PostgreSQL's multiranges: another engine, another time zone library.
 
-Too slow and too moody for the product (docs/slots.md), but an independent judge of slots.py.
+Too slow and too moody for the product (docs/slots.md), but an independent judge of
+scheduling/slots/rules.py.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,9 @@ from typing import Any
 
 import asyncpg
 
-from chroniccare.scheduling import slots
-from chroniccare.scheduling.intervals import Interval
+from chroniccare.scheduling.seating import scarce
+from chroniccare.scheduling.slots import rules as slots
+from chroniccare.scheduling.slots.intervals import Interval
 
 # A time on the wall as an instant, the first of two; whoever asks stays clear of skipped times.
 _FIRST = (
@@ -91,7 +93,7 @@ class Case:
 def by_sweep(case: Case) -> list[int]:
     """Return the starts that the product finds."""
     hours = slots.open_hours(case.place, case.window)
-    blocked = slots.scarce(
+    blocked = scarce(
         [[room] for room in case.rooms], case.count, minutes=case.calendar.minutes,
         before=case.before, after=case.after,
     )  # fmt: skip

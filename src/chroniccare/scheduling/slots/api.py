@@ -13,8 +13,10 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, errors
 from chroniccare.core.fields import Day, Word
 from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
-from chroniccare.scheduling import rules, schemas, search
+from chroniccare.scheduling import rules as visit_rules
 from chroniccare.scheduling.known import Wish
+from chroniccare.scheduling.schemas import MAX_OTHERS, Priority
+from chroniccare.scheduling.slots import actions, schemas
 from chroniccare.tenancy.api import KeyFirst, answer, authorise
 
 router = APIRouter(prefix="/api/v1", tags=["appointments"], route_class=KeyFirst)
@@ -24,8 +26,9 @@ AppointmentsRead = Annotated[Caller, Security(authorise, scopes=["appointments:r
 Providers = Annotated[
     list[UUID] | None,
     Query(
-        max_length=search.MAX_PROVIDERS,
-        description=f"With whom; repeat it for up to {search.MAX_PROVIDERS}. Unless told, anybody.",
+        max_length=actions.MAX_PROVIDERS,
+        description=f"With whom; repeat it for up to {actions.MAX_PROVIDERS}."
+        " Unless told, anybody.",
     ),
 ]
 Facility = Annotated[UUID | None, Query(description="Where; unless told, at any facility.")]
@@ -35,26 +38,26 @@ Type = Annotated[
 Minutes = Annotated[
     int | None,
     Query(
-        ge=rules.MIN_MINUTES,
-        le=rules.MAX_MINUTES,
+        ge=visit_rules.MIN_MINUTES,
+        le=visit_rules.MAX_MINUTES,
         description="Length in minutes; unless told, the provider's for the type, else 30.",
     ),
 ]
 Patient = Annotated[UUID | None, Query(description="Whose own visits are kept clear of, too.")]
 Others = Annotated[
     list[UUID] | None,
-    Query(max_length=schemas.MAX_OTHERS, description="Who must be there as well; repeat it."),
+    Query(max_length=MAX_OTHERS, description="Who must be there as well; repeat it."),
 ]
 Rooms = Annotated[
     list[UUID] | None,
     Query(
-        max_length=schemas.MAX_OTHERS,
+        max_length=MAX_OTHERS,
         description="Rooms and equipment that must be free; repeat it. What the type needs besides"
         " is looked for anyway.",
     ),
 ]
 Urgency = Annotated[
-    schemas.Priority,
+    Priority,
     Query(description="`high` and `urgent` are offered times that are kept for them."),
 ]
 FromDate = Annotated[
@@ -63,8 +66,8 @@ FromDate = Annotated[
 ToDate = Annotated[
     Day | None,
     Query(
-        description=f"Last day; {search.MAX_DAYS} days in all at most."
-        f" Unless told, {search.DEFAULT_DAYS} days in all."
+        description=f"Last day; {actions.MAX_DAYS} days in all at most."
+        f" Unless told, {actions.DEFAULT_DAYS} days in all."
     ),
 ]
 First = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many slots are enough.")]
@@ -95,7 +98,7 @@ async def find_slots(
         provider_id or None, facility_id, appointment_type, duration_minutes, patient_id,
         from_date, to_date, first, additional_provider_id or (), resource_id or (), priority,
     )  # fmt: skip
-    return answer(caller, wire.dumps({"slots": await search.earliest(caller, wish)}))
+    return answer(caller, wire.dumps({"slots": await actions.earliest(caller, wish)}))
 
 
 @router.get(
@@ -123,5 +126,5 @@ async def find_provider_slots(
         [provider_id], facility_id, appointment_type, duration_minutes, patient_id,
         from_date, to_date, first, additional_provider_id or (), resource_id or (), priority,
     )  # fmt: skip
-    found = await search.of_provider(caller, wish)
+    found = await actions.of_provider(caller, wish)
     return answer(caller, wire.dumps({"slots": found}))
