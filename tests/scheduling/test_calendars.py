@@ -271,26 +271,33 @@ async def test_what_is_mailed_follows_the_visit_to_its_end(
         await move(clinic, visit, start + timedelta(hours=2))
         await dispatch.drain(channels)
         clock.forward(minutes=1)
+        longer = visit_body(patient["id"], place, start + timedelta(hours=2), duration_minutes=90)
+        assert (await clinic.put(f"/appointments/{visit['id']}", longer)).status_code == 200
+        await dispatch.drain(channels)
+        clock.forward(minutes=1)
         await cancel(clinic, visit)
         await dispatch.drain(channels)
     async with begin(clinic.caller) as tx:
         mailed = await tx.values(
             Command("SELECT calendar FROM outbox_messages ORDER BY created_at, id")
         )
-    told_ = []
+    told_, ends = [], []
     for text in mailed:
         calendar: Any = Calendar.from_ical(text)
         [event] = calendar.events
         assert event["UID"] == f"{visit['id']}@chroniccare"
         told_.append((calendar["METHOD"], event["SEQUENCE"], event["STATUS"], event.start))
+        ends.append(event.end)
         for word in (*CLINICAL, "Aisha"):
             assert word.lower() not in text.replace("\r\n ", "").lower(), word
     later = start + timedelta(hours=2)
     assert told_ == [
         ("PUBLISH", 0, "CONFIRMED", start),
         ("PUBLISH", 1, "CONFIRMED", later),
-        ("CANCEL", 2, "CANCELLED", later),
+        ("PUBLISH", 2, "CONFIRMED", later),
+        ("CANCEL", 3, "CANCELLED", later),
     ]
+    assert ends[1:] == [later + timedelta(minutes=minutes) for minutes in (45, 90, 90)]
 
 
 @pytest.mark.usefixtures("clock")

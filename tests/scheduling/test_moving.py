@@ -63,6 +63,32 @@ async def test_a_visit_keeps_its_identity_and_gets_new_messages(clinic: Clinic) 
     assert entry["changes"]["after"]["reschedule_reason"] == "Provider is ill"
 
 
+@pytest.mark.parametrize("by", ["put", "reschedule"])
+async def test_another_length_alone_is_told_but_is_no_move(clinic: Clinic, by: str) -> None:
+    provider = await staffed(clinic)
+    await policy(clinic, max_reschedules=0, reschedule_notice_minutes=40_000)
+    visit = await booked(clinic, provider)
+    confirmed = (await clinic.post(f"/appointments/{visit['id']}/confirm")).json()["data"]
+    if by == "put":
+        longer = await asked(clinic, provider, patient_id=visit["patient_id"], duration_minutes=45)
+        response = await clinic.put(f"/appointments/{visit['id']}", longer)
+        assert response.status_code == 200, response.text
+        now = response.json()["data"]
+    else:
+        now = await moved(clinic, visit, "09:00", duration_minutes=45)
+    assert (now["status"], now["confirmed_at"]) == ("confirmed", confirmed["confirmed_at"])
+    assert (now["reschedule_count"], now["sequence"]) == (0, 1)
+    sent = await messages(clinic, visit)
+    kinds = sorted(one["notification_type"] for one in sent if one["delivery_status"] == "pending")
+    assert kinds == ["appointment_reminder"] * 3 + ["appointment_rescheduled"]
+    # What is only noted about it is not told.
+    noted = await asked(
+        clinic, provider, patient_id=visit["patient_id"], duration_minutes=45, reason="Pain"
+    )
+    assert (await clinic.put(f"/appointments/{visit['id']}", noted)).status_code == 200
+    assert len(await messages(clinic, visit)) == len(sent)
+
+
 async def test_another_provider_and_place(clinic: Clinic) -> None:
     provider, other = await staffed(clinic), await staffed(clinic)
     visit = await booked(clinic, provider)

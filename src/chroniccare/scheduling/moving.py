@@ -228,6 +228,7 @@ def _both(earlier: dict[str, Any] | None, told: dict[str, Any] | None) -> dict[s
     return {**told, "allow": list(dict.fromkeys([*earlier["allow"], *told["allow"]]))}
 
 
+_PROMISE = ("scheduled_start", "provider_id", "facility_id")
 _TAKES = ("scheduled_start", "scheduled_end", "provider_id", "facility_id")
 
 
@@ -251,10 +252,17 @@ def _leaves(visit: queries.Appointment, row: dict[str, Any]) -> bool:
     return (then, whose) != (visit.scheduled_start, visit.provider_id)
 
 
+def _promised(visit: queries.Appointment, row: dict[str, Any]) -> bool:
+    """Say whether the patient has to come at another time, elsewhere, or to somebody else.
+
+    Another length alone is told, but neither limited, counted nor confirmed anew.
+    """
+    return any(row[name] != getattr(visit, name) for name in _PROMISE)
+
+
 def count(visit: queries.Appointment, row: dict[str, Any]) -> None:
-    """Note in `row` what a change of time, provider or place means."""
-    told = row["scheduled_start"], row["provider_id"], row["facility_id"]
-    if told != said(visit):
+    """Note in `row` what a change of time, length, provider or place means."""
+    if _promised(visit, row):
         if visit.status in rules.BOOKED_STATUSES:  # to hold a time is not to promise it
             row["reschedule_count"] = visit.reschedule_count + 1
         row["sequence"] = visit.sequence + 1
@@ -274,8 +282,7 @@ def check_policy(
         LateChange: it is too near.
         MovedTooOften: it was moved as often as it may be.
     """
-    told = row["scheduled_start"], row["provider_id"], row["facility_id"]
-    if visit.status not in rules.BOOKED_STATUSES or told == said(visit):
+    if visit.status not in rules.BOOKED_STATUSES or not _promised(visit, row):
         return
     if "late_change" not in allow:
         check_notice(visit, policy.reschedule_notice_minutes, now=now)

@@ -121,9 +121,9 @@ async def messages_of(
     ]  # fmt: skip
 
 
-def said(visit: queries.Appointment) -> tuple[datetime, UUID, UUID]:
-    """Return what the messages say; when it changes, new messages take the place of the old."""
-    return visit.scheduled_start, visit.provider_id, visit.facility_id
+def said(visit: queries.Appointment) -> tuple[datetime, datetime, UUID, UUID]:
+    """Return what messages and the visit in their calendar say; when it changes, so do they."""
+    return visit.scheduled_start, visit.scheduled_end, visit.provider_id, visit.facility_id
 
 
 def _payload(visit: queries.Appointment) -> dict[str, Any]:

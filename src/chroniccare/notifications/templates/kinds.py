@@ -77,7 +77,7 @@ KINDS = {
     for kind in (
         Kind("appointment_confirmation", "A visit is booked.", _OPEN),
         Kind("appointment_reminder", "A visit is near.", _OPEN),
-        Kind("appointment_rescheduled", "A visit has another time or provider.", _OPEN),
+        Kind("appointment_rescheduled", "A visit has another time, end, place or provider.", _OPEN),
         Kind("appointment_cancelled", "A visit will not take place.", _VISIT),
         Kind(
             "waitlist_offer", "A time is free for somebody who waits.",

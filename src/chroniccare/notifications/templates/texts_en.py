@@ -54,10 +54,10 @@ TEXTS: dict[str, tuple[Source, Source]] = {
         ),
     ),
     "appointment_rescheduled": (
-        _short(f"your visit{_AT} has moved: it is now on {{{{ when }}}}.{_JOIN}{_ANSWER}"),
+        _short(f"your visit{_AT} has changed: it is now on {{{{ when }}}}.{_JOIN}{_ANSWER}"),
         _email(
-            "Your visit has moved to {{ date }}",
-            f"Your visit{_AT} has moved: it is now on {{{{ when }}}}.", _WITH, *_NEXT,
+            "Your visit is now on {{ date }}",
+            f"Your visit{_AT} has changed: it is now on {{{{ when }}}}.", _WITH, *_NEXT,
         ),
     ),
     "appointment_cancelled": (
