@@ -5,7 +5,18 @@ from uuid import uuid4
 
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
-from tests.scheduling.support import ask, asked, booked, faults, found, kind, room, staffed, walls
+from tests.scheduling.support import (
+    ask,
+    asked,
+    booked,
+    faults,
+    found,
+    kind,
+    local,
+    room,
+    staffed,
+    walls,
+)
 
 _TAKEN = Command(
     "SELECT count(*) FROM occupancy o JOIN resource r ON r.id = o.resource_id WHERE r.kind = $1"
@@ -61,6 +72,50 @@ async def test_the_others_must_work_then_and_there(clinic: Clinic) -> None:
     for wrong, code in ((str(uuid4()), "unknown"), (doctor["id"], "distinct")):
         body = await asked(clinic, doctor, additional_provider_ids=[wrong])
         assert faults(await clinic.post("/appointments", body))[0][1] == code
+
+
+async def test_a_provider_is_shown_what_they_join(clinic: Clinic) -> None:
+    doctor = await staffed(clinic)
+    place = doctor["facilities"]
+    nurse, other = await staffed(clinic, facilities=place), await staffed(clinic, facilities=place)
+    path = f"/providers/{nurse['id']}/appointments"
+
+    async def listed(path: str = path, **params: Any) -> list[str]:
+        ids: list[str] = []
+        cursor = None
+        while True:
+            response = await clinic.get(path, params={"limit": 1, **params} | (
+                {"cursor": cursor} if cursor else {}
+            ))  # fmt: skip
+            assert response.status_code == 200, response.text
+            data = response.json()["data"]
+            ids += [one["id"] for one in data["items"]]
+            cursor = data["next_cursor"]
+            if cursor is None:
+                return ids
+
+    assert await listed() == []
+    first = await booked(clinic, doctor, "09:00", additional_provider_ids=[nurse["id"]])
+    own = await booked(clinic, nurse, "09:30")
+    last = await booked(clinic, other, "10:00", additional_provider_ids=[nurse["id"]])
+    alone = await booked(clinic, doctor, "10:30")
+    assert await listed() == [first["id"], own["id"], last["id"]]
+    assert await listed(role="own") == [own["id"]]
+    assert await listed(role="joined") == [first["id"], last["id"]]
+    assert await listed("/appointments", provider_id=nurse["id"]) == await listed()
+    assert await listed("/appointments") == [one["id"] for one in (first, own, last, alone)]
+    # A visit that was cancelled takes nobody's time and is listed all the same.
+    reason = {"cancellation_reason": "Patient asked for it"}
+    await clinic.delete(f"/appointments/{last['id']}", json=reason)
+    assert await listed(status="cancelled") == [last["id"]]
+    # Who joins no more is shown it no more, and whoever joins now is.
+    body = await asked(clinic, doctor, patient_id=first["patient_id"])
+    await clinic.put(
+        f"/appointments/{first['id']}", {**body, "additional_provider_ids": [other["id"]]}
+    )
+    assert await listed() == [own["id"], last["id"]]
+    assert await listed(f"/providers/{other['id']}/appointments") == [first["id"], last["id"]]
+    assert (await clinic.get(path, params={"role": "both"})).status_code == 400
 
 
 async def test_rooms_must_exist_be_active_and_stand_there(clinic: Clinic) -> None:
@@ -126,6 +181,55 @@ async def test_a_moved_visit_may_have_another_room_of_its_category(clinic: Clini
     moved = await clinic.post(f"{path}/reschedule", {"scheduled_start": to["scheduled_start"]})
     [now] = moved.json()["data"]["resource_ids"]
     assert now in {one["id"] for one in rooms} - {own}
+
+
+async def test_a_moved_visit_keeps_the_room_that_was_named(clinic: Clinic) -> None:
+    await kind(clinic, requirements=[{"kind": "room", "category": "exam", "count": 2}])
+    doctor = await staffed(clinic)
+    nurse = await staffed(clinic, facilities=doctor["facilities"])
+    own, *others = [await room(clinic, doctor) for _ in range(4)]
+    made = await booked(clinic, doctor, resource_ids=[own["id"]])
+    assert made["named_resource_ids"] == [own["id"]]
+    chosen = made["resource_ids"][1]
+    await booked(clinic, nurse, "10:00", resource_ids=[own["id"], chosen])
+    path = f"/appointments/{made['id']}"
+    body: dict[str, Any] = {"scheduled_start": local(0, "10:00")}
+    refused = await clinic.post(f"{path}/reschedule", body)
+    assert (refused.status_code, faults(refused)) == (409, [("resource_ids.0", "taken")])
+    # What is offered instead has the room free.
+    offered = [one["local_start"][11:16] for one in refused.json()["error"]["data"]["alternatives"]]
+    assert offered[0] == "09:30"
+    assert "10:00" not in offered
+    # The room that was chosen is exchanged, and whoever writes it back has not named it.
+    written = await asked(
+        clinic, doctor, patient_id=made["patient_id"], resource_ids=made["resource_ids"]
+    )
+    same = (await clinic.put(path, written)).json()["data"]
+    assert same["named_resource_ids"] == [own["id"]]
+    free = await clinic.post(f"{path}/reschedule", {**body, "resource_ids": []})
+    now = free.json()["data"]
+    assert (free.status_code, now["named_resource_ids"]) == (200, [])
+    assert set(now["resource_ids"]) <= {one["id"] for one in others} - {chosen}
+    named = [now["resource_ids"][0]]
+    body = {"scheduled_start": local(0, "09:30"), "resource_ids": named}
+    back = (await clinic.post(f"{path}/reschedule", body)).json()["data"]
+    assert back["named_resource_ids"] == named
+    assert back["resource_ids"][0] == named[0]
+
+
+async def test_a_named_room_that_was_retired_is_exchanged(clinic: Clinic) -> None:
+    await kind(clinic, requirements=[{"kind": "room", "category": "exam", "count": 1}])
+    doctor = await staffed(clinic)
+    own, other = [await room(clinic, doctor) for _ in range(2)]
+    made = await booked(clinic, doctor, resource_ids=[own["id"]])
+    fields = {name: own[name] for name in ("kind", "facility_id", "name", "category", "capacity")}
+    retired = await clinic.put(
+        f"/resources/{own['id']}", {**fields, "is_active": False, "keep_visits": True}
+    )
+    assert retired.status_code == 200, retired.text
+    path = f"/appointments/{made['id']}/reschedule"
+    now = (await clinic.post(path, {"scheduled_start": local(0, "10:00")})).json()["data"]
+    assert (now["resource_ids"], now["named_resource_ids"]) == ([other["id"]], [])
 
 
 async def test_a_bay_takes_as_many_as_it_has_chairs(clinic: Clinic) -> None:

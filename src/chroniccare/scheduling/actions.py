@@ -123,6 +123,7 @@ def document(
         "status": "scheduled",
         "buffer_before_minutes": kind.before,
         "buffer_after_minutes": kind.after,
+        "named_resource_ids": body.resource_ids,
         "reschedule_count": 0,
         "sequence": 0,
     }
@@ -234,12 +235,18 @@ async def search(
 ) -> paging.Page[queries.Appointment]:
     """Return one page of visits by start and id.
 
-    `filters` are patient, provider, facility, status, earliest start and start of the first visit
-    no longer wanted (UTC instants), each or None.
+    `filters` are patient, facility, status, earliest start and start of the first visit no longer
+    wanted (UTC instants), provider, and whether the provider's `own` visits are wanted or those
+    that they have `joined`, each or None.
     """
     after = paging.decode(cursor, "appointments", filters, [datetime.fromisoformat, UUID])
+    *asked, provider_id, role = filters
     await tx.plan_afresh()
-    rows = await tx.all(queries.LIST, *filters, *(after or [None, None]), limit + 1)
+    page = [*asked, *(after or [None, None]), limit + 1]
+    if provider_id is None:
+        rows = await tx.all(queries.LIST, *page)
+    else:
+        rows = await tx.all(queries.LIST_OF_PROVIDER, *page, provider_id, role)
     return paging.page(
         rows, limit, listing="appointments", filters=filters,
         key=lambda row: [row.scheduled_start, row.id],

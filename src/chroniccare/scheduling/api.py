@@ -1,7 +1,7 @@
 """/api/v1/appointments, and the lists of appointments under patients and providers."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, Security
@@ -71,7 +71,9 @@ async def read_appointment(
 async def list_appointments(
     caller: AppointmentsRead,
     patient_id: Annotated[UUID | None, Query(description="Visits of this patient.")] = None,
-    provider_id: Annotated[UUID | None, Query(description="Visits with this provider.")] = None,
+    provider_id: Annotated[
+        UUID | None, Query(description="Visits that this provider leads or joins.")
+    ] = None,
     facility_id: Annotated[UUID | None, Query(description="Visits at this facility.")] = None,
     status: StatusFilter = None,
     from_: From = None,
@@ -80,7 +82,7 @@ async def list_appointments(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page by start; every visit in it is noted in the audit as seen."""
-    filters = [patient_id, provider_id, facility_id, status, from_, to]
+    filters = [patient_id, facility_id, status, from_, to, provider_id, None]
     return await _listed(caller, filters, cursor, limit)
 
 
@@ -100,7 +102,7 @@ async def list_patient_appointments(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page of the patient's visits by start."""
-    filters = [patient_id, None, None, status, from_, to]
+    filters = [patient_id, None, status, from_, to, None, None]
     return await _listed(caller, filters, cursor, limit, of=("patient_id", patient_id))
 
 
@@ -113,14 +115,21 @@ async def list_patient_appointments(
 async def list_provider_appointments(
     provider_id: UUID,
     caller: AppointmentsRead,
+    role: Annotated[
+        Literal["own", "joined"] | None,
+        Query(
+            description="`own`: visits with `provider_id` theirs; `joined`: those where they are"
+            " among `additional_provider_ids`. Unless told, both."
+        ),
+    ] = None,
     status: StatusFilter = None,
     from_: From = None,
     to: To = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """Answer one page of the provider's visits by start."""
-    filters = [None, provider_id, None, status, from_, to]
+    """Answer one page of the visits that the provider leads or joins, by start."""
+    filters = [None, None, status, from_, to, provider_id, role]
     return await _listed(caller, filters, cursor, limit, of=("provider_id", provider_id))
 
 

@@ -107,12 +107,16 @@ class Known:
         """Return what a visit at the facility needs of rooms and equipment."""
         return seating.needs(self.rooms, named, self.type.needs, facility_id)
 
-    def not_needed(self, named: Sequence[UUID]) -> list[UUID]:
-        """Return those of `named` that are not of a category which the type needs anyway."""
+    def kept(self, ids: Sequence[UUID], named: Sequence[UUID]) -> list[UUID]:
+        """Return those of a visit's rooms and equipment, `ids`, that it keeps when it moves.
+
+        Any other of the category that its type needs will do in place of the rest: of what was not
+        `named` when it was booked, and of what has gone out of service.
+        """
         wanted = {(kind, category) for kind, category, _ in self.type.needs}
-        rooms = [*self.rooms, *self.retired]
+        rooms = [*(room for room in self.rooms if room.id not in named), *self.retired]
         alike = {room.id for room in rooms if (room.kind, room.category) in wanted}
-        return [one for one in named if one not in alike]
+        return [one for one in ids if one not in alike]
 
 
 async def fetch(tx: Tx, wish: Wish, window: slots.Window) -> Known:

@@ -63,7 +63,7 @@ async def reschedule_appointment(
         return await moving.reschedule(
             tx, visit, start=body.scheduled_start, minutes=body.duration_minutes,
             provider_id=body.provider_id, facility_id=body.facility_id,
-            reason=body.reschedule_reason, override=body.override,
+            resource_ids=body.resource_ids, reason=body.reschedule_reason, override=body.override,
         )  # fmt: skip
 
     async with offering(caller):

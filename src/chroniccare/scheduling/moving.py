@@ -4,6 +4,7 @@ A visit keeps its id, its series and its history. Its old messages are given up 
 in the transaction that moves it.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,10 +41,13 @@ async def change(
     body: AppointmentWrite,
     *,
     granted: frozenset[rules.Rule] = frozenset(),
+    named: Sequence[UUID] | None = None,
 ) -> queries.Appointment:
     """Replace `visit`, which this transaction has locked; a new time is booked like a first one.
 
     `granted` are rules that the clinic itself has set aside, by offering the patient the time.
+    `named` are the rooms and equipment that were asked for by id: unless told, all in `body` but
+    those that were chosen before, for whoever writes back a visit as it was read names nothing.
 
     Raises:
         NotOpen: the visit has begun, is over or was cancelled.
@@ -54,7 +58,10 @@ async def change(
     """
     if body.patient_id != visit.patient_id:
         raise Unprocessable.field("patient_id", "a visit stays with its patient", "fixed")
-    return await _change(tx, visit, body, action="update", granted=granted)
+    if named is None:
+        chosen = set(visit.resource_ids).difference(visit.named_resource_ids)
+        named = [one for one in body.resource_ids if one not in chosen]
+    return await _change(tx, visit, body, action="update", granted=granted, named=named)
 
 
 async def reschedule(
@@ -65,12 +72,13 @@ async def reschedule(
     minutes: int | None = None,
     provider_id: UUID | None = None,
     facility_id: UUID | None = None,
+    resource_ids: Sequence[UUID] | None = None,
     reason: str | None = None,
     override: Override | None = None,
 ) -> queries.Appointment:
     """Move `visit`, which this transaction has locked, to `start`; what is not told stays.
 
-    `reason` is kept in the audit.
+    `resource_ids` name the rooms and equipment that it takes; `reason` is kept in the audit.
 
     Raises:
         NotOpen, Unprocessable, SlotTaken, LateChange, MovedTooOften, HoldExpired: see `change`.
@@ -79,13 +87,16 @@ async def reschedule(
               if name != "scheduled_end"}  # fmt: skip
     another = provider_id not in {None, visit.provider_id}
     elsewhere = facility_id not in {None, visit.facility_id}
+    named, rooms = resource_ids, resource_ids
+    if named is None or rooms is None:  # rooms are the facility's, and chosen afresh there
+        named = [] if elsewhere else visit.named_resource_ids
+        rooms = [] if elsewhere else visit.resource_ids
     told: dict[str, Any] = {
         "scheduled_start": start,
         "duration_minutes": minutes or visit.duration_minutes,
         "provider_id": provider_id or visit.provider_id,
         "facility_id": facility_id or visit.facility_id,
-        # Rooms are the facility's, and chosen afresh there.
-        "resource_ids": [] if elsewhere else visit.resource_ids,
+        "resource_ids": rooms,
         "additional_provider_ids": [
             one for one in visit.additional_provider_ids if not another or one != provider_id
         ],
@@ -93,12 +104,12 @@ async def reschedule(
     }
     # Not validated once more: with what its type needs, a visit may have more rooms than one names.
     body = AppointmentWrite.model_construct(**{**now_is, **told})
-    return await _change(tx, visit, body, action="reschedule", reason=reason)
+    return await _change(tx, visit, body, action="reschedule", named=named, reason=reason)
 
 
 async def _change(
     tx: Tx, visit: queries.Appointment, body: AppointmentWrite, *, action: str,
-    reason: str | None = None, granted: frozenset[rules.Rule] = frozenset(),
+    named: Sequence[UUID], reason: str | None = None, granted: frozenset[rules.Rule] = frozenset(),
 ) -> queries.Appointment:  # fmt: skip
     if visit.status not in rules.OPEN_STATUSES:
         raise NotOpen
@@ -113,7 +124,7 @@ async def _change(
         rules.check_start(start, now=tx.now)
     known = await booking.know(tx, demand, first=start, last=start)
     if action == "reschedule":  # a room that the type asks for can be another one at another time
-        demand = replace(demand, resource_ids=known.not_needed(demand.resource_ids))
+        demand = replace(demand, resource_ids=known.kept(demand.resource_ids, named))
     row = changed_row(visit, body, known, length(body, known))
     if body.telehealth_details is None and sees_telehealth(tx.caller):
         row["telehealth_details"] = None
@@ -123,6 +134,7 @@ async def _change(
         await tx.run(queries.RELEASE, visit.id)
         if _leaves(visit, row):
             await openings.note(tx, [visit])
+    row["named_resource_ids"] = [one for one in named if one in row["resource_ids"]]
     count(visit, row)
     [changed] = await tx.all(queries.UPDATE, [row], tx.now)
     if seats is not None:

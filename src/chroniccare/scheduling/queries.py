@@ -32,6 +32,7 @@ class Appointment:
     insurance_verified: bool
     additional_provider_ids: list[UUID]
     resource_ids: list[UUID]
+    named_resource_ids: list[UUID]
     group_session_id: UUID | None
     buffer_before_minutes: int
     buffer_after_minutes: int
@@ -104,23 +105,32 @@ _NAMES = (
     "id patient_id provider_id facility_id series_id recurrence_id series_exception"
     " appointment_type scheduled_start scheduled_end duration_minutes status priority reason"
     " special_requirements pre_appointment_instructions telehealth_details insurance_verified"
-    " additional_provider_ids resource_ids group_session_id buffer_before_minutes"
-    " buffer_after_minutes override held_until reschedule_count sequence confirmed_at"
-    " checked_in_at started_at completed_at no_show_at cancelled_at cancellation_reason version"
-    " created_at updated_at"
+    " additional_provider_ids resource_ids named_resource_ids group_session_id"
+    " buffer_before_minutes buffer_after_minutes override held_until reschedule_count"
+    " sequence confirmed_at checked_in_at started_at completed_at no_show_at cancelled_at"
+    " cancellation_reason version created_at updated_at"
 )
 COLUMNS = ", ".join(f"a.{name}" for name in _NAMES.split())
 GET = Query(Appointment, f"SELECT {COLUMNS} FROM appointments a WHERE a.id = $1")
 GET_FOR_UPDATE = Query(Appointment, GET.sql + " FOR NO KEY UPDATE")
-LIST = Query(
+# $1 patient, $2 facility, $3 status, $4 and $5 the window, $6 and $7 behind whom, $8 how many.
+_LISTED = (
+    "($1::uuid IS NULL OR a.patient_id = $1) AND ($2::uuid IS NULL OR a.facility_id = $2)"
+    " AND ($3::text IS NULL OR a.status = $3)"
+    " AND ($4::timestamptz IS NULL OR a.scheduled_start >= $4)"
+    " AND ($5::timestamptz IS NULL OR a.scheduled_start < $5)"
+    " AND ($6::timestamptz IS NULL OR (a.scheduled_start, a.id) > ($6, $7::uuid))"
+    " ORDER BY a.scheduled_start, a.id LIMIT $8"
+)
+LIST = Query(Appointment, f"SELECT {COLUMNS} FROM appointments a WHERE {_LISTED}")
+# $9 the provider, $10 `own` or `joined` for one of the two. One walk along an index for each.
+LIST_OF_PROVIDER = Query(
     Appointment,
-    f"SELECT {COLUMNS} FROM appointments a"
-    " WHERE ($1::uuid IS NULL OR patient_id = $1) AND ($2::uuid IS NULL OR provider_id = $2)"
-    " AND ($3::uuid IS NULL OR facility_id = $3) AND ($4::text IS NULL OR status = $4)"
-    " AND ($5::timestamptz IS NULL OR scheduled_start >= $5)"
-    " AND ($6::timestamptz IS NULL OR scheduled_start < $6)"
-    " AND ($7::timestamptz IS NULL OR (scheduled_start, id) > ($7, $8::uuid))"
-    " ORDER BY scheduled_start, id LIMIT $9",
+    f"SELECT {COLUMNS} FROM ((SELECT a.* FROM appointments a WHERE a.provider_id = $9"
+    f" AND $10::text IS DISTINCT FROM 'joined' AND {_LISTED}) UNION ALL"
+    " (SELECT a.* FROM appointments a WHERE a.additional_provider_ids <> '{}'"
+    " AND $9 = ANY (a.additional_provider_ids) AND $10::text IS DISTINCT FROM 'own'"
+    f" AND {_LISTED})) a ORDER BY a.scheduled_start, a.id LIMIT $8",
 )
 # Share locks: until the commit nobody is removed, no hours are changed, and whoever changes hours
 # sees this visit. A statement of its own, because rules are read behind the locks. Not FOR KEY
@@ -177,6 +187,7 @@ _DOCUMENT = (
     " scheduled_end timestamptz, duration_minutes int, status text, priority text, reason text,"
     " special_requirements jsonb, pre_appointment_instructions jsonb, telehealth_details jsonb,"
     " insurance_verified boolean, additional_provider_ids uuid[], resource_ids uuid[],"
+    " named_resource_ids uuid[],"
     " group_session_id uuid, buffer_before_minutes int, buffer_after_minutes int, override jsonb,"
     " held_until timestamptz, confirmed_at timestamptz, reschedule_count int, sequence int)"
 )
@@ -186,15 +197,17 @@ _CHANGED = (
     " insurance_verified additional_provider_ids resource_ids buffer_before_minutes"
     " buffer_after_minutes override held_until confirmed_at reschedule_count sequence"
 )
-# What is not told of a visit's place in a series stays.
-_PLACE = "series_id recurrence_id series_exception"
+# What is not told of a visit's place in a series, and of what was asked for by id, stays.
+_PLACE = "series_id recurrence_id series_exception named_resource_ids"
 _SET = ", ".join(
     (*(f"{name} = d.{name}" for name in _CHANGED.split()),
      *(f"{name} = coalesce(d.{name}, a.{name})" for name in _PLACE.split()))
 )  # fmt: skip
 _WRITTEN = f"id patient_id group_session_id {_CHANGED} {_PLACE}".replace(" ", ", ")
-_WRITTEN_FROM = ", ".join(f"d.{name}" for name in _WRITTEN.split(", ")).replace(
-    "d.series_exception", "coalesce(d.series_exception, false)"
+_WRITTEN_FROM = (
+    ", ".join(f"d.{name}" for name in _WRITTEN.split(", "))
+    .replace("d.series_exception", "coalesce(d.series_exception, false)")
+    .replace("d.named_resource_ids", "coalesce(d.named_resource_ids, '{}')")
 )
 INSERT = Query(
     Appointment,

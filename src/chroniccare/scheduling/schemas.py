@@ -168,6 +168,17 @@ class Reschedule(Wire):
     ] = None
     provider_id: Annotated[UUID | None, Field(description="Unless told, the same.")] = None
     facility_id: Annotated[UUID | None, Field(description="Unless told, the same.")] = None
+    resource_ids: Annotated[
+        list[UUID] | None,
+        Field(
+            max_length=MAX_OTHERS,
+            description="Rooms and equipment it takes then. Unless told, those it has, of which"
+            " the ones that were chosen by what its type needs are exchanged if they are taken;"
+            " an empty list leaves the choice open.",
+            examples=[None],
+        ),
+        AfterValidator(distinct),
+    ] = None
     reschedule_reason: Annotated[
         Prose | None, Field(description="Why, in words.", examples=["Provider is ill"])
     ] = None
@@ -222,6 +233,10 @@ class Appointment(Wire):
     insurance_verified: Annotated[bool, Field(description="Coverage has been checked.")]
     additional_provider_ids: Annotated[list[UUID], Field(description="Who else must be there.")]
     resource_ids: Annotated[list[UUID], Field(description="Rooms and equipment it takes.")]
+    named_resource_ids: Annotated[
+        list[UUID],
+        Field(description="Those of them that were asked for by id; it keeps them when it moves."),
+    ]
     group_session_id: Annotated[UUID | None, Field(description="Group session it is a seat in.")]
     buffer_before_minutes: Annotated[
         int, Field(description="Minutes that all but the patient are kept free before.")

@@ -240,7 +240,10 @@ async def test_lists_are_filtered_and_paged(clinic: Clinic) -> None:
     body = await session_body(clinic)
     first = await clinic.make("/group-sessions", body)
     second = await clinic.make("/group-sessions", {**body, "scheduled_start": at(2)})
-    strange = await clinic.make("/group-sessions", await session_body(clinic))
+    elsewhere = await session_body(clinic)
+    nurse = await colleague(clinic, elsewhere)
+    elsewhere["additional_provider_ids"] = [nurse["id"]]
+    strange = await clinic.make("/group-sessions", elsewhere)
     await clinic.delete(f"/group-sessions/{second['id']}", json=REASON)
 
     async def ids(**params: Any) -> set[str]:
@@ -249,6 +252,7 @@ async def test_lists_are_filtered_and_paged(clinic: Clinic) -> None:
 
     assert await ids() == {first["id"], second["id"], strange["id"]}
     assert await ids(provider_id=body["provider_id"]) == {first["id"], second["id"]}
+    assert await ids(provider_id=nurse["id"]) == {strange["id"]}
     assert await ids(facility_id=strange["facility_id"]) == {strange["id"]}
     assert await ids(status="cancelled") == {second["id"]}
     assert await ids(**{"from": at(1)}) == {second["id"]}

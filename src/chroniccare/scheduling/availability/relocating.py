@@ -83,7 +83,7 @@ async def _free(tx: Tx, visit: Appointment, *, days: int, same_place: bool) -> l
         known = without(await fetch(tx, wish, window), visit)
     except Unprocessable:  # somebody, or the type of visit, takes no more visits
         return []
-    wish = replace(wish, resource_ids=known.not_needed(wish.resource_ids))
+    wish = replace(wish, resource_ids=known.kept(wish.resource_ids, visit.named_resource_ids))
     found = search.sweep(known, known.calendars, window, wish, None)
     was = booking.minutes_of(visit.scheduled_start)
     free = [(at, place) for at, _, place, _ in found if same_place or place != visit.facility_id]

@@ -68,7 +68,7 @@ async def read_group_session(group_session_id: UUID, caller: AppointmentsRead) -
 )
 async def list_group_sessions(
     caller: AppointmentsRead,
-    provider_id: Annotated[UUID | None, Query(description="Led by this provider.")] = None,
+    provider_id: Annotated[UUID | None, Query(description="Led or joined by them.")] = None,
     facility_id: Annotated[UUID | None, Query(description="At this facility.")] = None,
     status: StatusFilter = None,
     from_: From = None,

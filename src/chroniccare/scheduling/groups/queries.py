@@ -52,7 +52,8 @@ GET_LOCKED = Query(GroupSession, GET.sql + " FOR NO KEY UPDATE OF g")
 LIST = Query(
     GroupSession,
     f"SELECT {_SELECTED} FROM group_sessions g"
-    " WHERE ($1::uuid IS NULL OR g.provider_id = $1) AND ($2::uuid IS NULL OR g.facility_id = $2)"
+    " WHERE ($1::uuid IS NULL OR g.provider_id = $1 OR $1 = ANY (g.additional_provider_ids))"
+    " AND ($2::uuid IS NULL OR g.facility_id = $2)"
     " AND ($3::text IS NULL OR g.status = $3)"
     " AND ($4::timestamptz IS NULL OR g.scheduled_start >= $4)"
     " AND ($5::timestamptz IS NULL OR g.scheduled_start < $5)"

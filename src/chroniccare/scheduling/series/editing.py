@@ -224,11 +224,14 @@ async def _choose(tx: Tx, body: SeriesEdit, changes: list[_Change]) -> None:
             minutes = visits.length(change.write, known)
             choices[name] = Choice(demand, known, minutes)
         whole = choices[name]
-        named: Sequence[UUID] = change.write.resource_ids
-        if body.resource_ids is None:  # what the type asks for can be another room then
-            named = whole.known.not_needed(named)
-        demand = replace(whole.demand, resource_ids=named, prefer=change.visit.resource_ids)
+        has: Sequence[UUID] = change.write.resource_ids
+        named = has
+        if body.resource_ids is None:  # what was chosen by what the type asks for can change then
+            named = [one for one in change.visit.named_resource_ids if one in has]
+        needed = whole.known.kept(has, named)
+        demand = replace(whole.demand, resource_ids=needed, prefer=change.visit.resource_ids)
         row = moving.changed_row(change.visit, change.write, whole.known, whole.minutes)
+        row["named_resource_ids"] = named
         if change.start != change.visit.scheduled_start:
             rules.check_start(change.start, now=tx.now)
         is_moved = moving.moves(change.visit, row)

@@ -139,7 +139,7 @@ async def _visit(tx: Tx, entry: queries.Entry, time: Time) -> AppointmentWrite:
             body.model_copy(update={"resource_ids": later.resource_ids}), frozenset()
         )
         known = await booking.know(tx, demand, first=time.start, last=time.start)
-        rooms = known.not_needed(later.resource_ids)
+        rooms = known.kept(later.resource_ids, later.named_resource_ids)
     return body.model_copy(update={"additional_provider_ids": others, "resource_ids": rooms})
 
 
@@ -329,7 +329,8 @@ async def _move_up(tx: Tx, later: appointments.Appointment, held: appointments.A
     told = {**said, **{name: getattr(held, name) for name in kept}}
     # Not validated once more: with what its type needs, a visit may have more rooms than one names.
     body = AppointmentWrite.model_construct(**told)
-    return (await moving.change(tx, later, body, granted=_GRANTED)).id
+    changed = await moving.change(tx, later, body, granted=_GRANTED, named=later.named_resource_ids)
+    return changed.id
 
 
 async def _settle(
