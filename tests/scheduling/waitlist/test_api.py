@@ -23,6 +23,7 @@ async def test_an_entry_is_kept_and_read_back(desk: Desk) -> None:
     assert answer.headers["location"] == f"/api/v1/waitlist/{made['id']}"
     assert {name: made[name] for name in body} == body
     assert (made["status"], made["version"]) == ("waiting", 1)
+    del made["free_times"]
     read = await desk.clinic.get(f"/waitlist/{made['id']}")
     assert (read.json()["data"], read.headers["etag"]) == (made, '"1"')
     header = {"If-None-Match": '"1"'}

@@ -191,7 +191,7 @@ async def nearest(
         best = nsmallest(most, found, key=lambda one: (abs(one[0] - minute), one))
         if len(best) == most and abs(best[-1][0] - minute) <= _sure(known, minute):
             break
-    return [] if known is None else [_slot(known, *one) for one in sorted(best)]
+    return [] if known is None else [slot(known, *one) for one in sorted(best)]
 
 
 def _place(visit: Appointment) -> tuple[int, UUID]:
@@ -228,10 +228,11 @@ async def _swept(known: Known, window: rules.Window, wish: Wish, most: int) -> l
         some = known.calendars[number : number + _TURN]
         found += sweep(known, some, window, wish, most)
         await asyncio.sleep(0)
-    return [_slot(known, *one) for one in sorted(found)[:most]]
+    return [slot(known, *one) for one in sorted(found)[:most]]
 
 
-def _slot(known: Known, start: int, provider_id: UUID, facility_id: UUID, minutes: int) -> Slot:
+def slot(known: Known, start: int, provider_id: UUID, facility_id: UUID, minutes: int) -> Slot:
+    """Return what `sweep` has found as it is answered."""
     name = known.places[facility_id].zone
     begin_, end, tz = rules.instant(start), rules.instant(start + minutes), zone(name)
     return Slot(

@@ -15,7 +15,8 @@ from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling.slots.actions import offering
-from chroniccare.scheduling.waitlist import actions, offers, queries, schemas
+from chroniccare.scheduling.slots.schemas import Slots
+from chroniccare.scheduling.waitlist import actions, matching, offers, queries, schemas
 from chroniccare.tenancy.api import (
     CONDITIONAL,
     Cursor,
@@ -46,7 +47,7 @@ _OFFER_AGAIN = partial(replayed, entity_type=offers.ENTITY)
     "",
     status_code=201,
     summary="Put a patient on the waitlist",
-    response_model=Data[schemas.WaitlistEntry],
+    response_model=Data[schemas.WaitlistMade],
     responses=errors(409, 413, 422),
 )
 async def add_entry(
@@ -55,9 +56,12 @@ async def add_entry(
     caller: WaitlistWriting,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Note what a patient waits for; times that become free from now on are offered."""
+    """Note what a patient waits for; times that become free from now on are offered.
+
+    What fits and is free already stands in `free_times`, to be booked or offered by hand.
+    """
     return await create(
-        caller, request, idempotency_key, lambda tx: actions.create(tx, body),
+        caller, request, idempotency_key, lambda tx: matching.create(tx, body),
         replayed=_ENTRY_AGAIN,
     )  # fmt: skip
 
@@ -140,6 +144,19 @@ async def remove_entry(
         check_version(if_match, entry.version)
         removed = await offers.remove(tx, entry)
     return answer(caller, wire.dumps(removed), etag=removed.version)
+
+
+@router.get(
+    "/{entry_id}/times",
+    summary="Find free times for an entry",
+    response_model=Data[Slots],
+    responses=errors(404),
+)
+async def find_times(entry_id: UUID, caller: WaitlistRead) -> Response:
+    """Answer up to three times that are free already and fit; nothing is held."""
+    async with begin(caller) as tx:
+        found = await matching.free(tx, await actions.get(tx, entry_id))
+    return answer(caller, wire.dumps({"slots": found}))
 
 
 @router.get(

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from chroniccare.core.fields import ClockTime, Day, Instant, Prose, WallTime, Wire, Word, distinct
 from chroniccare.scheduling.schemas import Priority
+from chroniccare.scheduling.slots.schemas import Slot
 
 Status = Literal["waiting", "offered", "booked", "expired", "removed"]
 Outcome = Literal["open", "accepted", "declined", "expired", "withdrawn"]
@@ -156,6 +157,18 @@ class WaitlistEntry(Wire):
     version: Annotated[int, Field(description="Grows with every change; the ETag.", examples=[1])]
     created_at: Annotated[Instant, Field(description="UTC instant.")]
     updated_at: Annotated[Instant, Field(description="UTC instant.")]
+
+
+class WaitlistMade(WaitlistEntry):
+    """A new entry, and what fits it already."""
+
+    free_times: Annotated[
+        list[Slot],
+        Field(
+            description="Up to three times that are free already and fit, the earliest first;"
+            " nothing is held, and they are not offered by themselves."
+        ),
+    ]
 
 
 class WaitlistOffer(Wire):
