@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chroniccare.audit.actions import record_many
 from chroniccare.core.caller import system
-from chroniccare.core.errors import Conflict, NotFound
+from chroniccare.core.errors import Conflict, FieldError, NotFound
 from chroniccare.notifications.plan import cancel_visit, cancel_visits, plan_visit, restore_visit
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.scheduling import queries, rules
@@ -37,6 +37,9 @@ class HoldExpired(Conflict):
 
     code = "HOLD_EXPIRED"
     message = "The hold has lapsed; its time may be somebody else's. Look for a time again."
+
+    def __init__(self) -> None:
+        super().__init__(details=[FieldError("held_until", "has passed", "expired")])
 
 
 async def take_up(tx: Tx, visit: queries.Appointment) -> queries.Appointment:
