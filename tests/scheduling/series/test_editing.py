@@ -232,6 +232,28 @@ async def test_a_longer_visit_needs_the_time_behind_it(stage: Stage) -> None:
     assert done["series"]["duration_minutes"] == 90
 
 
+async def test_a_series_keeps_the_room_that_was_named(stage: Stage) -> None:
+    need = {"kind": "room", "category": "infusion"}
+    await stage.clinic.make("/visit-types", {
+        "code": "infusion", "name": "Infusion", "duration_minutes": 60,
+        "requirements": [{**need, "count": 1}],
+    })  # fmt: skip
+    place = {**need, "facility_id": stage.facility_id}
+    own, other = [
+        (await stage.clinic.make("/resources", {**place, "name": name}))["id"] for name in "AB"
+    ]
+    series_id, visits = await booked(stage, resource_ids=[own])
+    await stage.visit(
+        "2026-02-17T10:30:00-05:00", provider_id=await stage.colleague(), resource_ids=[own]
+    )
+    refused = await edit(stage, series_id, 409, scope="all", local_time="10:30")
+    assert [one["field"] for one in refused["details"]] == ["occurrences.2"]
+    await edit(stage, series_id, scope="all", local_time="10:30", resource_ids=[])
+    rooms = [(await stage.clinic.get(f"/appointments/{one}")).json()["data"] for one in visits[1:3]]
+    assert [one["resource_ids"] for one in rooms] == [[own], [other]]
+    assert [one["named_resource_ids"] for one in rooms] == [[], []]
+
+
 async def test_cancelling_one_visit(stage: Stage) -> None:
     series_id, visits = await booked(stage)
     done = await cancel(stage, series_id, scope="this", appointment_id=visits[1])
