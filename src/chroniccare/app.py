@@ -19,6 +19,7 @@ from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.notifications import api as notifications
+from chroniccare.notifications.devices import api as devices
 from chroniccare.notifications.doubts import api as doubts
 from chroniccare.notifications.inbound import api as inbound
 from chroniccare.notifications.mesh import api as mesh
@@ -77,6 +78,7 @@ ROUTERS = (
     mesh.router,
     notifications.router,
     preferences.router,
+    devices.router,
     proxies.router,
     spend.router,
     templates.router,

@@ -16,7 +16,7 @@ from chroniccare.core.addresses import (
     is_smtp,
     is_sns_sender,
     is_topic,
-    sender_domain,
+    sender_fault,
     topics,
 )
 
@@ -105,6 +105,14 @@ class Settings(BaseModel):
         AfterValidator(named.named("push")),
         Field(description="As above; `sns` (AWS platform endpoints) sends them."),
     ] = "outbox"
+    push_applications: Annotated[
+        str,
+        AfterValidator(named.platforms),
+        Field(
+            description="Platform applications of SNS that devices register with, such as "
+            "`fcm=arn:...,apns=arn:...`; also `apns_sandbox`."
+        ),
+    ] = ""
     sms_parts_per_second: Annotated[
         str,
         AfterValidator(named.rated),
@@ -311,12 +319,13 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise SettingsError(
             f"{variable('smtp_url')}: must be like smtp://user:password@host:587 or smtps://host"
         )
-    if not named.LOCAL & letters.keys():
-        _refuse_sender(settings)
+    live = settings.environment == "production"
+    if not named.LOCAL & letters.keys() and (fault := sender_fault(settings.email_from, live=live)):
+        raise SettingsError(f"{variable('email_from')}: {fault}")
     if "sns" in drivers(settings, "sms") and not is_sns_sender(settings.sms_origination):
         raise SettingsError(f"{variable('sms_origination')}: SNS takes a number or a sender id")
     _refuse_urls(settings)
-    if settings.environment == "production":
+    if live:
         missing = [
             n for n in ("database_url", "redis_url", "key_pepper") if not values_of(settings, n)
         ]
@@ -383,15 +392,6 @@ def _refuse_urls(settings: Settings) -> None:
             raise SettingsError(f"{variable(name)}: must be like https://sms.clinic.example/send")
         if url.startswith("http:") and settings.environment == "production":
             raise SettingsError(f"{variable(name)}: must be https://... in production")
-
-
-def _refuse_sender(settings: Settings) -> None:
-    """Refuse a sender that no letter could come from."""
-    domain = sender_domain(settings.email_from)
-    if domain is None:
-        raise SettingsError(f"{variable('email_from')}: must be one `Name <address>`")
-    if settings.environment == "production" and domain == "example.com":
-        raise SettingsError(f"{variable('email_from')}: example.com is nobody's: set your sender")
 
 
 def values_of(settings: Settings, name: str) -> str:

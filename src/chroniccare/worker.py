@@ -13,6 +13,8 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
+from chroniccare.notifications.devices import actions as devices
+from chroniccare.notifications.devices import loop as device_loop
 from chroniccare.notifications.inbound import loop as inbound
 from chroniccare.notifications.mesh import loop as mesh
 from chroniccare.notifications.plan import LOOP
@@ -60,6 +62,8 @@ def loops(
             inbound.run, bell=bells.setdefault(inbound.LOOP, asyncio.Event()), stop=stop
         ),
     }
+    device_bell = bells.setdefault(devices.LOOP, asyncio.Event())
+    found[devices.LOOP] = partial(device_loop.run, settings, bell=device_bell, stop=stop)
     if selftest.is_needed(settings):
         found["selftest"] = partial(_selftest, settings, stop)
     if settings.no_show_grace_minutes:

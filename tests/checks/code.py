@@ -33,6 +33,7 @@ MAY_IMPORT_LATE = {
     "lambdas.py": "so that a cold start loads one handler's needs",
     "notifications/channels/email.py": _CHOSEN,
     "notifications/channels/push.py": _CHOSEN,
+    "notifications/channels/registrars.py": _CHOSEN,
     "notifications/channels/sms.py": _CHOSEN,
     "notifications/channels/selftest.py": _CHOSEN,
 }

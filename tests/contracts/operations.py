@@ -135,6 +135,15 @@ async def _related_person(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]
     return await clinic.make(path, body)
 
 
+async def _device(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
+    """Register a patient's device, or return one: a patient has few."""
+    path = f"/patients/{ids['patient_id']}/devices"
+    there: list[dict[str, Any]] = (await clinic.get(path)).json()["data"]["items"]
+    if len(there) > _FEW:
+        return there[0]
+    return await clinic.make(path, {"platform": "fcm", "token": f"token-{uuid4()}"})
+
+
 async def _closed_day(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     """Close a facility for a day."""
     return await clinic.make(
@@ -235,6 +244,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "entry_id": ("/waitlist", lambda clinic, _: _waiting(clinic)),
     "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),
     "related_person_id": ("/patients/{patient_id}/related-persons", _related_person),
+    "device_id": ("/patients/{patient_id}/devices", _device),
     "reply_id": ("/replies", lambda clinic, _: _reply(clinic)),
     "task_id": ("/tasks", lambda clinic, _: _task(clinic)),
     "plan_id": ("/notification-plans", lambda clinic, _: _plan(clinic)),

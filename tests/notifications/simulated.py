@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from chroniccare.commands.simulate import APPLICATIONS
 from chroniccare.core.ids import new_id
 from chroniccare.notifications.channels import email, push, sms
 from chroniccare.notifications.channels.message import Calls, Message, Outcome
@@ -45,6 +46,7 @@ def chosen(simulator: Simulator, name: str, **changes: str) -> Settings:
         "sms_configuration_set": "chroniccare",
         "sms_max_price": "0.10",
         "ses_configuration_set": "chroniccare",
+        "push_applications": APPLICATIONS,
         "http_sms_url": simulator.gateway_url,
         "http_sms_secret": SECRET,
         "smtp_url": simulator.smtp_url,

@@ -60,6 +60,7 @@ def _changed(**fields: object) -> Callable[[Account], None]:
         ("ses", {"ses_sets": {}}, ("fail", "email events"), "no configuration set chroniccare"),
         ("ses", {"ses_sets": {"chroniccare": []}}, ("fail", "email events"), "bounce, complaint"),
         ("sns", {"sns_sandbox": True}, ("fail", "SMS account"), "production access"),
+        ("push", {"sns_apps": False}, ("fail", "push fcm"), "credentials"),
         ("sns", {"sns_limit": "1"}, ("fail", "SMS spend limit"), "1 USD a month"),
     ],
 )
@@ -69,7 +70,7 @@ async def test_each_thing_amiss_is_named_with_what_to_do(
 ) -> None:  # fmt: skip
     before = await amiss(simulator, name)
     _changed(**change)(simulator.account)
-    [found] = [one for one in await amiss(simulator, name) if one not in before]
+    found = next(one for one in await amiss(simulator, name) if one not in before)
     assert found[:2] == expected
     assert words in found[2]
 

@@ -15,6 +15,10 @@ from chroniccare.simulator.receipts import Receipts
 from chroniccare.simulator.run import Simulator, running
 
 _HOST = "127.0.0.1"
+_APP = "arn:aws:sns:us-east-1:123456789012:app"
+APPLICATIONS = (
+    f"fcm={_APP}/GCM/clinic,apns={_APP}/APNS/clinic,apns_sandbox={_APP}/APNS_SANDBOX/clinic"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ def _how_to(simulator: Simulator) -> list[str]:
         "sms_driver": "aws",
         "email_driver": "ses",
         "push_driver": "sns",
+        "push_applications": APPLICATIONS,
         "aws_region": "us-east-1",
         "aws_endpoint_url": simulator.url,
         "sms_origination": "+12065550100",

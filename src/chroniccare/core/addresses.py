@@ -36,6 +36,14 @@ def sender_domain(sender: str) -> str | None:
     return domain.lower() or None
 
 
+def sender_fault(sender: str, *, live: bool) -> str | None:
+    """Return why no letter could come from `sender`; None: one could. `live`: in production."""
+    domain = sender_domain(sender)
+    if domain is None:
+        return "must be one `Name <address>`"
+    return "example.com is nobody's: set your sender" if live and domain == "example.com" else None
+
+
 def is_loopback(url: str) -> bool:
     """Return whether `url` is a port of this machine, in clear text."""
     return re.fullmatch(r"http://(127\.0\.0\.1|\[::1\]):\d{1,5}", url) is not None

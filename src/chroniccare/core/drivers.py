@@ -74,6 +74,38 @@ def part_rates(text: str) -> dict[str, int]:
     return _numbers(text, DRIVERS["sms"], least=0, most=_MOST_PARTS)
 
 
+_APPLICATION = re.compile(
+    r"(fcm|apns|apns_sandbox)=(arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:app/([A-Z_]+)/[\w.-]{1,256})"
+)
+_OF_SNS = {"fcm": "GCM", "apns": "APNS", "apns_sandbox": "APNS_SANDBOX"}
+
+
+def applications(text: str) -> dict[str, str]:
+    """Return the platform application of SNS for each kind of device, as its ARN.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    found: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        match = _APPLICATION.fullmatch(entry)
+        if match is None or match[3] != _OF_SNS[match[1]] or match[1] in found:
+            raise ValueError("must be like fcm=arn:aws:sns:us-east-1:123456789012:app/GCM/name,"
+                             "apns=arn:...:app/APNS/name, each once")  # fmt: skip
+        found[match[1]] = match[2]
+    return found
+
+
+def platforms(text: str) -> str:
+    """Return a text that names platform applications.
+
+    Raises:
+        ValueError: it does not.
+    """
+    applications(text)
+    return text
+
+
 def named(channel: str) -> Callable[[str], str]:
     """Return what gives a text back that names drivers of `channel`, and refuses any other."""
 

@@ -183,7 +183,10 @@ class ContactPoint(Wire):
 
     system: Annotated[
         Literal["phone", "email", "push"],
-        Field(description="Kind of address; `push` is a device token.", examples=["phone"]),
+        Field(
+            description="Kind of address; `push`: the ARN of an SNS platform endpoint.",
+            examples=["phone"],
+        ),
     ]
     value: Annotated[
         str,

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import queries_due, rules
-from chroniccare.notifications.channels.message import Outcome
+from chroniccare.notifications.channels.message import DEVICE_GONE, Outcome
 from chroniccare.notifications.inbound import texts as answers
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
@@ -19,12 +19,16 @@ from chroniccare.notifications.templates.text import Facts, Text
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Write to `recipient` on `channel`; `plan` is that channel and those that can follow it."""
+    """Write to `recipient` on `channel`; `plan` is that channel and those that can follow it.
+
+    `more`: the channel has another address, if this one turns out to be gone.
+    """
 
     channel: str
     plan: list[str]
     recipient: str
     skipped: dict[str, str]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def _address(
     if due.notification_type in rules.ANSWERED_ANYWAY:
         suppressed = ()
     skipped: dict[str, str] = {}
-    usable: dict[str, str] = {}
+    usable: dict[str, list[str]] = {}
     for channel in due.channel_plan:
         reason = preferences.refusal(who, category, channel, suppressed)
         if reason is not None:
@@ -144,12 +148,12 @@ def _address(
         allowed = [one for one in found if (channel, one) not in suppressed]
         near = [one for one in allowed if _may_go(due, channel, one)]
         if near:
-            usable[channel] = near[0]
+            usable[channel] = near
         else:
             skipped[channel] = spending.COUNTRY
     if usable:
-        first, recipient = next(iter(usable.items()))
-        return Send(first, list(usable), recipient, skipped)
+        first, near = next(iter(usable.items()))
+        return Send(first, list(usable), near[0], skipped, more=len(near) > 1)
     if due.attempt_id is not None:
         return Stop("failed", "no_channel_left")
     return Stop("suppressed", next(iter(skipped.values()), "no_contact_point"))
@@ -252,6 +256,9 @@ def settle(
         most = rules.MAX_TRIES if hurried else rules.LAST_TRIES
         if tries < most and (due.expires_at is None or again < due.expires_at):
             return row | {"status": "pending", "next_at": again}
+    if send.more and outcome.error_code == DEVICE_GONE:
+        # It is disabled by now, so that the next look finds the patient's other device.
+        return row | {"status": "pending", "next_at": now}
     if rest:
         return row | {
             "status": "pending", "channel": rest[0], "channel_plan": rest, "next_at": now,

@@ -7,8 +7,16 @@ _CONTACTS = (
     "coalesce((SELECT jsonb_agg(jsonb_build_object('system', c.system, 'value', c.value)"
     " ORDER BY c.rank, c.id) FROM contact_points c WHERE c.use <> 'old' AND"
 )
-PATIENT_CONTACTS = f"{_CONTACTS} c.tenant_id = p.tenant_id AND c.patient_id = p.id), '[]')"
-"""The contact points in use of `p`, `{"system", "value"}` by rank."""
+_DEVICES = (
+    "coalesce((SELECT jsonb_agg(jsonb_build_object('system', 'push', 'value', v.endpoint)"
+    " ORDER BY v.seen_at DESC, v.id) FROM patient_devices v WHERE v.tenant_id = p.tenant_id"
+    " AND v.patient_id = p.id AND v.status = 'enabled'), '[]')"
+)
+PATIENT_CONTACTS = (
+    f"{_CONTACTS} c.tenant_id = p.tenant_id AND c.patient_id = p.id), '[]') || {_DEVICES}"
+)
+"""The contact points in use of `p`, `{"system", "value"}` by rank, then the devices that take
+messages, the one seen last first."""
 RELATED_CONTACTS = f"{_CONTACTS} c.tenant_id = r.tenant_id AND c.related_person_id = r.id), '[]')"
 """The same of `r`."""
 PROXY = (

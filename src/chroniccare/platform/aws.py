@@ -39,10 +39,11 @@ class AwsError(Exception):
             it did.
         code: a word of ours, see docs/providers.md; never AWS's text, which may hold an address.
         aws: AWS's own word for it, such as `ThrottlingException`, for the operator.
+        endpoint: the ARN that SNS has already for the token of a device.
     """
 
-    def __init__(self, kind: Kind, code: str, aws: str = "") -> None:
-        self.kind, self.code, self.aws = kind, code, aws
+    def __init__(self, kind: Kind, code: str, aws: str = "", endpoint: str = "") -> None:
+        self.kind, self.code, self.aws, self.endpoint = kind, code, aws, endpoint
         super().__init__(f"{kind}: {code} {aws}".rstrip())
 
 
@@ -170,7 +171,8 @@ def _failure(error: Exception) -> AwsError:
 
 _QUOTA = frozenset({"ServiceQuotaExceededException", "LimitExceededException"})
 _THROTTLED = re.compile(r"Throttl|TooManyRequests|RequestLimit|SlowDown")
-_GONE = frozenset({"EndpointDisabled", "EndpointDisabledException"})
+GONE = frozenset({"EndpointDisabled", "EndpointDisabledException"})
+"""SNS's words for a device that takes nothing any more."""
 _REASONS: Mapping[str, str] = {
     "DESTINATION_PHONE_NUMBER_OPTED_OUT": "opted_out",
     "DESTINATION_COUNTRY_BLOCKED": "country_blocked",
@@ -182,7 +184,8 @@ _REASONS: Mapping[str, str] = {
     "PRICE_OVER_THRESHOLD": "too_expensive",
     "MAXIMUM_SIZE_EXCEEDED": "too_long",
 }
-_SNS_ADDRESS = re.compile(r"PhoneNumber|TargetArn|[Ee]ndpoint")
+_SNS_ADDRESS = re.compile(r"PhoneNumber|TargetArn|Token Reason|[Ee]ndpoint")
+_SNS_KNOWN = re.compile(r"Endpoint (arn:aws[\w-]*:sns:[\w:/.-]+) already exists")
 _SES_ADDRESS = re.compile(r"address|local part|final '@|domain", re.IGNORECASE)
 
 
@@ -195,7 +198,8 @@ def understand(response: Mapping[str, Any]) -> AwsError:
     known = ".".join(part for part in (code, reason) if re.fullmatch(r"[\w.-]{1,80}", part))
     refusal = _REASONS.get(reason) or _refusal(code, text, response)
     if refusal:
-        return AwsError("rejected", refusal, known)
+        there = _SNS_KNOWN.search(text)
+        return AwsError("rejected", refusal, known, there[1] if there else "")
     if status == _GATEWAY_TIMEOUT:
         return AwsError("unknown", "timeout", known)
     return AwsError("transient", _obstacle(code, text, status), known)
@@ -225,7 +229,7 @@ def _obstacle(code: str, text: str, status: int) -> str:
 
 def _is_address(code: str, text: str, response: Mapping[str, Any]) -> bool:
     """Say whether the address is at fault; AWS's text is looked at, and never kept."""
-    if code in _GONE:
+    if code in GONE:
         return True
     if code == "ValidationException":
         fields = {str(one.get("Name", "")) for one in response.get("Fields") or ()}

@@ -21,6 +21,7 @@ class Account:
     sms_sets: dict[str, list[str]] = field(default_factory=lambda: {"chroniccare": [TOPIC]})
     sns_sandbox: bool = False
     sns_limit: str = "500"
+    sns_apps: bool = True
     ses_sandbox: bool = False
     ses_sending: bool = True
     ses_day: float = 50_000.0
@@ -28,6 +29,9 @@ class Account:
     ses_identities: list[str] = field(default_factory=lambda: ["example.com"])
     ses_sets: dict[str, list[str]] = field(default_factory=lambda: {"chroniccare": [TOPIC]})
     denied: frozenset[str] = frozenset()
+    devices: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Endpoints of devices by ARN, each with its token and whether it is enabled."""
+    deleted: set[str] = field(default_factory=set)
 
     def sms(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
         """Answer an operation of End User Messaging; None: what was asked for is not there."""
@@ -89,6 +93,8 @@ class Account:
         """Answer an operation of SNS."""
         if operation == "GetSMSSandboxAccountStatus":
             return {"IsInSandbox": self.sns_sandbox}
+        if operation == "GetPlatformApplicationAttributes":
+            return {"Attributes": {"Enabled": str(self.sns_apps).lower()}}
         return {"attributes": {"MonthlySpendLimit": self.sns_limit}}
 
     def ses(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any] | None:

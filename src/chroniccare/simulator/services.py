@@ -14,6 +14,7 @@ from uuid import uuid4
 import orjson
 
 from chroniccare.platform import aws_model
+from chroniccare.simulator import devices
 from chroniccare.simulator.account import Account
 from chroniccare.simulator.faults import TAKEN, Fault, Kind, Plan
 from chroniccare.simulator.ledger import Ledger, Service
@@ -133,12 +134,19 @@ class Services:
             self.ledger.called("sns", operation, "", "ok")
             if operation in self.account.denied:
                 return _SNS_ERRORS["denied"]
-            found = self.account.sns(operation)
+            found = devices.operate(self.account, operation, parameters)
+            if isinstance(found, tuple):
+                return _sns_error(*found, 400)
+            found = self.account.sns(operation) if found is None else found
             return _xml(aws_model.query_answer("sns", operation, found, request_id))
         number = parameters.get("PhoneNumber", "")
         service: Service = "sns" if number else "push"
         to = number or parameters.get("TargetArn", "")
         text = parameters["Message"]
+        refused = devices.refusal(self.account, to)
+        if refused is not None:
+            self.ledger.called(service, operation, _pushed(text), "refused")
+            return _sns_error(*refused, 400)
         sending = Sending(service, operation, "" if number else _pushed(text), to, text)
         good = aws_model.query_answer(
             "sns", operation, {"MessageId": sending.message_id}, request_id

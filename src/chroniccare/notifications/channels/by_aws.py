@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +17,7 @@ _TOLD_S = 60.0
 log = logging.getLogger(__name__)
 
 _Request = Callable[[Message], dict[str, Any]]
+_Refused = Callable[[Message, AwsError], Awaitable[str | None]]
 
 
 @dataclass(slots=True)
@@ -45,10 +46,13 @@ def client(settings: Settings, service: str) -> Client:
 
 def calls(
     settings: Settings, stack: AsyncExitStack, *, name: str, service: str, operation: str,
-    request: _Request,
+    request: _Request, refused: _Refused | None = None, held: Client | None = None,
 ) -> Calls:  # fmt: skip
-    """Return a driver that calls `operation` with what `request` makes of a message."""
-    held = client(settings, service)
+    """Return a driver that calls `operation` with what `request` makes of a message.
+
+    `refused` hears of each failure and may give it another code; `held` is a client to share.
+    """
+    held = held or client(settings, service)
     stack.push_async_callback(held.close)
     told = _Told()
 
@@ -58,7 +62,8 @@ def calls(
         except AwsError as error:
             if error.code == "configuration":
                 told.tell(service, error)
-            return Outcome(error.kind, error.code)
+            code = await refused(message, error) if refused is not None else None
+            return Outcome(error.kind, code or error.code)
         # botocore takes a body that it cannot read for an empty answer.
         found = answer.get("MessageId")
         return Outcome("accepted", None, found) if found else Outcome("unknown", "unreadable")

@@ -48,6 +48,9 @@ class Outcome:
     provider_message_id: str | None = None
 
 
+DEVICE_GONE = "device_gone"
+"""Code of a rejection that has taken the device out of use: its patient's others remain."""
+
 Send = Callable[[Message], Awaitable[Outcome]]
 HandOver = Callable[[list[Message]], Awaitable[list[Outcome]]]
 

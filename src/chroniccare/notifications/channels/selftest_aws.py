@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from email.utils import parseaddr
 from typing import Any
 
+from chroniccare.core.drivers import applications
 from chroniccare.notifications.channels import email_ses, sms_aws
 from chroniccare.notifications.channels.by_aws import client
 from chroniccare.notifications.channels.selftest import Check
@@ -229,5 +230,25 @@ async def _mail_events(held: Client, settings: Settings) -> Found:
     )  # fmt: skip
 
 
-async def _push(_held: Client, _settings: Settings) -> Found:
-    yield Check("ok", "push", "not looked at: an endpoint shows what it is when it is used")
+async def _push(held: Client, settings: Settings) -> Found:
+    apps = applications(settings.push_applications)
+    if not apps:
+        yield Check(
+            "warn", "push",
+            f"no device can be registered: set {variable('push_applications')}",
+        )  # fmt: skip
+    for platform, arn in apps.items():
+        try:
+            answer = await held.call(
+                "get_platform_application_attributes", PlatformApplicationArn=arn
+            )
+        except AwsError as error:
+            if not error.aws.startswith("NotFound"):
+                raise
+            yield Check("fail", f"push {platform}", f"no platform application {arn}: make it")
+            continue
+        yield _judged(
+            f"push {platform}", answer.get("Attributes", {}).get("Enabled") != "false",
+            "its platform application takes messages",
+            "its platform application is disabled: renew its credentials at SNS",
+        )  # fmt: skip
