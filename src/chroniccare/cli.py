@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from chroniccare.commands import options
+from chroniccare.commands import options, simulating
 from chroniccare.commands.options import (
     AsJson,
     Cause,
@@ -184,28 +184,8 @@ def doctor(data_dir: DataDir = None) -> None:
     raise typer.Exit(int(failed))
 
 
-@app.command()
-def simulate(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="AWS and gateway; 0: any.")] = 4566,
-    smtp_port: Annotated[int, typer.Option(min=0, max=65535, help="SMTP; 0: any.")] = 2525,
-    faults: Annotated[
-        str, typer.Option(help="Chances of a call, such as slow=0.1,reset_after=0.01.")
-    ] = "",
-    seed: Annotated[int, typer.Option(help="The same seed makes the same faults.")] = 0,
-    delay_ms: Annotated[int, typer.Option(min=0, help="How long each answer takes.")] = 0,
-    ledger: Annotated[
-        Path | None, typer.Option(help="File that keeps what was called and what arrived.")
-    ] = None,
-    receipts_url: Annotated[str, typer.Option(help="Where receipts are posted.")] = "",
-    receipts_secret: Annotated[str, typer.Option(help="Secret that signs them.")] = "",
-) -> None:
-    """Run providers that only pretend, on loopback: AWS's SMS, email and push, a gateway, SMTP."""
-    from chroniccare.commands import simulate as command
-
-    wanted = command.Wanted(
-        port, smtp_port, faults, seed, delay_ms, ledger, receipts_url, receipts_secret
-    )
-    command.simulate(wanted, _say)
+app.command()(simulating.simulate)
+app.command()(simulating.phone)
 
 
 @tenants_app.command("list")

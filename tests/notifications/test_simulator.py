@@ -180,7 +180,7 @@ def test_it_runs_from_the_command_line(tmp_path: Path) -> None:
     ]  # fmt: skip
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(12)]
+        lines = [process.stdout.readline() for _ in range(13)]
         values = dict(one.strip().split("=", 1) for one in lines)
         url = values["CHRONICCARE_HTTP_SMS_URL"]
 

@@ -11,8 +11,9 @@ from chroniccare.settings import SettingsError, variable
 from chroniccare.simulator.faults import Plan, parse_chances
 from chroniccare.simulator.forward import forwarding
 from chroniccare.simulator.ledger import Ledger
-from chroniccare.simulator.receipts import Receipts
+from chroniccare.simulator.receipts import TOPIC, Receipts, Tell
 from chroniccare.simulator.run import Simulator, running
+from chroniccare.simulator.topics import NUMBER, REPLIES, Topics
 
 _HOST = "127.0.0.1"
 _APP = "arn:aws:sns:us-east-1:123456789012:app"
@@ -31,6 +32,7 @@ class Wanted:
     seed: int
     delay_ms: int
     ledger: Path | None
+    api_url: str
     receipts_url: str
     receipts_secret: str
 
@@ -54,13 +56,16 @@ async def _run(wanted: Wanted, plan: Plan, say: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    topics = Topics(wanted.api_url) if wanted.api_url else None
     poster = Poster(wanted.receipts_url) if wanted.receipts_url else None
+    tell: Tell | None = None if topics is None else topics.tell
+    if poster is not None:
+        tell = forwarding(poster, wanted.receipts_secret)
     simulator = Simulator(
         plan=plan,
-        receipts=Receipts(
-            tell=forwarding(poster, wanted.receipts_secret) if poster else None, seed=wanted.seed
-        ),
+        receipts=Receipts(tell=tell, seed=wanted.seed),
         ledger=Ledger(wanted.ledger),
+        topics=topics,
     )
     try:
         async with running(
@@ -88,12 +93,19 @@ def _how_to(simulator: Simulator) -> list[str]:
         "push_applications": APPLICATIONS,
         "aws_region": "us-east-1",
         "aws_endpoint_url": simulator.url,
-        "sms_origination": "+12065550100",
+        "sms_origination": NUMBER,
         "sms_configuration_set": "chroniccare",
         "ses_configuration_set": "chroniccare",
         "http_sms_url": simulator.gateway_url,
         "smtp_url": simulator.smtp_url,
     }
+    if simulator.topics is not None:
+        values |= {
+            "sns_topics": TOPIC,
+            "reply_topics": REPLIES,
+            "sns_simulator_url": simulator.url,
+            "sms_asks": "reply",
+        }
     lines = [f"{variable(name)}={value}" for name, value in values.items()]
     # Any will do: the simulator looks at the form of a signature only.
     return [*lines, "AWS_ACCESS_KEY_ID=simulated", "AWS_SECRET_ACCESS_KEY=simulated"]

@@ -5,11 +5,11 @@ open every link; only the buttons, which post, are an answer. No script, nothing
 """
 
 from datetime import datetime
-from html import escape
 from uuid import UUID
 
 from chroniccare.core import signed
-from chroniccare.notifications.templates.making import sentence_of_offer
+from chroniccare.notifications import page
+from chroniccare.notifications.templates.making import sentence_of_offer, sentence_of_visit
 from chroniccare.notifications.templates.text import Facts
 from chroniccare.settings import Settings, address, values_of
 
@@ -55,18 +55,12 @@ def render(
     texts = _TEXTS[language]
     if outcome == "open":
         facts = Facts(starts_at, facility_name=place, until=until)
-        said = sentence_of_offer(language, facts)
-        forms = [
-            f'<form method="post" action="/offers/{token}/{step}"><button>{escape(texts[word])}'
-            "</button></form>"
-            for step, word in (("accept", "yes"), ("decline", "no"))
+        buttons = [
+            page.Button(f"/offers/{token}/accept", texts["yes"], first=True),
+            page.Button(f"/offers/{token}/decline", texts["no"]),
         ]
-    else:
-        said, forms = texts.get(outcome, texts["over"]), []
-    page = (
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(texts['title'])}</title></head><body><p>{escape(said)}</p>"
-        f"{''.join(forms)}</body></html>"
-    )
-    return page.encode()
+        return page.render(language, texts["title"], [sentence_of_offer(language, facts)], buttons)
+    if outcome == "accepted":
+        said = [sentence_of_visit(language, Facts(starts_at, facility_name=place))]
+        return page.render(language, texts["title"], said, done=texts["accepted"])
+    return page.render(language, texts["title"], [texts.get(outcome, texts["over"])])

@@ -5,11 +5,11 @@ open every link; only the buttons, which post, are an answer. No script, nothing
 """
 
 from datetime import datetime
-from html import escape
 from typing import Literal
 from uuid import UUID
 
 from chroniccare.core import signed
+from chroniccare.notifications import page
 from chroniccare.notifications.templates.making import sentence_of_visit
 from chroniccare.notifications.templates.text import Facts
 from chroniccare.settings import Settings, address, values_of
@@ -67,19 +67,11 @@ def render(language: str, state: State, token: str, *, starts_at: datetime, plac
     `starts_at` shows the clinic's local time; `language` is one of templates.rules.LANGUAGES.
     """
     texts = _TEXTS[language]
-    said = [texts[state]] if state != "scheduled" else []
-    if state != "over":
-        facts = Facts(starts_at, facility_name=place)
-        said.append(sentence_of_visit(language, facts))
-    forms = [
-        f'<form method="post" action="/visits/{token}/{step}"><button>{escape(texts[step])}'
-        "</button></form>"
+    if state == "over":
+        return page.render(language, texts["title"], [texts["over"]])
+    said = [sentence_of_visit(language, Facts(starts_at, facility_name=place))]
+    buttons = [
+        page.Button(f"/visits/{token}/{step}", texts[step], first=step == "confirm")
         for step in _BUTTONS[state]
     ]
-    page = (
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(texts['title'])}</title></head><body>"
-        f"{''.join(f'<p>{escape(one)}</p>' for one in said)}{''.join(forms)}</body></html>"
-    )
-    return page.encode()
+    return page.render(language, texts["title"], said, buttons, done=texts.get(state, ""))

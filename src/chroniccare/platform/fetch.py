@@ -21,20 +21,20 @@ class FetchError(Exception):
         super().__init__(code)
 
 
-async def fetch(url: str) -> bytes:
-    """Return what a GET of `url` answers with 200, up to 64 KiB.
+async def fetch(url: str, *, most: int = _MOST) -> bytes:
+    """Return what a GET of `url` answers with 200, up to `most` bytes (64 KiB).
 
     Raises:
         FetchError: it does not answer so within five seconds.
     """
     try:
         async with asyncio.timeout(_TIMEOUT_S + 1):
-            return await asyncio.to_thread(_get, url)
+            return await asyncio.to_thread(_get, url, most)
     except (OSError, TimeoutError, ValueError, http.client.HTTPException) as error:
         raise FetchError(type(error).__name__) from None
 
 
-def _get(url: str) -> bytes:
+def _get(url: str, most: int) -> bytes:
     parts = urlsplit(url)
     host = parts.hostname or ""
     connection: http.client.HTTPConnection
@@ -48,9 +48,9 @@ def _get(url: str) -> bytes:
     try:
         connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
         answer = connection.getresponse()
-        body = answer.read(_MOST + 1)
+        body = answer.read(most + 1)
     finally:
         connection.close()
-    if answer.status != 200 or len(body) > _MOST:  # noqa: PLR2004
+    if answer.status != 200 or len(body) > most:  # noqa: PLR2004
         raise FetchError(str(answer.status), refused=answer.status < 500)  # noqa: PLR2004
     return body

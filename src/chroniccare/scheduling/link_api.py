@@ -3,30 +3,32 @@
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core.errors import RateLimited
+from chroniccare.notifications import page
 from chroniccare.scheduling import links
 from chroniccare.tenancy.caller import Authority
 
 public = APIRouter(prefix="/visits", include_in_schema=False)
 
-_HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; form-action 'self'; base-uri 'none';"
-    " frame-ancestors 'none'",
-}
-
 
 @public.api_route("/{token}", methods=["GET", "HEAD"])
 async def show_visit(token: str, request: Request) -> Response:
     """Answer the page of the visit; whoever opens it, and be it a scanner, changes nothing."""
-    return _html(await links.page(await _link(token, request)))
+    try:
+        return _html(await links.page(await _link(token, request)))
+    except links.NoVisit:
+        return _html(page.unknown(), status=404)
 
 
 @public.post("/{token}/{step}")
 async def answer_visit(token: str, step: links.Step, request: Request) -> Response:
     """Take the patient's answer; 409 when the visit has changed since they were told of it."""
-    link = await _link(token, request)
-    taken = await links.answer(link, step)
-    return _html(await links.page(link, refused=not taken), status=200 if taken else 409)
+    try:
+        link = await _link(token, request)
+        taken = await links.answer(link, step)
+        body = await links.page(link, refused=not taken)
+    except links.NoVisit:
+        return _html(page.unknown(), status=404)
+    return _html(body, status=200 if taken else 409)
 
 
 async def _link(token: str, request: Request) -> links.Link:
@@ -47,5 +49,5 @@ async def _link(token: str, request: Request) -> links.Link:
     return link
 
 
-def _html(page: bytes, *, status: int = 200) -> Response:
-    return Response(page, status, headers=_HEADERS, media_type="text/html; charset=utf-8")
+def _html(body: bytes, *, status: int = 200) -> Response:
+    return Response(body, status, headers=page.HEADERS, media_type="text/html; charset=utf-8")

@@ -11,6 +11,7 @@ from chroniccare.simulator.receipts import Receipts
 from chroniccare.simulator.server import listening, speaking_http
 from chroniccare.simulator.services import GATEWAY, Services
 from chroniccare.simulator.smtp import speaking_smtp
+from chroniccare.simulator.topics import Topics
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class Simulator:
     ledger: Ledger = field(default_factory=Ledger)
     account: Account = field(default_factory=Account)
     secret: str = ""
+    topics: Topics | None = None
     url: str = ""
     smtp_url: str = ""
 
@@ -46,7 +48,12 @@ async def running(
         OSError: a port is taken.
     """
     services = Services(
-        simulator.plan, simulator.receipts, simulator.ledger, simulator.account, simulator.secret
+        simulator.plan,
+        simulator.receipts,
+        simulator.ledger,
+        simulator.account,
+        simulator.secret,
+        simulator.topics,
     )
     try:
         async with (
@@ -54,8 +61,12 @@ async def running(
             listening(speaking_smtp(services), host=host, port=smtp_port) as smtp,
         ):
             simulator.url = f"http://{host}:{http}"
+            if simulator.topics is not None:
+                simulator.topics.url = simulator.url
             simulator.smtp_url = f"smtp://{host}:{smtp}"
             yield simulator
             await simulator.receipts.close()
     finally:
+        if simulator.topics is not None:
+            await simulator.topics.close()
         simulator.ledger.close()

@@ -20,6 +20,7 @@ from chroniccare.simulator.faults import TAKEN, Fault, Kind, Plan
 from chroniccare.simulator.ledger import Ledger, Service
 from chroniccare.simulator.receipts import Receipts, Sent
 from chroniccare.simulator.server import Answer, Misbehaviour, Request
+from chroniccare.simulator.topics import Topics
 
 EUM = "pinpoint-sms-voice-v2"
 GATEWAY = "/gateway/messages"
@@ -59,11 +60,16 @@ class Services:
     ledger: Ledger
     account: Account
     secret: str = ""
+    topics: Topics | None = None
 
     async def handle(self, request: Request) -> Answer | Misbehaviour:
         """Answer a request."""
         if request.path == GATEWAY:
             return await self._gateway(request)
+        if self.topics is not None:
+            page = await self.topics.page(request, self.ledger)
+            if page is not None:
+                return page
         try:
             if "x-amz-target" in request.headers:
                 return await self._sms(request)

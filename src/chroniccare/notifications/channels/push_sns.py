@@ -85,8 +85,8 @@ async def _refused(message: Message, error: AwsError) -> str | None:
     disabled = error.aws in GONE
     try:
         done = await registering.gone(message.tenant_id, message.recipient, disabled=disabled)
-    except Exception as error:  # noqa: BLE001  what SNS said stands, whether or not it is noted
-        log.warning("device not taken out of use", extra={"kind": type(error).__name__})
+    except Exception as failure:  # noqa: BLE001  what SNS said stands, whether or not it is noted
+        log.warning("device not taken out of use", extra={"kind": type(failure).__name__})
         return None
     return DEVICE_GONE if done else None
 

@@ -35,7 +35,7 @@ def _short(sentence: str) -> Source:
 
 OFFER = f"A time{_AT} is free for you: {{{{ when }}}}.{_KEPT}"
 """What the page of an offer says."""
-VISIT = f"This is a reminder of your visit{_AT}: {{{{ when }}}}."
+VISIT = f"We expect you{_AT}: {{{{ when }}}}."
 """What the page of a visit says."""
 
 TEXTS: dict[str, tuple[Source, Source]] = {

@@ -39,7 +39,7 @@ def _short(sentence: str) -> Source:
 
 OFFER = f"Hay una hora libre{_AT}: {{{{ when }}}}.{_KEPT}"
 """What the page of an offer says."""
-VISIT = f"Le recordamos su cita{_AT}: {{{{ when }}}}."
+VISIT = f"Le esperamos{_AT}: {{{{ when }}}}."
 """What the page of a visit says."""
 
 TEXTS: dict[str, tuple[Source, Source]] = {

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.core.time import to_local, zone
+from chroniccare.notifications.receipts.rules import TOLD_BY
 from chroniccare.notifications.why.queries import Attempt, Change, Receipt, Subject
 
 REASONS = {
@@ -49,7 +50,9 @@ _STATES = {
     "cancelled": ("cancelled", "It was given up"),
     "superseded": ("superseded", "A newer message takes its place"),
 }
+_TOLD_LATER = frozenset({"delivered", "undelivered", "unconfirmed"})
 _ANSWERS = {
+    "delivered": "delivered it",
     "accepted": "accepted it",
     "rejected": "refused it for good",
     "transient": "refused it for now",
@@ -192,14 +195,22 @@ def _said(attempt: Attempt) -> str:
 
 
 def _answered(number: int, attempt: Attempt, at: datetime) -> Event:
-    said = _ANSWERS.get(attempt.status, f"answered {attempt.status}")
+    answer = _answer(attempt)
+    said = _ANSWERS.get(answer, f"answered {answer}")
     text = f"Attempt {number}: {attempt.driver} {said}"
     if attempt.error_code is not None:
         text += f" ({attempt.error_code})"
     return Event(
-        at, f"attempt_{attempt.status}", f"{text}.", channel=attempt.channel,
+        at, f"attempt_{answer}", f"{text}.", channel=attempt.channel,
         reason=attempt.error_code, attempt_id=attempt.id, attempt=number, driver=attempt.driver,
     )  # fmt: skip
+
+
+def _answer(attempt: Attempt) -> str:
+    """Return what the provider answered: what it told later has changed the attempt since."""
+    if attempt.driver not in TOLD_BY or attempt.status not in _TOLD_LATER:
+        return attempt.status
+    return "accepted" if attempt.error_code is None else "unknown"
 
 
 def _told(number: int, receipt: Receipt) -> Event:

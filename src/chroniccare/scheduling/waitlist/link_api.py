@@ -6,23 +6,20 @@ from fastapi import APIRouter, Request, Response
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import RateLimited
+from chroniccare.notifications import page
 from chroniccare.scheduling.waitlist import links
 from chroniccare.tenancy.caller import Authority
 
 public = APIRouter(prefix="/offers", include_in_schema=False)
 
-_HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; form-action 'self'; base-uri 'none';"
-    " frame-ancestors 'none'",
-}
-
 
 @public.api_route("/{token}", methods=["GET", "HEAD"])
 async def show_offer(token: str, request: Request) -> Response:
     """Answer the page of the offer; whoever opens it, and be it a scanner, changes nothing."""
-    caller = await _holder(token, request)
-    return _html(await links.page(caller, token))
+    try:
+        return _html(await links.page(await _holder(token, request), token))
+    except links.NoOffer:
+        return _html(page.unknown(), status=404)
 
 
 @public.post("/{token}/{step}")
@@ -30,9 +27,13 @@ async def answer_offer(
     token: str, step: Literal["accept", "decline"], request: Request
 ) -> Response:
     """Take the patient's answer; 409 when the offer is over."""
-    caller = await _holder(token, request)
-    taken = await links.answer(caller, step)
-    return _html(await links.page(caller, token, refused=not taken), status=200 if taken else 409)
+    try:
+        caller = await _holder(token, request)
+        taken = await links.answer(caller, step)
+        body = await links.page(caller, token, refused=not taken)
+    except links.NoOffer:
+        return _html(page.unknown(), status=404)
+    return _html(body, status=200 if taken else 409)
 
 
 async def _holder(token: str, request: Request) -> Caller:
@@ -53,5 +54,5 @@ async def _holder(token: str, request: Request) -> Caller:
     return caller
 
 
-def _html(page: bytes, *, status: int = 200) -> Response:
-    return Response(page, status, headers=_HEADERS, media_type="text/html; charset=utf-8")
+def _html(body: bytes, *, status: int = 200) -> Response:
+    return Response(body, status, headers=page.HEADERS, media_type="text/html; charset=utf-8")
