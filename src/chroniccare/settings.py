@@ -15,9 +15,8 @@ from chroniccare.core.addresses import (
     is_loopback,
     is_smtp,
     is_sns_sender,
-    is_topic,
     sender_fault,
-    topics,
+    topic_list,
 )
 
 PREFIX = "CHRONICCARE_"
@@ -197,13 +196,12 @@ class Settings(BaseModel):
     )
     sns_topics: Annotated[
         str,
-        Field(
-            description="Topics of SNS whose messages to `/receipts/sns` are taken: ARNs, commas "
-            "between them. Empty: none."
-        ),
+        AfterValidator(topic_list),
+        Field(description="Topics of SNS that carry receipts to `/receipts/sns`, as ARNs."),
     ] = ""
     reply_topics: Annotated[
         str,
+        AfterValidator(topic_list),
         Field(
             description="Topics of SNS that carry replies to `/inbound/sns`, as ARNs. Empty: none."
         ),
@@ -276,6 +274,11 @@ class Settings(BaseModel):
     ] = "INFO"
 
 
+def takes_replies(settings: Settings) -> bool:
+    """Return whether replies by text reach us, from a topic or a gateway."""
+    return bool(settings.reply_topics or settings.receipts_secret.get_secret_value())
+
+
 def variable(name: str) -> str:
     """Return the environment variable behind the field `name`."""
     return _UNPREFIXED.get(name, PREFIX + name.upper())
@@ -341,11 +344,7 @@ def _refuse_receipts(settings: Settings) -> None:
     secret = settings.receipts_secret.get_secret_value()
     if secret and len(secret) < _MIN_PEPPER:
         raise SettingsError(f"{variable('receipts_secret')}: {_MIN_PEPPER} or more characters")
-    for name in ("sns_topics", "reply_topics"):
-        if not all(map(is_topic, topics(values_of(settings, name)))):
-            raise SettingsError(f"{variable(name)}: must be ARNs such as arn:aws:sns:us-east-1:"
-                                "123456789012:name")  # fmt: skip
-    if settings.sms_asks == "reply" and not (settings.reply_topics or secret):
+    if settings.sms_asks == "reply" and not takes_replies(settings):
         raise SettingsError(f"{variable('sms_asks')}: reply needs {variable('reply_topics')} or "
                             f"{variable('receipts_secret')}: nobody would read it")  # fmt: skip
     url = settings.sns_simulator_url

@@ -60,6 +60,17 @@ def is_topic(text: str) -> bool:
     return re.fullmatch(topic, text) is not None
 
 
+def topic_list(text: str) -> str:
+    """Return a text that lists topics of SNS.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not all(map(is_topic, topics(text))):
+        raise ValueError("must be ARNs such as arn:aws:sns:us-east-1:123456789012:name")
+    return text
+
+
 def topics(listed: str) -> frozenset[str]:
     """Return the topics of SNS in a text that lists them, with commas between them."""
     return frozenset(topic.strip() for topic in listed.split(",")) - {""}

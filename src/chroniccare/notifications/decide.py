@@ -6,12 +6,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chroniccare.core.time import to_local, zone
-from chroniccare.notifications import queries_due, rules
+from chroniccare.notifications import packs, queries_due, rules
 from chroniccare.notifications.channels.message import DEVICE_GONE, Outcome
 from chroniccare.notifications.inbound import texts as answers
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
-from chroniccare.notifications.rules_categories import category_of
+from chroniccare.notifications.rules_categories import INVITING, category_of
 from chroniccare.notifications.spend import rules as spending
 from chroniccare.notifications.templates.making import Texts, make
 from chroniccare.notifications.templates.text import Facts, Text
@@ -187,6 +187,7 @@ def text(
         _starts_at(due),
         first_name=due.first_name,
         facility_name=due.facility_name or data.get("facility_name"),
+        facility_phone=due.facility_phone,
         provider_name=due.provider_name or data.get("provider_name"),
         until=_until(data),
         link=link,
@@ -196,8 +197,16 @@ def text(
         medication=data.get("medication"),
         credentials=tuple(due.provider_degrees),
         now=now,
+        opt_out=_says_how_to_stop(due),
     )
     return make(due.notification_type, channel, due.language, facts, texts)
+
+
+def _says_how_to_stop(due: queries_due.Due) -> bool:
+    """Return whether the recipient's country asks that the message says how such ones end."""
+    if category_of(due.notification_type) != INVITING:
+        return False
+    return "opt_out" in packs.pack_of(recipients.of_due(due).country).wording
 
 
 def _starts_at(due: queries_due.Due) -> datetime | None:

@@ -55,16 +55,15 @@ class Pack:
         quiet: local hours in which nothing that can wait is sent; None: the clinic's alone hold.
         outreach: when messages that invite may go out.
         opt_in: channels on which such a message needs a consent that is on record.
-        wording: what such a message has to name: `sender`, `opt_out`.
-        opt_out_scope: what an opt-out closes; everywhere the channel that it came by.
+        wording: what such a message has to say: `opt_out`, how it ends. That it names its sender
+            is asked everywhere, and the lint of templates sees to it.
     """
 
     country: str
     quiet: QuietHours | None
     outreach: Outreach
     opt_in: frozenset[str]
-    wording: frozenset[str] = frozenset({"sender", "opt_out"})
-    opt_out_scope: str = "channel"
+    wording: frozenset[str] = frozenset({"opt_out"})
 
 
 def _daily(start: int, end: int) -> tuple[time, time]:

@@ -136,7 +136,9 @@ def _verdict(
         if not isinstance(routed, routing.Routed):
             return routed
         channel = routed.send.channel
-        text = decide.text(due, channel, now=now, texts=texts, link=link, asks=channels.asks)
+        text = decide.text(due, channel, now=now, texts=texts, link=link,
+            asks=texts.policy.asks or channels.asks,
+        )  # fmt: skip
         return routed, attachments.attach(text, due, calendar) if channel == "email" else text
     except Exception as error:
         # One row that our code cannot handle must not stop the tenant's other messages.

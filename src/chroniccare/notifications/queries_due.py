@@ -130,6 +130,7 @@ class Due:
     held_since: datetime | None
     plan_steps: list[dict[str, Any]] | None
     moved_on: UUID | None
+    facility_phone: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,10 @@ READ_DUE = Query(
     " AND s.notification_type = n.notification_type) AS plan_steps,"
     " (SELECT t.id FROM notification_attempts t WHERE t.tenant_id = n.tenant_id"
     " AND t.id = (n.delivery_details #>> '{moved_on,attempt}')::uuid AND t.status = 'accepted')"
-    " AS moved_on"
+    " AS moved_on,"
+    " (SELECT c.value FROM contact_points c WHERE c.tenant_id = f.tenant_id"
+    " AND c.facility_id = f.id AND c.system = 'phone' AND c.use <> 'old'"
+    " ORDER BY c.rank, c.id LIMIT 1) AS facility_phone"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"

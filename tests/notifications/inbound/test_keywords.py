@@ -1,5 +1,6 @@
 """The corpus: what replies say in eight languages, and what must not be taken for a keyword."""
 
+import re
 import unicodedata
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chroniccare.notifications.inbound import rules, texts
-from chroniccare.notifications.inbound.keywords import WORDS, Intent
-from chroniccare.notifications.templates.rules import LANGUAGES
+from chroniccare.notifications.inbound.keywords import CARRIERS, WORDS, Intent
+from chroniccare.notifications.templates import segments
 
 PHRASES = [
     (language, intent, phrase)
@@ -146,15 +147,44 @@ DATA = {
 
 
 @pytest.mark.parametrize("kind", sorted(texts.KINDS))
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", sorted(WORDS))
 def test_an_answer_offers_no_opt_out_word_as_a_choice(kind: str, language: str) -> None:
     body = texts.render(kind, language, DATA).body
-    words = {word.strip(".,:;¿?!").casefold() for word in body.split()}
+    words = {word.casefold() for word in re.findall(r"[a-zA-Z]+", body)}
     allowed = {"stop"} if kind == "reply_help" else set()
-    assert words & OPT_OUT <= allowed
-    assert len(body) <= 306  # two segments
+    assert words & set(CARRIERS) <= allowed
+    assert ("stop" in words) == (kind == "reply_help")
+    assert segments.count(body).segments <= (2 if language == "en" else 4)
     assert "None" not in body
-    assert body != texts.render(kind, {"en": "es", "es": "en"}[language], DATA).body
+    assert "{" not in body.replace("{of}", "")
+    others = {texts.render(kind, one, DATA).body for one in WORDS if one != language}
+    assert len(others) == len(WORDS) - 1
+    assert body not in others
+
+
+@pytest.mark.parametrize("language", sorted(WORDS))
+def test_each_word_that_an_answer_names_is_understood(language: str) -> None:
+    help_, started, stopped = (
+        texts.render(kind, language, DATA).body
+        for kind in ("reply_help", "reply_started", "reply_stopped")
+    )
+    assert "START" in stopped
+    assert rules.classify("START", language).intent == "start"
+    assert rules.classify("STOP", language).intent == "stop"
+    named = re.findall(r"\b[A-Z]{4,}\b|“(.+)”", started)[-1] or "HELP"
+    word = next(
+        one for one in ("AYUDA", "AIDE", "AJUDA", "HILFE", "帮助", "HELP") if one in started
+    )
+    assert named in {word, "HELP"}
+    assert rules.classify(word, language).intent == "help"
+    assert "STOP" in help_
+
+
+def test_an_answer_is_in_the_language_of_the_patient_or_else_in_english() -> None:
+    assert texts.render("reply_will_call", "pt-BR", DATA).body.startswith("Obrigado")
+    assert texts.render("reply_will_call", "zh-Hans", DATA).body.startswith("谢谢")
+    for tag in ("ko", "", None, "xx-YY"):
+        assert texts.render("reply_will_call", tag, DATA).body.startswith("Thank you")
 
 
 @pytest.mark.parametrize("kind", sorted(texts.KINDS))

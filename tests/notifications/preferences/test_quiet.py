@@ -294,8 +294,7 @@ def test_silence_is_consent_to_care_but_not_to_invitations_where_the_law_asks_fo
 def test_every_pack_is_whole() -> None:
     for country, pack in packs.PACKS.items():
         assert country == pack.country
-        assert pack.wording == {"sender", "opt_out"}
-        assert pack.opt_out_scope == "channel"
+        assert pack.wording == {"opt_out"}
         hours = (pack.outreach.weekdays, pack.outreach.saturday, pack.outreach.sunday)
         assert all(one is None or one[0] < one[1] for one in hours)
 

@@ -82,7 +82,7 @@ async def test_there_is_one_template_of_a_type_channel_and_locale(clinic: Clinic
     for other in ({"locale": "en-US"}, {"channel": "push"}, {"notification_type": "recall"}):
         changed = {**body, **other}
         if "notification_type" in other:
-            changed["text"] = "x"
+            changed["text"] = "{{ clinic }}: x"
         assert (await clinic.post("/templates", changed)).status_code == 201
 
 
@@ -248,6 +248,7 @@ async def test_rules_of_texts(clinic: Clinic, other_clinic: Clinic) -> None:
     read = await clinic.get("/message-policy")
     defaults = {
         "default_locale": "en", "max_segments": 3, "plain_letters": False, "four_eyes": False,
+        "asks": None,
     }  # fmt: skip
     assert read.json()["data"] == {**defaults, "version": 0, "updated_at": None}
     assert read.headers["etag"] == '"0"'

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from chroniccare.notifications.inbound import keywords, rules
 from chroniccare.notifications.templates import lint, making
 from chroniccare.notifications.templates.text import Source
 
@@ -265,3 +266,42 @@ def test_no_html_holds_up_the_others(html: str) -> None:
 def test_html_names_its_line() -> None:
     html = "<p>\n{% if\n clinic %}\n<b>x</b>\n<script>\n{% endif %}"
     assert found("x", channel="email", html=html) == {("html", 5, "error", "html")}
+
+
+def messages(text: str, channel: str = "sms") -> list[tuple[str, str]]:
+    kind, source = "appointment_confirmation", Source(text)
+    found = lint.findings(kind, channel, "en", source, POLICY)
+    return [(one.code, one.message) for one in found]
+
+
+def test_everything_is_told_at_once_and_what_is_not_there_by_name() -> None:
+    told = messages("{{ clinic }}: {{ telephone }} {{ doctor }}. Reply CANCEL.\n{{ first_name.x }}")
+    assert [code for code, _ in told] == ["variable", "variable", "not_allowed", "opt_out_word"]
+    assert told[0][1].startswith("telephone is not there; there are first_name, clinic,")
+    assert told[1][1].startswith("doctor is not there")
+    assert "'CANCEL'" in told[3][1]
+    # What is no template at all is looked through as it stands.
+    told = messages("{{ clinic }}: reply STOP {% if %} about your diabetes")
+    assert {code for code, _ in told} == {"syntax", "opt_out_word", "health"}
+    assert all(len(message) < 400 for _, message in messages("{{ " + "x" * 900 + " }}"))
+
+
+@pytest.mark.parametrize("phrase", sorted(keywords.OPT_OUTS))
+def test_no_answer_that_we_take_for_an_opt_out_is_offered(phrase: str) -> None:
+    for choice in (f"Reply {phrase}", f"Responda: {phrase}", f'"{phrase}"'):
+        assert ("text", 1, "error", "opt_out_word") in found(ASK + choice)
+
+
+@pytest.mark.parametrize("text", ["en la planta baja", "el fin de semana", "Fin.", "PLANTA BAJA"])
+def test_our_own_words_in_passing_are_nothing(text: str) -> None:
+    assert not [one for one in found(text) if one[3] == "opt_out_word"]
+
+
+@pytest.mark.parametrize("word", keywords.CARRIERS)
+def test_what_carriers_take_for_an_opt_out_is_one_for_us(word: str) -> None:
+    assert rules.classify(word.upper()).intent in rules.STOPS
+
+
+def test_a_message_that_nobody_asked_for_names_its_sender() -> None:
+    assert ("text", None, "error", "sender") in found("Come and see us.", kind="recall")
+    assert ("text", None, "warning", "sender") in found("Come and see us.")

@@ -224,6 +224,19 @@ WORDS: dict[str, dict[Intent, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 
+CARRIERS = (
+    "arret", "arrêt", "cancel", "end", "opt out", "opt-out", "optout", "quit", "remove", "revoke",
+    "stop", "stop all", "stopall", "td", "unsubscribe",
+)  # fmt: skip
+"""What carriers and AWS take for an opt-out when it is all that somebody answers; we do, too."""
+OPT_OUTS = frozenset(
+    phrase.casefold()
+    for intents in WORDS.values()
+    for intent in ("stop", "stop_unsure")
+    for phrase in intents[intent]
+) | frozenset(CARRIERS)
+"""Every answer that ends the messages, which no text may offer as a choice."""
+
 STOP_BEGINNINGS = (
     "stop texting", "stop messaging", "stop sending", "stop contacting", "unsubscribe from",
     "take me off", "remove me from", "dejen de enviar", "dejen de mandar", "arrêtez de m'envoyer",

@@ -15,12 +15,14 @@ from chroniccare.notifications.templates.schemas import (
 )
 from chroniccare.notifications.templates.text import Source
 from chroniccare.platform.postgres import Tx
+from chroniccare.settings import takes_replies
 
 ENTITY = "message_template"
 DEFAULT_POLICY = queries.MessagePolicy(
     default_locale=Policy().default_locale,
     max_segments=Policy().max_segments,
     plain_letters=Policy().plain_letters,
+    asks=None,
     four_eyes=False,
     version=0,
     updated_at=None,
@@ -184,10 +186,16 @@ async def policy_locked(tx: Tx) -> queries.MessagePolicy:
 async def set_policy(
     tx: Tx, before: queries.MessagePolicy, body: MessagePolicyWrite
 ) -> queries.MessagePolicy:
-    """Replace the rules of texts, which were `before`; active versions stay active."""
+    """Replace the rules of texts, which were `before`; active versions stay active.
+
+    Raises:
+        Unprocessable: replies are asked for, and nobody would read them.
+    """
+    if body.asks == "reply" and not takes_replies(tx.settings):
+        raise Unprocessable.field("asks", "replies are not taken here: see docs/two-way.md", "asks")
     changed = await tx.one(
         queries.SET_POLICY, body.default_locale, body.max_segments, body.plain_letters,
-        body.four_eyes, tx.now,
+        body.four_eyes, body.asks, tx.now,
     )  # fmt: skip
     if changed is None:
         raise NotFound

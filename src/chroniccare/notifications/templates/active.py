@@ -28,7 +28,7 @@ async def load(tx: Tx, kinds: Iterable[str]) -> making.Texts:
     if first.default_locale is not None:
         policy = making.Policy(
             first.default_locale, first.max_segments or policy.max_segments,
-            plain_letters=bool(first.plain_letters),
+            plain_letters=bool(first.plain_letters), asks=first.asks,
         )  # fmt: skip
     own = [row for row in rows if row.version_id is not None]
     if not own:

@@ -253,7 +253,7 @@ async def read_message_policy(request: Request, caller: TemplatesRead) -> Respon
     "/message-policy",
     summary="Replace the clinic's rules of its texts",
     response_model=Data[schemas.MessagePolicy],
-    responses=errors(409, 412, 413),
+    responses=errors(409, 412, 413, 422),
 )
 async def update_message_policy(
     body: schemas.MessagePolicyWrite, caller: TemplatesWrite, if_match: IfMatch = None

@@ -24,6 +24,8 @@ _MOST_TAGS = 400
 """Tags of a source: to compile more of them would hold up everybody else."""
 # A tag alone on its line leaves no line behind.
 _ALONE = re.compile(r"^[ \t]*(\{%[^%{}]*%\})[ \t]*\n", re.MULTILINE)
+_TAG = re.compile(r"\{[{%#][^{}\n]*[}%#]\}")
+_MOST_NAME = 40
 _LARGEST = 999_999_999
 _LONGEST_CUT = 255
 _SHORTEST_CUT = 4
@@ -161,7 +163,9 @@ def _fault(node: nodes.Node, variables: tuple[str, ...]) -> Fault | None:
         )  # fmt: skip
     if isinstance(node, nodes.Name) and (node.name not in variables or node.ctx != "load"):
         return Fault(
-            node.lineno, "variable", f"names what is not there; there are {', '.join(variables)}"
+            node.lineno,
+            "variable",
+            f"{node.name[:_MOST_NAME]} is not there; there are {', '.join(variables)}",
         )
     if isinstance(node, nodes.Operand) and node.op not in {"eq", "ne"}:
         return Fault(node.lineno, "not_allowed", "compares by something else than == and !=")
@@ -211,6 +215,12 @@ def tree(source: str) -> nodes.Template:
 def names(source: str) -> set[str]:
     """Return the variables of a source that `faults` found nothing in."""
     return {name.name for name in tree(source).find_all(nodes.Name)}
+
+
+def raw_literals(source: str) -> list[Literal]:
+    """Return the lines of a source that is no template, without what looks like tags."""
+    bare = _TAG.sub(" ", source)
+    return [Literal(number, line) for number, line in enumerate(bare.split("\n"), 1)]
 
 
 def literals(source: str) -> list[Literal]:

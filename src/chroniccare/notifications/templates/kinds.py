@@ -40,6 +40,10 @@ VARIABLES = {
     for variable in (
         Variable("first_name", "The patient's first name.", "Maria", optional=True),
         Variable("clinic", "The name of the facility.", "Riverside Clinic", optional=True),
+        Variable(
+            "clinic_phone", "The telephone number of the facility.", "+1 415-555-0100",
+            optional=True,
+        ),
         Variable("when", "Day and time.", "Tue, Mar 3 at 9:30 AM EST"),
         Variable("date", "The day.", "Tue, Mar 3"),
         Variable("time", "The time, with its zone.", "9:30 AM EST"),
@@ -70,7 +74,7 @@ VARIABLES = {
     )
 }  # fmt: skip
 
-_VISIT = ("first_name", "clinic", "when", "date", "time", "provider")
+_VISIT = ("first_name", "clinic", "clinic_phone", "when", "date", "time", "provider")
 _OPEN = (*_VISIT, "join_link", "link", "reply")
 KINDS = {
     kind.name: kind
@@ -85,17 +89,20 @@ KINDS = {
         ),
         Kind(
             "medication_reminder", "A dose is due; when, date and time are the dose's.",
-            ("first_name", "clinic", "when", "date", "time", "medication"),
+            ("first_name", "clinic", "clinic_phone", "when", "date", "time", "medication"),
         ),
         Kind(
             "refill_reminder", "A supply ends; date is its last day.",
-            ("first_name", "clinic", "date", "medication"),
+            ("first_name", "clinic", "clinic_phone", "date", "medication"),
         ),
         Kind(
             "low_adherence", "Doses were missed; goes to the patient, with no figures.",
-            ("first_name", "clinic", "provider"),
+            ("first_name", "clinic", "clinic_phone", "provider"),
         ),
-        Kind("recall", "A visit is due and none is booked.", ("first_name", "clinic", "provider")),
+        Kind(
+            "recall", "A visit is due and none is booked.",
+            ("first_name", "clinic", "clinic_phone", "provider"),
+        ),
     )
 }  # fmt: skip
 ABOUT_VISITS = tuple(name for name in KINDS if name.startswith("appointment_"))

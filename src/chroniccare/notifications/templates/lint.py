@@ -3,11 +3,14 @@
 An error keeps a version from being written. A warning is for whoever writes it to weigh.
 """
 
+import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from chroniccare.notifications.rules_categories import INVITING, category_of
 from chroniccare.notifications.templates import engine, lint_html, making, segments, vocabulary
 from chroniccare.notifications.templates.kinds import (
     MOST,
@@ -35,6 +38,7 @@ EXAMPLE = Facts(
     datetime(2031, 3, 4, 9, 30, tzinfo=UTC),
     first_name="Maria",
     facility_name="Riverside Clinic",
+    facility_phone="+14155550100",
     provider_name="Aisha Rahman",
     until=datetime(2031, 3, 4, 8, 5, tzinfo=UTC),
     link="https://clinic.example/offers/" + "x" * 86,
@@ -57,25 +61,28 @@ def findings(
 ) -> list[Finding]:
     """Return everything that is wrong with a source, or may be, in the order of its parts.
 
-    The text is only rendered when nothing stands in it that must not.
+    Everything that can be seen is told at once; the text is only rendered when nothing stands in
+    it that must not.
     """
     found = _shape(channel, source)
+    sound = set[str]()
     for field, part in parts(source):
-        names = allowed(kind, channel, field)
-        found += [
-            Finding(field, fault.line, "error", fault.code, fault.reason)
-            for fault in engine.faults(part, names)
-        ]
-    if found:
-        return found
+        wrong = engine.faults(part, allowed(kind, channel, field))
+        found += [Finding(field, one.line, "error", one.code, one.reason) for one in wrong]
+        if not wrong:
+            sound.add(field)
+    whole = not found
     for field, part in parts(source):
-        found += _words(field, part, channel)
-    if source.html is not None:
+        # What cannot be read as a template is looked through as it stands.
+        said = engine.literals(part) if field in sound else engine.raw_literals(part)
+        found += _words(field, said, channel)
+    if source.html is not None and "html" in sound:
         found += [
             Finding("html", fault.line, "error", "html", fault.reason)
             for fault in lint_html.faults(source.html)
         ]
-    found += _whole(channel, locale, source, policy, found)
+    if whole:
+        found += _whole(kind, channel, locale, source, policy, before=found)
     return list(dict.fromkeys(found))
 
 
@@ -105,11 +112,11 @@ def _shape(channel: str, source: Source) -> list[Finding]:
     return found
 
 
-def _words(field: str, part: str, channel: str) -> list[Finding]:
+def _words(field: str, said: Iterable[engine.Literal], channel: str) -> list[Finding]:
     """Return the words that a lock screen or a carrier must not see."""
     found: list[Finding] = []
     shows = channel != "email" or field == "subject"
-    for literal in engine.literals(part):
+    for literal in said:
         for number, line in enumerate(visible(literal.text).split("\n"), literal.line):
             if vocabulary.HEALTH.search(line):
                 found.append(_health(field, number, severe=shows))
@@ -129,37 +136,33 @@ def _opt_out(field: str, number: int | None, line: str) -> list[Finding]:
     """Return the opt-out words of a line: as a choice an error, else a warning."""
     found: list[Finding] = []
     for match in vocabulary.OPT_OUT.finditer(line):
-        around = (
-            line[max(match.start() - 1, 0) : match.start()] + line[match.end() : match.end() + 1]
-        )
-        quoted = len(around) == 2 and all(char in vocabulary.QUOTES for char in around)  # noqa: PLR2004
-        if match[0].isupper() or quoted or vocabulary.ASKS.search(line):
-            found.append(
-                Finding(
-                    field,
-                    number,
-                    "error",
-                    "opt_out_word",
-                    "offers a word that carriers take for an opt-out: who answers it gets no SMS"
-                    " any more",
-                )
+        if match[0].isupper() or _is_quoted(match, line) or vocabulary.ASKS.search(line):
+            reason = (
+                "offers %r, which carriers take for an opt-out: who answers it gets no SMS more"
             )
+            found.append(Finding(field, number, "error", "opt_out_word", reason % match[0]))
         else:
-            found.append(
-                Finding(
-                    field,
-                    number,
-                    "warning",
-                    "opt_out_word",
-                    "holds a word that carriers take for an opt-out, if somebody answers it",
-                )
-            )
-    return found  # fmt: skip
+            reason = "holds %r, which carriers take for an opt-out, if somebody answers it"
+            found.append(Finding(field, number, "warning", "opt_out_word", reason % match[0]))
+    for match in vocabulary.OUR_OPT_OUT.finditer(line):
+        # Common words in a sentence (`planta baja`): only what is plainly a choice.
+        asked = vocabulary.ASKED.search(line[: match.start()])
+        capitals = match[0].isupper() and not line.isupper()
+        if capitals or asked or _is_quoted(match, line):
+            reason = "offers %r, which is read as an opt-out when somebody answers it"
+            found.append(Finding(field, number, "error", "opt_out_word", reason % match[0]))
+    return found
+
+
+def _is_quoted(match: re.Match[str], line: str) -> bool:
+    around = line[max(match.start() - 1, 0) : match.start()] + line[match.end() : match.end() + 1]
+    return len(around) == 2 and all(char in vocabulary.QUOTES for char in around)  # noqa: PLR2004
 
 
 def _whole(
-    channel: str, locale: str, source: Source, policy: making.Policy, before: list[Finding]
-) -> list[Finding]:
+    kind: str, channel: str, locale: str, source: Source, policy: making.Policy,
+    *, before: list[Finding],
+) -> list[Finding]:  # fmt: skip
     """Return what only shows in the finished text."""
     template = engine.compiled(source, locale=locale)
     try:
@@ -179,17 +182,21 @@ def _whole(
         found += [
             one for line in lines for one in _opt_out("text", None, line) if one.severity == "error"
         ]
+    inviting = category_of(kind) == INVITING
     if "clinic" not in engine.names(source.text):
+        severity: Severity = "error" if inviting else "warning"
         found.append(
-            Finding("text", None, "warning", "sender", "does not say which clinic it is from")
+            Finding("text", None, severity, "sender", "does not say which clinic it is from")
         )
-    return found + _length(template, text, policy)
+    return found + _length(template, text, policy, opt_out=inviting)
 
 
-def _length(template: engine.Compiled, text: Text, policy: making.Policy) -> list[Finding]:
+def _length(
+    template: engine.Compiled, text: Text, policy: making.Policy, *, opt_out: bool
+) -> list[Finding]:
     """Return what an SMS costs too much for."""
     language = template.locale.partition("-")[0]
-    longest = next(making.writings(template, language, _LONGEST, policy))
+    longest = next(making.writings(template, language, replace(_LONGEST, opt_out=opt_out), policy))
     parts, most = segments.count(longest).segments, policy.max_segments
     if parts > most:
         return [

@@ -22,11 +22,13 @@ class Policy:
         default_locale: what a patient reads whose language is not known, or is not to be had.
         max_segments: parts that one SMS may take.
         plain_letters: write `María` as `Maria` where that makes an SMS cheaper.
+        asks: how an SMS about a visit asks for an answer; None: as the operator has set.
     """
 
     default_locale: str = "en"
     max_segments: int = 3
     plain_letters: bool = False
+    asks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def values(facts: Facts, language: str) -> dict[str, str | None]:
     return {
         "first_name": facts.first_name,
         "clinic": facts.facility_name,
+        "clinic_phone": words.phone(facts.facility_phone),
         "when": None if at is None else words.when(at, language, now=now),
         "date": None if at is None else words.date(at, language, now=now),
         "time": None if at is None else words.time(at, language),
@@ -102,7 +105,7 @@ def values(facts: Facts, language: str) -> dict[str, str | None]:
         "join_link": facts.join,
         "offer_until": None if until is None else words.until(until, at, language, now=now),
         "link": facts.link,
-        "reply": words.REPLY[language] if facts.reply else None,
+        "reply": words.said(words.REPLY, language) if facts.reply else None,
         "medication": facts.medication,
     }
 
@@ -157,7 +160,11 @@ def _written(
     # Words of ours never make an SMS dear: `sábado` would double its price.
     for ours in ("when", "date", "time", "offer_until"):
         shown[ours] = shown[ours] and segments.plain(shown[ours] or "")
-    return unicodedata.normalize("NFC", _lines(engine.render(template.text, shown)))
+    body = _lines(engine.render(template.text, shown))
+    if facts.opt_out:
+        ending = words.said(words.STOP, language)
+        body = f"{body} {segments.plain(ending) or ending}"
+    return unicodedata.normalize("NFC", body)
 
 
 def _email(template: engine.Compiled, language: str, facts: Facts) -> Text:
@@ -166,12 +173,16 @@ def _email(template: engine.Compiled, language: str, facts: Facts) -> Text:
         _lines(paragraph) for paragraph in engine.render(template.text, shown).split("\n\n")
     ]
     paragraphs = [paragraph for paragraph in paragraphs if paragraph]
+    ending = words.said(words.STOP_BY_EMAIL, language) if facts.opt_out else None
+    if ending is not None:
+        paragraphs.append(ending)
     if template.html is None:
         inner = "".join(
             f"<p>{escape(paragraph).replace(chr(10), '<br>')}</p>" for paragraph in paragraphs
         )
     else:
         inner = engine.render(template.html, shown)
+        inner += f"<p>{escape(ending)}</p>" if ending is not None else ""
     subject = "" if template.subject is None else engine.render(template.subject, shown)
     text = _text(template, "\n\n".join(paragraphs) + "\n")
     return replace(

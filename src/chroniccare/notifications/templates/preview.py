@@ -8,6 +8,7 @@ from uuid import UUID
 from chroniccare.core.errors import Invalid, NotFound
 from chroniccare.core.time import to_instant, to_local, zone
 from chroniccare.notifications.rules import ABOUT_OPEN_VISITS
+from chroniccare.notifications.rules_categories import INVITING, category_of
 from chroniccare.notifications.templates import (
     actions,
     active,
@@ -139,7 +140,7 @@ def _rendered(
     ):
         return None
     template = engine.compiled(source, locale=subject.locale, version_id=subject.version_id)
-    facts = _facts(body.facts, now)
+    facts = replace(_facts(body.facts, now), opt_out=category_of(kind) == INVITING)
     if (
         kind in ABOUT_OPEN_VISITS
         and channel != "email"

@@ -15,6 +15,7 @@ class MessagePolicy:
     max_segments: int
     plain_letters: bool
     four_eyes: bool
+    asks: str | None
     version: int
     updated_at: datetime | None
 
@@ -61,6 +62,7 @@ class Active:
     default_locale: str | None
     max_segments: int | None
     plain_letters: bool | None
+    asks: str | None
     notification_type: str | None
     channel: str | None
     locale: str | None
@@ -89,7 +91,7 @@ class Source:
 
 # --- a clinic's rules -------------------------------------------------------------------------
 
-_POLICY_FIELDS = "default_locale, max_segments, plain_letters, four_eyes"
+_POLICY_FIELDS = "default_locale, max_segments, plain_letters, four_eyes, asks"
 _POLICY_COLUMNS = f"{_POLICY_FIELDS}, version, updated_at"
 GET_POLICY = Query(MessagePolicy, f"SELECT {_POLICY_COLUMNS} FROM message_policies")
 GET_POLICY_FOR_UPDATE = Query(MessagePolicy, f"{GET_POLICY.sql} FOR UPDATE")
@@ -99,8 +101,8 @@ INSERT_POLICY = Command(
 )
 SET_POLICY = Query(
     MessagePolicy,
-    f"UPDATE message_policies SET ({_POLICY_FIELDS}) = ($1, $2, $3, $4), version = version + 1,"
-    f" updated_at = $5 RETURNING {_POLICY_COLUMNS}",
+    f"UPDATE message_policies SET ({_POLICY_FIELDS}) = ($1, $2, $3, $4, $5), version = version + 1,"
+    f" updated_at = $6 RETURNING {_POLICY_COLUMNS}",
 )
 
 # --- templates and versions -------------------------------------------------------------------
@@ -165,8 +167,8 @@ TOUCH = Command("UPDATE message_templates SET version = version + 1, updated_at 
 
 ACTIVE = Query(
     Active,
-    "SELECT p.default_locale, p.max_segments, p.plain_letters, t.notification_type, t.channel,"
-    " t.locale, t.active_version_id AS version_id FROM (VALUES (1)) AS one"
+    "SELECT p.default_locale, p.max_segments, p.plain_letters, p.asks, t.notification_type,"
+    " t.channel, t.locale, t.active_version_id AS version_id FROM (VALUES (1)) AS one"
     " LEFT JOIN message_policies p ON true LEFT JOIN message_templates t"
     " ON t.active_version_id IS NOT NULL AND t.notification_type = ANY ($1::text[])",
 )

@@ -311,6 +311,14 @@ class MessagePolicyWrite(Wire):
     four_eyes: Annotated[
         bool, Field(description="A version is activated by somebody else than its author.")
     ]
+    asks: Annotated[
+        Literal["nothing", "reply", "link"] | None,
+        Field(
+            description="How an SMS about a visit asks for an answer: 1 or 2, a link, or not at "
+            "all; null: as the operator has set (`CHRONICCARE_SMS_ASKS`).",
+            examples=["reply"],
+        ),
+    ] = None
 
 
 class MessagePolicy(MessagePolicyWrite):

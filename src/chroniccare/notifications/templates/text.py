@@ -14,18 +14,21 @@ class Facts:
     Attributes:
         starts_at: when what it is about begins: the visit, the dose, the last day of a supply.
         now: when it is written: a day far from it is shown with its year. None: never.
+        facility_phone: in E.164.
         provider_name: as it is recorded, perhaps with a title or a degree.
         credentials: the provider's degrees, such as `MD`.
         until: when an offer ends.
         link: where an offer, or a visit, can be answered.
         join: where a video visit is.
         reply: an answer by text is asked for.
+        opt_out: it has to say how such messages end: nobody asked for it.
         medication: the name of a drug; for email alone.
     """
 
     starts_at: datetime | None = None
     first_name: str | None = None
     facility_name: str | None = None
+    facility_phone: str | None = None
     provider_name: str | None = None
     until: datetime | None = None
     link: str | None = None
@@ -34,6 +37,7 @@ class Facts:
     medication: str | None = None
     credentials: tuple[str, ...] = ()
     now: datetime | None = None
+    opt_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

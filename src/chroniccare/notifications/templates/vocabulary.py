@@ -2,19 +2,29 @@
 
 # ruff: noqa: RUF001  characters that look alike are what is looked for
 import re
+from collections.abc import Iterable
 
-OPT_OUT = re.compile(
-    r"(?<![\w-])(arr[eê]t|cancel|end|opt[- ]?out|quit|remove|revoke|stop(?: ?all)?|td|unsubscribe)"
-    r"(?![\w-])",
-    re.IGNORECASE,
-)
-"""What carriers and AWS take for an opt-out when it is all that somebody answers."""
+from chroniccare.notifications.inbound.keywords import CARRIERS, OPT_OUTS
+
+
+def _alone(phrases: Iterable[str]) -> re.Pattern[str]:
+    longest = sorted(phrases, key=lambda phrase: (-len(phrase), phrase))
+    words = "|".join(re.escape(phrase) for phrase in longest)
+    return re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE)
+
+
+OPT_OUT = _alone(CARRIERS)
+"""What carriers and AWS take for an opt-out."""
+OUR_OPT_OUT = _alone(OPT_OUTS - set(CARRIERS))
+"""What else we take for one, in any language: the words of replies (`inbound.keywords`)."""
 ASKS = re.compile(
     r"\b(reply|replying|respond|answer|send|text|type|write|enter|press|tap|respuesta|responda|"
     r"responder|conteste|contestar|env[ií]e|enviar|mande|mandar|escriba|escribir|teclee|pulse|"
     r"r[eé]pond(?:ez|re)|envoyez|tapez)\b",
     re.IGNORECASE,
 )
+ASKED = re.compile(rf"{ASKS.pattern}[\s:]*$", re.IGNORECASE)
+"""That an answer is asked for, right before it."""
 QUOTES = "\"'«»“”‘’"
 
 _ENGLISH = (

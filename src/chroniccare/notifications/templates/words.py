@@ -1,7 +1,11 @@
 """Days, times, zones and names as the texts show them."""
 
+# ruff: noqa: RUF001  punctuation of Chinese
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+
+import phonenumbers
 
 _DAYS = {
     "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
@@ -40,7 +44,50 @@ _NOBODY = frozenset(
 REPLY = {
     "en": "Reply 1 to confirm, 2 to change.",
     "es": "Responda 1 para confirmar, 2 para cambiar.",
+    "fr": "Répondez 1 pour confirmer, 2 pour changer.",
+    "pt": "Responda 1 para confirmar, 2 para mudar.",
+    "de": "Antworten Sie 1 zum Bestätigen, 2 zum Ändern.",
+    "zh": "确认请回复 1，更改请回复 2。",
+    "vi": "Trả lời 1 để xác nhận, 2 để đổi.",
+    "ht": "Reponn 1 pou konfime, 2 pou chanje.",
 }
+STOP = {
+    "en": "Reply STOP for no more texts.",
+    "es": "Responda STOP para no recibir más.",
+    "fr": "Répondez STOP pour ne plus en recevoir.",
+    "pt": "Responda STOP para não receber mais.",
+    "de": "Antworten Sie STOP für keine weiteren SMS.",
+    "zh": "不想再收到短信，请回复 STOP。",
+    "vi": "Trả lời STOP để không nhận tin nữa.",
+    "ht": "Reponn STOP pou pa resevwa ankò.",
+}
+"""How texts that nobody asked for end; a clinic's own never hold the word."""
+STOP_BY_EMAIL = {
+    "en": "If you want no more messages like this one, please tell the clinic.",
+    "es": "Si no quiere más mensajes como este, dígaselo a la clínica.",
+    "fr": "Si vous ne voulez plus de tels messages, dites-le à la clinique.",
+    "pt": "Se não quiser mais mensagens como esta, avise a clínica.",
+    "de": "Wenn Sie keine solchen Nachrichten mehr möchten, sagen Sie es bitte der Praxis.",
+    "zh": "如果您不想再收到此类信息，请告知诊所。",
+    "vi": "Nếu không muốn nhận tin như thế này nữa, xin báo phòng khám.",
+    "ht": "Si w pa vle resevwa mesaj konsa ankò, tanpri di klinik la sa.",
+}
+
+
+def said(texts: Mapping[str, str], language: str) -> str:
+    """Return a text of ours in `language`, whichever a clinic writes in; else English."""
+    return texts.get(language, texts["en"])
+
+
+def phone(number: str | None) -> str | None:
+    """Return a number in E.164 as it is read: `+1 415-555-0100`; None for none."""
+    if number is None:
+        return None
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def date(at: datetime, language: str, *, now: datetime | None = None) -> str:
