@@ -7,7 +7,7 @@ before the connection stood AWS has nothing, once the request was on the wire it
 import asyncio
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,9 +15,12 @@ from typing import Any, Literal
 
 import aiohttp
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
+from aiobotocore.httpsession import AIOHTTPSession  # type: ignore[import-untyped]
 from aiobotocore.session import get_session  # type: ignore[import-untyped]
 from botocore import exceptions as boto  # type: ignore[import-untyped]
 from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
+
+from chroniccare.platform.aws_straight import Straight, UnusualError, learn
 
 _CONNECT_S = 2.0
 _READ_S = 8.0
@@ -62,6 +65,8 @@ class Client:
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     client: Any = None
+    http: Any = None
+    straight: dict[str, Straight | None] = field(default_factory=dict)
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call `operation`, named as a method (`send_email`), once.
@@ -69,9 +74,45 @@ class Client:
         Raises:
             AwsError: there is no answer, or not the one hoped for.
         """
+        return await self._once(self._by_client(operation, parameters))
+
+    async def send(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Do the same with what is worked out for the first call only; for what is called often.
+
+        Raises:
+            AwsError: there is no answer, or not the one hoped for.
+        """
+        return await self._once(self._straight(operation, parameters))
+
+    async def _by_client(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        client = self.client or await self.open()
+        answer: dict[str, Any] = await getattr(client, operation)(**parameters)
+        return answer
+
+    async def _straight(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        if operation not in self.straight:
+            await self._learn(operation, parameters)
+        known = self.straight[operation]
+        if known is None:
+            return await self._by_client(operation, parameters)
+        return await known.call(parameters)
+
+    async def _learn(self, operation: str, parameters: dict[str, Any]) -> None:
+        client = self.client or await self.open()
+        async with self.opening:
+            if operation in self.straight:
+                return
+            try:
+                self.straight[operation] = await learn(
+                    client, operation, parameters,
+                    credentials=await session().get_credentials(), connections=self.http,
+                )  # fmt: skip
+            except UnusualError:
+                self.straight[operation] = None
+
+    async def _once(self, calling: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
         try:
-            client = self.client or await self.open()
-            answer: dict[str, Any] = await getattr(client, operation)(**parameters)
+            answer = await calling
         except (boto.ClientError, boto.BotoCoreError, ResponseParserError) as error:
             failure = _failure(error)
         except (aiohttp.ClientError, OSError, TimeoutError):
@@ -83,7 +124,8 @@ class Client:
     async def close(self) -> None:
         """Close the connections."""
         await self.stack.aclose()
-        self.client = None
+        self.client = self.http = None
+        self.straight.clear()
 
     async def open(self) -> Any:
         """Return the client behind this one; the first time that takes a moment.
@@ -103,6 +145,7 @@ class Client:
                     user_agent="chroniccare",  # botocore would work one out for each call
                     warm_up_loader_caches=True,  # in a thread: it reads large files
                     connector_args={"keepalive_timeout": _IDLE_S, "socket_factory": _socket},
+                    http_session_cls=self._connections,
                 )
                 made = session().create_client(
                     self.service,
@@ -112,6 +155,11 @@ class Client:
                 )
                 self.client = await self.stack.enter_async_context(made)
             return self.client
+
+    def _connections(self, **options: Any) -> Any:
+        """Make the client's connections, and keep them in reach."""
+        self.http = AIOHTTPSession(**options)
+        return self.http
 
 
 @cache

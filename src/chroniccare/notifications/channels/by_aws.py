@@ -58,7 +58,7 @@ def calls(
 
     async def send(message: Message) -> Outcome:
         try:
-            answer = await held.call(operation, **request(message))
+            answer = await held.send(operation, **request(message))
         except AwsError as error:
             if error.code == "configuration":
                 told.tell(service, error)
