@@ -121,6 +121,7 @@ async def _ours(where: Stage, url: str, folder: Path) -> float:
         path = _file(folder)
         # The first call of a process reads AWS's models; a worker has done that long before.
         await asyncio.gather(*(line.driver.ready() for line in channels.drivers["sms"]))  # type: ignore[union-attr]
+        wiring.keep_what_stands()  # as the command does
         started = time.perf_counter()
         result = await notify(path, tenant_id=caller.tenant_id, channels=channels)
         seconds = time.perf_counter() - started

@@ -1,6 +1,5 @@
 """Builds the ASGI application: the only list of routers, middleware and error mapping."""
 
-import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -109,11 +108,7 @@ def build(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with wiring.opened(settings) as platform:
             app.state.platform = platform
-            # What stands now stays: the collector need not walk it again and again, which took
-            # 40 % of a cached read (docs/benchmarks.md).
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(50_000, 20, 100)
+            wiring.keep_what_stands()
             yield
 
     app = FastAPIOffline(

@@ -184,6 +184,7 @@ async def _until_signalled(settings: Settings) -> None:
     running = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         running.add_signal_handler(number, stop.set)
+    wiring.keep_what_stands()
     await run(settings, stop=stop)
 
 

@@ -9,6 +9,7 @@ from chroniccare.commands import tenants
 from chroniccare.notifications import batch
 from chroniccare.notifications.batch_file import read
 from chroniccare.notifications.channels import choice
+from chroniccare.platform import wiring
 from chroniccare.settings import Settings
 
 
@@ -39,6 +40,7 @@ async def notify(
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("sending", total=None)
         async with choice.opened(settings) as channels:
+            wiring.keep_what_stands()
             return await batch.notify(
                 file, tenant_id=tenant.id, channels=channels, region=region, zone=zone,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),

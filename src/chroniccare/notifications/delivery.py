@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from random import SystemRandom
@@ -49,10 +49,15 @@ _jitter = SystemRandom().random
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where the calls of one batch are begun and their outcomes written, many at a time."""
+    """Where the calls of one batch are begun and their outcomes written, many at a time.
+
+    `stop` ends the batch; `limits` are those of the calls on the wire.
+    """
 
     beginning: Together[Job, bool]
     recording: Together[tuple[Job, Outcome | None], None]
+    stop: asyncio.Event
+    limits: set[asyncio.Timeout] = field(default_factory=set)
 
 
 async def deliver(
@@ -71,13 +76,20 @@ async def deliver(
             calling.append((job.driver, job))
         else:
             keeping.setdefault(job.driver.name, []).append(job)
-    desk = Desk(Together(partial(_begun, tenant_id)), Together(partial(_record, tenant_id)))
-    # Not a TaskGroup: that would break off calls in progress when one record cannot be written.
-    results = await asyncio.gather(
-        *(_hand_over(tenant_id, batch) for batch in keeping.values()),
-        *(_call(desk, driver, job, stop or asyncio.Event()) for driver, job in calling),
-        return_exceptions=True,
-    )
+    desk = Desk(
+        Together(partial(_begun, tenant_id)), Together(partial(_record, tenant_id)),
+        stop or asyncio.Event(),
+    )  # fmt: skip
+    hurrying = asyncio.create_task(_hurry(desk))
+    try:
+        # Not a TaskGroup: that would break off calls in progress when one record cannot be written.
+        results = await asyncio.gather(
+            *(_hand_over(tenant_id, batch) for batch in keeping.values()),
+            *(_call(desk, driver, job) for driver, job in calling),
+            return_exceptions=True,
+        )
+    finally:
+        hurrying.cancel()
     for error in results:
         if error is not None:
             raise error
@@ -101,8 +113,9 @@ async def _hand_over(tenant_id: UUID, jobs: list[Job]) -> None:
     await _record(tenant_id, list(zip(jobs, outcomes, strict=True)))
 
 
-async def _call(desk: Desk, driver: Calls, job: Job, stop: asyncio.Event) -> None:
+async def _call(desk: Desk, driver: Calls, job: Job) -> None:
     """Call a provider once, if nothing forbids it: see `queries_due.START`."""
+    stop = desk.stop
     if job.turn:
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), job.turn)
@@ -111,12 +124,13 @@ async def _call(desk: Desk, driver: Calls, job: Job, stop: asyncio.Event) -> Non
         free = not stop.is_set() and switchboard.may_call(job.line, job.due.id)
         started = free and await _started(desk, job)
         # Asked again: beginning took a moment.
-        outcome = await _tried(driver, job.message, stop) if started and not stop.is_set() else None
+        outcome = await _tried(desk, driver, job.message) if started and not stop.is_set() else None
         if outcome is None:
             switchboard.dropped(job.line, job.due.id)
         else:
             switchboard.ended(job.line, job.due.id, outcome, database().clock())
-        await desk.recording.ask((job, outcome))
+    # The next call need not wait until this one's outcome is written.
+    await desk.recording.ask((job, outcome))
 
 
 async def _started(desk: Desk, job: Job) -> bool:
@@ -154,14 +168,14 @@ def _beginning(job: Job, now: datetime) -> dict[str, Any]:
     }
 
 
-async def _tried(driver: Calls, message: Message, stop: asyncio.Event) -> Outcome:
+async def _tried(desk: Desk, driver: Calls, message: Message) -> Outcome:
     try:
         async with asyncio.timeout(driver.budget.total_seconds()) as limit:
-            hurrying = asyncio.create_task(_hurry(limit, stop))
+            desk.limits.add(limit)
             try:
                 return await driver.send(message)
             finally:
-                hurrying.cancel()
+                desk.limits.discard(limit)
     except TimeoutError:
         return Outcome("unknown", "timeout")
     except Exception as error:
@@ -173,11 +187,12 @@ async def _tried(driver: Calls, message: Message, stop: asyncio.Event) -> Outcom
         return Outcome("unknown", "driver_failed")
 
 
-async def _hurry(limit: asyncio.Timeout, stop: asyncio.Event) -> None:
-    """Shorten the call on the wire once the worker is to stop."""
-    await stop.wait()
+async def _hurry(desk: Desk) -> None:
+    """Shorten the calls on the wire once the worker is to stop; none begins after that."""
+    await desk.stop.wait()
     latest = asyncio.get_running_loop().time() + _LAST_CALL_S
-    limit.reschedule(min(limit.when() or latest, latest))
+    for limit in [one for one in desk.limits if not one.expired()]:
+        limit.reschedule(min(limit.when() or latest, latest))
 
 
 async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]) -> Sequence[None]:
