@@ -147,7 +147,8 @@ async def _begun(tenant_id: UUID, jobs: Sequence[Job]) -> list[bool]:
     try:
         async with begin(system(tenant_id, job="delivery")) as tx:
             rows = [_beginning(job, tx.now) for job in jobs]
-            found = set(await tx.values(queries_due.START, rows, tx.now))
+            ids = [job.message.attempt_id for job in jobs]
+            found = set(await tx.values(queries_due.START, rows, tx.now, ids))
     except (Conflict, Unavailable) as error:
         log.warning("calls not begun", extra={"kind": type(error).__name__, "count": len(jobs)})
         return [False] * len(jobs)
@@ -205,7 +206,8 @@ async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]
             async with begin(system(tenant_id, job="delivery")) as tx:
                 rows = [_recorded(job, outcome, tx.now) for job, outcome in results]
                 await tx.run(queries_due.RECORD, rows, tx.now)
-                await tx.run(queries_due.RECORD_ATTEMPTS, rows, tx.now)
+                ids = [job.message.attempt_id for job, _ in results]
+                await tx.run(queries_due.RECORD_ATTEMPTS, rows, tx.now, ids)
         except (Conflict, Unavailable):
             if pause is None:
                 raise

@@ -241,6 +241,8 @@ PREPARE_ATTEMPTS = Command(
 # nothing was committed since it was prepared that forbids the message to its recipient. `opt_in`: a
 # consent has to be on record; `day` is the date where the recipient lives.
 # Channels that we do not know count as none, as in `rules.wanted_channels`.
+# The ids stand in $3 once more: for a young table the planner expects one row, and would compare
+# every attempt that is open with every one of these.
 _KNOWN = "?| '{sms,email,push}'"
 _CHOSEN = (
     "coalesce(nullif(p.notification_preferences #> ARRAY['categories', d.category, 'channels'],"
@@ -262,7 +264,7 @@ START = Command(
     "UPDATE notification_attempts a SET status = 'in_flight', started_at = $2"
     " FROM jsonb_to_recordset($1::jsonb) AS d (attempt_id uuid, fence int, lease timestamptz,"
     " recipient text, category text, opt_in boolean, day date), notifications n"
-    " WHERE a.id = d.attempt_id AND a.status = 'prepared'"
+    " WHERE a.id = d.attempt_id AND a.id = ANY ($3::uuid[]) AND a.status = 'prepared'"
     " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id AND n.fence = d.fence"
     " AND n.delivery_status = 'sending' AND n.lease_until >= d.lease"
     " AND (n.expires_at IS NULL OR n.expires_at > $2) AND (n.appointment_id IS NULL OR"
@@ -305,7 +307,7 @@ RECORD_ATTEMPTS = Command(
     " segments = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE a.segments END,"
     " provider_message_id = d.provider_message_id, error_code = d.error_code,"
     " finished_at = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE $2::timestamptz END"
-    f" FROM {_OUTCOMES} WHERE a.id = d.attempt_id"
+    f" FROM {_OUTCOMES} WHERE a.id = d.attempt_id AND a.id = ANY ($3::uuid[])"
     " AND a.status IN ('prepared', 'in_flight', 'unknown')"
     " AND (d.attempt_status <> 'prepared' OR EXISTS (SELECT FROM notifications n"
     " WHERE n.id = d.id AND n.fence = d.fence))"
