@@ -2,7 +2,20 @@
 
 import sys
 
-from . import book, calendars, day, races, rate, read_patient, reminders, series, slots, start
+from . import (
+    book,
+    calendars,
+    day,
+    due_time,
+    races,
+    rate,
+    read_patient,
+    receipts,
+    reminders,
+    series,
+    slots,
+    start,
+)
 
 ALL = {
     "start": start,
@@ -12,6 +25,8 @@ ALL = {
     "reminders": reminders,
     "day": day,
     "rate": rate,
+    "due_time": due_time,
+    "receipts": receipts,
     "slots": slots,
     "calendars": calendars,
     "series": series,

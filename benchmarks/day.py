@@ -1,9 +1,8 @@
 """Claim: a day of 2,300 SMS goes out at least 50 times faster than one after the other, within 5 s.
 
-One after the other is the loop of a plain daily job: publish, wait for the answer, try again up to
-three times with a pause, go on. Its log is left out, in its favour. The simulated provider, a
-process of its own, takes 50 ms for each answer, in the same run for both. A part of the day is
-sent the slow way and the rest worked out.
+One after the other is the loop of a plain daily job: `seed_loop`. The simulated provider, a process
+of its own, takes 50 ms for each answer, in the same run for both; the job's log takes 5 ms. A part
+of the day is sent the slow way and the rest worked out. The claim is kept without that log, too.
 """
 
 import asyncio
@@ -22,8 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
-from botocore.session import get_session  # type: ignore[import-untyped]
 
 from chroniccare.migrations.runner import migrate
 from chroniccare.notifications.batch import notify
@@ -32,12 +29,13 @@ from chroniccare.platform import wiring
 from chroniccare.settings import load as load_settings
 
 from .clinic import new_clinic
+from .meter import cpu_seconds, told
+from .seed_loop import LOG_MS, one_after_the_other, table
 from .stage import Stage, settings_of, stage
 
 DAY = 2_300
 SLOW = 100
 DELAY_MS = 50
-_TRIES = 3
 _SENDER = "+12065550100"
 
 
@@ -74,38 +72,30 @@ def provider(environment: dict[str, str], *, delay_ms: int) -> Iterator[str]:
         process.wait(timeout=20)
 
 
-def one_after_the_other(url: str, count: int) -> float:
-    """Return the seconds for `count` messages."""
-    client = get_session().create_client(
-        "sns", region_name="us-east-1", endpoint_url=url,
-        aws_access_key_id="x", aws_secret_access_key="x",  # noqa: S106  nobody's
-    )  # fmt: skip
-    started = time.perf_counter()
-    for number in range(count):
-        for attempt in range(_TRIES):
-            try:
-                client.publish(PhoneNumber=_phone(number), Message=f"Your visit {number}")
-                break
-            except ClientError:
-                time.sleep(2**attempt)
-    return time.perf_counter() - started
-
-
 def _phone(number: int) -> str:
     return f"+1415{555 + number // 10_000}{number % 10_000:04d}"
 
 
-def _file(folder: Path) -> Path:
-    path = folder / "day.csv"
+def _rows() -> list[dict[str, str]]:
     first = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=24)
+    return [
+        {
+            "patientId": f"P{n}",
+            "phoneNumber": _phone(n),
+            "email": f"p{n}@example.com",
+            "appointmentTime": (first + timedelta(seconds=n)).isoformat(),
+            "appointmentId": f"A{n}",
+        }
+        for n in range(DAY)
+    ]
+
+
+def _file(folder: Path, rows: list[dict[str, str]]) -> Path:
+    path = folder / "day.csv"
     with path.open("w", newline="", encoding="utf-8") as out:
-        rows = csv.writer(out)
-        rows.writerow(["patientId", "phoneNumber", "email", "appointmentTime", "appointmentId"])
-        rows.writerows(
-            [f"P{n}", _phone(n), f"p{n}@example.com", (first + timedelta(seconds=n)).isoformat(),
-             f"A{n}"]
-            for n in range(DAY)
-        )  # fmt: skip
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
     return path
 
 
@@ -118,13 +108,14 @@ async def _ours(where: Stage, url: str, folder: Path) -> float:
     settings = load_settings({**settings_of(where), **chosen})
     async with wiring.opened(settings), choice.opened(settings) as channels:
         caller, _ = await new_clinic()
-        path = _file(folder)
+        path = _file(folder, _rows())
         # The first call of a process reads AWS's models; a worker has done that long before.
         await asyncio.gather(*(line.driver.ready() for line in channels.drivers["sms"]))  # type: ignore[union-attr]
         wiring.keep_what_stands()  # as the command does
-        started = time.perf_counter()
+        before, started = cpu_seconds(), time.perf_counter()
         result = await notify(path, tenant_id=caller.tenant_id, channels=channels)
         seconds = time.perf_counter() - started
+        print(told(before, cpu_seconds(), each=DAY))
     assert result.success == DAY, result
     return seconds
 
@@ -136,15 +127,22 @@ def main() -> None:
     with (
         stage() as where,
         provider(where.environment, delay_ms=DELAY_MS) as url,
+        table(where.environment, _port()) as table_url,
         tempfile.TemporaryDirectory() as folder,
     ):
         asyncio.run(migrate(where.database_url))
-        slow = one_after_the_other(url, SLOW) * DAY / SLOW
+        took = one_after_the_other(url, table_url, _rows()[:SLOW])
         ours = asyncio.run(_ours(where, url, Path(folder)))
-    print(f"one after the other, {DELAY_MS} ms each, from {SLOW} of {DAY}: {slow:.1f} s")
-    print(f"ours: {ours:.2f} s = {DAY / ours:.0f}/s, {slow / ours:.1f} times as fast")
+    assert took.sent == SLOW, took
+    slow, unlogged = took.whole * DAY / SLOW, took.publishing * DAY / SLOW
+    print(f"one after the other, {DELAY_MS} ms each and {LOG_MS} ms for its log: {slow:.1f} s")
+    print(f"the same without its log: {unlogged:.1f} s (both from {SLOW} of {DAY})")
+    print(
+        f"ours: {ours:.2f} s = {DAY / ours:.0f}/s, {slow / ours:.1f} times as fast,"
+        f" {unlogged / ours:.1f} times without that log"
+    )
     assert ours <= 5, "a day took more than 5 s"
-    assert slow / ours >= 50, "less than 50 times as fast"
+    assert unlogged / ours >= 50, "less than 50 times as fast"
 
 
 if __name__ == "__main__":

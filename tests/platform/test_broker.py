@@ -134,3 +134,23 @@ async def test_after_the_connection_is_lost_every_call_says_so(
         ):
             with pytest.raises(BrokerAway):
                 await call()
+
+
+async def test_an_answer_for_all_that_came_before_leaves_other_answers_alone(
+    names: tuple[str, str], rabbitmq: Rabbit
+) -> None:
+    queue, dead = names
+    async with connected(rabbitmq.url) as first:
+        await first.publish(queue, [(f"m{n}", b"%d" % n) for n in range(5)])
+        async with first.consume(queue, prefetch=5) as arrived:
+            got = [await take(arrived) for _ in range(5)]
+            await got[0].dead()
+            await got[2].again()
+            await got[3].done(with_earlier=True)
+            assert (await take(arrived)).body == b"2"
+    async with connected(rabbitmq.url) as other:
+        async with other.consume(queue, prefetch=5) as arrived:
+            assert {(await take(arrived)).body for _ in range(2)} == {b"2", b"4"}
+            assert arrived.empty()
+        async with other.consume(dead, prefetch=1) as arrived:
+            assert (await take(arrived)).body == b"0"

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -30,21 +30,38 @@ QUEUES = {name: f"notifications.{name}" for name in rules.PRIORITIES}
 _PRIORITY = {"urgent": 9, "normal": 5, "bulk": 1}
 _MOST_WAITING = 2000
 """Messages in a queue beyond which nothing more is claimed: they wait better as rows."""
+_COUNTED_S = 0.5
 _LISTEN_S = 0.5
 _PAUSE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Publisher:
-    """Hands claims to the broker; a `dispatch.Taker`."""
+    """Hands claims to the broker; a `dispatch.Taker`.
+
+    Attributes:
+        left: what each queue took when it was counted last, less what was published since.
+        counted_at: when that was, by the loop's clock.
+    """
 
     broker: Broker
+    left: dict[str, int] = field(default_factory=dict)
+    counted_at: float = 0.0
 
     async def room(self) -> dict[str, int]:
-        """Return how many messages each queue still takes: a full one does not stop the others."""
-        return {
-            name: _MOST_WAITING - await self.broker.waiting(queue) for name, queue in QUEUES.items()
-        }
+        """Return how many messages each queue still takes: a full one does not stop the others.
+
+        Counting takes a round trip for each, so while there is ample room it is done now and then.
+        """
+        now = asyncio.get_running_loop().time()
+        ample = self.left and min(self.left.values()) >= delivery.BATCH
+        if not ample or now - self.counted_at > _COUNTED_S:
+            self.left = {
+                name: _MOST_WAITING - await self.broker.waiting(queue)
+                for name, queue in QUEUES.items()
+            }
+            self.counted_at = now
+        return dict(self.left)
 
     async def take(self, claims: Sequence[queries_due.Claim]) -> None:
         """Publish the claims; what the broker does not confirm is due again.
@@ -59,6 +76,7 @@ class Publisher:
             for name, queue in QUEUES.items():
                 rows = [claim for claim in fresh if claim.priority == name]
                 await self.broker.publish(queue, [_message(claim) for claim in rows])
+                self.left[name] = self.left.get(name, 0) - len(rows)
         except BrokerAway:
             # A message that arrived in spite of this finds its row not `queued`, or finds it so
             # because it was claimed again: delivered once either way.
@@ -140,10 +158,21 @@ async def _deliver(got: list[Delivery], channels: Channels, stop: asyncio.Event)
             await entry.dead()
         else:
             by_tenant.setdefault(ids[0], []).append((ids[1], entry))
+    last: Delivery | None = None
     for tenant_id, entries in by_tenant.items():
-        done = await _delivered(tenant_id, [row for row, _ in entries], channels, stop)
-        for _, entry in entries:
-            await (entry.done() if done else entry.again())
+        if await _delivered(tenant_id, [row for row, _ in entries], channels, stop):
+            last = entries[-1][1] if last is None else max(last, entries[-1][1], key=_place)
+        else:
+            for _, entry in entries:
+                await entry.again()
+    if last is not None:
+        # Whatever came before it has its answer, or gets it by this one.
+        await last.done(with_earlier=True)
+
+
+def _place(entry: Delivery) -> int:
+    """Return where a message stands in the order in which they came."""
+    return entry.message.delivery_tag or 0
 
 
 async def _delivered(

@@ -8,17 +8,21 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from typing import cast
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.connection import make_url
+from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
+from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
 DELIVERY_LIMIT = 5
 DEAD_EXCHANGE = "dlx"
 _CONNECT_S = 5.0
 _CALL_S = 5.0
+_PERSISTENT = 2
 _AWAY = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, asyncio.InvalidStateError)
 
 
@@ -41,10 +45,10 @@ class Delivery:
     body: bytes
     message: AbstractIncomingMessage
 
-    async def done(self) -> None:
-        """Acknowledge: never again."""
+    async def done(self, *, with_earlier: bool = False) -> None:
+        """Acknowledge: never again; `with_earlier`: and whatever is unanswered that came before."""
         with _translated():
-            await self.message.ack()
+            await self.message.ack(multiple=with_earlier)
 
     async def again(self) -> None:
         """Give back; after DELIVERY_LIMIT times the broker moves it to the dead letters."""
@@ -84,18 +88,23 @@ class Broker:
         Raises:
             BrokerAway: one or more were not confirmed, or no such queue exists.
         """
-        exchange = self.channel.default_exchange
+        if not messages:
+            return
+        with _translated():
+            channel = cast("Channel", await self.channel.get_underlay_channel())
+        # aio_pika would wait for each to be written before it writes the next.
         sending = [
-            exchange.publish(
-                aio_pika.Message(
-                    body,
-                    message_id=message_id,
-                    content_type="application/json",
-                    delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                ),
+            channel.basic_publish(
+                body,
                 routing_key=queue,
+                properties=Basic.Properties(
+                    content_type="application/json",
+                    delivery_mode=_PERSISTENT,
+                    message_id=message_id,
+                ),
                 mandatory=True,
                 timeout=_CALL_S,
+                wait=False,
             )
             for message_id, body in messages
         ]
