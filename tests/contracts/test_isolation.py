@@ -99,6 +99,7 @@ VALUES = {
     "date": "2026-03-01",
     "inet": "127.0.0.1",
     "integer": "%s",
+    "numeric": "%s",
     "jsonb": "{}",
     "smallint": "%s",
     "text": "text %s",

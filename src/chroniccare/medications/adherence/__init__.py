@@ -1,0 +1,1 @@
+"""What was taken, what was missed, and who must hear of it."""

@@ -1,0 +1,1 @@
+"""Doses planned ahead from regimens, on two clocks."""

@@ -1,0 +1,1 @@
+"""How a medication is taken: FHIR Timing, common sig text, and both in plain words."""

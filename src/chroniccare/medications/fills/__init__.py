@@ -1,0 +1,1 @@
+"""What was dispensed, until when it lasts, and who must see to more."""

@@ -1,0 +1,1 @@
+"""Pairs of drugs that must not meet: a minimal safety net."""
