@@ -17,6 +17,8 @@ from chroniccare.core import wire
 from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
+from chroniccare.medications import api as medications
+from chroniccare.medications.dosing import api as dosing
 from chroniccare.notifications import api as notifications
 from chroniccare.notifications.devices import api as devices
 from chroniccare.notifications.doubts import api as doubts
@@ -70,6 +72,8 @@ ROUTERS = (
     catalogue.router,
     recalls.router,
     waitlist.router,
+    medications.router,
+    dosing.router,
     replay.router,  # before notifications, whose /{notification_id} would take its paths
     doubts.router,
     why.router,

@@ -10,6 +10,7 @@ from functools import partial
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
 from chroniccare.core.ids import new_id
+from chroniccare.medications import lifecycle as prescriptions
 from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
@@ -39,6 +40,7 @@ _HOLDS_S = 15.0
 _RECALL_S = 300.0
 _WAITLIST_S = 15.0
 _REPLIES_S = 5.0
+_PRESCRIPTIONS_S = 60.0
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -53,6 +55,7 @@ def loops(
         "holds": partial(_holds, stop),
         "recall": partial(_recall, stop),
         "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
+        "prescriptions": partial(_prescriptions, stop),
         "replies": partial(_replies, bells.setdefault(replies.LOOP, asyncio.Event()), stop),
         "drivers": partial(mesh.run, channels.drivers, process=new_id(), stop=stop),
         "receipts": partial(
@@ -156,6 +159,14 @@ async def _replies(bell: asyncio.Event, stop: asyncio.Event) -> None:
         for tenant in await list_tenants():
             await replies.sweep(tenant.id)
         await dispatch.either(bell, stop, timeout=_REPLIES_S)
+
+
+async def _prescriptions(stop: asyncio.Event) -> None:
+    """Complete, resume and stop prescriptions as their days pass, once a minute."""
+    while not stop.is_set():
+        for tenant in await list_tenants():
+            await prescriptions.sweep(tenant.id)
+        await _sleep(_PRESCRIPTIONS_S, stop)
 
 
 async def _lifecycle(stop: asyncio.Event) -> None:

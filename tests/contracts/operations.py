@@ -225,6 +225,20 @@ async def _plan(clinic: Clinic) -> dict[str, Any]:
     return await clinic.make("/notification-plans", {"notification_type": kind, "steps": steps})
 
 
+async def _medication(clinic: Clinic) -> dict[str, Any]:
+    """Prescribe a draft to a patient of its own."""
+    return await clinic.make(
+        f"/patients/{(await clinic.patient())['id']}/medications",
+        {
+            "medication_name": "Metformin 500 mg tablet",
+            "sig": "1 tablet by mouth twice a day",
+            "start_date": (datetime.now(UTC) + timedelta(days=2)).date().isoformat(),
+            "prescribing_provider_id": (await clinic.provider())["id"],
+            "status": "draft",
+        },
+    )
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -251,6 +265,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),
     "template_id": ("/templates", lambda clinic, _: _template(clinic)),
     "version_id": ("/templates/{template_id}/versions", _template_version),
+    "medication_id": ("/medications", lambda clinic, _: _medication(clinic)),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }
 

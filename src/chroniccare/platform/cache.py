@@ -12,6 +12,8 @@ Keys and lifetimes are the seed's, each with its tenant:
     patient:{tenant}:{id}:appointments:{...}:{page}  5 minutes
     provider:{tenant}:{id}:appointments              generation of one provider's visits
     provider:{tenant}:{id}:appointments:{...}:{page} 1 hour
+    patient:{tenant}:{id}:medications:active         generation of what one patient takes
+    patient:{tenant}:{id}:medications:active:{...}   10 minutes
     ratelimit:{tenant}:{key id}                      until the bucket is full again
     sender:{channel}:{driver}                        until what was planned for it has been sent;
                                                      no tenant: all share the sender

@@ -26,6 +26,9 @@ SCOPES = frozenset(
         "audit:read",
         "facilities:read",
         "facilities:write",
+        "medications:override",  # set a contraindicated finding aside, with a reason
+        "medications:read",
+        "medications:write",
         "notifications:read",
         "notifications:write",
         "patients:read",

@@ -70,10 +70,10 @@ def to_fhir(said: Said) -> dict[str, Any]:
     if said.route is not None:
         made["route"] = routes.coded(said.route)
     if said.quantity is not None:
-        made["doseAndRate"] = [{"doseQuantity": _quantity(said.quantity, said.unit)}]
+        made["doseAndRate"] = [{"doseQuantity": quantity(said.quantity, said.unit)}]
     if said.maximum is not None:
         made["maxDosePerPeriod"] = {
-            "numerator": _quantity(said.maximum, said.maximum_unit or _MAX_UNIT),
+            "numerator": quantity(said.maximum, said.maximum_unit or _MAX_UNIT),
             "denominator": {"value": 24, "unit": "h", "system": UCUM, "code": "h"},
         }
     return made
@@ -83,15 +83,15 @@ def from_fhir(dosage: dict[str, Any]) -> Said:
     """Return what a FHIR Dosage says that `timing.steps` has found to be sound."""
     timing = dosage.get("timing", {})
     repeat = timing.get("repeat", {})
-    quantity = dosage.get("doseAndRate", [{}])[0].get("doseQuantity", {})
+    dose = dosage.get("doseAndRate", [{}])[0].get("doseQuantity", {})
     most = dosage.get("maxDosePerPeriod", {}).get("numerator", {})
     most_unit = most.get("unit")
     reason = dosage.get("asNeededCodeableConcept", {})
     food = dosage.get("additionalInstruction", [])
     return Said(
         sequence=dosage.get("sequence", 1),
-        quantity=_decimal(quantity.get("value")),
-        unit=quantity.get("unit", quantity.get("code")),
+        quantity=_decimal(dose.get("value")),
+        unit=dose.get("unit", dose.get("code")),
         route=routes.named(dosage.get("route", {})),
         site=_text(dosage.get("site")),
         frequency=repeat.get("frequency"),
@@ -157,7 +157,8 @@ def _cycle(cycle: tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def _quantity(value: Decimal, unit: str | None) -> dict[str, Any]:
+def quantity(value: Decimal, unit: str | None) -> dict[str, Any]:
+    """Return an amount as FHIR Quantity."""
     return {"value": plain(value)} | ({} if unit is None else {"unit": unit})
 
 

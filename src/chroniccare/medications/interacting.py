@@ -1,0 +1,82 @@
+"""What speaks against a drug stops it, unless somebody who may says why it shall be given."""
+
+from typing import Any
+from uuid import UUID
+
+from chroniccare.audit.actions import record
+from chroniccare.core.errors import Conflict, FieldError, Forbidden
+from chroniccare.medications import queries, rules
+from chroniccare.medications.interactions.checking import Drug, check
+from chroniccare.medications.schemas import MedicationWrite, Override
+from chroniccare.platform.postgres import Tx
+
+SCOPE = "medications:override"
+
+
+class Contraindicated(Conflict):
+    """A finding speaks against the drug; `data` holds the check."""
+
+    code = "CONTRAINDICATED"
+    message = "Something speaks against this drug for this patient; see data, or give a reason."
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        details = [FieldError("override", "is needed: a finding is contraindicated", "missing")]
+        super().__init__(details=details, data={"interaction_check": found})
+
+
+async def allowed(
+    tx: Tx,
+    patient_id: UUID,
+    body: MedicationWrite,
+    *,
+    without: queries.Medication | None,
+    stands: dict[str, Any] | None = None,
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Check the drug in `body`; return what was found, and the override to be kept, if any.
+
+    `without` is the prescription that is changed, and `stands` what was set aside for it before,
+    which stands as long as the drug is the same.
+
+    Raises:
+        Contraindicated: a finding is contraindicated, and nobody set it aside.
+        Forbidden: the caller may not set it aside.
+    """
+    drug = Drug(body.medication_name, body.generic_name, body.rxnorm_code)
+    if without is not None and drug != drug_of(without):
+        stands = None
+    return await weighed(
+        tx, patient_id, drug, override=body.override, without=without, stands=stands
+    )
+
+
+async def weighed(
+    tx: Tx,
+    patient_id: UUID,
+    drug: Drug,
+    *,
+    override: Override | None,
+    without: queries.Medication | None,
+    stands: dict[str, Any] | None,
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Check a drug; see `allowed`."""
+    if override is not None and tx.caller.actor_type != "system" and SCOPE not in tx.caller.scopes:
+        raise Forbidden(f"Setting a finding aside needs the scope {SCOPE}.")
+    medication_id = None if without is None else without.id
+    found = dict(await check(tx, patient_id=patient_id, drug=drug, without=medication_id))
+    if not rules.is_contraindicated(found):
+        return found, stands
+    if override is None:
+        if stands is None:
+            raise Contraindicated(found)
+        return found, stands
+    kept = {"reason": override.reason, "by": str(tx.caller.actor_id), "at": tx.now.isoformat()}
+    await record(
+        tx, action="override_interaction", entity_type="patient", entity_id=patient_id,
+        after={"reason": override.reason, "interaction_check": found},
+    )  # fmt: skip
+    return found, kept
+
+
+def drug_of(medication: queries.Medication) -> Drug:
+    """Return the drug of a prescription."""
+    return Drug(medication.medication_name, medication.generic_name, medication.rxnorm_code)

@@ -1,0 +1,29 @@
+"""Stand-ins for the planner and the interaction check until both are merged; then it goes."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chroniccare.medications import actions, interacting, lifecycle
+
+
+async def _replan(tx: Any, medication_ids: Sequence[UUID]) -> int:
+    del tx, medication_ids
+    return 0
+
+
+async def _check(tx: Any, *, patient_id: UUID, drug: Any, without: UUID | None = None) -> Any:
+    del tx, patient_id, without
+    bad = drug.generic_name == "contraindicated"
+    return {"status": "checked", "findings": [{"severity": "contraindicated"}] if bad else []}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stand_ins() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(actions, "replan", _replan)
+        patch.setattr(lifecycle, "replan", _replan)
+        patch.setattr(interacting, "check", _check)
+        yield
