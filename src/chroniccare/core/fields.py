@@ -167,6 +167,7 @@ Line = Annotated[str, Str(min_length=1, max_length=255), AfterValidator(_one_lin
 Name = Annotated[str, Str(min_length=1, max_length=100), AfterValidator(_one_line)]
 Word = Annotated[str, Str(min_length=1, max_length=50), AfterValidator(_one_line)]
 Prose = Annotated[str, Str(max_length=4000), AfterValidator(_printable)]
+Paragraph = Annotated[str, Str(min_length=1, max_length=1000), AfterValidator(_printable)]
 Script = Annotated[str, Str(min_length=1, max_length=50_000), AfterValidator(_printable)]
 Document = Annotated[dict[str, JsonValue], Field(max_length=100), AfterValidator(_document)]
 ZoneName = Annotated[str, Str(max_length=64), AfterValidator(_zone)]

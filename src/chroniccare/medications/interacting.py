@@ -5,7 +5,7 @@ from uuid import UUID
 
 from chroniccare.audit.actions import record
 from chroniccare.core.errors import Conflict, FieldError, Forbidden
-from chroniccare.medications import queries, rules
+from chroniccare.medications import queries
 from chroniccare.medications.interactions.checking import Drug, check
 from chroniccare.medications.schemas import MedicationWrite, Override
 from chroniccare.platform.postgres import Tx
@@ -63,7 +63,7 @@ async def weighed(
         raise Forbidden(f"Setting a finding aside needs the scope {SCOPE}.")
     medication_id = None if without is None else without.id
     found = dict(await check(tx, patient_id=patient_id, drug=drug, without=medication_id))
-    if not rules.is_contraindicated(found):
+    if not found["override_needed"]:
         return found, stands
     if override is None:
         if stands is None:

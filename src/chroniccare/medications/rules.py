@@ -1,7 +1,7 @@
 """Prescriptions on paper: states and their steps, and days that go together."""
 
 from datetime import date, datetime, time, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from chroniccare.core.errors import Conflict, FieldError
 from chroniccare.core.time import to_instant, to_local, zone
@@ -103,9 +103,3 @@ def day_faults(
     if last is not None and start <= last < today:
         faults.append(FieldError("end_date", "has passed", "past"))
     return faults
-
-
-def is_contraindicated(check: dict[str, Any]) -> bool:
-    """Return whether a check has a finding that needs an override."""
-    findings: list[dict[str, Any]] = check.get("findings") or []
-    return any(finding.get("severity") == "contraindicated" for finding in findings)

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 from pydantic import StringConstraints as Str
 
-from chroniccare.core.fields import Day, Document, Instant, Line, Name, Wire, Word
+from chroniccare.core.fields import Day, Document, Instant, Line, Name, Paragraph, Wire, Word
 from chroniccare.medications.dosing.routes import Route
 from chroniccare.medications.dosing.schemas import DOSAGE_EXAMPLE, Caution, Dosage, InWords
 
@@ -19,8 +19,7 @@ class Override(Wire):
     """A contraindicated finding set aside; needs the scope `medications:override`."""
 
     reason: Annotated[
-        str,
-        Str(min_length=5, max_length=500),
+        Line,
         Field(
             description="Why all the same, for the audit.",
             examples=["Cardiology agrees; QT interval is watched."],
@@ -65,7 +64,7 @@ class MedicationWrite(Wire):
               examples=["twice a day"]),
     ] = None  # fmt: skip
     sig: Annotated[
-        Annotated[str, Str(min_length=1, max_length=1000)] | None,
+        Paragraph | None,
         Field(description="Sig text; in the place of `dosage_instructions`.", examples=[None]),
     ] = None
     dosage_instructions: Annotated[
@@ -138,9 +137,7 @@ class MedicationChange(MedicationWrite):
 class Stop(Wire):
     """Why a prescription is stopped."""
 
-    reason: Annotated[
-        str, Str(min_length=1, max_length=500), Field(description="Why.", examples=["Cough"])
-    ]
+    reason: Annotated[Line, Field(description="Why.", examples=["Cough"])]
 
 
 class Hold(Wire):

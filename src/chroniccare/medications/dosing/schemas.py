@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic import StringConstraints as Str
 from pydantic.alias_generators import to_camel
 
-from chroniccare.core.fields import Day, Line, Name, Prose, Wire, Word
+from chroniccare.core.fields import Day, Line, Name, Paragraph, Prose, Wire, Word
 from chroniccare.medications.dosing.routes import Route
 
 _MOST = 1_000_000
@@ -241,8 +241,7 @@ class SigWrite(Wire):
     """Sig text to be read."""
 
     sig: Annotated[
-        str,
-        Str(min_length=1, max_length=1000),
+        Paragraph,
         Field(description="As a prescriber writes it.", examples=["1 tab po bid for 7 days"]),
     ]
     route: Annotated[

@@ -26,7 +26,7 @@ _GAP = re.compile(r"[\s,;.]+")
 _WORD = re.compile(r"[^\s,;]+")
 _SCHEME = ("MORN", "NOON", "EVE", "HS")
 # Which events can be before, so that the words are always in the order of the day.
-_DAY_ORDER = (
+DAY_ORDER = (
     "WAKE", "ACM", "CM", "PCM", "MORN", "ACD", "NOON", "CD", "PCD", "AFT", "ACV", "CV", "PCV",
     "EVE", "HS", "NIGHT",
 )  # fmt: skip
@@ -81,7 +81,7 @@ def read(text: str, *, field: str = "sig") -> list[dict[str, Any]]:
     Raises:
         NotUnderstood: some words are not known, or what they say is not enough or two things.
     """
-    lower = "".join(one.lower() if len(one.lower()) == 1 else one for one in text)
+    lower = "".join(map(_lower, text))
     reading = _Reading(text, [], [])
     if len(text) > MAX_LENGTH:
         raise Unprocessable.field(field, f"must be at most {MAX_LENGTH} characters", "too_long")
@@ -108,10 +108,17 @@ def read(text: str, *, field: str = "sig") -> list[dict[str, Any]]:
     return _checked(made, field)
 
 
+def _lower(char: str) -> str:
+    """Return a character in lower case, at the same place; digits of other scripts are none."""
+    if char.isdecimal() and not char.isascii():
+        return "\N{REPLACEMENT CHARACTER}"
+    return char.lower() if len(char.lower()) == 1 else char
+
+
 def amount(text: str) -> tuple[Decimal, str] | None:
     """Return the amount that a text such as `500 mg` says and nothing else; None for any other."""
     reading = _Reading(text, [], [])
-    clause = _clause(reading, text.lower(), 0, len(text.lower()))
+    clause = _clause(reading, "".join(map(_lower, text)), 0, len(text))
     wholly = not (reading.words or reading.questions)
     if not wholly or set(clause.slots) != {"quantity", "unit"} or clause.events:
         return None
@@ -315,5 +322,5 @@ def _with_events(reading: _Reading, said: Said, clause: Clause) -> Said:
     offsets = {offset for _, offset in events}
     if len(offsets) > 1:
         reading.ask("one time before or after for all meals, please: say each on its own")
-    names = tuple(sorted((name for name, _ in events), key=_DAY_ORDER.index))
+    names = tuple(sorted((name for name, _ in events), key=DAY_ORDER.index))
     return replace(said, when=names, offset=next(iter(offsets), None))

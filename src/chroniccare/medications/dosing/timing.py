@@ -223,6 +223,8 @@ def _dose(
     if quantity is None:
         faults.add(f"{number}.doseAndRate.0", "give doseQuantity: one amount, no range", "range")
         return None, None
+    if quantity["value"] <= 0:
+        faults.add(f"{number}.doseAndRate.0.doseQuantity.value", "must be more than 0", "range")
     return Decimal(str(quantity["value"])), quantity.get("unit", quantity.get("code"))
 
 

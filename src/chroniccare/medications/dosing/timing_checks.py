@@ -136,7 +136,7 @@ def _period(repeat: Mapping[str, Any], fault: Any) -> None:
     unit, period = repeat["periodUnit"], repeat["period"]
     if unit not in _LONGEST:
         fault("periodUnit", "must be min, h, d, wk, mo or a", "unit")
-    elif not 0 < period <= _LONGEST[unit]:
+    elif period >= 0 and not 0 < period <= _LONGEST[unit]:
         fault("period", f"must be more than 0 and at most {_LONGEST[unit]} {unit}", "range")
     elif unit not in _CLOCK and period != int(period):
         fault("period", f"must be whole in {unit}", "whole")
