@@ -228,12 +228,7 @@ class Settings(BaseModel):
         ),
     ] = SecretStr("")
     doubt_seconds: Annotated[
-        int,
-        Field(
-            ge=10,
-            le=86_400,
-            description="Seconds that a message in doubt waits for its provider's echo.",
-        ),
+        int, Field(ge=10, le=86_400, description="Seconds a message in doubt waits for its echo.")
     ] = 120
     unconfirmed_hours: Annotated[
         int,
@@ -256,10 +251,7 @@ class Settings(BaseModel):
         Field(ge=0, le=100, description="Price of one SMS segment where a clinic has set none."),
     ] = None
     undo_minutes: Annotated[
-        int,
-        Field(
-            ge=0, le=1440, description="Minutes in which a step of a visit can be undone; 0: none."
-        ),
+        int, Field(ge=0, le=1440, description="Minutes in which a visit's step can be undone.")
     ] = 15
     no_show_grace_minutes: Annotated[
         int,
@@ -269,6 +261,10 @@ class Settings(BaseModel):
             description="Minutes from a visit's end until it is a no-show by itself; 0: never.",
         ),
     ] = 120
+    dose_plan_days: Annotated[
+        int,
+        Field(ge=2, le=60, description="Days for which doses of medications are planned ahead."),
+    ] = 14
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level logged.")
     ] = "INFO"

@@ -11,6 +11,7 @@ from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
 from chroniccare.core.ids import new_id
 from chroniccare.medications import lifecycle as prescriptions
+from chroniccare.medications.doses import rounds as doses
 from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
@@ -41,6 +42,7 @@ _RECALL_S = 300.0
 _WAITLIST_S = 15.0
 _REPLIES_S = 5.0
 _PRESCRIPTIONS_S = 60.0
+_DOSES_S = 15.0
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -57,6 +59,7 @@ def loops(
         "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
         "prescriptions": partial(_prescriptions, stop),
         "replies": partial(_replies, bells.setdefault(replies.LOOP, asyncio.Event()), stop),
+        "doses": partial(_doses, bells.setdefault(doses.LOOP, asyncio.Event()), stop),
         "drivers": partial(mesh.run, channels.drivers, process=new_id(), stop=stop),
         "receipts": partial(
             receipts.run, bell=bells.setdefault(receipts.LOOP, asyncio.Event()), stop=stop
@@ -167,6 +170,15 @@ async def _prescriptions(stop: asyncio.Event) -> None:
         for tenant in await list_tenants():
             await prescriptions.sweep(tenant.id)
         await _sleep(_PRESCRIPTIONS_S, stop)
+
+
+async def _doses(bell: asyncio.Event, stop: asyncio.Event) -> None:
+    """Keep doses planned ahead, tenant by tenant; `bell` is set when a clinic's times changed."""
+    while not stop.is_set():
+        bell.clear()
+        for tenant in await list_tenants():
+            await doses.run(tenant.id)
+        await dispatch.either(bell, stop, timeout=_DOSES_S)
 
 
 async def _lifecycle(stop: asyncio.Event) -> None:

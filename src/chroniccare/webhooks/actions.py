@@ -38,6 +38,7 @@ EventType = Literal[
     "task.opened",
     "task.completed",
     "task.cancelled",
+    "dosing_times.updated",
     "medication.created",
     "medication.updated",
     "medication.stopped",

@@ -1,11 +1,204 @@
 """Doses planned ahead: written, moved or given up as regimens and patients change."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
+import orjson
+
+from chroniccare.core.time import LATEST
+from chroniccare.medications.doses import queries_plan as queries
+from chroniccare.medications.doses.rules import (
+    DEFAULTS,
+    Anchors,
+    Clock,
+    Kept,
+    Planned,
+    Regimen,
+    dose_id,
+    medication_seed,
+)
+from chroniccare.medications.doses.rules_plan import Plan, plan
+from chroniccare.medications.dosing import timing
+from chroniccare.medications.dosing.model import Step
+from chroniccare.medications.reminders.actions import doses_changed
 from chroniccare.platform.postgres import Tx
+
+_TAKEN = frozenset({"active", "on_hold"})
 
 
 async def replan(tx: Tx, medication_ids: Sequence[UUID]) -> int:
-    """Plan the doses of medications afresh, from now on and as far ahead as they are planned."""
-    raise NotImplementedError
+    """Plan the doses of medications afresh, from now on and as far ahead as they are planned.
+
+    Doses to come that the plan no longer has are cancelled; what is past or settled stays. Who
+    plans the same medications waits until this transaction has ended.
+
+    Returns:
+        How many doses were written, moved or cancelled.
+    """
+    return await _planned(tx, medication_ids, extend=False)
+
+
+async def extend(tx: Tx, medication_ids: Sequence[UUID]) -> int:
+    """Plan what lies behind the bookmark of medications, and touch nothing before it."""
+    return await _planned(tx, medication_ids, extend=True)
+
+
+async def replan_patients(tx: Tx, patient_ids: Sequence[UUID]) -> int:
+    """Plan everything anew that patients take."""
+    return await replan(tx, await tx.values(queries.OF_PATIENTS, list(patient_ids)))
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is written, column by column; a dose names its medication by its number."""
+
+    medications: list[UUID] = field(default_factory=list)
+    patients: list[UUID] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    until: list[datetime] = field(default_factory=list)
+    standing: list[UUID] = field(default_factory=list)
+    begun: list[tuple[UUID, int, dict[str, Any]]] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the medications of a batch, by their ids."""
+
+    versions: dict[UUID, list[queries.Version]]
+    standing: dict[UUID, list[queries.Standing]]
+
+
+async def _planned(tx: Tx, medication_ids: Sequence[UUID], *, extend: bool) -> int:
+    ids = sorted(set(medication_ids))
+    if not ids:
+        return 0
+    await tx.plan_afresh()  # batches of very different size
+    await tx.values(queries.LOCK, ids)
+    # Read behind the lock: the snapshot of the statement that waited is older than the lock.
+    medications = await tx.all(queries.GET, ids)
+    known = _Known(
+        _by_medication(await tx.all(queries.VERSIONS, ids, tx.now)),
+        _by_medication(await tx.all(queries.STANDING, ids, tx.now)),
+    )
+    batch = _Batch()
+    for one in medications:
+        _add(tx, batch, one, known, since=one.planned_until if extend else tx.now)
+    changed = await _write(tx, batch, extend=extend)
+    if changed:
+        await doses_changed(tx, sorted(set(batch.patients)))
+    return changed
+
+
+def _by_medication(rows: list[Any]) -> dict[UUID, list[Any]]:
+    found: dict[UUID, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.medication_id].append(row)
+    return found
+
+
+def _add(tx: Tx, batch: _Batch, one: queries.Medication, known: _Known, since: datetime) -> None:
+    """Plan one medication and add what follows to the batch."""
+    until = tx.now + timedelta(days=tx.settings.dose_plan_days)
+    reason = _none_because(one)
+    batch.medications.append(one.id)
+    batch.patients.append(one.patient_id)
+    batch.reasons.append(reason or ("on_hold" if one.status == "on_hold" else "replanned"))
+    if reason is not None:
+        batch.until.append(LATEST)
+        return
+    clock = _clock(one)
+    regimens = []
+    for version in known.versions.get(one.id, []):
+        if version.began is None:
+            batch.begun.append((one.id, version.version, clock.document()))
+        regimens.append(_regimen(version, clock))
+    standing = known.standing.get(one.id, [])
+    made = plan(
+        regimens, clock, after=tx.now, until=until, kept=[_kept(row) for row in standing],
+        paused_until=one.hold_until if one.status == "on_hold" else None,
+    )  # fmt: skip
+    batch.until.append(LATEST if made.is_over else until)
+    batch.standing += [row.id for row in standing if _is_met(row, made)]
+    _add_doses(tx, batch, one.id, [dose for dose in made.doses if dose.due_at >= since])
+
+
+def _add_doses(tx: Tx, batch: _Batch, medication_id: UUID, doses: list[Planned]) -> None:
+    number, seeds = len(batch.medications), dict[int, bytes]()
+    for dose in doses:
+        seed = seeds.get(dose.version)
+        if seed is None:
+            seed = medication_seed(tx.caller.tenant_id, medication_id, dose.version)
+            seeds[dose.version] = seed
+        key = dose_id(seed, dose.local_date, dose.ordinal, dose.due_at)
+        batch.rows.append(
+            (
+                number, key, dose.version, dose.local_date, dose.ordinal, dose.due_at,
+                dose.late_at, dose.missed_at, dose.quantity, dose.unit,
+            )
+        )  # fmt: skip
+
+
+async def _write(tx: Tx, batch: _Batch, *, extend: bool) -> int:
+    """Write the batch and return how many doses changed."""
+    columns = [list(column) for column in zip(*batch.rows, strict=True)] or [[] for _ in range(10)]
+    changed = 0
+    if not extend:
+        still = columns[1] + batch.standing
+        changed += await tx.run(queries.CANCEL, tx.now, batch.medications, batch.reasons, still)
+    if batch.rows:
+        changed += await tx.run(
+            queries.WRITE, tx.caller.tenant_id, tx.now, batch.medications, batch.patients, *columns
+        )
+    if batch.begun:
+        await tx.run(queries.BEGIN, *map(list, zip(*batch.begun, strict=True)))
+    await tx.run(queries.BOOKMARK, batch.medications, batch.until)
+    return changed
+
+
+def _none_because(one: queries.Medication) -> str | None:
+    """Return why no doses of a medication are planned; None: they are."""
+    if not one.is_reachable:
+        return "patient_gone"
+    if one.status not in _TAKEN or (one.status == "on_hold" and one.hold_until is None):
+        return one.status
+    return None
+
+
+def _clock(one: queries.Medication) -> Clock:
+    anchors = _anchors(
+        one.wake or DEFAULTS["wake"], one.breakfast or DEFAULTS["breakfast"],
+        one.lunch or DEFAULTS["lunch"], one.dinner or DEFAULTS["dinner"],
+        one.bed or DEFAULTS["bed"],
+    )  # fmt: skip
+    return Clock(one.time_zone, anchors)
+
+
+_anchors = lru_cache(maxsize=4096)(Anchors.of)
+
+
+@lru_cache(maxsize=4096)
+def steps_of(dosage: str) -> tuple[Step, ...]:
+    """Return the steps of a stored dosage; many patients take a drug in the same way."""
+    return timing.steps(orjson.loads(dosage))
+
+
+def _regimen(row: queries.Version, clock: Clock) -> Regimen:
+    began = clock if row.began is None else Clock.stored(row.began)
+    return Regimen(
+        row.version, steps_of(row.dosage), row.starts_on, row.ends_on, row.effective_from,
+        row.effective_until, began,
+    )  # fmt: skip
+
+
+def _kept(row: queries.Standing) -> Kept:
+    return Kept(row.version, row.local_date, row.ordinal, row.due_at, row.at)
+
+
+def _is_met(row: queries.Standing, made: Plan) -> bool:
+    return row.is_open and (row.version, row.local_date, row.ordinal) in made.met

@@ -1,0 +1,172 @@
+"""SQL of planning: what a plan is made from, and how it is written, many patients at once."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from chroniccare.platform.postgres import Command, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Medication:
+    """What decides about the doses of a medication; `is_reachable`: the patient lives, is active.
+
+    The times are the patient's, or else the clinic's; None: neither has set one.
+    """
+
+    id: UUID
+    patient_id: UUID
+    status: str
+    hold_until: date | None
+    planned_until: datetime
+    time_zone: str
+    is_reachable: bool
+    wake: str | None
+    breakfast: str | None
+    lunch: str | None
+    dinner: str | None
+    bed: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a regimen; `dosage` is the text of its document."""
+
+    medication_id: UUID
+    version: int
+    dosage: str
+    starts_on: date
+    ends_on: date | None
+    effective_from: datetime
+    effective_until: datetime | None
+    began: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A dose that stands; `at` is when it was or may have been taken, None: it was not."""
+
+    medication_id: UUID
+    version: int
+    local_date: date
+    ordinal: int
+    due_at: datetime
+    at: datetime | None
+    id: UUID
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A medication whose pause may be over; days are the patient's."""
+
+    id: UUID
+    patient_id: UUID
+    version: int
+    hold_until: date
+    time_zone: str
+
+
+# In one order, so that two who plan the same medications wait for each other and do not deadlock.
+LOCK = Command(
+    "SELECT m.id FROM medications m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR NO KEY UPDATE"
+)
+GET = Query(
+    Medication,
+    "SELECT m.id, m.patient_id, m.status, m.hold_until, m.planned_until, p.time_zone,"
+    " p.deleted_at IS NULL AND p.is_active AND p.treatment_status NOT IN ('deceased', 'inactive')"
+    " AS is_reachable, coalesce(o.wake, c.wake) AS wake, coalesce(o.breakfast, c.breakfast)"
+    " AS breakfast, coalesce(o.lunch, c.lunch) AS lunch, coalesce(o.dinner, c.dinner) AS dinner,"
+    " coalesce(o.bed, c.bed) AS bed FROM medications m JOIN patients p ON p.id = m.patient_id"
+    " LEFT JOIN dosing_times o ON o.patient_id = m.patient_id"
+    " LEFT JOIN dosing_times c ON c.patient_id IS NULL"
+    " WHERE m.id = ANY($1::uuid[]) ORDER BY m.id",
+)
+VERSIONS = Query(
+    Version,
+    "SELECT medication_id, version, dosage::text AS dosage, starts_on, ends_on, effective_from,"
+    " effective_until, began FROM medication_regimens WHERE medication_id = ANY($1::uuid[])"
+    " AND (effective_until IS NULL OR effective_until > $2) ORDER BY medication_id, version",
+)
+_STANDING = (
+    "d.medication_id, d.regimen_version AS version, d.local_date, d.ordinal, d.due_at, CASE"
+    " WHEN d.state = 'taken' THEN d.taken_at"
+    " WHEN d.state IN ('planned', 'due', 'reminded') OR d.source = 'inference' THEN d.due_at"
+    " END AS at, d.id, d.state = 'reminded' AS is_open FROM medication_doses d"
+)
+# The last three days, what stands in the days to come, and before them the last dose of each: it
+# may keep the next away, of which there may be one a month.
+STANDING = Query(
+    Standing,
+    f"SELECT {_STANDING} WHERE d.medication_id = ANY($1::uuid[]) AND d.state <> 'cancelled'"
+    " AND d.due_at > $2::timestamptz - interval '3 days'"
+    " AND (d.due_at <= $2 OR d.state NOT IN ('planned', 'due'))"
+    f" UNION ALL SELECT l.* FROM unnest($1::uuid[]) AS m (id) CROSS JOIN LATERAL"
+    f" (SELECT {_STANDING}"
+    " WHERE d.medication_id = m.id AND d.due_at <= $2::timestamptz - interval '3 days'"
+    " AND d.state NOT IN ('cancelled', 'skipped', 'not_applicable')"
+    " ORDER BY d.due_at DESC LIMIT 1) AS l",
+)
+BEGIN = Command(
+    "UPDATE medication_regimens r SET began = d.began"
+    " FROM unnest($1::uuid[], $2::int[], $3::jsonb[]) AS d (medication_id, version, began)"
+    " WHERE r.medication_id = d.medication_id AND r.version = d.version AND r.began IS NULL"
+)
+# A dose that was given up comes back as it is planned now; one that is past, reminded of or settled
+# stays as it is, also when a report has overtaken this plan.
+WRITE = Command(
+    "INSERT INTO medication_doses AS d (id, tenant_id, patient_id, medication_id, regimen_version,"
+    " local_date, ordinal, due_at, late_at, missed_at, quantity, unit, updated_at)"
+    " SELECT u.id, $1, m.patient_id, m.id, u.version, u.local_date, u.ordinal, u.due_at, u.late_at,"
+    " u.missed_at, u.quantity, u.unit, $2 FROM unnest($5::int[], $6::uuid[], $7::int[],"
+    " $8::date[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[],"
+    " $13::numeric[], $14::text[]) AS u (number, id, version, local_date, ordinal, due_at,"
+    " late_at, missed_at, quantity, unit)"
+    " JOIN unnest($3::uuid[], $4::uuid[]) WITH ORDINALITY AS m (id, patient_id, number)"
+    " ON m.number = u.number"
+    " ON CONFLICT (id) DO UPDATE SET local_date = excluded.local_date, due_at = excluded.due_at,"
+    " late_at = excluded.late_at, missed_at = excluded.missed_at, quantity = excluded.quantity,"
+    " unit = excluded.unit, state = 'planned', reason = NULL, updated_at = excluded.updated_at"
+    " WHERE d.state = 'cancelled' OR (d.state IN ('planned', 'due') AND d.due_at > $2"
+    " AND (d.due_at, d.late_at, d.missed_at, d.local_date, d.quantity, d.unit) IS DISTINCT FROM"
+    " (excluded.due_at, excluded.late_at, excluded.missed_at, excluded.local_date,"
+    " excluded.quantity, excluded.unit))"
+)
+CANCEL = Command(
+    "UPDATE medication_doses d SET state = 'cancelled', reason = m.reason, updated_at = $1"
+    " FROM unnest($2::uuid[], $3::text[]) AS m (id, reason)"
+    " WHERE d.medication_id = m.id AND d.due_at > $1 AND d.state IN ('planned', 'due', 'reminded')"
+    " AND NOT EXISTS (SELECT FROM unnest($4::uuid[]) AS k (id) WHERE k.id = d.id)"
+)
+BOOKMARK = Command(
+    "UPDATE medications m SET planned_until = d.until"
+    " FROM unnest($1::uuid[], $2::timestamptz[]) AS d (id, until)"
+    " WHERE m.id = d.id AND m.planned_until <> d.until"
+)
+OF_PATIENTS = Command("SELECT id FROM medications WHERE patient_id = ANY($1::uuid[]) ORDER BY id")
+# What somebody is changing is left to the next round, or is planned by them.
+SHORT = Command(
+    "SELECT id FROM medications WHERE status IN ('active', 'on_hold') AND planned_until < $1"
+    " ORDER BY planned_until, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
+)
+HELD = Query(
+    Held,
+    "SELECT m.id, m.patient_id, m.version, m.hold_until, p.time_zone FROM medications m"
+    " JOIN patients p ON p.id = m.patient_id WHERE m.status = 'on_hold' AND m.hold_until <= $1"
+    " ORDER BY m.id LIMIT $2 FOR NO KEY UPDATE OF m SKIP LOCKED",
+)
+RESUME = Command(
+    "UPDATE medications SET status = 'active', hold_until = NULL, version = version + 1,"
+    " updated_at = $2 WHERE id = ANY($1::uuid[])"
+)
+TAKE = Command(
+    "DELETE FROM dose_replans r USING (SELECT patient_id FROM dose_replans ORDER BY patient_id"
+    " LIMIT $1 FOR UPDATE SKIP LOCKED) AS t WHERE r.patient_id = t.patient_id"
+    " RETURNING r.patient_id"
+)
+NOTE_ALL = Command(
+    "INSERT INTO dose_replans (tenant_id, patient_id) SELECT DISTINCT $1::uuid, patient_id"
+    " FROM medications WHERE status IN ('active', 'on_hold') ORDER BY patient_id"
+    " ON CONFLICT DO NOTHING"
+)

@@ -1,0 +1,87 @@
+"""What happens to doses by itself: planned ahead day by day, anew where a patient's day changed."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from chroniccare.audit.actions import record_many
+from chroniccare.core.caller import system
+from chroniccare.core.time import to_local, zone
+from chroniccare.medications.doses import queries_plan as queries
+from chroniccare.medications.doses.planner import extend, replan, replan_patients
+from chroniccare.platform.postgres import Tx, begin
+
+LOOP = "doses"
+_MEDICATIONS = 200
+"""In one transaction: some 6,000 doses, well within the time that a statement may take."""
+_PATIENTS = 50
+_AHEAD = timedelta(days=1)
+"""The bookmark of each medication is moved once a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How many medications were resumed, patients planned anew and medications planned ahead."""
+
+    resumed: int
+    replanned: int
+    extended: int
+
+
+async def run(tenant_id: UUID) -> Round:
+    """Keep a tenant's doses planned; any number of processes may do it at once."""
+    resumed = await resume(tenant_id)
+    return Round(resumed, await _replan(tenant_id), await _extend(tenant_id))
+
+
+async def resume(tenant_id: UUID) -> int:
+    """Resume the medications whose pause is over where the patient lives; return how many."""
+    async with begin(system(tenant_id, job=LOOP)) as tx:
+        # No zone is more than a day ahead of UTC.
+        found = await tx.all(queries.HELD, tx.now.date() + _AHEAD, _MEDICATIONS)
+        over = [one for one in found if _is_over(tx, one)]
+        if not over:
+            return 0
+        ids = [one.id for one in over]
+        await tx.run(queries.RESUME, ids, tx.now)
+        changed = {
+            one.id: (
+                {"status": "on_hold", "hold_until": one.hold_until, "version": one.version},
+                {"status": "active", "hold_until": None, "version": one.version + 1},
+            )
+            for one in over
+        }
+        await record_many(tx, action="resume", entity_type="medication", changed=changed)
+        await replan(tx, ids)
+        return len(ids)
+
+
+def _is_over(tx: Tx, one: queries.Held) -> bool:
+    return to_local(tx.now, zone(one.time_zone)).date() >= one.hold_until
+
+
+async def _replan(tenant_id: UUID) -> int:
+    """Plan anew for the patients whose zone, state or times have changed."""
+    count, taken = 0, _PATIENTS
+    while taken == _PATIENTS:
+        async with begin(system(tenant_id, job=LOOP)) as tx:
+            patients = await tx.values(queries.TAKE, _PATIENTS)
+            taken = len(patients)
+            count += taken
+            if patients:
+                await replan_patients(tx, patients)
+    return count
+
+
+async def _extend(tenant_id: UUID) -> int:
+    """Plan ahead what is planned for less than the days ahead, but for one."""
+    count, taken = 0, _MEDICATIONS
+    while taken == _MEDICATIONS:
+        async with begin(system(tenant_id, job=LOOP)) as tx:
+            until = tx.now + timedelta(days=tx.settings.dose_plan_days) - _AHEAD
+            await tx.plan_afresh()
+            ids = await tx.values(queries.SHORT, until, _MEDICATIONS)
+            taken = len(ids)
+            count += taken
+            await extend(tx, ids)
+    return count
