@@ -18,6 +18,7 @@ from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.medications import api as medications
+from chroniccare.medications.adherence import api as adherence
 from chroniccare.medications.doses import api as doses
 from chroniccare.medications.dosing import api as dosing
 from chroniccare.notifications import api as notifications
@@ -73,6 +74,7 @@ ROUTERS = (
     catalogue.router,
     recalls.router,
     doses.router,
+    adherence.router,
     waitlist.router,
     medications.router,
     dosing.router,

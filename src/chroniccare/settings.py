@@ -265,6 +265,24 @@ class Settings(BaseModel):
         int,
         Field(ge=2, le=60, description="Days for which doses of medications are planned ahead."),
     ] = 14
+    adherence_caregiver_misses: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="Doses in a row not taken, while adherence is low, after which caregivers "
+            "are written to once more; 0: never.",
+        ),
+    ] = 5
+    adherence_care_team_misses: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="The same for a further task for the care team, of high priority; 0: "
+            "never.",
+        ),
+    ] = 8
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level logged.")
     ] = "INFO"

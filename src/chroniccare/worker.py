@@ -11,6 +11,7 @@ from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
 from chroniccare.core.ids import new_id
 from chroniccare.medications import lifecycle as prescriptions
+from chroniccare.medications.adherence.inferring import infer_missed
 from chroniccare.medications.doses import rounds as doses
 from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
@@ -43,6 +44,7 @@ _WAITLIST_S = 15.0
 _REPLIES_S = 5.0
 _PRESCRIPTIONS_S = 60.0
 _DOSES_S = 15.0
+_ADHERENCE_S = 60.0
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -56,6 +58,7 @@ def loops(
         "housekeeping": partial(_housekeeping, stop),
         "holds": partial(_holds, stop),
         "recall": partial(_recall, stop),
+        "adherence": partial(_adherence, stop),
         "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
         "prescriptions": partial(_prescriptions, stop),
         "replies": partial(_replies, bells.setdefault(replies.LOOP, asyncio.Event()), stop),
@@ -195,6 +198,14 @@ async def _recall(stop: asyncio.Event) -> None:
         for tenant in await list_tenants():
             await recall.run(tenant.id)
         await _sleep(_RECALL_S, stop)
+
+
+async def _adherence(stop: asyncio.Event) -> None:
+    """Infer which doses were missed, tenant by tenant, once a minute."""
+    while not stop.is_set():
+        for tenant in await list_tenants():
+            await infer_missed(tenant.id)
+        await _sleep(_ADHERENCE_S, stop)
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:

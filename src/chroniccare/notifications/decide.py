@@ -102,8 +102,8 @@ def _moot(due: queries_due.Due, now: datetime) -> Stop | None:
     """Return why the message has lost its point, if it has: read again, not as it was planned."""
     if due.expires_at is not None and due.expires_at <= now:
         return Stop("expired", "too_late")
-    if not due.reachable:
-        return Stop("cancelled", "patient_inactive")
+    if not (due.reachable and due.care_stands):
+        return Stop("cancelled", "care_over" if due.reachable else "patient_inactive")
     needed = rules.visit_states(due.notification_type)
     if due.appointment_id is None or not needed:
         return None

@@ -113,7 +113,7 @@ async def reachable(tx: Tx, patient_ids: list[UUID]) -> dict[UUID, datetime | No
     ends: dict[UUID, list[datetime]] = {}
     for reach in await reaches(tx, patient_ids):
         who = recipients.of_reach(reach)
-        if _plan_now(who, category)[0]:
+        if plan_now(who, category)[0]:
             quiet = preferences.quiet_of(who, category, clinic)
             period = rules.quiet_period(tx.now, zone(who.time_zone), quiet)
             ends.setdefault(reach.patient_id, []).append(tx.now if period is None else period[1])
@@ -224,7 +224,7 @@ def _row(
 ) -> dict[str, Any]:  # fmt: skip
     who, category = recipients.of_reach(reach), category_of(kind)
     wanted = preferences.wanted(who, category)
-    plan, reason = (wanted, None) if hours else _plan_now(who, category)
+    plan, reason = (wanted, None) if hours else plan_now(who, category)
     return {
         "id": new_id(),
         "patient_id": visit.patient_id,
@@ -250,7 +250,7 @@ def _row(
     }
 
 
-def _plan_now(who: preferences.Recipient, category: Topic) -> tuple[list[str], str | None]:
+def plan_now(who: preferences.Recipient, category: Topic) -> tuple[list[str], str | None]:
     """Return the channels that lead to the recipient today, and why there are none."""
     usable = preferences.usable(who, category)
     if usable:

@@ -36,6 +36,7 @@ class Waiting:
 
     provider_id: UUID | None
     appointment_id: UUID | None
+    medication_id: UUID | None
     notification_type: str
     priority: str
     scheduled_send_time: datetime
@@ -67,23 +68,24 @@ _PLANNED = (
     "INSERT INTO notifications AS n (id, tenant_id, patient_id, provider_id, appointment_id,"
     " notification_type, channel, channel_plan, priority, scheduled_send_time, next_attempt_at,"
     " expires_at, delivery_status, delivery_details, template_data, dedupe_key, lease_until, fence,"
-    " created_at, updated_at, related_person_id)"
+    " created_at, updated_at, related_person_id, medication_id)"
     " SELECT d.id, $2, d.patient_id, d.provider_id, d.appointment_id, d.notification_type,"
     " d.channel, d.channel_plan, d.priority, d.scheduled_send_time, d.next_attempt_at,"
     " d.expires_at, d.delivery_status, d.delivery_details, d.template_data, d.dedupe_key,"
-    " d.lease_until, 0, $3, $3, d.related_person_id"
+    " d.lease_until, 0, $3, $3, d.related_person_id, d.medication_id"
     " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, patient_id uuid, related_person_id uuid,"
     " provider_id uuid, appointment_id uuid, notification_type text, channel text,"
     " channel_plan jsonb, priority text, scheduled_send_time timestamptz,"
     " next_attempt_at timestamptz, expires_at timestamptz, delivery_status text,"
-    " delivery_details jsonb, template_data jsonb, dedupe_key text, lease_until timestamptz)"
-    " ON CONFLICT (tenant_id, dedupe_key) DO"
+    " delivery_details jsonb, template_data jsonb, dedupe_key text, lease_until timestamptz,"
+    " medication_id uuid) ON CONFLICT (tenant_id, dedupe_key) DO"
 )
 WAITING = Query(
     Waiting,
-    "SELECT provider_id, appointment_id, notification_type, priority, scheduled_send_time,"
-    " expires_at, template_data, dedupe_key FROM notifications WHERE patient_id = $1"
-    " AND related_person_id IS NULL AND delivery_status IN ('pending', 'held', 'queued')"
+    "SELECT provider_id, appointment_id, medication_id, notification_type, priority,"
+    " scheduled_send_time, expires_at, template_data, dedupe_key FROM notifications"
+    " WHERE patient_id = $1 AND related_person_id IS NULL"
+    " AND delivery_status IN ('pending', 'held', 'queued')"
     " AND (expires_at IS NULL OR expires_at > $2)",
 )
 INSERT = Command(f"{_PLANNED} NOTHING")

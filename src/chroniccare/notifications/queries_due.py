@@ -79,7 +79,8 @@ class Due:
     `sms_countries` are where SMS may go (null: anywhere), `spend_limits` what the tenant set.
     `held_since` is when it began to wait for a driver; `plan_steps` are those of the clinic's own
     plan, `preferred` the channels that the patient has chosen, and `moved_on` is the attempt that
-    was not delivered in time, while it may still arrive.
+    was not delivered in time, while it may still arrive. `care_stands` is False when the medication
+    that it is about is no longer taken, or the patient's adherence has recovered.
     """
 
     id: UUID
@@ -131,6 +132,7 @@ class Due:
     plan_steps: list[dict[str, Any]] | None
     moved_on: UUID | None
     facility_phone: str | None
+    care_stands: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,13 @@ READ_DUE = Query(
     " AS moved_on,"
     " (SELECT c.value FROM contact_points c WHERE c.tenant_id = f.tenant_id"
     " AND c.facility_id = f.id AND c.system = 'phone' AND c.use <> 'old'"
-    " ORDER BY c.rank, c.id LIMIT 1) AS facility_phone"
+    " ORDER BY c.rank, c.id LIMIT 1) AS facility_phone,"
+    " CASE WHEN n.notification_type = 'low_adherence' THEN EXISTS (SELECT"
+    " FROM adherence_episodes e JOIN medications m ON m.tenant_id = e.tenant_id"
+    " AND m.id = e.medication_id WHERE e.tenant_id = n.tenant_id AND e.patient_id = n.patient_id"
+    " AND e.closed_at IS NULL AND m.status = 'active') ELSE n.medication_id IS NULL OR EXISTS"
+    " (SELECT FROM medications m WHERE m.tenant_id = n.tenant_id AND m.id = n.medication_id"
+    " AND m.status = 'active') END AS care_stands"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"

@@ -34,6 +34,7 @@ ANSWERED_ANYWAY = frozenset({"reply_stopped", "reply_help"})
 """What is said even to a number that asked for no more: that it worked, and how to get help."""
 OFFER = "waitlist_offer"
 """A time that is kept for a patient who waits for one."""
+LOW_ADHERENCE = "low_adherence"
 VISIT_OPEN = frozenset({"scheduled", "confirmed"})
 """States of a visit that still needs a confirmation or a reminder."""
 ABOUT_OPEN_VISITS = frozenset(
@@ -146,7 +147,7 @@ def is_reminder(notification_type: str) -> bool:
     """
     return (
         notification_type.endswith("_reminder")
-        or notification_type == OFFER
+        or notification_type in {OFFER, LOW_ADHERENCE}
         or category_of(notification_type) == INVITING
     )
 

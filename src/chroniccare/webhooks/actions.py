@@ -44,6 +44,8 @@ EventType = Literal[
     "medication.stopped",
     "medication.completed",
     "medication.adherence.low",
+    "medication.adherence.recovered",
+    "medication.dose.recorded",
     "spend.alert",
     "spend.exhausted",
     "waitlist.offered",

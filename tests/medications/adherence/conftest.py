@@ -1,0 +1,52 @@
+"""Fixtures of the tests of adherence."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import pytest
+
+from chroniccare.medications.adherence import settling
+from chroniccare.notifications.channels import choice
+from chroniccare.notifications.channels.choice import Channels
+from chroniccare.platform.postgres import Tx, utc_now
+from chroniccare.settings import Settings
+from tests.client import Clinic
+from tests.conftest import Running
+from tests.notifications.support import Bench, Clock, clear_the_desk, make_bench
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
+    """Whose reminders were brought in line; stands in for the reminders until they are there."""
+    patients: list[UUID] = []
+
+    async def doses_changed(tx: Tx, patient_ids: Sequence[UUID]) -> None:
+        del tx
+        patients.extend(patient_ids)
+
+    monkeypatch.setattr(settling, "doses_changed", doses_changed)
+    return patients
+
+
+@pytest.fixture
+async def clock(running: Running) -> AsyncIterator[Clock]:
+    """A clock that stands at noon until it is moved."""
+    made = Clock()
+    running.platform.database.clock = made
+    try:
+        yield made
+    finally:
+        running.platform.database.clock = utc_now
+
+
+@pytest.fixture
+async def channels(settings: Settings) -> AsyncIterator[Channels]:
+    """Every channel into the outbox."""
+    async with choice.opened(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def bench(clinic: Clinic, clock: Clock, channels: Channels) -> Bench:
+    await clear_the_desk()
+    return await make_bench(clinic, clock, channels)
