@@ -3,6 +3,7 @@
 import sys
 
 from . import (
+    adherence,
     book,
     calendars,
     day,
@@ -30,6 +31,7 @@ ALL = {
     "slots": slots,
     "calendars": calendars,
     "series": series,
+    "adherence": adherence,
 }
 
 

@@ -125,8 +125,7 @@ class Settings(BaseModel):
         Field(ge=1, le=64, description="Worker processes that share it while the cache is away."),
     ] = 4
     provider_connections: Annotated[
-        int,
-        Field(ge=1, le=200, description="Calls of a process that one driver has open at once."),
+        int, Field(ge=1, le=200, description="Calls of a process that one driver has open at once.")
     ] = 10
     aws_region: Annotated[
         str,
@@ -266,22 +265,10 @@ class Settings(BaseModel):
         Field(ge=2, le=60, description="Days for which doses of medications are planned ahead."),
     ] = 14
     adherence_caregiver_misses: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=100,
-            description="Doses in a row not taken, while adherence is low, after which caregivers "
-            "are written to once more; 0: never.",
-        ),
+        int, Field(ge=0, le=100, description="Doses missed in a row that tell caregivers.")
     ] = 5
     adherence_care_team_misses: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=100,
-            description="The same for a further task for the care team, of high priority; 0: "
-            "never.",
-        ),
+        int, Field(ge=0, le=100, description="The same for a further task for the care team.")
     ] = 8
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level logged.")
@@ -363,9 +350,7 @@ def _refuse_receipts(settings: Settings) -> None:
                             f"{variable('receipts_secret')}: nobody would read it")  # fmt: skip
     url = settings.sns_simulator_url
     if url and (settings.environment == "production" or not is_loopback(url)):
-        raise SettingsError(
-            f"{variable('sns_simulator_url')}: must be http://127.0.0.1:<port>, in development only"
-        )
+        raise SettingsError(f"{variable('sns_simulator_url')}: loopback, and in development only")
 
 
 def _refuse_address(settings: Settings) -> None:

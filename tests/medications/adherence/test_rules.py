@@ -1,6 +1,8 @@
 """What may follow what, and when adherence is low and has recovered, on paper."""
 
+import re
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,10 @@ from hypothesis import strategies as st
 
 from chroniccare.medications.adherence import rules
 from chroniccare.medications.adherence.measures import Fill
+from chroniccare.medications.adherence.words import EXCUSED, Status
+from chroniccare.migrations import runner
 
+MIGRATIONS = Path(runner.__file__).parent / "sql"
 TODAY = date(2031, 3, 4)
 EVERYBODY = rules.thresholds(None, None)
 
@@ -114,7 +119,7 @@ def test_what_is_low_has_not_recovered(codes: str, reason: str) -> None:
 
 
 @given(st.sampled_from(sorted(rules.NEXT)), st.sampled_from(["taken", "skipped", "missed"]))
-def test_an_inference_corrects_nobody(state: str, status: rules.Status) -> None:
+def test_an_inference_corrects_nobody(state: str, status: Status) -> None:
     inferred = rules.may_become(state, status, "inference")
     assert inferred == (state in rules.OPEN and status == "missed")
     assert rules.may_become(state, status, "patient") == (
@@ -126,3 +131,9 @@ def test_every_state_of_the_table_has_its_steps() -> None:
     assert set(rules.NEXT) == {
         "planned", "due", "reminded", "taken", "skipped", "missed", "cancelled", "not_applicable",
     }  # fmt: skip
+
+
+def test_the_database_excuses_the_same_reasons() -> None:
+    [migration] = MIGRATIONS.glob("*_adherence.sql")
+    [listed] = re.findall(r"reason IN \((.*?)\)", migration.read_text(encoding="utf-8"))[:1]
+    assert {one.strip(" '") for one in listed.split(",")} == EXCUSED

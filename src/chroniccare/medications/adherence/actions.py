@@ -12,6 +12,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_local, zone
 from chroniccare.medications.adherence import measures, queries, queries_report, rules, settling
 from chroniccare.medications.adherence.schemas import ReportWrite
+from chroniccare.medications.adherence.words import Status
 from chroniccare.platform.cache import Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
 
@@ -132,7 +133,7 @@ def _said(now: datetime, body: ReportWrite) -> settling.Said:
     if status is None and body.was_taken is None:
         faults.append(FieldError("status", "must be given, or was_taken", "missing"))
     elif status is None:
-        untaken: settling.Status = "skipped" if body.reason is not None else "missed"
+        untaken: Status = "skipped" if body.reason is not None else "missed"
         status = "taken" if body.was_taken else untaken
     elif body.was_taken is not None and body.was_taken != (status == "taken"):
         faults.append(FieldError("was_taken", "contradicts status", "contradiction"))

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
+from typing import Literal
 
 LEAST_DAYS = 91
 """PQA: the treatment period has at least so many days, both ends included."""
@@ -116,7 +118,7 @@ def mpr(fills: Sequence[Fill], *, first: date, last: date) -> Measure:
 # --- doses ------------------------------------------------------------------------------------
 
 Days = Mapping[int, str]
-"""The doses of each day, counted from some first one: a letter for each, as in `rules.Code`."""
+"""The doses of each day, counted from some first one: a letter for each, as in `words.Code`."""
 
 
 def by_day(codes: str, days: Sequence[int]) -> dict[int, str]:
@@ -198,7 +200,7 @@ class OfDoses:
 
 def of_doses(days: Days) -> OfDoses:
     """Return the measures of the doses of one medication, or of several together."""
-    kept = {day: doses for day, one in days.items() if (doses := counted(one)).due}
+    went = [how for day in sorted(days) if (how := _went(days[day])) is not None]
     doses = counted("".join(days.values()))
     coverage = percent(doses.observed, doses.due)
 
@@ -206,10 +208,10 @@ def of_doses(days: Days) -> OfDoses:
         return ratio(numerator, denominator, coverage, why_not)
 
     def count(value: int) -> Measure:
-        reason = None if kept else "no_doses_due"
-        return Measure(value if kept else None, value, len(kept), coverage, reason)
+        reason = None if went else "no_doses_due"
+        return Measure(value if went else None, value, len(went), coverage, reason)
 
-    current, longest, gap = _runs(kept)
+    current, longest, gap = _runs(went)
     return OfDoses(
         doses_taken=share(doses.taken, doses.observed, "nothing_observed"),
         doses_taken_at_least=share(doses.taken, doses.due, "no_doses_due"),
@@ -222,13 +224,23 @@ def of_doses(days: Days) -> OfDoses:
     )
 
 
-def _runs(days: Mapping[int, Doses]) -> tuple[int, int, int]:
+@lru_cache(maxsize=4096)
+def _went(codes: str) -> Literal["all", "some", "none"] | None:
+    """Return how many of a day's due doses were taken; None: none was due. Days are much alike."""
+    doses = counted(codes)
+    if not doses.due:
+        return None
+    if not doses.taken:
+        return "none"
+    return "all" if doses.taken == doses.due else "some"
+
+
+def _runs(went: Iterable[str]) -> tuple[int, int, int]:
     """Return the current and the longest streak, and the longest gap, in days with doses due."""
     streak = longest = gap = longest_gap = 0
-    for day in sorted(days):
-        doses = days[day]
-        streak = streak + 1 if doses.taken == doses.due else 0
-        gap = gap + 1 if not doses.taken else 0
+    for how in went:
+        streak = streak + 1 if how == "all" else 0
+        gap = gap + 1 if how == "none" else 0
         longest, longest_gap = max(longest, streak), max(longest_gap, gap)
     return streak, longest, longest_gap
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from chroniccare.medications.adherence.rules import EXCUSED
 from chroniccare.platform.postgres import Command, Query
 
 
@@ -149,12 +148,6 @@ OVERDUE = Command(
     " AND d.state IN ('planned', 'due', 'reminded') AND d.missed_at <= $2"
     " ORDER BY d.missed_at, d.id LIMIT $3"
 )
-_EXCUSED = ", ".join(f"'{reason}'" for reason in EXCUSED)
-# One letter for a dose: rules.Code. One that is past its time is missed, whether or not the loop
+# One letter for a dose: words.Code. One that is past its time is missed, whether or not the loop
 # has come by; $1 is the instant.
-CODE = (
-    "CASE d.state WHEN 'taken' THEN CASE WHEN d.taken_at > d.late_at THEN 'l' ELSE 't' END"
-    f" WHEN 'skipped' THEN CASE WHEN d.reason IN ({_EXCUSED}) THEN 'e' ELSE 's' END"
-    " WHEN 'missed' THEN CASE d.source WHEN 'inference' THEN 'i' ELSE 'm' END"
-    " ELSE CASE WHEN d.missed_at <= $1::timestamptz THEN 'i' ELSE 'o' END END"
-)
+CODE = "CASE WHEN d.outcome = 'o' AND d.missed_at <= $1::timestamptz THEN 'i' ELSE d.outcome END"

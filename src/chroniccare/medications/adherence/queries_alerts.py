@@ -27,7 +27,7 @@ class Episode:
 class Watched:
     """A medication with everything that decides about an episode.
 
-    `codes` are its settled doses of the window, the first due first (rules.Code); `fill_*` are its
+    `codes` are its settled doses of the window, the first due first (words.Code); `fill_*` are its
     fills; `episode_*` of the open episode, if there is one; `is_told`: the patient was written to
     today because of another medication.
     """

@@ -12,7 +12,7 @@ from chroniccare.platform.postgres import Command, Query
 class Course:
     """A medication as the report reads it.
 
-    `codes` has a letter for each dose (rules.Code) and `days` its day, counted from the first day
+    `codes` has a letter for each dose (words.Code) and `days` its day, counted from the first day
     asked for; `fill_*` are every fill; `stopped_at` is UTC, `low_*` of the open episode.
     """
 
@@ -42,7 +42,7 @@ COURSES = Query(
     " AS codes, array_agg(d.day ORDER BY d.due_at) AS days FROM (SELECT d.medication_id, d.due_at,"
     f" d.local_date - $3::date AS day, {CODE} AS code FROM medication_doses d"
     " WHERE d.patient_id = $2 AND d.due_at BETWEEN $6 AND $7 AND d.local_date BETWEEN $3 AND $4"
-    " AND d.state NOT IN ('cancelled', 'not_applicable')) d GROUP BY d.medication_id)"
+    " AND d.outcome IS NOT NULL) d GROUP BY d.medication_id)"
     " SELECT m.id, m.medication_name, m.drug_class,"
     " lower(coalesce(m.rxnorm_code, m.generic_name, m.medication_name)) AS drug, m.status,"
     " m.as_needed, m.adherence_threshold, m.end_date, m.stopped_at, d.codes, d.days,"
@@ -60,5 +60,5 @@ COURSES = Query(
 )
 CODES = Command(
     f"SELECT string_agg({CODE}, '') FROM medication_doses d WHERE d.medication_id = $2"
-    " AND d.due_at > $3 AND d.state NOT IN ('cancelled', 'not_applicable')"
+    " AND d.due_at > $3"
 )

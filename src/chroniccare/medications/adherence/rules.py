@@ -1,25 +1,14 @@
 """Adherence on paper: what may follow what, and when it is low and has recovered. Pure.
 
-The doses of a medication are one letter each, the first due first: see `Code`.
+The doses of a medication are one letter each, the first due first: see `words.Code`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
 
 from chroniccare.medications.adherence.measures import Fill, run_out
-
-Status = Literal["taken", "skipped", "missed"]
-Source = Literal["patient", "caregiver", "staff", "device", "inference"]
-Observer = Literal["patient", "caregiver", "staff", "device"]
-"""Who can see whether a dose was taken; inference sees nothing."""
-SkipReason = Literal[
-    "forgotten", "side_effects", "felt_well", "felt_unwell", "no_supply", "cost", "refused",
-    "clinician_advice", "hospital", "other",
-]  # fmt: skip
-EXCUSED = ("clinician_advice", "hospital")
-"""Reasons for which a dose was not to be taken: it counts neither way."""
+from chroniccare.medications.adherence.words import Reason, Source, Status
 
 OPEN = frozenset({"planned", "due", "reminded"})
 SETTLED = frozenset({"taken", "skipped", "missed"})
@@ -44,10 +33,6 @@ IN_A_ROW = 3
 DEFAULT_PERCENT, ANTIRETROVIRAL_PERCENT = 80, 90
 HYSTERESIS = 5
 _ANTIRETROVIRAL = frozenset({"antiretroviral", "antiretrovirals", "arv"})
-
-Code = Literal["t", "l", "s", "e", "m", "i", "o"]
-"""taken in time, taken late, skipped, excused, missed as observed, missed as inferred, open."""
-Reason = Literal["rate", "missed_doses", "gap"]
 
 
 def may_become(state: str, status: Status, source: Source) -> bool:

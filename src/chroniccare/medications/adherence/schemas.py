@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from chroniccare.core.fields import Day, Instant, Prose, Wire
-from chroniccare.medications.adherence.rules import (
+from chroniccare.medications.adherence.words import (
     Observer,
     Reason,
     SkipReason,

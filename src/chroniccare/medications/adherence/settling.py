@@ -13,13 +13,12 @@ from uuid import UUID
 from chroniccare.audit.actions import record_many
 from chroniccare.core.ids import new_id
 from chroniccare.medications.adherence import alerts, queries, rules
+from chroniccare.medications.adherence.words import Source, Status
 from chroniccare.medications.reminders.actions import doses_changed
 from chroniccare.platform.postgres import Tx
 from chroniccare.webhooks.actions import emit_many
 
 ENTITY = "medication_adherence"
-Status = rules.Status
-Source = rules.Source
 
 
 @dataclass(frozen=True, slots=True)
