@@ -13,14 +13,17 @@ from starlette.routing import Route
 
 from chroniccare import __version__
 from chroniccare.audit import api as audit
+from chroniccare.codes import api as codes
 from chroniccare.core import wire
 from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.medications import api as medications
 from chroniccare.medications.adherence import api as adherence
+from chroniccare.medications.allergies import api as allergies
 from chroniccare.medications.doses import api as doses
 from chroniccare.medications.dosing import api as dosing
+from chroniccare.medications.interactions import api as interactions
 from chroniccare.notifications import api as notifications
 from chroniccare.notifications.devices import api as devices
 from chroniccare.notifications.doubts import api as doubts
@@ -98,6 +101,9 @@ ROUTERS = (
     waitlist_links.public,
     visit_links.public,
     tasks.router,
+    allergies.router,
+    interactions.router,
+    codes.router,
     audit.router,
 )
 

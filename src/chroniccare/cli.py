@@ -4,19 +4,16 @@ import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
+from chroniccare import cli_groups
 from chroniccare.commands import options, simulating
 from chroniccare.commands.options import (
     AsJson,
-    Cause,
-    Channel,
     DataDir,
     Host,
     Port,
-    Since,
     TenantName,
     WithStdin,
     Workers,
@@ -32,8 +29,9 @@ tenants_app = typer.Typer(help="Clinics that share this installation, each seein
 keys_app = typer.Typer(help="API keys of a tenant.")
 app.add_typer(tenants_app, name="tenants")
 app.add_typer(keys_app, name="keys")
-dlq_app = typer.Typer(help="Messages that reached nobody: why, and sending them after all.")
-app.add_typer(dlq_app, name="dlq")
+app.add_typer(cli_groups.dlq_app, name="dlq")
+app.add_typer(cli_groups.interactions_app, name="interactions")
+app.add_typer(cli_groups.codes_app, name="codes")
 
 
 @app.command()
@@ -276,65 +274,6 @@ def revoke_key(
     with servers.servers(servers.data_dir(data_dir)) as settings:
         servers.work(settings, lambda: tenants.revoke_key(tenant, key_id))
     print("revoked")
-
-
-@dlq_app.command("list")
-def list_failed(
-    data_dir: DataDir = None,
-    tenant: TenantName = None,
-    cause: Cause = None,
-    channel: Channel = None,
-    since: Since = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Messages shown.")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """List what reached nobody: by cause, and the latest messages."""
-    from chroniccare.commands import dlq, servers, show
-
-    wanted = dlq.filters(cause, channel, since)
-    with servers.servers(servers.data_dir(data_dir)) as settings:
-        groups, found = servers.work(settings, lambda: dlq.listed(tenant, wanted, limit))
-    body = {"groups": groups, "items": found}
-    print(show.as_json(body) if as_json else show.failed(groups, found))
-
-
-@dlq_app.command("show")
-def show_failed(
-    notification_id: Annotated[UUID, typer.Argument(help="Id of the message.")],
-    data_dir: DataDir = None,
-    tenant: TenantName = None,
-    as_json: AsJson = False,
-) -> None:
-    """Explain one message step by step; its text and address are not shown."""
-    from chroniccare.commands import dlq, servers, show
-
-    with servers.servers(servers.data_dir(data_dir)) as settings:
-        found = servers.work(settings, lambda: dlq.shown(tenant, notification_id))
-    print(show.as_json(found) if as_json else show.timeline(found))
-
-
-@dlq_app.command("replay")
-def replay_failed(
-    notification_id: Annotated[
-        UUID | None, typer.Argument(help="Id of the message; else --all.", show_default=False)
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Whatever the filters leave.")] = False,
-    data_dir: DataDir = None,
-    tenant: TenantName = None,
-    cause: Cause = None,
-    channel: Channel = None,
-    since: Since = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send after all what can still be sent: consent, quiet hours and the visit are looked at."""
-    from chroniccare.commands import dlq, servers, show
-
-    wanted = dlq.filters(cause, channel, since)
-    if (notification_id is None) != every or (notification_id and any(wanted)):
-        raise typer.BadParameter("name one message, or --all with or without filters")
-    with servers.servers(servers.data_dir(data_dir)) as settings:
-        found = servers.work(settings, lambda: dlq.replay(tenant, notification_id, wanted))
-    print(show.as_json(found) if as_json else show.replayed(found))
 
 
 def _say(line: str) -> None:

@@ -136,10 +136,7 @@ class Settings(BaseModel):
         ),
     ] = ""
     aws_endpoint_url: Annotated[
-        str,
-        Field(
-            description="In place of AWS's public addresses: a private endpoint, or the simulator."
-        ),
+        str, Field(description="In place of AWS's own: a private endpoint, or the simulator.")
     ] = ""
     sms_origination: Annotated[
         str,
@@ -230,13 +227,7 @@ class Settings(BaseModel):
         int, Field(ge=10, le=86_400, description="Seconds a message in doubt waits for its echo.")
     ] = 120
     unconfirmed_hours: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=720,
-            description="Hours after which a message of which its provider told nothing more is "
-            "`unconfirmed`.",
-        ),
+        int, Field(ge=1, le=720, description="Hours until a message without news is `unconfirmed`.")
     ] = 72
     quiet_hours: Annotated[
         str,
@@ -270,6 +261,16 @@ class Settings(BaseModel):
     adherence_care_team_misses: Annotated[
         int, Field(ge=0, le=100, description="The same for a further task for the care team.")
     ] = 8
+    interaction_checks: Annotated[
+        Literal["on", "off"],
+        Field(description="Whether drugs are checked against what the patient takes."),
+    ] = "on"
+    cds_hooks_url: Annotated[
+        str, Field(description="Service of CDS Hooks that is asked on `order-sign`. Empty: none.")
+    ] = ""
+    cds_hooks_seconds: Annotated[
+        int, Field(ge=1, le=10, description="Seconds that its answer is waited for.")
+    ] = 3
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level logged.")
     ] = "INFO"
@@ -384,7 +385,7 @@ def _refuse_gaps(settings: Settings) -> None:
 
 def _refuse_urls(settings: Settings) -> None:
     """Refuse an address that no message could go to, and in production one in clear text."""
-    for name in ("aws_endpoint_url", "http_sms_url"):
+    for name in ("aws_endpoint_url", "http_sms_url", "cds_hooks_url"):
         url = values_of(settings, name)
         if url and not is_http(url):
             raise SettingsError(f"{variable(name)}: must be like https://sms.clinic.example/send")

@@ -27,11 +27,12 @@ MAY_READ_CLOCK = {
     "simulator/services.py": "as above",
     "simulator/topics.py": "as above",
 }
-MAY_PRINT = {"cli.py"}
+MAY_PRINT = {"cli.py", "cli_groups.py"}
 _CHOSEN = "so that AWS's library, a third of a second, is loaded only where settings choose it"
 MAY_IMPORT_LATE = {
     "cli.py": "so that --help stays quick",
     "commands/simulating.py": "as above",
+    "cli_groups.py": "as above",
     "lambdas.py": "so that a cold start loads one handler's needs",
     "notifications/channels/email.py": _CHOSEN,
     "notifications/channels/push.py": _CHOSEN,

@@ -144,6 +144,12 @@ async def _device(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     return await clinic.make(path, {"platform": "fcm", "token": f"token-{uuid4()}"})
 
 
+async def _allergy(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
+    """Record an allergy of a patient."""
+    body = {"substance": "penicillin", "drug_class": "penicillins"}
+    return await clinic.make(f"/patients/{ids['patient_id']}/allergies", body)
+
+
 async def _closed_day(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     """Close a facility for a day."""
     return await clinic.make(
@@ -257,6 +263,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "recall_id": ("/recalls", lambda clinic, _: _recall(clinic)),
     "entry_id": ("/waitlist", lambda clinic, _: _waiting(clinic)),
     "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),
+    "allergy_id": ("/patients/{patient_id}/allergies", _allergy),
     "related_person_id": ("/patients/{patient_id}/related-persons", _related_person),
     "device_id": ("/patients/{patient_id}/devices", _device),
     "reply_id": ("/replies", lambda clinic, _: _reply(clinic)),
@@ -268,6 +275,10 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "medication_id": ("/medications", lambda clinic, _: _medication(clinic)),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }
+
+
+# Parameters of paths that are no ids of records, but codes that everybody shares.
+CODES = {"code": "E11.9", "rxcui": "6809"}
 
 
 async def made_records(clinic: Clinic, names: Iterable[str]) -> dict[str, str]:
@@ -302,7 +313,7 @@ class Operation:
 
     @property
     def ids(self) -> list[str]:
-        return re.findall(r"\{(\w+)\}", self.path)
+        return re.findall(r"\{(\w+_id)\}", self.path)
 
     @property
     def schema(self) -> dict[str, Any] | None:
@@ -312,7 +323,7 @@ class Operation:
 
     def at(self, ids: dict[str, str]) -> str:
         """Return the path with these ids in place."""
-        return self.path.format(**ids)
+        return self.path.format(**CODES, **ids)
 
 
 @cache

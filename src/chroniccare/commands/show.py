@@ -108,6 +108,17 @@ def replayed(found: list[Verdict]) -> str:
     return f"{line}\n\n{_table(('Id', 'Outcome', 'Reason', 'Goes out (UTC)'), rows)}"
 
 
+def interaction_sets(found: list[dict[str, Any]]) -> str:
+    """Return a table of the sets of interactions."""
+    return _table(
+        ("Set", "Version", "Pairs", "Imported (UTC)", "SHA-256"),
+        [
+            (one["name"], one["version"], one["pairs"], one["imported_at"], one["sha256"][:12])
+            for one in found
+        ],
+    )
+
+
 def finding(found: Finding) -> str:
     """Return one line of `doctor`."""
     line = Text(f"{found.verdict:4}", style=_COLOURS[found.verdict])

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
-from pydantic import StringConstraints as Str
 
+from chroniccare.codes.schemas import ICD10
 from chroniccare.core.fields import (
     ContactInfo,
     Day,
@@ -20,7 +20,6 @@ from chroniccare.core.fields import (
     distinct,
 )
 
-ICD10 = Annotated[str, Str(pattern=r"^[A-TV-Z][0-9][0-9AB](\.[0-9A-TV-Z]{1,4})?$")]
 TreatmentStatus = Literal["active", "inactive", "on_hold", "completed", "deceased"]
 Channel = Literal["sms", "email", "push"]
 

@@ -8,6 +8,9 @@ from chroniccare.platform.postgres import Tx
 from chroniccare.webhooks import queries
 
 EventType = Literal[
+    "allergy.created",
+    "allergy.updated",
+    "allergy.removed",
     "appointment.created",
     "appointment.updated",
     "appointment.checked_in",

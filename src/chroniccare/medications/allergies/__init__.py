@@ -1,0 +1,1 @@
+"""What a patient is allergic to, or does not tolerate."""
