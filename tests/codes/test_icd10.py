@@ -108,7 +108,7 @@ async def test_a_code_that_is_not_known_is_a_warning_and_one_without_form_an_err
 
 async def test_codes_are_listed_by_how_they_begin(clinic: Clinic) -> None:
     found: list[str] = []
-    cursor = {}
+    cursor: dict[str, str] = {}
     while True:
         query = {"prefix": "e112", "limit": "2", **cursor}
         page = (await clinic.get("/codes/icd-10-cm", params=query)).json()["data"]

@@ -60,6 +60,7 @@ async def replace(tx: Tx, *, name: str, version: str, reading: Reading) -> queri
         if not reading.faults.count:  # else the rest is read for its faults alone
             await tx.run(queries.INSERT_PAIRS, tx.caller.tenant_id, set_id, batch)
     refuse(reading.name, reading.faults)
+    await tx.run(queries.INSERT_MEMBERS, set_id)
     await tx.run(queries.FINISH_SET, set_id, reading.count, reading.sha256())
     made = await _get(tx, name)
     await record(

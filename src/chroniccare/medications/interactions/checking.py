@@ -38,7 +38,8 @@ async def check(
     against = await tx.all(allergies.LOOKED_AT, patient_id)
     written = [drug.rxnorm_code, *(one.rxnorm_code for one in taken)]
     written += [one.rxnorm_code for one in against]
-    concepts = await _concepts(tx, {code for code in written if code})
+    sets = await tx.all(queries.SETS)
+    concepts = await _concepts(tx, {code for code in written if code}, with_sets=bool(sets))
     new = rules.known(
         table(), concepts, name=drug.name, generic_name=drug.generic_name, rxcui=drug.rxnorm_code
     )
@@ -49,7 +50,6 @@ async def check(
         )
         for one in taken
     }  # fmt: skip
-    sets = await tx.all(queries.SETS)
     findings = rules.interactions(table(), new, others) + rules.duplicates(new, others)
     if sets:
         findings += await _site_findings(tx, new, others)
@@ -79,15 +79,16 @@ def _allergy(
     return found, substance.complete
 
 
-async def _concepts(tx: Tx, rxcuis: Iterable[str]) -> dict[str, rules.Concept]:
-    """Return what the site's subset of RxNorm knows of these, by RXCUI."""
+async def _concepts(tx: Tx, rxcuis: Iterable[str], *, with_sets: bool) -> dict[str, rules.Concept]:
+    """Return what the site's subset of RxNorm, or one of its sets, knows of these, by RXCUI."""
     wanted = list(rxcuis)
     if not wanted:
         return {}
+    members = await tx.values(queries.MEMBERS, wanted) if with_sets else []
     found = await tx.all(codes.CONCEPTS, wanted)
     inside = sorted({one for concept in found for one in concept.ingredients})
     names = {one.rxcui: one.name for one in await tx.all(codes.CONCEPTS, inside)} if inside else {}
-    return {
+    return {one: rules.Concept({one: one}) for one in members} | {
         concept.rxcui: rules.Concept({one: names[one] for one in concept.ingredients})
         for concept in found
         if concept.ingredients

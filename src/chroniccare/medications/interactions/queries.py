@@ -64,11 +64,20 @@ MET = Query(
     " JOIN interaction_pairs p ON p.tenant_id = s.tenant_id AND p.set_id = s.id AND p.a = w.a"
     " AND p.b = w.b ORDER BY s.name, p.a, p.b",
 )
+MEMBERS = Command(
+    "SELECT DISTINCT m.rxcui FROM interaction_sets s JOIN interaction_members m"
+    " ON m.tenant_id = s.tenant_id AND m.set_id = s.id AND m.rxcui = ANY ($1::text[])"
+)
 INSERT_SET = Command(
     "INSERT INTO interaction_sets (id, tenant_id, name, version, pairs, sha256,"
     " license_acknowledged, imported_at) VALUES ($1, $2, $3, $4, 0, '', true, $5)"
 )
 FINISH_SET = Command("UPDATE interaction_sets SET pairs = $2, sha256 = $3 WHERE id = $1")
+INSERT_MEMBERS = Command(
+    "INSERT INTO interaction_members (tenant_id, set_id, rxcui)"
+    " SELECT p.tenant_id, p.set_id, p.a FROM interaction_pairs p WHERE p.set_id = $1"
+    " UNION SELECT p.tenant_id, p.set_id, p.b FROM interaction_pairs p WHERE p.set_id = $1"
+)
 DELETE_PAIRS = Command("DELETE FROM interaction_pairs WHERE set_id = $1")
 DELETE_SET = Command("DELETE FROM interaction_sets WHERE id = $1")
 INSERT_PAIRS = Command(

@@ -55,6 +55,16 @@ CREATE TABLE interaction_pairs (
 );
 SELECT protect_tenant_table('interaction_pairs');
 
+-- Every ingredient of a set: its RXCUI is known as one, even without a subset of RxNorm.
+CREATE TABLE interaction_members (
+    tenant_id uuid NOT NULL,
+    set_id uuid NOT NULL,
+    rxcui text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant_id, set_id, rxcui),
+    FOREIGN KEY (tenant_id, set_id) REFERENCES interaction_sets (tenant_id, id) ON DELETE CASCADE
+);
+SELECT protect_tenant_table('interaction_members');
+
 -- The site's subset of RxNorm: at most one release at a time.
 CREATE TABLE rxnorm_releases (
     tenant_id uuid NOT NULL REFERENCES tenants (id),
