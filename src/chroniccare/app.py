@@ -23,6 +23,7 @@ from chroniccare.medications.adherence import api as adherence
 from chroniccare.medications.allergies import api as allergies
 from chroniccare.medications.doses import api as doses
 from chroniccare.medications.dosing import api as dosing
+from chroniccare.medications.fills import api as fills
 from chroniccare.medications.interactions import api as interactions
 from chroniccare.notifications import api as notifications
 from chroniccare.notifications.devices import api as devices
@@ -78,6 +79,7 @@ ROUTERS = (
     recalls.router,
     doses.router,
     adherence.router,
+    fills.router,
     waitlist.router,
     medications.router,
     dosing.router,

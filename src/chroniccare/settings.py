@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from chroniccare.core import drivers as named
 from chroniccare.core.addresses import (
@@ -18,6 +18,7 @@ from chroniccare.core.addresses import (
     sender_fault,
     topic_list,
 )
+from chroniccare.settings_care import CareSettings
 
 PREFIX = "CHRONICCARE_"
 DATA_DIR = "CHRONICCARE_DATA_DIR"
@@ -35,7 +36,7 @@ class SettingsError(Exception):
     """A setting is missing or unsafe; the message names it and says what to do."""
 
 
-class Settings(BaseModel):
+class Settings(CareSettings):
     """What an operator may set. Field names in capitals behind CHRONICCARE_ are the variables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -224,10 +225,21 @@ class Settings(BaseModel):
         ),
     ] = SecretStr("")
     doubt_seconds: Annotated[
-        int, Field(ge=10, le=86_400, description="Seconds a message in doubt waits for its echo.")
+        int,
+        Field(
+            ge=10,
+            le=86_400,
+            description="Seconds that a message in doubt waits for its provider's echo.",
+        ),
     ] = 120
     unconfirmed_hours: Annotated[
-        int, Field(ge=1, le=720, description="Hours until a message without news is `unconfirmed`.")
+        int,
+        Field(
+            ge=1,
+            le=720,
+            description="Hours after which a message of which its provider told nothing more is "
+            "`unconfirmed`.",
+        ),
     ] = 72
     quiet_hours: Annotated[
         str,
@@ -241,7 +253,10 @@ class Settings(BaseModel):
         Field(ge=0, le=100, description="Price of one SMS segment where a clinic has set none."),
     ] = None
     undo_minutes: Annotated[
-        int, Field(ge=0, le=1440, description="Minutes in which a visit's step can be undone.")
+        int,
+        Field(
+            ge=0, le=1440, description="Minutes in which a step of a visit can be undone; 0: none."
+        ),
     ] = 15
     no_show_grace_minutes: Annotated[
         int,
@@ -251,26 +266,6 @@ class Settings(BaseModel):
             description="Minutes from a visit's end until it is a no-show by itself; 0: never.",
         ),
     ] = 120
-    dose_plan_days: Annotated[
-        int,
-        Field(ge=2, le=60, description="Days for which doses of medications are planned ahead."),
-    ] = 14
-    adherence_caregiver_misses: Annotated[
-        int, Field(ge=0, le=100, description="Doses missed in a row that tell caregivers.")
-    ] = 5
-    adherence_care_team_misses: Annotated[
-        int, Field(ge=0, le=100, description="The same for a further task for the care team.")
-    ] = 8
-    interaction_checks: Annotated[
-        Literal["on", "off"],
-        Field(description="Whether drugs are checked against what the patient takes."),
-    ] = "on"
-    cds_hooks_url: Annotated[
-        str, Field(description="Service of CDS Hooks that is asked on `order-sign`. Empty: none.")
-    ] = ""
-    cds_hooks_seconds: Annotated[
-        int, Field(ge=1, le=10, description="Seconds that its answer is waited for.")
-    ] = 3
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level logged.")
     ] = "INFO"

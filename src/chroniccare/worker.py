@@ -6,6 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from uuid import UUID
 
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
@@ -13,6 +14,9 @@ from chroniccare.core.ids import new_id
 from chroniccare.medications import lifecycle as prescriptions
 from chroniccare.medications.adherence.inferring import infer_missed
 from chroniccare.medications.doses import rounds as doses
+from chroniccare.medications.fills import rounds as refills
+from chroniccare.medications.reminders import replies as dose_replies
+from chroniccare.medications.reminders import rounds as reminders
 from chroniccare.notifications import dispatch, relay
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
@@ -36,51 +40,65 @@ from chroniccare.tenancy.idempotency import forget_old
 log = logging.getLogger(__name__)
 
 _RESTART_S = 2.0
-_HOUSEKEEPING_S = 3600.0
-_LIFECYCLE_S = 60.0
-_HOLDS_S = 15.0
-_RECALL_S = 300.0
-_WAITLIST_S = 15.0
-_REPLIES_S = 5.0
-_PRESCRIPTIONS_S = 60.0
-_DOSES_S = 15.0
-_ADHERENCE_S = 60.0
+_SELFTEST_S = 3600.0
 
 Loop = Callable[[], Awaitable[None]]
+Work = Callable[[UUID], Awaitable[object]]
+
+
+async def _forget(tenant_id: UUID) -> None:
+    """Delete what is kept for a time only."""
+    async with begin(system(tenant_id, job="housekeeping")) as tx:
+        await forget_old(tx)
+
+
+# What is done tenant by tenant: the work, the seconds between two rounds, and whose ring ends the
+# pause early.
+_BY_TENANT: dict[str, tuple[Work, float, str | None]] = {
+    "housekeeping": (_forget, 3600.0, None),
+    "lifecycle": (lifecycle.mark_no_shows, 60.0, None),
+    "holds": (lapse.sweep, 15.0, None),  # bookings do not wait for it
+    "waitlist": (backfill.sweep, 15.0, openings.LOOP),
+    "recall": (recall.run, 300.0, None),
+    "replies": (replies.sweep, 5.0, replies.LOOP),
+    "prescriptions": (prescriptions.sweep, 60.0, None),
+    "doses": (doses.run, 15.0, doses.LOOP),
+    "reminders": (reminders.run, 60.0, None),
+    "dose-replies": (dose_replies.sweep, 5.0, dose_replies.LOOP),
+    "adherence": (infer_missed, 60.0, None),
+    "refills": (refills.run, 900.0, None),
+}
 
 
 def loops(
     settings: Settings, channels: Channels, bells: dict[str, asyncio.Event], stop: asyncio.Event
 ) -> dict[str, Loop]:
     """Return every loop by name."""
-    url, bell = settings.rabbitmq_url, bells[LOOP]
+
+    def bell(name: str) -> asyncio.Event:
+        return bells.setdefault(name, asyncio.Event())
+
+    url = settings.rabbitmq_url
     found: dict[str, Loop] = {
-        "housekeeping": partial(_housekeeping, stop),
-        "holds": partial(_holds, stop),
-        "recall": partial(_recall, stop),
-        "adherence": partial(_adherence, stop),
-        "waitlist": partial(_waitlist, bells.setdefault(openings.LOOP, asyncio.Event()), stop),
-        "prescriptions": partial(_prescriptions, stop),
-        "replies": partial(_replies, bells.setdefault(replies.LOOP, asyncio.Event()), stop),
-        "doses": partial(_doses, bells.setdefault(doses.LOOP, asyncio.Event()), stop),
-        "drivers": partial(mesh.run, channels.drivers, process=new_id(), stop=stop),
-        "receipts": partial(
-            receipts.run, bell=bells.setdefault(receipts.LOOP, asyncio.Event()), stop=stop
-        ),
-        "inbound": partial(
-            inbound.run, bell=bells.setdefault(inbound.LOOP, asyncio.Event()), stop=stop
-        ),
+        name: partial(
+            _by_tenant, work, seconds, asyncio.Event() if rung is None else bell(rung), stop
+        )
+        for name, (work, seconds, rung) in _BY_TENANT.items()
     }
-    device_bell = bells.setdefault(devices.LOOP, asyncio.Event())
-    found[devices.LOOP] = partial(device_loop.run, settings, bell=device_bell, stop=stop)
+    found |= {
+        "drivers": partial(mesh.run, channels.drivers, process=new_id(), stop=stop),
+        "receipts": partial(receipts.run, bell=bell(receipts.LOOP), stop=stop),
+        "inbound": partial(inbound.run, bell=bell(inbound.LOOP), stop=stop),
+        "devices": partial(device_loop.run, settings, bell=bell(devices.LOOP), stop=stop),
+    }
+    if not settings.no_show_grace_minutes:
+        del found["lifecycle"]
     if selftest.is_needed(settings):
         found["selftest"] = partial(_selftest, settings, stop)
-    if settings.no_show_grace_minutes:
-        found["lifecycle"] = partial(_lifecycle, stop)
     if not url:
-        found["dispatch"] = partial(dispatch.run_here, channels, bell=bell, stop=stop)
+        found["dispatch"] = partial(dispatch.run_here, channels, bell=bell(LOOP), stop=stop)
         return found
-    found["dispatch"] = partial(relay.publish, url, bell=bell, stop=stop)
+    found["dispatch"] = partial(relay.publish, url, bell=bell(LOOP), stop=stop)
     for name in relay.QUEUES:
         found[f"deliver-{name}"] = partial(relay.consume, url, name, channels, stop=stop)
     return found
@@ -92,7 +110,7 @@ async def run(settings: Settings, *, stop: asyncio.Event) -> None:
     Raises:
         Unavailable: PostgreSQL cannot be reached at the start; later outages are waited out.
     """
-    bells = {LOOP: asyncio.Event(), receipts.LOOP: asyncio.Event()}
+    bells: dict[str, asyncio.Event] = {}
 
     def hear(loop: str) -> None:
         if loop in bells:
@@ -122,13 +140,13 @@ async def _keep(name: str, loop: Loop, stop: asyncio.Event) -> None:
             await _sleep(_RESTART_S, stop)
 
 
-async def _housekeeping(stop: asyncio.Event) -> None:
-    """Delete what is kept for a time only, tenant by tenant, once an hour."""
+async def _by_tenant(work: Work, seconds: float, bell: asyncio.Event, stop: asyncio.Event) -> None:
+    """Do `work` for each tenant, again after `seconds` or when `bell` is set."""
     while not stop.is_set():
+        bell.clear()
         for tenant in await list_tenants():
-            async with begin(system(tenant.id, job="housekeeping")) as tx:
-                await forget_old(tx)
-        await _sleep(_HOUSEKEEPING_S, stop)
+            await work(tenant.id)
+        await dispatch.either(bell, stop, timeout=seconds)
 
 
 async def _selftest(settings: Settings, stop: asyncio.Event) -> None:
@@ -138,74 +156,7 @@ async def _selftest(settings: Settings, stop: asyncio.Event) -> None:
             if check.verdict != "ok":
                 level = logging.ERROR if check.verdict == "fail" else logging.WARNING
                 log.log(level, "provider: %s: %s", check.subject, check.text)
-        await _sleep(_HOUSEKEEPING_S, stop)
-
-
-async def _holds(stop: asyncio.Event) -> None:
-    """Give up the holds that have lapsed, tenant by tenant; bookings do not wait for it."""
-    while not stop.is_set():
-        for tenant in await list_tenants():
-            await lapse.sweep(tenant.id)
-        await _sleep(_HOLDS_S, stop)
-
-
-async def _waitlist(bell: asyncio.Event, stop: asyncio.Event) -> None:
-    """Offer the times that became free, tenant by tenant; `bell` is set when one was noted."""
-    while not stop.is_set():
-        bell.clear()
-        for tenant in await list_tenants():
-            await backfill.sweep(tenant.id)
-        await dispatch.either(bell, stop, timeout=_WAITLIST_S)
-
-
-async def _replies(bell: asyncio.Event, stop: asyncio.Event) -> None:
-    """Do what patients ask for in replies, tenant by tenant; `bell` is set when one came."""
-    while not stop.is_set():
-        bell.clear()
-        for tenant in await list_tenants():
-            await replies.sweep(tenant.id)
-        await dispatch.either(bell, stop, timeout=_REPLIES_S)
-
-
-async def _prescriptions(stop: asyncio.Event) -> None:
-    """Complete, resume and stop prescriptions as their days pass, once a minute."""
-    while not stop.is_set():
-        for tenant in await list_tenants():
-            await prescriptions.sweep(tenant.id)
-        await _sleep(_PRESCRIPTIONS_S, stop)
-
-
-async def _doses(bell: asyncio.Event, stop: asyncio.Event) -> None:
-    """Keep doses planned ahead, tenant by tenant; `bell` is set when a clinic's times changed."""
-    while not stop.is_set():
-        bell.clear()
-        for tenant in await list_tenants():
-            await doses.run(tenant.id)
-        await dispatch.either(bell, stop, timeout=_DOSES_S)
-
-
-async def _lifecycle(stop: asyncio.Event) -> None:
-    """Mark the visits nobody came to, tenant by tenant, once a minute."""
-    while not stop.is_set():
-        for tenant in await list_tenants():
-            await lifecycle.mark_no_shows(tenant.id)
-        await _sleep(_LIFECYCLE_S, stop)
-
-
-async def _recall(stop: asyncio.Event) -> None:
-    """Open and close recalls, tenant by tenant, every five minutes."""
-    while not stop.is_set():
-        for tenant in await list_tenants():
-            await recall.run(tenant.id)
-        await _sleep(_RECALL_S, stop)
-
-
-async def _adherence(stop: asyncio.Event) -> None:
-    """Infer which doses were missed, tenant by tenant, once a minute."""
-    while not stop.is_set():
-        for tenant in await list_tenants():
-            await infer_missed(tenant.id)
-        await _sleep(_ADHERENCE_S, stop)
+        await _sleep(_SELFTEST_S, stop)
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:

@@ -232,7 +232,7 @@ async def _plan(clinic: Clinic) -> dict[str, Any]:
 
 
 async def _medication(clinic: Clinic) -> dict[str, Any]:
-    """Prescribe a draft to a patient of its own."""
+    """Prescribe to a patient of its own, with refills for every fill that the tests record."""
     return await clinic.make(
         f"/patients/{(await clinic.patient())['id']}/medications",
         {
@@ -240,9 +240,15 @@ async def _medication(clinic: Clinic) -> dict[str, Any]:
             "sig": "1 tablet by mouth twice a day",
             "start_date": (datetime.now(UTC) + timedelta(days=2)).date().isoformat(),
             "prescribing_provider_id": (await clinic.provider())["id"],
-            "status": "draft",
+            "refills_remaining": 99,
         },
     )
+
+
+async def _fill(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
+    """Record a fill of a medication."""
+    body = {"filled_on": "2026-01-01", "days_supply": 30}
+    return await clinic.make(f"/medications/{ids['medication_id']}/fills", body)
 
 
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
@@ -273,6 +279,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "template_id": ("/templates", lambda clinic, _: _template(clinic)),
     "version_id": ("/templates/{template_id}/versions", _template_version),
     "medication_id": ("/medications", lambda clinic, _: _medication(clinic)),
+    "fill_id": ("/medications/{medication_id}/fills", _fill),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }
 

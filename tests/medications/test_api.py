@@ -9,7 +9,7 @@ from chroniccare.tenancy.actions import create_key
 from chroniccare.tenancy.rules import SCOPES
 from tests.client import Clinic
 from tests.conftest import Running
-from tests.medications.support import Prescribing
+from tests.medications.prescribing import Prescribing
 
 _EVENTS = Command(
     "SELECT coalesce(jsonb_agg(event_type ORDER BY created_at, id), '[]') FROM outbox"

@@ -10,7 +10,7 @@ from chroniccare.medications import lifecycle, rules
 from chroniccare.medications.rules import STEPS
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
-from tests.medications.support import Prescribing
+from tests.medications.prescribing import Prescribing
 from tests.notifications.support import Clock
 
 STATES = ("draft", "active", "on_hold", "stopped", "completed")

@@ -14,7 +14,7 @@ from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.notifications.rules_categories import INVITING, category_of
 from chroniccare.notifications.spend import rules as spending
 from chroniccare.notifications.templates.making import Texts, make
-from chroniccare.notifications.templates.text import Facts, Text
+from chroniccare.notifications.templates.text import Asks, Facts, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ def _decide(
 
 
 def _is_overdue(due: queries_due.Due, now: datetime, home: ZoneInfo, quiet: rules.Quiet) -> bool:
+    if due.doses is not None:
+        return False  # it was never to go out before its doses are due
     return due.expires_at is not None and rules.is_overdue(
         due.scheduled_send_time, now=now, planned=due.created_at, deadline=due.expires_at,
         zone=home, quiet=quiet,
@@ -104,6 +106,12 @@ def _moot(due: queries_due.Due, now: datetime) -> Stop | None:
         return Stop("expired", "too_late")
     if not (due.reachable and due.care_stands):
         return Stop("cancelled", "care_over" if due.reachable else "patient_inactive")
+    if due.doses is not None:
+        return _doses_over(due.doses)
+    return _visit_over(due) if due.supply is None else _supply_over(due.supply)
+
+
+def _visit_over(due: queries_due.Due) -> Stop | None:
     needed = rules.visit_states(due.notification_type)
     if due.appointment_id is None or not needed:
         return None
@@ -113,6 +121,22 @@ def _moot(due: queries_due.Due, now: datetime) -> Stop | None:
     if due.visit_start != planned or due.visit_provider_id != due.provider_id:
         return Stop("superseded", "visit_moved")
     return None
+
+
+def _doses_over(doses: list[dict[str, Any]]) -> Stop | None:
+    """Return why a message about doses has lost its point; `doses` are those still open."""
+    if any(not one["moved"] for one in doses):
+        return None
+    # Those that were moved have another message.
+    return Stop("superseded", "doses_moved") if doses else Stop("cancelled", "doses_settled")
+
+
+def _supply_over(supply: dict[str, Any]) -> Stop | None:
+    if supply["status"] != "active":
+        return Stop("cancelled", f"medication_{supply['status']}")
+    if supply["as_needed"]:
+        return Stop("cancelled", "medication_as_needed")
+    return None if supply["is_last"] else Stop("cancelled", "supply_changed")
 
 
 def _not_theirs(due: queries_due.Due, now: datetime, suppressed: Suppressions) -> Stop | None:
@@ -183,6 +207,7 @@ def text(
     about_open = due.notification_type in rules.ABOUT_OPEN_VISITS
     if about_open and channel != "email" and asks != "link":
         link = None  # a segment more, unless the clinic wants it
+    names = _medicines(due)
     facts = Facts(
         _starts_at(due),
         first_name=due.first_name,
@@ -193,8 +218,13 @@ def text(
         link=link,
         # The way into a video visit is the patient's and the provider's alone.
         join=due.visit_link if about_open else None,
-        reply=about_open and channel == "sms" and asks == "reply",
-        medication=data.get("medication"),
+        reply=_reply(due, channel) if asks == "reply" else None,
+        medication=", ".join(names) or data.get("medication"),
+        medicines=len(names),
+        # Only where the patient wants it, and to nobody else.
+        named=bool(names)
+        and due.related_person_id is None
+        and (due.preferences or {}).get("drug_names") is True,
         credentials=tuple(due.provider_degrees),
         now=now,
         opt_out=_says_how_to_stop(due),
@@ -207,6 +237,23 @@ def _says_how_to_stop(due: queries_due.Due) -> bool:
     if category_of(due.notification_type) != INVITING:
         return False
     return "opt_out" in packs.pack_of(recipients.of_due(due).country).wording
+
+
+def _medicines(due: queries_due.Due) -> list[str]:
+    """Return the names of the drugs that the message is about, each once."""
+    if due.supply is not None:
+        return [due.supply["name"]]
+    standing = [one for one in due.doses or () if not one["moved"]]
+    return list({one["medication_id"]: one["name"] for one in standing}.values())
+
+
+def _reply(due: queries_due.Due, channel: str) -> Asks | None:
+    """Return what a text message asks to be answered, if anything."""
+    if channel != "sms":
+        return None
+    if due.notification_type in rules.ABOUT_OPEN_VISITS:
+        return "visit"
+    return None if due.doses is None else "doses"
 
 
 def _starts_at(due: queries_due.Due) -> datetime | None:

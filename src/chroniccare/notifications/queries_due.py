@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.notifications.queries_doses import DOSES, LIVE_DOSE, SUPPLY
 from chroniccare.notifications.queries_recipients import PATIENT_CONTACTS, PROXY, RELATED_CONTACTS
 from chroniccare.platform.postgres import Command, Query
 
@@ -80,7 +81,8 @@ class Due:
     `held_since` is when it began to wait for a driver; `plan_steps` are those of the clinic's own
     plan, `preferred` the channels that the patient has chosen, and `moved_on` is the attempt that
     was not delivered in time, while it may still arrive. `care_stands` is False when the medication
-    that it is about is no longer taken, or the patient's adherence has recovered.
+    that it is about is no longer taken, or the patient's adherence has recovered. `doses` are the
+    open ones of a bundle, `supply` is what a refill is about, both as in `queries_doses`.
     """
 
     id: UUID
@@ -133,6 +135,8 @@ class Due:
     moved_on: UUID | None
     facility_phone: str | None
     care_stands: bool
+    doses: list[dict[str, Any]] | None
+    supply: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,10 @@ READ_DUE = Query(
     " n.template_data, n.retry_count, a.status AS visit_status, a.scheduled_start AS visit_start,"
     " a.provider_id AS visit_provider_id, a.telehealth_details ->> 'link' AS visit_link,"
     " nullif(concat_ws(' ', d.first_name, d.last_name), '') AS provider_name,"
-    " f.name AS facility_name, f.timezone AS facility_zone, p.first_name,"
+    # What is about no visit comes from the clinic itself.
+    " coalesce(f.name, CASE WHEN n.notification_type IN ('medication_reminder', 'refill_reminder')"
+    " AND n.patient_id IS NOT NULL THEN (SELECT t.name FROM tenants t WHERE t.id = n.tenant_id)"
+    " END) AS facility_name, f.timezone AS facility_zone, p.first_name,"
     " coalesce(r.language, p.language) AS language,"
     " coalesce(r.time_zone, p.time_zone) AS time_zone,"
     " coalesce(p.is_active AND p.deleted_at IS NULL AND p.treatment_status <> 'deceased',"
@@ -203,7 +210,7 @@ READ_DUE = Query(
     " AND m.id = e.medication_id WHERE e.tenant_id = n.tenant_id AND e.patient_id = n.patient_id"
     " AND e.closed_at IS NULL AND m.status = 'active') ELSE n.medication_id IS NULL OR EXISTS"
     " (SELECT FROM medications m WHERE m.tenant_id = n.tenant_id AND m.id = n.medication_id"
-    " AND m.status = 'active') END AS care_stands"
+    f" AND m.status = 'active') END AS care_stands, {DOSES} AS doses, {SUPPLY} AS supply"
     " FROM notifications n"
     " LEFT JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " LEFT JOIN providers d ON d.tenant_id = a.tenant_id AND d.id = a.provider_id"
@@ -281,6 +288,8 @@ START = Command(
     " (v.tenant_id, v.id, v.provider_id) = (n.tenant_id, n.appointment_id, n.provider_id) AND"
     " v.status = ANY ('{held,scheduled,confirmed}') AND (v.status = 'held') = (n.notification_type"
     " = 'waitlist_offer') AND v.scheduled_start = (n.template_data ->> 'starts_at')::timestamptz))"
+    " AND (n.notification_type <> 'medication_reminder' OR NOT n.template_data ? 'bundle_id'"
+    f" OR {LIVE_DOSE})"
     " AND (n.patient_id IS NULL OR EXISTS (SELECT FROM patients p WHERE p.tenant_id = n.tenant_id"
     " AND p.id = n.patient_id AND p.deleted_at IS NULL AND p.is_active"
     " AND p.treatment_status <> 'deceased'"

@@ -8,6 +8,9 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 INVITING: Category = "recalls"
 """Nobody asked for these: they invite, so the law of some countries takes them for advertising."""
 
+DUE_ON_TIME: Category = "medications"
+"""What it is about has a time that the patient agreed to."""
+
 ANSWERS: Literal["answers"] = "answers"
 """What answers a patient's own message: no choice of theirs, and by the way that they came."""
 Topic = Category | Literal["answers"]

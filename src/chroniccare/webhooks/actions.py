@@ -49,6 +49,8 @@ EventType = Literal[
     "medication.adherence.low",
     "medication.adherence.recovered",
     "medication.dose.recorded",
+    "medication.filled",
+    "medication.fill_voided",
     "spend.alert",
     "spend.exhausted",
     "waitlist.offered",

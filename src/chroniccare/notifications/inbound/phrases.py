@@ -28,6 +28,11 @@ TEXTS: dict[str, dict[str, str]] = {
             "Which visit? To confirm, reply {codes}. To change one, reply 2 and its letter. "
             "{choices}"
         ),
+        "reply_visit_or_doses": (
+            "Your visit or your medicine? To confirm a visit, reply {codes}. For your medicine, "
+            "reply TAKEN or SKIP. {choices}"
+        ),
+        "reply_doses_changed": "Thank you. We have corrected what we noted about your medicine.",
         "reply_offer_over": "That time is no longer free. We will write when another one is.",
         "reply_offer_declined": "Thank you. The time is free for somebody else.",
         "reply_stopped": (
@@ -59,6 +64,11 @@ TEXTS: dict[str, dict[str, str]] = {
             "¿Qué cita? Para confirmar, responda {codes}. Para cambiar una, responda 2 y su "
             "letra. {choices}"
         ),
+        "reply_visit_or_doses": (
+            "¿Su cita o su medicina? Para confirmar una cita, responda {codes}. Para su medicina, "
+            "responda TOMADO u OMITIR. {choices}"
+        ),
+        "reply_doses_changed": "Gracias. Hemos corregido lo que anotamos sobre su medicina.",
         "reply_offer_over": "Esa hora ya no está libre. Le escribiremos cuando haya otra.",
         "reply_offer_declined": "Gracias. La hora queda libre para otra persona.",
         "reply_stopped": (
@@ -93,6 +103,13 @@ TEXTS: dict[str, dict[str, str]] = {
         "reply_which": (
             "Quel rendez-vous ? Pour confirmer, répondez {codes}. Pour en changer un, répondez "
             "2 et sa lettre. {choices}"
+        ),
+        "reply_visit_or_doses": (
+            "Votre rendez-vous ou votre médicament ? Pour confirmer un rendez-vous, répondez "
+            "{codes}. Pour votre médicament, répondez PRIS ou SAUTÉ. {choices}"
+        ),
+        "reply_doses_changed": (
+            "Merci. Nous avons corrigé ce que nous avions noté sur votre médicament."
         ),
         "reply_offer_over": (
             "Cette heure n'est plus libre. Nous vous écrirons quand il y en aura une autre."
@@ -129,6 +146,11 @@ TEXTS: dict[str, dict[str, str]] = {
             "Qual consulta? Para confirmar, responda {codes}. Para mudar uma, responda 2 e a "
             "letra. {choices}"
         ),
+        "reply_visit_or_doses": (
+            "A sua consulta ou o seu remédio? Para confirmar uma consulta, responda {codes}. Para "
+            "o remédio, responda TOMEI ou PULEI. {choices}"
+        ),
+        "reply_doses_changed": "Obrigado. Corrigimos o que anotamos sobre o seu remédio.",
         "reply_offer_over": "Esse horário não está mais livre. Escreveremos quando houver outro.",
         "reply_offer_declined": "Obrigado. O horário fica livre para outra pessoa.",
         "reply_stopped": (
@@ -166,6 +188,13 @@ TEXTS: dict[str, dict[str, str]] = {
             "Welcher Termin? Zum Bestätigen antworten Sie mit {codes}. Zum Ändern mit 2 und "
             "dem Buchstaben. {choices}"
         ),
+        "reply_visit_or_doses": (
+            "Ihr Termin oder Ihr Medikament? Um einen Termin zu bestätigen, antworten Sie "
+            "{codes}. Für Ihr Medikament antworten Sie GENOMMEN oder AUSGELASSEN. {choices}"
+        ),
+        "reply_doses_changed": (
+            "Danke. Wir haben berichtigt, was wir zu Ihrem Medikament notiert hatten."
+        ),
         "reply_offer_over": (
             "Diese Zeit ist nicht mehr frei. Wir schreiben, sobald es eine andere gibt."
         ),
@@ -190,6 +219,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "reply_outdated": "我们发短信之后，这次就诊已有变动。请看我们最新的短信，或致电诊所。",
         "reply_nothing_open": "此号码目前没有需要确认的就诊。如有疑问，请致电诊所。",
         "reply_which": "是哪一次就诊？确认请回复 {codes}。更改请回复 2 加字母。{choices}",
+        "reply_visit_or_doses": (
+            "您说的是预约还是用药？确认预约请回复 {codes}。用药请回复“已服”或“跳过”。{choices}"
+        ),
+        "reply_doses_changed": "谢谢。我们已更正您的用药记录。",
         "reply_offer_over": "这个时间已不再空着。有新的时间时，我们会再通知您。",
         "reply_offer_declined": "谢谢。这个时间将留给其他人。",
         "reply_stopped": "{clinic}：您将不再收到我们的短信。如需恢复，请回复 START。",
@@ -218,6 +251,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "reply_which": (
             "Buổi hẹn nào? Để xác nhận, trả lời {codes}. Để đổi, trả lời 2 và chữ cái. {choices}"
         ),
+        "reply_visit_or_doses": (
+            "Về lịch hẹn hay về thuốc? Để xác nhận lịch hẹn, trả lời {codes}. Về thuốc, trả lời "
+            "ĐÃ UỐNG hoặc BỎ QUA. {choices}"
+        ),
+        "reply_doses_changed": "Cảm ơn. Chúng tôi đã sửa lại điều đã ghi về thuốc của quý vị.",
         "reply_offer_over": "Giờ đó không còn trống. Chúng tôi sẽ nhắn khi có giờ khác.",
         "reply_offer_declined": "Cảm ơn quý vị. Giờ này sẽ dành cho người khác.",
         "reply_stopped": (
@@ -249,6 +287,11 @@ TEXTS: dict[str, dict[str, str]] = {
             "Ki randevou? Pou konfime, reponn {codes}. Pou chanje youn, reponn 2 ak lèt li. "
             "{choices}"
         ),
+        "reply_visit_or_doses": (
+            "Randevou w oswa medikaman w? Pou konfime yon randevou, reponn {codes}. Pou medikaman "
+            "w, reponn MWEN PRAN L oswa SOTE. {choices}"
+        ),
+        "reply_doses_changed": "Mèsi. Nou korije sa nou te note sou medikaman w.",
         "reply_offer_over": "Lè sa a pa lib ankò. N ap ekri w lè gen yon lòt.",
         "reply_offer_declined": "Mèsi. Lè sa a lib pou yon lòt moun.",
         "reply_stopped": (

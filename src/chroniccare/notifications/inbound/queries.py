@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.notifications.queries_doses import LIVE_DOSE
 from chroniccare.platform.postgres import Command, Query
 
 # --- the inbox, across tenants ------------------------------------------------------------------
@@ -70,6 +71,17 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Reminded:
+    """Doses that a number was reminded of; see `rules.DosePrompt`."""
+
+    notification_id: UUID
+    patient_id: UUID
+    is_open: bool
+    asked_at: datetime
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """A patient who has the number."""
 
@@ -123,6 +135,21 @@ WRITTEN = Query(
     " 'appointment_reminder', 'waitlist_offer')"
     " ORDER BY n.appointment_id, t.started_at DESC, t.id DESC",
 )
+# Since $2; the last time that each message went to the number.
+REMINDED = Query(
+    Reminded,
+    "SELECT DISTINCT ON (n.id) n.id AS notification_id, n.patient_id,"
+    f" {LIVE_DOSE} AS is_open, t.started_at AS asked_at,"
+    " coalesce(r.language, p.language) AS language"
+    " FROM notification_attempts t JOIN notifications n ON n.tenant_id = t.tenant_id"
+    " AND n.id = t.notification_id JOIN patients p ON p.tenant_id = n.tenant_id"
+    " AND p.id = n.patient_id LEFT JOIN related_persons r ON r.tenant_id = n.tenant_id"
+    " AND r.id = n.related_person_id"
+    " WHERE t.channel = 'sms' AND t.recipient = $1 AND t.started_at > $2"
+    " AND t.status NOT IN ('prepared', 'rejected', 'transient')"
+    " AND n.notification_type = 'medication_reminder' AND n.template_data ? 'bundle_id'"
+    " ORDER BY n.id, t.started_at DESC, t.id DESC",
+)
 PEOPLE = Query(
     Person,
     "SELECT p.id, p.language FROM contact_points c JOIN patients p ON p.tenant_id = c.tenant_id"
@@ -145,15 +172,16 @@ ANSWERED = Command(
 )
 INSERT = Command(
     "INSERT INTO inbound_messages (id, tenant_id, driver, message_id, sender, recipient, body, cut,"
-    " intent, outcome, patient_id, appointment_id, offer_id, choices, action, action_start,"
-    " action_status, answered, received_at, updated_at) SELECT d.id, $2, d.driver, d.message_id,"
-    " d.sender, d.recipient, d.body, d.cut, d.intent, d.outcome, d.patient_id, d.appointment_id,"
-    " d.offer_id, d.choices, d.action, d.action_start,"
+    " intent, outcome, patient_id, appointment_id, offer_id, notification_id, choices, action,"
+    " action_start, action_status, answered, received_at, updated_at)"
+    " SELECT d.id, $2, d.driver, d.message_id, d.sender, d.recipient, d.body, d.cut,"
+    " d.intent, d.outcome, d.patient_id, d.appointment_id, d.offer_id, d.notification_id,"
+    " d.choices, d.action, d.action_start,"
     " CASE WHEN d.action IS NOT NULL THEN 'waiting' END, d.answered, d.received_at, $3"
     " FROM jsonb_to_record($1::jsonb) AS d (id uuid, driver text, message_id text, sender text,"
     " recipient text, body text, cut boolean, intent text, outcome text, patient_id uuid,"
-    " appointment_id uuid, offer_id uuid, choices jsonb, action text, action_start timestamptz,"
-    " answered boolean, received_at timestamptz)"
+    " appointment_id uuid, offer_id uuid, notification_id uuid, choices jsonb, action text,"
+    " action_start timestamptz, answered boolean, received_at timestamptz)"
 )
 # The patient's own word stands above what a provider found: it is not lifted with that.
 SUPPRESS = Query(
@@ -192,9 +220,42 @@ class Action:
 _ACTION = (
     "SELECT m.id, m.action, m.patient_id, m.appointment_id, m.offer_id, m.action_start AS start,"
     " m.sender, m.received_at FROM inbound_messages m WHERE m.action_status = 'waiting'"
+    " AND m.action IN ('confirm', 'accept', 'decline')"
 )
 ACTIONS = Query(Action, f"{_ACTION} ORDER BY m.received_at, m.id LIMIT $1")
 LOCK_ACTION = Query(Action, f"{_ACTION} AND m.id = $1 FOR UPDATE SKIP LOCKED")
+
+
+@dataclass(frozen=True, slots=True)
+class DoseAction:
+    """What a reply says about the doses of a bundle: `taken` or `skip`.
+
+    `related_person_id` is whose phone says so, if it is not the patient's.
+    """
+
+    id: UUID
+    action: str
+    patient_id: UUID
+    related_person_id: UUID | None
+    notification_id: UUID
+    bundle_id: UUID
+    language: str
+    sender: str
+    received_at: datetime
+
+
+_DOSE_ACTION = (
+    "SELECT m.id, m.action, n.patient_id, n.related_person_id, n.id AS notification_id,"
+    " (n.template_data ->> 'bundle_id')::uuid AS bundle_id,"
+    " coalesce(r.language, p.language) AS language, m.sender, m.received_at"
+    " FROM inbound_messages m JOIN notifications n ON n.tenant_id = m.tenant_id"
+    " AND n.id = m.notification_id JOIN patients p ON p.tenant_id = n.tenant_id"
+    " AND p.id = n.patient_id LEFT JOIN related_persons r ON r.tenant_id = n.tenant_id"
+    " AND r.id = n.related_person_id"
+    " WHERE m.action_status = 'waiting' AND m.action IN ('taken', 'skip')"
+)
+DOSE_ACTIONS = Query(DoseAction, f"{_DOSE_ACTION} ORDER BY m.received_at, m.id LIMIT $1")
+LOCK_DOSE_ACTION = Query(DoseAction, f"{_DOSE_ACTION} AND m.id = $1 FOR UPDATE OF m SKIP LOCKED")
 SETTLE = Command(
     "UPDATE inbound_messages SET action_status = $2, action_reason = $3, answered = answered OR $4,"
     " updated_at = $5 WHERE id = $1 AND action_status = 'waiting'"
@@ -216,6 +277,7 @@ class Reply:
     patient_id: UUID | None
     appointment_id: UUID | None
     offer_id: UUID | None
+    notification_id: UUID | None
     action: str | None
     action_status: str | None
     action_reason: str | None
@@ -225,8 +287,8 @@ class Reply:
 
 _REPLY = (
     "SELECT m.id, m.sender, m.body, m.cut, m.intent, m.outcome, m.patient_id, m.appointment_id,"
-    " m.offer_id, m.action, m.action_status, m.action_reason, m.answered, m.received_at"
-    " FROM inbound_messages m"
+    " m.offer_id, m.notification_id, m.action, m.action_status, m.action_reason, m.answered,"
+    " m.received_at FROM inbound_messages m"
 )
 GET = Query(Reply, f"{_REPLY} WHERE m.id = $1")
 LIST = Query(

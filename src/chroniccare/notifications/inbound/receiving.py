@@ -18,7 +18,7 @@ from uuid import UUID
 from chroniccare.audit.actions import record
 from chroniccare.core.caller import system
 from chroniccare.core.ids import new_id
-from chroniccare.notifications.inbound import answers, queries, rules, staff
+from chroniccare.notifications.inbound import answers, queries, rules, rules_doses, staff
 from chroniccare.notifications.inbound.keywords import Intent
 from chroniccare.notifications.preferences import optouts
 from chroniccare.platform.postgres import Tx, begin, begin_system
@@ -28,7 +28,9 @@ from chroniccare.webhooks.actions import EventType, emit
 log = logging.getLogger(__name__)
 
 ACTIONS = "replies"
-"""The loop that does what replies ask for; it belongs to a higher slice."""
+"""The loop that does what replies ask for about visits; it belongs to a higher slice."""
+DOSE_ACTIONS = "dose-replies"
+"""The same about doses."""
 BATCH = 100
 GIVE_UP = timedelta(days=7)
 _OURS_FOR = timedelta(seconds=30)
@@ -40,7 +42,8 @@ _MOST_ANSWERS = 10
 _HOUR = timedelta(hours=1)
 
 _ACTION: dict[str, str] = {
-    "confirming": "confirm", "accepting": "accept", "declining": "decline",
+    "confirming": "confirm", "accepting": "accept", "declining": "decline", "taking": "taken",
+    "skipping": "skip",
 }  # fmt: skip
 _ANSWER: dict[str, str] = {
     "change_asked": "reply_changing",
@@ -110,6 +113,7 @@ class Situation:
     """What is known of a number when it writes."""
 
     prompts: list[rules.Prompt]
+    doses: list[rules_doses.DosePrompt]
     zones: dict[UUID, str]
     asked: rules.Asked | None
     patient_id: UUID | None
@@ -126,7 +130,7 @@ async def receive(tenant_id: UUID, row: queries.Waiting) -> None:
             return
         known = await _situation(tx, row.sender)
         reading = rules.classify(row.body, known.language)
-        decision = rules.decide(reading, known.prompts, known.asked, now=tx.now)
+        decision = rules.decide(reading, known.prompts, known.asked, now=tx.now, doses=known.doses)
         await _follow(tx, row, known, reading, decision)
 
 
@@ -138,6 +142,7 @@ def lock_key(tenant_id: UUID, sender: str) -> int:
 
 async def _situation(tx: Tx, sender: str) -> Situation:
     written = await tx.all(queries.WRITTEN, sender, tx.now - _FORGOTTEN)
+    reminded = await tx.all(queries.REMINDED, sender, tx.now - rules_doses.ANSWERABLE)
     people = await tx.all(queries.PEOPLE, sender)
     question = await tx.one(queries.QUESTION, sender, tx.now - rules.ASKED_FOR)
     prompts = [
@@ -147,10 +152,16 @@ async def _situation(tx: Tx, sender: str) -> Situation:
         )
         for one in written
     ]  # fmt: skip
+    doses = [
+        rules_doses.DosePrompt(one.notification_id, one.patient_id, one.is_open, one.asked_at)
+        for one in reminded
+    ]
     patients = {one.id for one in people} | {one.patient_id for one in written}
     spoken = [one.language for one in people] + [one.language for one in written]
+    spoken += [one.language for one in reminded]
     return Situation(
         prompts=prompts,
+        doses=doses,
         zones={one.appointment_id: one.zone for one in written},
         asked=None if question is None else _asked(question),
         patient_id=next(iter(patients)) if len(patients) == 1 else None,
@@ -171,7 +182,9 @@ async def _follow(
 ) -> None:  # fmt: skip
     """Write the reply, what it changes, its task and its answer."""
     reply_id, prompt = new_id(), decision.prompt
-    patient_id = prompt.patient_id if prompt is not None else known.patient_id
+    dose = None if decision.outcome == "asked" else decision.dose
+    about = prompt or dose
+    patient_id = about.patient_id if about is not None else known.patient_id
     barred = await _bar(tx, row.sender, decision.outcome, patient_id)
     await _to_staff(tx, row, decision, reply_id=reply_id, patient_id=patient_id)
     answered = (barred or decision.outcome not in {"stopped", "stopped_unsure"}) and await _answer(
@@ -191,6 +204,7 @@ async def _follow(
         "patient_id": patient_id,
         "appointment_id": prompt.appointment_id if prompt else None,
         "offer_id": prompt.offer_id if prompt else None,
+        "notification_id": dose.notification_id if dose else None,
         "choices": rules.codes(decision.choices) if decision.choices else None,
         "action": action,
         "action_start": prompt.told_start if action and prompt else None,
@@ -205,7 +219,7 @@ async def _follow(
         payload={"intent": reading.intent, "outcome": decision.outcome},
     )  # fmt: skip
     if action:
-        tx.wake(ACTIONS)
+        tx.wake(ACTIONS if dose is None else DOSE_ACTIONS)
 
 
 async def _bar(tx: Tx, sender: str, outcome: str, patient_id: UUID | None) -> bool:
@@ -274,6 +288,8 @@ async def _answer(
         return False
     if decision.outcome == "change_asked" and decision.prompt is None:
         kind = "reply_will_call"
+    if decision.choices and decision.dose is not None:
+        kind = "reply_visit_or_doses"
     had, same = await tx.value(queries.ANSWERED, sender, tx.now - _HOUR, decision.outcome)
     if had >= _MOST_ANSWERS or (same and decision.outcome in _ONCE_AN_HOUR):
         return False

@@ -20,6 +20,7 @@ from chroniccare.notifications.inbound.keywords import (
     YES_SIGNS,
     Intent,
 )
+from chroniccare.notifications.inbound.rules_doses import DosePrompt, meant_doses
 
 MOST_KEPT = 2000
 """Characters of a reply that are kept; the longest text a phone sends has 1,530."""
@@ -227,17 +228,18 @@ class Asked:
 
 Outcome = Literal[
     "confirming", "accepting", "declining", "change_asked", "asked", "outdated", "nothing_open",
-    "stopped", "stopped_unsure", "started", "helped", "noted", "unread",
+    "stopped", "stopped_unsure", "started", "helped", "noted", "unread", "taking", "skipping",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What follows from a reply: about `prompt`, or a question which of `choices` was meant."""
+    """What follows from a reply, about `prompt` or `dose`; or a question which of all is meant."""
 
     outcome: Outcome
     prompt: Prompt | None = None
     choices: tuple[Prompt, ...] = ()
+    dose: DosePrompt | None = None
 
 
 _AT_ONCE: dict[Intent, Outcome] = {
@@ -246,10 +248,8 @@ _AT_ONCE: dict[Intent, Outcome] = {
     "start": "started",
     "help": "helped",
     "thanks": "noted",
-    # Medication reminders carry their own prompts; until there are any, what is said is kept.
-    "taken": "noted",
-    "skip": "noted",
 }
+_OF_DOSES: dict[Intent, Outcome] = {"taken": "taking", "skip": "skipping"}
 
 
 def meant(prompts: Sequence[Prompt], now: datetime) -> list[Prompt]:
@@ -264,18 +264,42 @@ def _by_start(prompt: Prompt) -> tuple[datetime, UUID]:
 
 
 def decide(
-    reading: Reading, prompts: Sequence[Prompt], asked: Asked | None, *, now: datetime
-) -> Decision:
+    reading: Reading, prompts: Sequence[Prompt], asked: Asked | None, *, now: datetime,
+    doses: Sequence[DosePrompt] = (),
+) -> Decision:  # fmt: skip
     """Return what follows from a reply; `asked` is our last question to the number, if any."""
     if reading.intent in _AT_ONCE:
         return Decision(_AT_ONCE[reading.intent])
+    if reading.intent in _OF_DOSES:
+        return _about_doses(_OF_DOSES[reading.intent], meant_doses(doses))
     if asked is not None and asked.at <= now - ASKED_FOR:
         asked = None
     if reading.code is not None:
         return _chosen(reading, prompts, asked, now=now)
     if reading.intent == "unknown":
         return Decision("unread")
+    dose = meant_doses([one for one in doses if one.is_open])
+    if reading.intent == "confirm" and dose is not None:
+        return _taken_or_coming(meant(prompts, now), dose, asked)
     return _whichever(reading, prompts, asked, now=now)
+
+
+def _about_doses(outcome: Outcome, dose: DosePrompt | Literal["several"] | None) -> Decision:
+    if dose == "several":
+        return Decision("unread")
+    return Decision("noted") if dose is None else Decision(outcome, dose=dose)
+
+
+def _taken_or_coming(
+    visits: Sequence[Prompt], dose: DosePrompt | Literal["several"], asked: Asked | None
+) -> Decision:
+    """Return what follows from a yes to a number that was reminded of doses, too."""
+    if not visits:
+        return _about_doses("taking", dose)
+    once_more = asked is not None and asked.latest
+    if dose == "several" or once_more or len(visits) > MOST_CHOICES:
+        return Decision("unread")
+    return Decision("asked", choices=tuple(visits), dose=dose)
 
 
 def _whichever(

@@ -56,7 +56,7 @@ Intent = Literal["confirm", "change", "no", "taken", "skip", "help", "stop", "st
                  "start", "thanks", "unknown"]  # fmt: skip
 Outcome = Literal["confirming", "accepting", "declining", "change_asked", "asked", "outdated",
                   "nothing_open", "stopped", "stopped_unsure", "started", "helped", "noted",
-                  "unread"]  # fmt: skip
+                  "unread", "taking", "skipping"]  # fmt: skip
 
 
 class Reply(Wire):
@@ -71,8 +71,11 @@ class Reply(Wire):
     patient_id: Annotated[UUID | None, Field(description="Whose number it is, if that is certain.")]
     appointment_id: Annotated[UUID | None, Field(description="The visit it is about.")]
     offer_id: Annotated[UUID | None, Field(description="The offer it is about.")]
+    notification_id: Annotated[
+        UUID | None, Field(description="The reminder of doses that it answers.")
+    ]
     action: Annotated[
-        Literal["confirm", "accept", "decline"] | None,
+        Literal["confirm", "accept", "decline", "taken", "skip"] | None,
         Field(description="What it asks us to do.", examples=["confirm"]),
     ]
     action_status: Annotated[

@@ -152,6 +152,8 @@ def _document(body: PreferencesWrite) -> dict[str, Any]:
         document["categories"] = choices
     if body.quiet_hours is not None:
         document["quiet_hours"] = body.quiet_hours.model_dump()
+    if body.drug_names:
+        document["drug_names"] = True
     return document
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications import packs, rules
-from chroniccare.notifications.rules_categories import INVITING, Topic
+from chroniccare.notifications.rules_categories import DUE_ON_TIME, INVITING, Topic
 
 CHANNELS = tuple(rules.SYSTEM_OF)
 LEAST_OPEN_H = 4
@@ -150,8 +150,14 @@ def stands_in(
 
 
 def quiet_of(who: Recipient, category: Topic, clinic: rules.Quiet) -> rules.Quiet:
-    """Return when a message that can wait must: the clinic's hours, their own, and the law's."""
+    """Return when a message that can wait must: the clinic's hours, their own, and the law's.
+
+    A dose is due when it was agreed with the patient that it is: its reminder waits for nothing but
+    hours in which they themselves want no message.
+    """
     own = (who.own_quiet,) if who.own_quiet is not None else ()
+    if category == DUE_ON_TIME:
+        return rules.QuietTogether(own)
     quiet = packs.pack_of(who.country).quiet
     law = () if quiet is None else (quiet,)
     return rules.QuietTogether((clinic, *own, *law, *_outreach(who, category)))

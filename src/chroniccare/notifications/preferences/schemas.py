@@ -83,6 +83,10 @@ class PreferencesWrite(Wire):
         Field(description="The patient's own, besides those of the clinic and the law."),
         AfterValidator(_some),
     ] = None
+    drug_names: Annotated[
+        bool,
+        Field(description="Name the drugs in their reminders, also where others may read along."),
+    ] = False
 
 
 class ResubscribeWrite(Wire):
@@ -186,6 +190,7 @@ class Preferences(Wire):
     channels: Annotated[Channels, Field(description="For everything, in order.")]
     consents: Annotated[Consents, Field(description="Consent by channel.")]
     quiet_hours: Annotated[QuietHours | None, Field(description="The patient's own.")]
+    drug_names: Annotated[bool, Field(description="Reminders name the drugs.", examples=[False])]
     effective_quiet_hours: Annotated[
         list[Stretch], Field(description="All that hold for messages that can wait.")
     ]

@@ -30,6 +30,7 @@ def effective(
         "channels": [one for one in stored.channels or () if one in rules.CHANNELS],
         "consents": consents(stored.consents),
         "quiet_hours": stored.preferences.get("quiet_hours"),
+        "drug_names": stored.preferences.get("drug_names") is True,
         "effective_quiet_hours": [
             {**hours, "source": source} for source, hours in _quiet(who, pack, clinic)
         ],

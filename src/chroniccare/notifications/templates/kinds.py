@@ -71,6 +71,13 @@ VARIABLES = {
             "medication", "The name of the drug.", "Metformin 500 mg", optional=True,
             email_only=True,
         ),
+        Variable(
+            "medicines", "How many medicines, where there are several.", "3", optional=True
+        ),
+        Variable(
+            "names", "The names of the drugs, where the patient wants them in every message.",
+            "Metformin 500 mg", optional=True,
+        ),
     )
 }  # fmt: skip
 
@@ -89,11 +96,14 @@ KINDS = {
         ),
         Kind(
             "medication_reminder", "A dose is due; when, date and time are the dose's.",
-            ("first_name", "clinic", "clinic_phone", "when", "date", "time", "medication"),
+            (
+                "first_name", "clinic", "clinic_phone", "when", "date", "time", "medication",
+                "medicines", "names", "reply",
+            ),
         ),
         Kind(
             "refill_reminder", "A supply ends; date is its last day.",
-            ("first_name", "clinic", "clinic_phone", "date", "medication"),
+            ("first_name", "clinic", "clinic_phone", "date", "medication", "names"),
         ),
         Kind(
             "low_adherence", "Doses were missed; goes to the patient, with no figures.",

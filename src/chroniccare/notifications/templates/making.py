@@ -11,6 +11,8 @@ from chroniccare.notifications.templates.text import Facts, Text
 
 NAME, PLACE = 30, 60
 """Characters of a name and of a clinic's in an SMS."""
+NAMES = 80
+"""The same of the names of drugs, wherever a patient wants them."""
 _TIGHTER = ((20, 40), (12, 24))
 
 
@@ -105,8 +107,10 @@ def values(facts: Facts, language: str) -> dict[str, str | None]:
         "join_link": facts.join,
         "offer_until": None if until is None else words.until(until, at, language, now=now),
         "link": facts.link,
-        "reply": words.said(words.REPLY, language) if facts.reply else None,
+        "reply": words.said(words.REPLY[facts.reply], language) if facts.reply else None,
         "medication": facts.medication,
+        "medicines": str(facts.medicines) if facts.medicines > 1 else None,
+        "names": words.cut(facts.medication, NAMES) if facts.named else None,
     }
 
 

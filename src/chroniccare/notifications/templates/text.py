@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from chroniccare.notifications.ics import Attachment
+
+Asks = Literal["visit", "doses"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +23,11 @@ class Facts:
         until: when an offer ends.
         link: where an offer, or a visit, can be answered.
         join: where a video visit is.
-        reply: an answer by text is asked for.
+        reply: about what an answer by text is asked for; None: for none.
         opt_out: it has to say how such messages end: nobody asked for it.
-        medication: the name of a drug; for email alone.
+        medication: the name of a drug, or of several; for email alone.
+        medicines: how many different ones it is about; 0: that is not known.
+        named: the patient wants their names in every message.
     """
 
     starts_at: datetime | None = None
@@ -33,8 +38,10 @@ class Facts:
     until: datetime | None = None
     link: str | None = None
     join: str | None = None
-    reply: bool = False
+    reply: Asks | None = None
     medication: str | None = None
+    medicines: int = 0
+    named: bool = False
     credentials: tuple[str, ...] = ()
     now: datetime | None = None
     opt_out: bool = False

@@ -13,6 +13,9 @@ _ANSWER = (
     f"{_QUESTIONS}{{% endif %}}"
 )
 _KEPT = "{% if offer_until %} We keep it until {{ offer_until }}.{% endif %}"
+_NAMES = "{% if names %} ({{ names }}){% endif %}"
+_DOSES = f"{{{{ time }}}} medicine{{% if medicines %}}s ({{{{ medicines }}}}){{% endif %}}{_NAMES}"
+_REPLY = "{% if reply %} {{ reply }}{% endif %}"
 
 # Each paragraph by itself; one that renders to nothing is left out.
 _HELLO = f"Hello{_NAME},"
@@ -79,21 +82,21 @@ TEXTS: dict[str, tuple[Source, Source]] = {
         ),
     ),
     "medication_reminder": (
-        _short(f"a reminder{_FROM}: it is time for your medicine ({{{{ time }}}})."),
+        _short(f"a reminder{_FROM}: it is time for your {_DOSES}.{_REPLY}"),
         _email(
             "Your reminder for {{ time }}",
-            f"This is a reminder{_FROM}: it is time for your medicine ({{{{ time }}}}).",
+            f"This is a reminder{_FROM}: it is time for your {_DOSES}.",
             _QUESTION,
         ),
     ),
     "refill_reminder": (
         _short(
-            f"your supply of medicine{_FROM} should last until {{{{ date }}}}."
+            f"your supply of medicine{_NAMES}{_FROM} should last until {{{{ date }}}}."
             " To renew it, please call us."
         ),
         _email(
             "Time to renew your supply",
-            f"Your supply of medicine{_FROM} should last until {{{{ date }}}}.",
+            f"Your supply of medicine{_NAMES}{_FROM} should last until {{{{ date }}}}.",
             "To renew it, please call the clinic.",
         ),
     ),

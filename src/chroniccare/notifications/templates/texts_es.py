@@ -17,6 +17,12 @@ _ANSWER = (
     f"{_QUESTIONS}{{% endif %}}"
 )
 _KEPT = "{% if offer_until %} Guardada hasta: {{ offer_until }}.{% endif %}"
+_NAMES = "{% if names %} ({{ names }}){% endif %}"
+_DOSES = (
+    "{% if medicines %}sus {{ medicines }} medicinas{% else %}su medicina{% endif %}"
+    f"{_NAMES} ({{{{ time }}}})"
+)
+_REPLY = "{% if reply %} {{ reply }}{% endif %}"
 
 _HELLO = f"Hola{_NAME}:"
 _WITH = "{% if provider %}Le atiende {{ provider }}.{% endif %}"
@@ -76,21 +82,21 @@ TEXTS: dict[str, tuple[Source, Source]] = {
         _email("Hay una hora libre el {{ date }}", OFFER, _WITH, _TAKE_IT),
     ),
     "medication_reminder": (
-        _short(f"un recordatorio{_FROM}: es hora de su medicina ({{{{ time }}}})."),
+        _short(f"un recordatorio{_FROM}: es hora de {_DOSES}.{_REPLY}"),
         _email(
             "Su recordatorio: {{ time }}",
-            f"Este es un recordatorio{_FROM}: es hora de su medicina ({{{{ time }}}}).",
+            f"Este es un recordatorio{_FROM}: es hora de {_DOSES}.",
             _QUESTION,
         ),
     ),
     "refill_reminder": (
         _short(
-            f"su medicina{_FROM} alcanza hasta el {{{{ date }}}}."
+            f"su medicina{_NAMES}{_FROM} alcanza hasta el {{{{ date }}}}."
             " Para renovarla, llame por favor."
         ),
         _email(
             "Es hora de renovar su receta",
-            f"Su medicina{_FROM} alcanza hasta el {{{{ date }}}}.",
+            f"Su medicina{_NAMES}{_FROM} alcanza hasta el {{{{ date }}}}.",
             "Para renovarla, llame a la clínica.",
         ),
     ),

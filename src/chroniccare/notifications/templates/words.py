@@ -42,15 +42,28 @@ _NOBODY = frozenset(
 
 
 REPLY = {
-    "en": "Reply 1 to confirm, 2 to change.",
-    "es": "Responda 1 para confirmar, 2 para cambiar.",
-    "fr": "Répondez 1 pour confirmer, 2 pour changer.",
-    "pt": "Responda 1 para confirmar, 2 para mudar.",
-    "de": "Antworten Sie 1 zum Bestätigen, 2 zum Ändern.",
-    "zh": "确认请回复 1，更改请回复 2。",
-    "vi": "Trả lời 1 để xác nhận, 2 để đổi.",
-    "ht": "Reponn 1 pou konfime, 2 pou chanje.",
+    "visit": {
+        "en": "Reply 1 to confirm, 2 to change.",
+        "es": "Responda 1 para confirmar, 2 para cambiar.",
+        "fr": "Répondez 1 pour confirmer, 2 pour changer.",
+        "pt": "Responda 1 para confirmar, 2 para mudar.",
+        "de": "Antworten Sie 1 zum Bestätigen, 2 zum Ändern.",
+        "zh": "确认请回复 1，更改请回复 2。",
+        "vi": "Trả lời 1 để xác nhận, 2 để đổi.",
+        "ht": "Reponn 1 pou konfime, 2 pou chanje.",
+    },
+    "doses": {
+        "en": "Reply TAKEN or SKIP.",
+        "es": "Responda TOMADO u OMITIR.",
+        "fr": "Répondez PRIS ou SAUTÉ.",
+        "pt": "Responda TOMEI ou PULEI.",
+        "de": "Antworten Sie GENOMMEN oder AUSGELASSEN.",
+        "zh": "已服药请回复“已服”，未服请回复“跳过”。",
+        "vi": "Trả lời ĐÃ UỐNG hoặc BỎ QUA.",
+        "ht": "Reponn MWEN PRAN L oswa SOTE.",
+    },
 }
+"""How to answer, by what is asked."""
 STOP = {
     "en": "Reply STOP for no more texts.",
     "es": "Responda STOP para no recibir más.",
