@@ -165,6 +165,16 @@ async def test_messages_are_planned_as_their_time_comes_near(ward: Ward) -> None
     assert await rounds.run(ward.clinic.tenant_id) == 0
 
 
+async def test_reminders_that_are_switched_on_again_come_back_by_themselves(ward: Ward) -> None:
+    patient, _ = await two(ward)
+    await ward.bench.sql("UPDATE medications SET reminders = false")
+    await ward.change(patient, "SELECT 1")
+    assert [one.status for one in await ward.messages()] == ["cancelled"]
+    await ward.bench.sql("UPDATE medications SET reminders = true")
+    assert await rounds.run(ward.clinic.tenant_id) == 1
+    assert [one.status for one in await ward.messages()] == ["pending"]
+
+
 async def test_a_dose_is_reminded_once_its_message_was_taken_by_a_provider(ward: Ward) -> None:
     patient, made = await two(ward)
     await rounds.run(ward.clinic.tenant_id)

@@ -31,13 +31,13 @@ async def doses_changed(tx: Tx, patient_ids: Sequence[UUID]) -> None:
     doses = await tx.all(queries.UNTOLD, tx.now, until, patients)
     reaches = await plan.reaches(tx, patients) if doses else []
     found = _bundles(tx, doses, reaches)
-    if found:
-        links = [
-            {"bundle_id": bundle.id, "dose_id": dose.id, "due_at": dose.due_at}
-            for bundle, _ in found
-            for dose in bundle.doses
-        ]
-        await tx.run(queries.UNLINK, [bundle.id for bundle, _ in found], links)
+    links = [
+        {"bundle_id": bundle.id, "dose_id": dose.id, "due_at": dose.due_at}
+        for bundle, _ in found
+        for dose in bundle.doses
+    ]
+    await tx.run(queries.UNLINK, links, patients, tx.now)
+    if links:
         await tx.run(queries.LINK, links, tx.caller.tenant_id)
     planned = [_message(bundle, time_zone) for bundle, time_zone in found]
     await plan_doses.keep_doses(tx, patients, planned, reaches)

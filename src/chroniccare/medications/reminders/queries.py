@@ -39,11 +39,14 @@ BEHIND = Command(
     " FROM medication_reminder_doses b WHERE b.tenant_id = d.tenant_id AND b.dose_id = d.id"
     " AND b.due_at = d.due_at) ORDER BY d.patient_id LIMIT $4"
 )
-# What a message that is out told of stays on record.
+# Of the patients $2, all but $1, so that the loop sees what has no message. What a message that is
+# out told of stays on record.
 UNLINK = Command(
-    "DELETE FROM medication_reminder_doses b WHERE b.bundle_id = ANY ($1::uuid[]) AND NOT EXISTS"
-    " (SELECT FROM jsonb_to_recordset($2::jsonb) AS d (bundle_id uuid, dose_id uuid)"
-    " WHERE d.bundle_id = b.bundle_id AND d.dose_id = b.dose_id)"
+    "DELETE FROM medication_reminder_doses b USING medication_doses d WHERE d.tenant_id ="
+    " b.tenant_id AND d.id = b.dose_id AND d.patient_id = ANY ($2::uuid[])"
+    " AND d.due_at > $3::timestamptz - interval '1 day' AND NOT EXISTS"
+    " (SELECT FROM jsonb_to_recordset($1::jsonb) AS k (bundle_id uuid, dose_id uuid)"
+    " WHERE k.bundle_id = b.bundle_id AND k.dose_id = b.dose_id)"
     f" AND NOT EXISTS (SELECT FROM notifications n WHERE {_MESSAGE} AND {_OUT})"
 )
 LINK = Command(
