@@ -301,7 +301,9 @@ async def wait(at: Attacker) -> None:
 
 async def offer(at: Attacker) -> None:
     """Offer what everybody wants to somebody who waits; take an offer, twice at once, or not."""
-    entries = await at.list("/waitlist?limit=50")
+    # Of a list by urgency and age, the first pages are soon of those who wait no more.
+    status = at.dice.choice(("waiting", "waiting", "offered"))
+    entries = await at.list(f"/waitlist?status={status}&limit=50")
     if not entries:
         return
     entry = f"/waitlist/{at.dice.choice(entries)['id']}"
