@@ -15,6 +15,7 @@ from . import (
     reminders,
     series,
     slots,
+    spend,
     start,
 )
 
@@ -26,6 +27,7 @@ ALL = {
     "reminders": reminders,
     "day": day,
     "rate": rate,
+    "spend": spend,
     "due_time": due_time,
     "receipts": receipts,
     "slots": slots,

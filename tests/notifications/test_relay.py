@@ -276,3 +276,28 @@ async def test_a_full_queue_stops_its_own_class_alone(
     stop.set()
     await running
     assert await broker.waiting(relay.QUEUES["normal"]) == 5
+
+
+async def test_a_tenant_that_fails_gets_its_messages_again_and_no_other(
+    bench: Bench, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad, queue = new_id(), new_id(), relay.QUEUES["normal"]
+
+    async def delivered(tenant_id: object, *_: object) -> bool:
+        return tenant_id == good
+
+    monkeypatch.setattr(relay, "_delivered", delivered)
+    tenants = [bad, good, bad, good]
+    bodies = [
+        json.dumps({"payload": {"tenantId": str(one), "notificationId": str(new_id())}}).encode()
+        for one in tenants
+    ]
+    await broker.publish(queue, [(f"m{n}", body) for n, body in enumerate(bodies)])
+    async with broker.consume(queue, prefetch=4) as arrived:
+        got = [await asyncio.wait_for(arrived.get(), 10) for _ in tenants]
+        await relay._deliver(got, bench.channels, asyncio.Event())
+        again = [await asyncio.wait_for(arrived.get(), 10) for _ in range(2)]
+        assert {entry.body for entry in again} == {bodies[0], bodies[2]}
+        for entry in again:
+            await entry.done()
+    assert await broker.waiting(queue) == 0

@@ -11,13 +11,15 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from botocore.parsers import create_parser  # type: ignore[import-untyped]
 from botocore.serialize import create_serializer  # type: ignore[import-untyped]
+
+from chroniccare.platform.postgres import utc_now
 
 _SIGNED_FOR = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/(?P<scope>[^,]+), ")
 _KEPT = frozenset({"content-type", "user-agent", "x-amz-target"})
@@ -82,7 +84,7 @@ class Straight:
         made = self.serializer.serialize_to_request(parameters, self.operation)["body"]
         body = urlencode(made).encode() if isinstance(made, dict) else bytes(made)
         credentials = await self.credentials.get_frozen_credentials()
-        headers = self.signed(body, credentials, datetime.now(UTC))
+        headers = self.signed(body, credentials, utc_now())
         answer = await self.connections.send(_Request("POST", self.url, headers, body))
         return self._read(answer.status_code, answer.headers, await answer.content)
 
