@@ -46,6 +46,7 @@ BAD: list[tuple[code.Check, str, str, str]] = [
     (code.fastapi_only_at_the_edge, "front.py", "from fastapi.routing import X", "fastapi"),
     (code.bottom_of_a_slice, "a/queries.py", "from chroniccare.a.plan import x", "above"),
     (code.bottom_of_a_slice, "a/rules.py", "from chroniccare.a import actions", "above"),
+    (code.bottom_of_a_slice, "a/rules.py", "from chroniccare.a.b.actions import x", "above"),
 ]
 
 GOOD: list[tuple[code.Check, str, str]] = [
@@ -63,6 +64,7 @@ GOOD: list[tuple[code.Check, str, str]] = [
     (code.fastapi_only_at_the_edge, "a/b/api.py", "import fastapi"),
     (code.bottom_of_a_slice, "a/queries.py", "from chroniccare.platform.postgres import Query"),
     (code.bottom_of_a_slice, "a/schemas.py", "from chroniccare.a import rules"),
+    (code.bottom_of_a_slice, "a/schemas.py", "from chroniccare.a.b.schemas import X"),
 ]
 
 

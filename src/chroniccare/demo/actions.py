@@ -9,7 +9,9 @@ from chroniccare.audit.actions import tenant_created
 from chroniccare.core.caller import system
 from chroniccare.demo import clinic, diary, rules
 from chroniccare.demo.patients import Enrolled, patients
+from chroniccare.demo.prescriptions import PATIENTS, prescriptions
 from chroniccare.facilities import actions as facilities
+from chroniccare.medications import actions as medications
 from chroniccare.patients import actions as people
 from chroniccare.patients.schemas import AssignmentWrite
 from chroniccare.platform.postgres import Tx, begin
@@ -83,17 +85,21 @@ async def _load_people(tx: Tx) -> tuple[int, int, int]:
         await availability.set_availability(tx, provider, clinic.week(person, facility_ids))
         provider_ids.append(provider.id)
     enrolled = patients()
-    for patient in enrolled:
-        await _enrol(tx, patient, provider_ids)
+    for number, patient in enumerate(enrolled):
+        await _enrol(tx, patient, provider_ids, takes=number < PATIENTS)
     return len(facility_ids), len(provider_ids), len(enrolled)
 
 
-async def _enrol(tx: Tx, patient: Enrolled, provider_ids: list[UUID]) -> None:
+async def _enrol(tx: Tx, patient: Enrolled, provider_ids: list[UUID], *, takes: bool) -> None:
     made = await people.create(tx, patient.body)
     assignment = AssignmentWrite(
         provider_id=provider_ids[patient.provider], relationship_type="primary", is_primary=True
     )
     await people.assign(tx, made.id, assignment)
+    if takes:
+        provider_id = provider_ids[patient.provider]
+        for body in prescriptions(made.icd10_codes, provider_id=provider_id, start=tx.now.date()):
+            await medications.create(tx, made.id, body)
 
 
 async def _load_visits(tx: Tx) -> int:

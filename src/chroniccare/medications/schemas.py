@@ -7,8 +7,13 @@ from pydantic import Field
 from pydantic import StringConstraints as Str
 
 from chroniccare.core.fields import Day, Document, Instant, Line, Name, Paragraph, Wire, Word
-from chroniccare.medications.dosing.routes import Route
-from chroniccare.medications.dosing.schemas import DOSAGE_EXAMPLE, Caution, Dosage, InWords
+from chroniccare.medications.dosing.schemas import (
+    DOSAGE_EXAMPLE,
+    Caution,
+    Dosage,
+    InWords,
+    Route,
+)
 
 Status = Literal["draft", "active", "on_hold", "stopped", "completed"]
 Rxcui = Annotated[str, Str(pattern=r"^[1-9][0-9]{0,7}$")]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from chroniccare.core.errors import Unprocessable
 from chroniccare.medications.dosing import sig, timing, words
-from chroniccare.medications.dosing.routes import ROUTES
+from chroniccare.medications.dosing.routes import ROUTES, coded, named
 from chroniccare.medications.dosing.said import Said, from_fhir, to_fhir
+from chroniccare.medications.dosing.schemas import Route
 from chroniccare.medications.dosing.vocabulary import DAYS, EVENTS, SITES, UNITS
 from tests.medications.dosing.test_sig import READ
 
@@ -169,6 +170,11 @@ def test_every_event_and_unit_has_words_in_both_languages() -> None:
     assert set(UNITS["en"]) == set(UNITS["es"])
     assert set(SITES["en"]) == set(SITES["es"])
     assert set(DAYS["en"]) == set(DAYS["es"])
+
+
+def test_every_route_that_is_taken_has_words_and_a_code() -> None:
+    assert set(get_args(Route)) == set(ROUTES)
+    assert {named(coded(route)) for route in ROUTES} == set(ROUTES)
 
 
 def test_how_often_is_said_without_how_much() -> None:

@@ -4,14 +4,9 @@ The codes are those of FHIR R4's value set `route-codes`; codes and displays are
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 SNOMED = "http://snomed.info/sct"
-Route = Literal[
-    "oral", "sublingual", "buccal", "nasal", "inhalation", "subcutaneous", "intramuscular",
-    "intravenous", "intradermal", "topical", "transdermal", "ophthalmic", "otic", "rectal",
-    "vaginal", "intrathecal", "intra_articular", "gastrostomy", "nasogastric",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

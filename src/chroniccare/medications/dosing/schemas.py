@@ -10,7 +10,6 @@ from pydantic import StringConstraints as Str
 from pydantic.alias_generators import to_camel
 
 from chroniccare.core.fields import Day, Line, Name, Paragraph, Prose, Wire, Word
-from chroniccare.medications.dosing.routes import Route
 
 _MOST = 1_000_000
 Amount = Annotated[float, Field(gt=0, le=_MOST)]
@@ -20,6 +19,12 @@ Event = Literal[
     "MORN", "NOON", "AFT", "EVE", "NIGHT", "HS", "WAKE",
     "C", "CM", "CD", "CV", "AC", "ACM", "ACD", "ACV", "PC", "PCM", "PCD", "PCV",
 ]  # fmt: skip
+Route = Literal[
+    "oral", "sublingual", "buccal", "nasal", "inhalation", "subcutaneous", "intramuscular",
+    "intravenous", "intradermal", "topical", "transdermal", "ophthalmic", "otic", "rectal",
+    "vaginal", "intrathecal", "intra_articular", "gastrostomy", "nasogastric",
+]  # fmt: skip
+"""Those of `routes.ROUTES`."""
 TimeOfDay = Annotated[str, Str(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$")]
 
 
