@@ -7,5 +7,5 @@ ALTER TABLE medications
 -- What the loop looks at once a minute: what has ended, and what is on hold until a day.
 CREATE INDEX idx_medications_ending ON medications (tenant_id, end_date)
     WHERE status IN ('active', 'on_hold') AND end_date IS NOT NULL;
-CREATE INDEX idx_medications_held ON medications (tenant_id, hold_until)
+CREATE INDEX idx_medications_hold_until ON medications (tenant_id, hold_until)
     WHERE status = 'on_hold' AND hold_until IS NOT NULL;
