@@ -7,6 +7,7 @@ from . import (
     book,
     calendars,
     day,
+    doses,
     due_time,
     races,
     rate,
@@ -34,6 +35,7 @@ ALL = {
     "calendars": calendars,
     "series": series,
     "adherence": adherence,
+    "doses": doses,
 }
 
 

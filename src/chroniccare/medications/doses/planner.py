@@ -22,7 +22,7 @@ from chroniccare.medications.doses.rules import (
     dose_id,
     medication_seed,
 )
-from chroniccare.medications.doses.rules_plan import Plan, plan
+from chroniccare.medications.doses.rules_plan import Plan, key, plan
 from chroniccare.medications.dosing import timing
 from chroniccare.medications.dosing.model import Step
 from chroniccare.medications.reminders.actions import doses_changed
@@ -55,7 +55,7 @@ async def replan_patients(tx: Tx, patient_ids: Sequence[UUID]) -> int:
 
 @dataclass(slots=True)
 class _Batch:
-    """What is written, column by column; a dose names its medication by its number."""
+    """What is written; a dose names its kind (medication, version, quantity, unit) by number."""
 
     medications: list[UUID] = field(default_factory=list)
     patients: list[UUID] = field(default_factory=list)
@@ -63,6 +63,7 @@ class _Batch:
     until: list[datetime] = field(default_factory=list)
     standing: list[UUID] = field(default_factory=list)
     begun: list[tuple[UUID, int, dict[str, Any]]] = field(default_factory=list)
+    kinds: dict[tuple[UUID, int, Any, str | None], int] = field(default_factory=dict)
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
@@ -109,15 +110,14 @@ def _add(tx: Tx, batch: _Batch, one: queries.Medication, known: _Known, since: d
     batch.medications.append(one.id)
     batch.patients.append(one.patient_id)
     batch.reasons.append(reason or ("on_hold" if one.status == "on_hold" else "replanned"))
+    clock, versions = _clock(one), known.versions.get(one.id, [])
+    if one.status != "draft":
+        fresh = [version for version in versions if version.began is None]
+        batch.begun += [(one.id, version.version, clock.document()) for version in fresh]
     if reason is not None:
         batch.until.append(LATEST)
         return
-    clock = _clock(one)
-    regimens = []
-    for version in known.versions.get(one.id, []):
-        if version.began is None:
-            batch.begun.append((one.id, version.version, clock.document()))
-        regimens.append(_regimen(version, clock))
+    regimens = [_regimen(version, clock) for version in versions]
     standing = known.standing.get(one.id, [])
     made = plan(
         regimens, clock, after=tx.now, until=until, kept=[_kept(row) for row in standing],
@@ -129,36 +129,36 @@ def _add(tx: Tx, batch: _Batch, one: queries.Medication, known: _Known, since: d
 
 
 def _add_doses(tx: Tx, batch: _Batch, medication_id: UUID, doses: list[Planned]) -> None:
-    number, seeds = len(batch.medications), dict[int, bytes]()
+    kinds, seeds = batch.kinds, dict[int, bytes]()
     for dose in doses:
-        seed = seeds.get(dose.version)
+        version, on, ordinal, due_at = dose.version, dose.local_date, dose.ordinal, dose.due_at
+        seed = seeds.get(version)
         if seed is None:
-            seed = medication_seed(tx.caller.tenant_id, medication_id, dose.version)
-            seeds[dose.version] = seed
-        key = dose_id(seed, dose.local_date, dose.ordinal, dose.due_at)
-        batch.rows.append(
-            (
-                number, key, dose.version, dose.local_date, dose.ordinal, dose.due_at,
-                dose.late_at, dose.missed_at, dose.quantity, dose.unit,
-            )
-        )  # fmt: skip
+            seed = medication_seed(tx.caller.tenant_id, medication_id, version)
+            seeds[version] = seed
+        kind = (medication_id, version, dose.quantity, dose.unit)
+        number = kinds.setdefault(kind, len(kinds) + 1)
+        made = dose_id(seed, on, ordinal, due_at)
+        batch.rows.append((number, made, on, ordinal, due_at, dose.late_at, dose.missed_at))
 
 
 async def _write(tx: Tx, batch: _Batch, *, extend: bool) -> int:
     """Write the batch and return how many doses changed."""
-    columns = [list(column) for column in zip(*batch.rows, strict=True)] or [[] for _ in range(10)]
     changed = 0
     if not extend:
-        still = columns[1] + batch.standing
+        still = [row[1] for row in batch.rows] + batch.standing
         changed += await tx.run(queries.CANCEL, tx.now, batch.medications, batch.reasons, still)
     if batch.rows:
-        changed += await tx.run(
-            queries.WRITE, tx.caller.tenant_id, tx.now, batch.medications, batch.patients, *columns
-        )
+        kinds, rows = _columns(list(batch.kinds)), _columns(batch.rows)
+        changed += await tx.run(queries.WRITE, tx.now, *kinds, *rows)
     if batch.begun:
-        await tx.run(queries.BEGIN, *map(list, zip(*batch.begun, strict=True)))
+        await tx.run(queries.BEGIN, *_columns(batch.begun))
     await tx.run(queries.BOOKMARK, batch.medications, batch.until)
     return changed
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _none_because(one: queries.Medication) -> str | None:
@@ -197,8 +197,8 @@ def _regimen(row: queries.Version, clock: Clock) -> Regimen:
 
 
 def _kept(row: queries.Standing) -> Kept:
-    return Kept(row.version, row.local_date, row.ordinal, row.due_at, row.at)
+    return Kept(row.version, row.local_date, row.ordinal, row.due_at, row.at, row.is_open)
 
 
 def _is_met(row: queries.Standing, made: Plan) -> bool:
-    return row.is_open and (row.version, row.local_date, row.ordinal) in made.met
+    return row.is_open and key(_kept(row)) in made.met

@@ -45,7 +45,12 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A dose that stands; `at` is when it was or may have been taken, None: it was not."""
+    """A dose that stands.
+
+    Attributes:
+        at: when it was or may have been taken; None: it was not.
+        is_open: it is to come, and somebody was reminded of it.
+    """
 
     medication_id: UUID
     version: int
@@ -93,7 +98,7 @@ _STANDING = (
     "d.medication_id, d.regimen_version AS version, d.local_date, d.ordinal, d.due_at, CASE"
     " WHEN d.state = 'taken' THEN d.taken_at"
     " WHEN d.state IN ('planned', 'due', 'reminded') OR d.source = 'inference' THEN d.due_at"
-    " END AS at, d.id, d.state = 'reminded' AS is_open FROM medication_doses d"
+    " END AS at, d.id, d.state = 'reminded' AND d.due_at > $2 AS is_open FROM medication_doses d"
 )
 # The last three days, what stands in the days to come, and before them the last dose of each: it
 # may keep the next away, of which there may be one a month.
@@ -113,22 +118,23 @@ BEGIN = Command(
     " FROM unnest($1::uuid[], $2::int[], $3::jsonb[]) AS d (medication_id, version, began)"
     " WHERE r.medication_id = d.medication_id AND r.version = d.version AND r.began IS NULL"
 )
-# A dose that was given up comes back as it is planned now; one that is past, reminded of or settled
-# stays as it is, also when a report has overtaken this plan.
+# Kinds say of which medication and regimen doses are, and how much is taken; each dose names its
+# kind by number. A dose that was given up comes back as it is planned now; one that is past,
+# reminded of or settled stays as it is, also when a report has overtaken this plan.
 WRITE = Command(
     "INSERT INTO medication_doses AS d (id, tenant_id, patient_id, medication_id, regimen_version,"
     " local_date, ordinal, due_at, late_at, missed_at, quantity, unit, updated_at)"
-    " SELECT u.id, $1, m.patient_id, m.id, u.version, u.local_date, u.ordinal, u.due_at, u.late_at,"
-    " u.missed_at, u.quantity, u.unit, $2 FROM unnest($5::int[], $6::uuid[], $7::int[],"
-    " $8::date[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[],"
-    " $13::numeric[], $14::text[]) AS u (number, id, version, local_date, ordinal, due_at,"
-    " late_at, missed_at, quantity, unit)"
-    " JOIN unnest($3::uuid[], $4::uuid[]) WITH ORDINALITY AS m (id, patient_id, number)"
-    " ON m.number = u.number"
+    " SELECT u.id, m.tenant_id, m.patient_id, m.id, k.version, u.local_date, u.ordinal, u.due_at,"
+    " u.late_at, u.missed_at, k.quantity, k.unit, $1 FROM unnest($6::int[], $7::uuid[], $8::date[],"
+    " $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[]) AS u (kind, id,"
+    " local_date, ordinal, due_at, late_at, missed_at)"
+    " JOIN unnest($2::uuid[], $3::int[], $4::numeric[], $5::text[]) WITH ORDINALITY AS k"
+    " (medication_id, version, quantity, unit, number) ON k.number = u.kind"
+    " JOIN medications m ON m.id = k.medication_id"
     " ON CONFLICT (id) DO UPDATE SET local_date = excluded.local_date, due_at = excluded.due_at,"
     " late_at = excluded.late_at, missed_at = excluded.missed_at, quantity = excluded.quantity,"
     " unit = excluded.unit, state = 'planned', reason = NULL, updated_at = excluded.updated_at"
-    " WHERE d.state = 'cancelled' OR (d.state IN ('planned', 'due') AND d.due_at > $2"
+    " WHERE d.state = 'cancelled' OR (d.state IN ('planned', 'due') AND d.due_at > $1"
     " AND (d.due_at, d.late_at, d.missed_at, d.local_date, d.quantity, d.unit) IS DISTINCT FROM"
     " (excluded.due_at, excluded.late_at, excluded.missed_at, excluded.local_date,"
     " excluded.quantity, excluded.unit))"

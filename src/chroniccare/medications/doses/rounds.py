@@ -1,5 +1,6 @@
 """What happens to doses by itself: planned ahead day by day, anew where a patient's day changed."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -14,6 +15,7 @@ from chroniccare.platform.postgres import Tx, begin
 LOOP = "doses"
 _MEDICATIONS = 200
 """In one transaction: some 6,000 doses, well within the time that a statement may take."""
+_AT_ONCE = 2
 _PATIENTS = 50
 _AHEAD = timedelta(days=1)
 """The bookmark of each medication is moved once a day."""
@@ -74,7 +76,14 @@ async def _replan(tenant_id: UUID) -> int:
 
 
 async def _extend(tenant_id: UUID) -> int:
-    """Plan ahead what is planned for less than the days ahead, but for one."""
+    """Plan ahead what is planned for less than the days ahead, but for one.
+
+    Two at a time: while PostgreSQL writes the doses of one batch, the next is worked out.
+    """
+    return sum(await asyncio.gather(*(_extend_batches(tenant_id) for _ in range(_AT_ONCE))))
+
+
+async def _extend_batches(tenant_id: UUID) -> int:
     count, taken = 0, _MEDICATIONS
     while taken == _MEDICATIONS:
         async with begin(system(tenant_id, job=LOOP)) as tx:

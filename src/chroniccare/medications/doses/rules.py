@@ -106,6 +106,8 @@ class Kept:
 
     Attributes:
         at: when it was, or may have been, taken; None: it was not, and keeps nothing away.
+        is_open: somebody was reminded of it and has not answered; it stands as long as the
+            regimens still have it.
     """
 
     version: int
@@ -113,6 +115,7 @@ class Kept:
     ordinal: int
     due_at: datetime
     at: datetime | None
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,19 @@ def clock_ordinal(due_at: datetime) -> int:
     return BY_CLOCK + int(due_at.timestamp()) // 60 % _WEEK
 
 
+def slot_day(local_date: date, ordinal: int, due_at: datetime) -> int:
+    """Return the day by which a dose is known, as a proleptic ordinal.
+
+    It is the local date of an anchored dose. That of an interval dose changes with the zone, and
+    the dose does not: here it is UTC's, before the dose was moved away from another, which its
+    ordinal tells.
+    """
+    if ordinal < BY_CLOCK:
+        return local_date.toordinal()
+    day = due_at.toordinal()
+    return day - (day - _EPOCH - (ordinal - BY_CLOCK) // DAY) % 7
+
+
 def medication_seed(tenant_id: UUID, medication_id: UUID, version: int) -> bytes:
     """Return what the ids of the doses of one regimen are made from."""
     return tenant_id.bytes + medication_id.bytes + version.to_bytes(4)
@@ -157,10 +173,9 @@ def dose_id(seed: bytes, local_date: date, ordinal: int, due_at: datetime) -> UU
     """Return the id of a dose: UUID version 8 (RFC 9562).
 
     Its day stands first, so that rows arrive in index order, then a hash of what it is a dose of,
-    its day and its ordinal. The day of an interval dose is UTC's: the local one changes with the
-    zone, and the dose does not.
+    its day (`slot_day`) and its ordinal.
     """
-    day = (due_at.date() if ordinal >= BY_CLOCK else local_date).toordinal()
+    day = slot_day(local_date, ordinal, due_at)
     key = seed + day.to_bytes(4) + ordinal.to_bytes(2)
     head = ((day - _EPOCH) * _DAY_MS).to_bytes(6)
     tail = blake2b(key, digest_size=10).digest()

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from chroniccare.medications.doses.rules import (
+    BY_CLOCK,
     SECOND_TIME,
     Clock,
     Kept,
     Planned,
     Regimen,
+    slot_day,
     windows,
 )
 from chroniccare.medications.doses.rules_expand import Due, expand
 from chroniccare.medications.doses.rules_stages import stages
 
-Key = tuple[int, date, int]
-"""Version, local date and ordinal of a dose of one medication."""
+Key = tuple[int, int, int]
+"""Version, day and ordinal of a dose of one medication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Plan:
 
     Attributes:
         doses: to be planned, the earliest first.
-        met: doses that stand already, and that the regimens still have.
+        met: those of the doses kept that still stand.
         is_over: nothing will ever follow.
     """
 
@@ -65,29 +67,31 @@ def plan(
         due.sort(key=lambda dose: (dose.due_at, dose.version, dose.ordinal))
     if paused_until is not None:
         due = [dose for dose in due if dose.local_date >= paused_until]
-    met = set[Key]()
-    found = apart(due, kept, met)
-    standing = sorted(one.due_at for one in kept if one.due_at > after and _key(one) in met)
-    doses = _told(found, standing, until)
+    if kept:
+        still = {key(one) for one in due}
+        kept = [one for one in kept if not one.is_open or _first_time(one) in still]
+    standing = sorted(one.due_at for one in kept if one.due_at > after)
+    doses = _told(apart(due, kept), standing, until)
     lasts = [found[-1].last for _, found in laid if found]
     day = until.toordinal() - 1  # a local day may end a day later than UTC's
-    return Plan(doses, frozenset(met), all(last is not None and last < day for last in lasts))
+    met = frozenset(key(one) for one in kept)
+    return Plan(doses, met, all(last is not None and last < day for last in lasts))
 
 
-def apart(due: Sequence[Due], kept: Sequence[Kept], met: set[Key]) -> list[Due]:
+def apart(due: Sequence[Due], kept: Sequence[Kept]) -> list[Due]:
     """Return the doses with never two of them, or of those `kept`, nearer than they may be.
 
     A dose that would be too near to the one before waits until it is not. Where it would then be
     too near to the one after, it falls out: the rhythm is met again with the next. What stands
     already is not planned again, unless a journey lets its time of day come a second time and a
-    whole interval has passed since the dose before. `met` gains the doses kept that are met.
+    whole interval has passed since the dose before.
     """
-    there = {_key(one): one for one in kept}
+    there = {key(one): one for one in kept}
     taken = sorted(one.at for one in kept if one.at is not None)
     found: list[Due] = []
     last: datetime | None = None
     for number, dose in enumerate(due):
-        if there and not _is_new(dose, there, last, taken, met):
+        if there and not _is_new(dose, there, last, taken):
             continue
         at = dose.due_at if last is None else max(dose.due_at, last + dose.least)
         for one in taken:
@@ -103,20 +107,26 @@ def apart(due: Sequence[Due], kept: Sequence[Kept], met: set[Key]) -> list[Due]:
     return found
 
 
-def _key(one: Due | Kept) -> Key:
-    return one.version, one.local_date, one.ordinal
+def key(one: Due | Kept) -> Key:
+    """Return what a dose of a medication is known by."""
+    return one.version, slot_day(one.local_date, one.ordinal, one.due_at), one.ordinal
+
+
+def _first_time(one: Kept) -> Key:
+    """Return by what a dose is known whose time of day a journey did not let come again."""
+    version, day, ordinal = key(one)
+    return version, day, ordinal if ordinal >= BY_CLOCK else ordinal % SECOND_TIME
 
 
 def _following(due: Sequence[Due], number: int, there: dict[Key, Kept]) -> Due | None:
-    return next((one for one in due[number + 1 :] if _key(one) not in there), None)
+    return next((one for one in due[number + 1 :] if key(one) not in there), None)
 
 
 def _is_new(
-    dose: Due, there: dict[Key, Kept], last: datetime | None, taken: list[datetime], met: set[Key]
+    dose: Due, there: dict[Key, Kept], last: datetime | None, taken: list[datetime]
 ) -> bool:
     """Say whether a dose does not stand yet; it gets another ordinal if its time comes again."""
-    while (one := there.get(key := _key(dose))) is not None:
-        met.add(key)
+    while (one := there.get(key(dose))) is not None:
         if one.due_at >= dose.due_at:
             return False
         before = bisect_right(taken, dose.due_at)

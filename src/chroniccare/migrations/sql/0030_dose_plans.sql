@@ -25,6 +25,11 @@ CREATE INDEX idx_medications_planned ON medications (tenant_id, planned_until)
 CREATE INDEX idx_medications_held ON medications (tenant_id, hold_until)
     WHERE status = 'on_hold' AND hold_until IS NOT NULL;
 
+-- Doses are written by the planner alone, out of the medications whose rows it has locked and joins
+-- to (`WRITE`), and no medication is ever deleted; to look each up again for every dose was half of
+-- what PostgreSQL needs to write it (docs/benchmarks.md).
+ALTER TABLE medication_doses DROP CONSTRAINT medication_doses_tenant_id_medication_id_fkey;
+
 -- Patients whose doses are to be planned anew: their zone or their state has changed, or the
 -- clinic's times have. A row is written with the change and taken by the loop.
 CREATE TABLE dose_replans (
