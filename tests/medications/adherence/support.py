@@ -64,7 +64,7 @@ _EPISODES = Query(
 
 @dataclass(slots=True)
 class Taking:
-    """A patient's medication; its doses are due at 13:00 and 01:00 UTC unless told."""
+    """A patient's medication and its doses, by number."""
 
     clinic: Clinic
     id: UUID
@@ -78,7 +78,7 @@ class Taking:
 
     async def plan(self, *dues: datetime, days: list[date] | None = None) -> list[UUID]:
         """Plan doses that are late after an hour and missed after four."""
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"id": new_id(), "due_at": at, "ordinal": len(self.doses) + n,
              "local_date": days[n] if days else (at - timedelta(hours=5)).date()}
             for n, at in enumerate(dues)

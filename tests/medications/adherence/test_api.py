@@ -44,7 +44,11 @@ async def test_a_dose_is_taken(metformin: Taking, told: list[UUID]) -> None:
 
 
 async def test_the_seeds_body_is_taken(metformin: Taking) -> None:
-    body = {"scheduled_time": NOON.isoformat(), "taken_at": NOON.isoformat(), "notes": None}
+    body: dict[str, Any] = {
+        "scheduled_time": NOON.isoformat(),
+        "taken_at": NOON.isoformat(),
+        "notes": None,
+    }
     made = await metformin.report(was_taken=True, **body)
     assert (made["dose_id"], made["status"]) == (str(metformin.doses[1]), "taken")
     missed = await metformin.report(
@@ -68,7 +72,7 @@ async def test_what_is_taken_after_its_window_is_late(metformin: Taking) -> None
 async def test_a_time_finds_the_nearest_dose_in_whose_window_it_lies(
     metformin: Taking, minutes: int, dose: int
 ) -> None:
-    body = {
+    body: dict[str, Any] = {
         "status": "taken",
         "scheduled_time": (NOON + timedelta(minutes=minutes)).isoformat(),
         "taken_at": NOON.isoformat(),

@@ -187,6 +187,18 @@ async def test_of_a_stopped_medication_nothing_is_sent(bench: Bench) -> None:
     assert await tasks(bench.clinic) == []
 
 
+async def test_who_has_died_raises_no_alarm(bench: Bench) -> None:
+    low, other = await prescribed(bench), await prescribed(bench)
+    await go(low, bench, "mmm")
+    await go(other, bench, "t" * 10)
+    await sql(bench.clinic, "UPDATE patients SET treatment_status = 'deceased'")
+    bench.clock.at = other.due[20]
+    await infer_missed(bench.clinic.tenant_id)
+    assert [one.closed_reason for one in await low.episodes()] == ["ended"]
+    assert await other.episodes() == []
+    assert await events(bench.clinic) == [LOW]
+
+
 async def test_stopping_gives_the_message_up_at_once(bench: Bench) -> None:
     made = await prescribed(bench)
     await go(made, bench, "mmm")

@@ -49,7 +49,7 @@ async def evaluate(tx: Tx, medication_ids: Sequence[UUID]) -> None:
     """Open, escalate or close the episodes of medications that this transaction has locked.
 
     An episode's alert, message and task are rows of this transaction. A medication that is not
-    taken any more has none.
+    taken any more has none, nor has a patient who is removed, inactive or dead.
     """
     watched = await tx.all(
         queries.WATCHED, tx.now, tx.now - rules.WINDOW, tx.now - _TOLD, list(medication_ids)
@@ -66,7 +66,7 @@ async def evaluate(tx: Tx, medication_ids: Sequence[UUID]) -> None:
 
 
 def _judge(tx: Tx, one: queries.Watched, found: _Verdicts) -> None:
-    if one.status != "active":
+    if not one.is_taken:
         if one.episode_id is not None:
             found.closing.append({"id": one.episode_id, "reason": "ended"})
         return

@@ -27,14 +27,14 @@ class Episode:
 class Watched:
     """A medication with everything that decides about an episode.
 
-    `codes` are its settled doses of the window, the first due first (words.Code); `fill_*` are its
-    fills; `episode_*` of the open episode, if there is one; `is_told`: the patient was written to
-    today because of another medication.
+    `is_taken`: it is active, and so is the patient. `codes` are its settled doses of the window,
+    the first due first (words.Code); `fill_*` are its fills; `episode_*` of the open episode, if
+    there is one; `is_told`: the patient was written to today because of another medication.
     """
 
     id: UUID
     patient_id: UUID
-    status: str
+    is_taken: bool
     drug_class: str | None
     adherence_threshold: int | None
     time_zone: str
@@ -53,7 +53,9 @@ LOCK = Command(
 # $1 is the instant, $2 the window's beginning, $3 a day before it.
 WATCHED = Query(
     Watched,
-    "SELECT m.id, m.patient_id, m.status, m.drug_class, m.adherence_threshold, p.time_zone,"
+    "SELECT m.id, m.patient_id, m.status = 'active' AND p.deleted_at IS NULL AND p.is_active"
+    " AND p.treatment_status <> 'deceased' AS is_taken, m.drug_class, m.adherence_threshold,"
+    " p.time_zone,"
     f" (SELECT coalesce(string_agg({CODE}, '' ORDER BY d.due_at, d.ordinal, d.id), '')"
     " FROM medication_doses d WHERE d.tenant_id = m.tenant_id AND d.medication_id = m.id"
     " AND d.due_at > $2::timestamptz AND d.state IN ('taken', 'skipped', 'missed')) AS codes,"

@@ -16,6 +16,7 @@ REASONS = {
     "opted_out": "every address is on the opt-out list",
     "category_off": "the recipient does not want messages of this kind",
     "channel_not_wanted": "the recipient does not want this channel for it",
+    "care_over": "the medication is not taken any more, or adherence is well again",
     "goes_to_proxy": "a related person receives it in the patient's place",
     "proxy_inactive": "the related person does not receive messages now",
     "budget": "the month's limit of SMS is reached",
