@@ -1,10 +1,10 @@
 """Measures of adherence, from doses and from fills. Pure; docs/medications.md has the formulas."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Literal
 
 LEAST_DAYS = 91
 """PQA: the treatment period has at least so many days, both ends included."""
@@ -200,7 +200,7 @@ class OfDoses:
 
 def of_doses(days: Days) -> OfDoses:
     """Return the measures of the doses of one medication, or of several together."""
-    went = [how for day in sorted(days) if (how := _went(days[day])) is not None]
+    went = "".join(_went(days[day]) for day in sorted(days))
     doses = counted("".join(days.values()))
     coverage = percent(doses.observed, doses.due)
 
@@ -211,38 +211,35 @@ def of_doses(days: Days) -> OfDoses:
         reason = None if went else "no_doses_due"
         return Measure(value if went else None, value, len(went), coverage, reason)
 
-    current, longest, gap = _runs(went)
     return OfDoses(
         doses_taken=share(doses.taken, doses.observed, "nothing_observed"),
         doses_taken_at_least=share(doses.taken, doses.due, "no_doses_due"),
         on_time=share(doses.taken - doses.late, doses.observed, "nothing_observed"),
         missed_observed=share(doses.missed, doses.due, "no_doses_due"),
         missed_inferred=share(doses.inferred, doses.due, "no_doses_due"),
-        streak_current=count(current),
-        streak_longest=count(longest),
-        longest_gap=count(gap),
+        streak_current=count(len(went) - len(went.rstrip("a"))),
+        streak_longest=count(_longest("a", went)),
+        longest_gap=count(_longest("n", went)),
     )
 
 
 @lru_cache(maxsize=4096)
-def _went(codes: str) -> Literal["all", "some", "none"] | None:
-    """Return how many of a day's due doses were taken; None: none was due. Days are much alike."""
+def _went(codes: str) -> str:
+    """Return `a`, `s` or `n` for a day of which all, some or none of the due doses were taken.
+
+    Nothing where none was due. Days are much alike, so few are worked out.
+    """
     doses = counted(codes)
     if not doses.due:
-        return None
+        return ""
     if not doses.taken:
-        return "none"
-    return "all" if doses.taken == doses.due else "some"
+        return "n"
+    return "a" if doses.taken == doses.due else "s"
 
 
-def _runs(went: Iterable[str]) -> tuple[int, int, int]:
-    """Return the current and the longest streak, and the longest gap, in days with doses due."""
-    streak = longest = gap = longest_gap = 0
-    for how in went:
-        streak = streak + 1 if how == "all" else 0
-        gap = gap + 1 if how == "none" else 0
-        longest, longest_gap = max(longest, streak), max(longest_gap, gap)
-    return streak, longest, longest_gap
+def _longest(letter: str, went: str) -> int:
+    """Return how often a letter stands in a row at most."""
+    return max(map(len, re.findall(f"{letter}+", went)), default=0)
 
 
 def in_weeks(days: Days, first: date) -> dict[int, str]:
