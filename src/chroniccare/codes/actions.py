@@ -75,7 +75,8 @@ async def replace_rxnorm(tx: Tx, release: str, concepts: Iterable[queries.Concep
     """
     before = await tx.one(queries.RELEASE)
     await tx.run(queries.PUT_RELEASE, tx.caller.tenant_id, release, 1, tx.now)
-    await tx.run(queries.CLEAR)
+    while await tx.run(queries.CLEAR, 4 * _BATCH):
+        pass
     count = 0
     for batch in _batches(concepts):
         await tx.run(queries.INSERT, tx.caller.tenant_id, batch)

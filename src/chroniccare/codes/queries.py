@@ -38,7 +38,11 @@ PUT_RELEASE = Command(
     " ON CONFLICT (tenant_id) DO UPDATE SET release = excluded.release,"
     " concepts = excluded.concepts, imported_at = excluded.imported_at"
 )
-CLEAR = Command("DELETE FROM rxnorm_concepts")
+# In parts: no statement may take longer than five seconds.
+CLEAR = Command(
+    "DELETE FROM rxnorm_concepts WHERE ctid = ANY (ARRAY(SELECT c.ctid FROM rxnorm_concepts c"
+    " LIMIT $1))"
+)
 INSERT = Command(
     "INSERT INTO rxnorm_concepts (tenant_id, rxcui, term_type, name, ingredients)"
     " SELECT $1, d.rxcui, d.term_type, d.name, d.ingredients FROM jsonb_to_recordset($2::jsonb)"

@@ -5,6 +5,7 @@ relations that lead from a product to its ingredients.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from chroniccare.codes.queries import Concept
@@ -16,8 +17,23 @@ _CONSO_FIELDS, _REL_FIELDS = 18, 16
 _MOST_NAME = 3000
 
 
-def read(folder: Path) -> Iterator[Concept]:
-    """Yield every concept of the release in `folder` with its ingredients.
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """What was read; iterate over it for the concepts."""
+
+    kinds: dict[int, str]
+    names: dict[int, str]
+    inside: dict[int, list[int]]
+
+    def __iter__(self) -> Iterator[Concept]:
+        """Yield every concept with its ingredients; an ingredient's own is itself."""
+        for concept, kind in self.kinds.items():
+            made_of = [concept] if kind == INGREDIENT else sorted(self.inside.get(concept, ()))
+            yield Concept(str(concept), kind, self.names[concept], list(map(str, made_of)))
+
+
+def read(folder: Path) -> Subset:
+    """Return every concept of the release in `folder`.
 
     Raises:
         FileError: a file is missing, is no text in UTF-8, or has rows that are none of its kind.
@@ -27,10 +43,7 @@ def read(folder: Path) -> Iterator[Concept]:
     inside: dict[int, list[int]] = {}
     for concept, ingredient in contents(kinds, edges):
         inside.setdefault(concept, []).append(ingredient)
-    edges.clear()
-    for concept, kind in kinds.items():
-        made_of = [concept] if kind == INGREDIENT else sorted(inside.get(concept, ()))
-        yield Concept(str(concept), kind, names[concept], list(map(str, made_of)))
+    return Subset(kinds, names, inside)
 
 
 def _rows(path: Path, fields: int, faults: Faults) -> Iterator[tuple[int, list[str]]]:

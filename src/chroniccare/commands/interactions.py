@@ -9,8 +9,7 @@ from chroniccare.codes import rrf
 from chroniccare.commands.tenants import caller
 from chroniccare.core.errors import Invalid
 from chroniccare.core.rows import FileError
-from chroniccare.medications.interactions import actions
-from chroniccare.medications.interactions.files import Reading
+from chroniccare.medications.interactions import actions, files
 from chroniccare.platform.postgres import begin
 
 _MOST_NAME = 100
@@ -60,8 +59,9 @@ async def load(subdomain: str | None, file: Path, *, name: str, version: str) ->
     """Import a set; see `actions.replace`."""
     who = await caller(subdomain)
     try:
+        checked = files.check(file)
         async with begin(who) as tx:
-            made = await actions.replace(tx, name=name, version=version, reading=Reading(file))
+            made = await actions.replace(tx, name=name, version=version, checked=checked)
     except FileError as error:
         return refused(error)
     return Outcome(f"imported {made.pairs} pairs as {made.name} {made.version}")
@@ -71,8 +71,9 @@ async def load_rxnorm(subdomain: str | None, folder: Path, *, release: str) -> O
     """Load a subset of RxNorm; see `codes.actions.replace_rxnorm`."""
     who = await caller(subdomain)
     try:
+        concepts = rrf.read(folder)  # takes seconds, with no transaction open
         async with begin(who) as tx:
-            count = await codes.replace_rxnorm(tx, release, rrf.read(folder))
+            count = await codes.replace_rxnorm(tx, release, concepts)
     except FileError as error:
         return refused(error)
     return Outcome(f"loaded {count} concepts of RxNorm {release}")

@@ -45,8 +45,9 @@ FORMS = {
 async def load(
     clinic: Clinic, file: Path, *, name: str = "licensed", version: str = "1"
 ) -> queries.InteractionSet:
+    checked = files.check(file)
     async with begin(clinic.caller) as tx:
-        return await actions.replace(tx, name=name, version=version, reading=files.Reading(file))
+        return await actions.replace(tx, name=name, version=version, checked=checked)
 
 
 def written(folder: Path, data: bytes, name: str = "set.csv") -> Path:
@@ -185,6 +186,21 @@ async def test_a_file_that_is_none_is_refused(
     assert reason in str(caught.value)
     with pytest.raises(FileError, match="No such file"):
         await load(clinic, tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("more", [b"6809,1191,warning,More.\n", b"x,1191,warning,Wrong.\n", b"\n"])
+async def test_a_file_that_changes_while_it_is_read_is_refused(
+    clinic: Clinic, tmp_path: Path, more: bytes
+) -> None:
+    path = written(tmp_path, as_csv(ROWS))
+    await load(clinic, path)
+    checked = files.check(path)
+    path.write_bytes(as_csv(ROWS) + more)
+    with pytest.raises(FileError, match="nothing was imported"):
+        async with begin(clinic.caller) as tx:
+            await actions.replace(tx, name="licensed", version="2", checked=checked)
+    [kept] = await sets(clinic)
+    assert (kept["version"], kept["pairs"]) == ("1", 2)
 
 
 def test_a_file_that_is_wrong_throughout_is_told_in_bounded_space(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from chroniccare.audit.actions import record
 from chroniccare.core.errors import NotFound
 from chroniccare.core.ids import new_id
-from chroniccare.core.rows import refuse
+from chroniccare.core.rows import FileError, refuse
 from chroniccare.medications.interactions import queries
 from chroniccare.medications.interactions.files import Reading
 from chroniccare.medications.interactions.table import table
@@ -43,24 +43,28 @@ def built_in_name() -> str:
     return table().name
 
 
-async def replace(tx: Tx, *, name: str, version: str, reading: Reading) -> queries.InteractionSet:
+async def replace(tx: Tx, *, name: str, version: str, checked: Reading) -> queries.InteractionSet:
     """Import a file as the set called `name`; a set of that name that is there gives way.
 
-    Everything happens in this transaction, in batches; whatever is wrong with any row undoes it.
+    `checked` is what `files.check` returned, before the transaction began. The file is read once
+    more, in batches, and whatever differs undoes everything.
 
     Raises:
-        FileError: the file cannot be read, or rows are wrong: all of them are named.
+        FileError: the file is not the one that was checked.
     """
     before = await tx.one(queries.GET_SET, name)
     if before is not None:
         await _delete(tx, before)
     set_id = new_id()
     await tx.run(queries.INSERT_SET, set_id, tx.caller.tenant_id, name, version, tx.now)
+    reading = Reading(checked.path)
     for batch in _batches(reading):
-        if not reading.faults.count:  # else the rest is read for its faults alone
-            await tx.run(queries.INSERT_PAIRS, tx.caller.tenant_id, set_id, batch)
+        await tx.run(queries.INSERT_PAIRS, tx.caller.tenant_id, set_id, batch)
+        members = list({row[side] for row in batch for side in "ab"})
+        await tx.run(queries.INSERT_MEMBERS, tx.caller.tenant_id, set_id, members)
     refuse(reading.name, reading.faults)
-    await tx.run(queries.INSERT_MEMBERS, set_id)
+    if reading.sha256() != checked.sha256():
+        raise FileError(f"{reading.name}: was changed while it was read; nothing was imported")
     await tx.run(queries.FINISH_SET, set_id, reading.count, reading.sha256())
     made = await _get(tx, name)
     await record(
@@ -88,7 +92,8 @@ async def _get(tx: Tx, name: str) -> queries.InteractionSet:
 
 
 async def _delete(tx: Tx, one: queries.InteractionSet) -> None:
-    await tx.run(queries.DELETE_PAIRS, one.id)
+    while await tx.run(queries.DELETE_PAIRS, one.id, 4 * _BATCH):
+        pass
     await tx.run(queries.DELETE_SET, one.id)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from chroniccare.codes.rules import is_rxcui
-from chroniccare.core.rows import Faults, FileError
+from chroniccare.core.rows import Faults, FileError, refuse
 
 COLUMNS = ("a", "b", "severity", "text")
 SEVERITIES = ("contraindicated", "warning")
@@ -149,6 +149,20 @@ class Reading:
         if found is None:
             raise FileError(f'{self.name}: must be a list, or an object that begins with "pairs"')
         return buffer, found.end()
+
+
+def check(path: Path) -> Reading:
+    """Read the file once for what is wrong with it.
+
+    Raises:
+        FileError: it cannot be read, or rows are wrong: all of them are named.
+    """
+    reading = Reading(path)
+    for _ in reading:
+        pass
+    refuse(reading.name, reading.faults)
+    reading.seen.clear()  # it is read once more, and that takes as much again
+    return reading
 
 
 def _wrong(row: dict[str, Any]) -> Iterator[str]:

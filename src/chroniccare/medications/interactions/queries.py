@@ -75,10 +75,13 @@ INSERT_SET = Command(
 FINISH_SET = Command("UPDATE interaction_sets SET pairs = $2, sha256 = $3 WHERE id = $1")
 INSERT_MEMBERS = Command(
     "INSERT INTO interaction_members (tenant_id, set_id, rxcui)"
-    " SELECT p.tenant_id, p.set_id, p.a FROM interaction_pairs p WHERE p.set_id = $1"
-    " UNION SELECT p.tenant_id, p.set_id, p.b FROM interaction_pairs p WHERE p.set_id = $1"
+    " SELECT $1, $2, m.rxcui FROM unnest($3::text[]) AS m (rxcui) ON CONFLICT DO NOTHING"
 )
-DELETE_PAIRS = Command("DELETE FROM interaction_pairs WHERE set_id = $1")
+# In parts: no statement may take longer than five seconds.
+DELETE_PAIRS = Command(
+    "DELETE FROM interaction_pairs WHERE ctid = ANY (ARRAY"
+    "(SELECT p.ctid FROM interaction_pairs p WHERE p.set_id = $1 LIMIT $2))"
+)
 DELETE_SET = Command("DELETE FROM interaction_sets WHERE id = $1")
 INSERT_PAIRS = Command(
     "INSERT INTO interaction_pairs (tenant_id, set_id, a, b, severity, text)"
