@@ -104,11 +104,13 @@ def _moot(due: queries_due.Due, now: datetime) -> Stop | None:
     """Return why the message has lost its point, if it has: read again, not as it was planned."""
     if due.expires_at is not None and due.expires_at <= now:
         return Stop("expired", "too_late")
-    if not (due.reachable and due.care_stands):
-        return Stop("cancelled", "care_over" if due.reachable else "patient_inactive")
+    if not due.reachable:
+        return Stop("cancelled", "patient_inactive")
     if due.doses is not None:
         return _doses_over(due.doses)
-    return _visit_over(due) if due.supply is None else _supply_over(due.supply)
+    if due.supply is not None:
+        return _supply_over(due.supply)
+    return _visit_over(due) if due.care_stands else Stop("cancelled", "care_over")
 
 
 def _visit_over(due: queries_due.Due) -> Stop | None:

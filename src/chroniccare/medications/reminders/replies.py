@@ -9,7 +9,8 @@ from uuid import UUID
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, Problem, Unavailable
-from chroniccare.medications.adherence.settling import Status, settle
+from chroniccare.medications.adherence.settling import settle
+from chroniccare.medications.adherence.words import Status
 from chroniccare.medications.reminders import queries, rules_replies
 from chroniccare.notifications.inbound import answers, staff
 from chroniccare.notifications.inbound import queries as inbound
