@@ -19,6 +19,7 @@ async def run(settings: Settings, *, bell: asyncio.Event, stop: asyncio.Event) -
         while not stop.is_set():
             bell.clear()
             for tenant in await list_tenants():
-                while await registering.sweep(tenant.id, registrar) == registering.BATCH:
-                    pass
+                while not stop.is_set():
+                    if await registering.sweep(tenant.id, registrar) < registering.BATCH:
+                        break
             await either(bell, stop, timeout=_POLL_S)
