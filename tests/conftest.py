@@ -19,7 +19,6 @@ from chroniccare.platform.embedded import EngineUrls, engines
 from chroniccare.platform.wiring import Platform
 from chroniccare.settings import Settings, load
 from tests.client import Clinic, Contract, new_clinic
-from tests.medications.stand_ins import stand_ins  # noqa: F401  a fixture
 from tests.rabbitmq import Node, NoRabbitError, private_node
 
 hypothesis.settings.register_profile("clinic", deadline=None)  # a busy machine is no fault

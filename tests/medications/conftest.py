@@ -1,11 +1,9 @@
 """Fixtures of the tests of medications."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from chroniccare.medications import interacting
 from chroniccare.notifications.channels import choice
 from chroniccare.platform.postgres import utc_now
 from chroniccare.settings import Settings
@@ -22,17 +20,6 @@ async def prescribing(clinic: Clinic) -> Prescribing:
     patient = await clinic.patient(time_zone="UTC")
     provider = await clinic.provider()
     return Prescribing(clinic, patient["id"], provider["id"])
-
-
-@pytest.fixture
-def contraindicated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Something speaks against every drug, whatever the tables hold."""
-
-    async def check(*_: Any, **__: Any) -> dict[str, object]:
-        finding = {"severity": "contraindicated"}
-        return {"status": "findings", "override_needed": True, "findings": [finding]}
-
-    monkeypatch.setattr(interacting, "check", check)
 
 
 @pytest.fixture

@@ -337,15 +337,16 @@ async def test_nobody_changes_what_somebody_else_changed(prescribing: Prescribin
 
 
 async def test_a_contraindicated_drug_needs_a_reason_and_a_scope(
-    running: Running, prescribing: Prescribing, contraindicated: None
+    running: Running, prescribing: Prescribing
 ) -> None:
-    del contraindicated
-    clinic = prescribing.clinic
+    clinic, drug = prescribing.clinic, {"medication_name": "Clarithromycin"}
+    await prescribing.make(medication_name="Simvastatin")
     before = await count(clinic)
-    refused = await clinic.post(prescribing.path, prescribing.body())
+    refused = await clinic.post(prescribing.path, prescribing.body(**drug))
     assert refused.status_code == 409
     assert refused.json()["error"]["code"] == "CONTRAINDICATED"
-    assert refused.json()["error"]["data"]["interaction_check"]["findings"]
+    found = refused.json()["error"]["data"]["interaction_check"]["findings"]
+    assert [one["severity"] for one in found] == ["contraindicated"]
     assert await count(clinic) == before
     override = {"reason": "Cardiology agrees."}
     async with begin(clinic.caller) as tx:
@@ -353,15 +354,15 @@ async def test_a_contraindicated_drug_needs_a_reason_and_a_scope(
             tx, pepper=running.app.state.authority.pepper, name="nurse",
             scopes=SCOPES - {"medications:override"},
         )  # fmt: skip
-    body = prescribing.body(override=override)
+    body = prescribing.body(**drug, override=override)
     nurse = await clinic.post(prescribing.path, body, headers={"X-API-Key": key})
     assert nurse.status_code == 403
-    made = await prescribing.make(override=override)
+    made = await prescribing.make(**drug, override=override)
     assert made["override"]["reason"] == "Cardiology agrees."
     path = f"/medications/{made['id']}"
-    kept = await clinic.put(path, prescribing.body(refills_remaining=1))
+    kept = await clinic.put(path, prescribing.body(**drug, refills_remaining=1))
     assert kept.json()["data"]["override"] == made["override"]
-    other = await clinic.put(path, prescribing.body(medication_name="Another drug"))
+    other = await clinic.put(path, prescribing.body(medication_name="Erythromycin"))
     assert other.status_code == 409
     audited = await clinic.get("/audit", params={"entity_id": prescribing.patient_id})
     actions = {one["action"] for one in audited.json()["data"]["items"]}

@@ -106,21 +106,20 @@ async def test_a_draft_is_taken_from_its_activation_on(
     assert active["effective_from"] > made["effective_from"]
 
 
-async def test_activation_is_checked_once_more(
-    prescribing: Prescribing, contraindicated: None
-) -> None:
-    del contraindicated
+async def test_activation_is_checked_once_more(prescribing: Prescribing) -> None:
+    await prescribing.make(medication_name="Simvastatin")
     override = {"reason": "Cardiology agrees."}
-    made = await prescribing.make(status="draft", override=override)
+    made = await prescribing.make(
+        medication_name="Clarithromycin", status="draft", override=override
+    )
     assert (await take(prescribing.clinic, made["id"], "activate")).status_code == 200
 
 
 async def test_activation_of_what_speaks_against_by_now_needs_a_reason(
-    prescribing: Prescribing, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    prescribing: Prescribing,
 ) -> None:
-    del monkeypatch
-    made = await prescribing.make(status="draft")
-    request.getfixturevalue("contraindicated")
+    made = await prescribing.make(medication_name="Clarithromycin", status="draft")
+    await prescribing.make(medication_name="Simvastatin")
     refused = await take(prescribing.clinic, made["id"], "activate")
     assert refused.json()["error"]["code"] == "CONTRAINDICATED"
     body = {"override": {"reason": "Cardiology agrees."}}

@@ -15,6 +15,7 @@ from chroniccare.medications import queries, rules
 from chroniccare.medications.doses.planner import replan
 from chroniccare.medications.dosing import abbreviations, reading, timing
 from chroniccare.medications.interacting import allowed
+from chroniccare.medications.interactions.service import Advice
 from chroniccare.medications.schemas import MedicationChange, MedicationCreate, MedicationWrite
 from chroniccare.patients import actions as patients
 from chroniccare.platform.cache import Listing, cache
@@ -23,6 +24,7 @@ from chroniccare.webhooks.actions import EventType, emit
 
 ENTITY = "medication"
 ACTIVE_S = 600
+_NOT_ASKED = Advice()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,12 @@ def shown(found: queries.Medication, *, check: dict[str, Any] | None = None) -> 
     return Shown(**values, in_words=words, warnings=cautions, interaction_check=check)
 
 
-async def create(tx: Tx, patient_id: UUID, body: MedicationCreate) -> Shown:
+async def create(
+    tx: Tx, patient_id: UUID, body: MedicationCreate, *, advice: Advice = _NOT_ASKED
+) -> Shown:
     """Write a prescription, plan its doses, audit it and emit `medication.created`.
+
+    `advice` is what the external service said of the drug, if there is one.
 
     Raises:
         NotFound: no such patient.
@@ -72,7 +78,7 @@ async def create(tx: Tx, patient_id: UUID, body: MedicationCreate) -> Shown:
     today = rules.today(tx.now, patient.time_zone)
     plan = _planned(body, starts_on=body.start_date, today=today)
     await _check_prescriber(tx, body.prescribing_provider_id)
-    check, override = await allowed(tx, patient_id, body, without=None)
+    check, override = await allowed(tx, patient_id, body, advice=advice, without=None)
     medication_id = new_id()
     row = {**_document(body, plan), "id": medication_id, "patient_id": patient_id,
            "override": override, "status": body.status, "regimen_version": 1}  # fmt: skip
@@ -85,7 +91,9 @@ async def create(tx: Tx, patient_id: UUID, body: MedicationCreate) -> Shown:
     return shown(made, check=check)
 
 
-async def change(tx: Tx, medication: queries.Medication, body: MedicationChange) -> Shown:
+async def change(
+    tx: Tx, medication: queries.Medication, body: MedicationChange, *, advice: Advice = _NOT_ASKED
+) -> Shown:
     """Replace `medication`, which this transaction has locked.
 
     A change of how it is taken ends its regimen and starts the next, from now on or from when the
@@ -115,8 +123,9 @@ async def change(tx: Tx, medication: queries.Medication, body: MedicationChange)
     if body.prescribing_provider_id != medication.prescribing_provider_id:
         await _check_prescriber(tx, body.prescribing_provider_id)
     check, override = await allowed(
-        tx, medication.patient_id, body, without=medication, stands=medication.override
-    )
+        tx, medication.patient_id, body, advice=advice, without=medication,
+        stands=medication.override,
+    )  # fmt: skip
     version = medication.regimen_version + is_new
     row = {**_document(body, plan), "id": medication.id, "override": override,
            "regimen_version": version}  # fmt: skip

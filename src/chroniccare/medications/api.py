@@ -14,6 +14,8 @@ from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.medications import actions, lifecycle, schemas
 from chroniccare.medications.actions import Shown
+from chroniccare.medications.interacting import asked, drug_in
+from chroniccare.medications.interactions import service
 from chroniccare.medications.queries import Medication
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.tenancy.api import (
@@ -76,8 +78,12 @@ async def create_medication(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Write a prescription and plan its doses; 409 when a finding speaks against it."""
+    advice = await service.ask(
+        caller, patient_id=patient_id, provider_id=body.prescribing_provider_id, drug=drug_in(body)
+    )
     return await create(
-        caller, request, idempotency_key, lambda tx: actions.create(tx, patient_id, body),
+        caller, request, idempotency_key,
+        lambda tx: actions.create(tx, patient_id, body, advice=advice),
         replayed=SEEN_AGAIN, below=_BELOW,
     )  # fmt: skip
 
@@ -110,10 +116,11 @@ async def change_medication(
     if_match: IfMatch = None,
 ) -> Response:
     """Replace a prescription; a change of how it is taken begins the next regimen."""
+    advice = await asked(caller, medication_id, body)
     async with begin(caller) as tx:
         medication = await actions.get_locked(tx, medication_id)
         check_version(if_match, medication.version)
-        changed = await actions.change(tx, medication, body)
+        changed = await actions.change(tx, medication, body, advice=advice)
     return answer(caller, wire.dumps(changed), etag=changed.version)
 
 
@@ -166,9 +173,10 @@ async def activate_medication(
     if_match: IfMatch = None,
 ) -> Response:
     """Let a draft be taken from now on; it is checked once more."""
+    advice = await asked(caller, medication_id)
 
     def act(tx: Tx, medication: Medication) -> Awaitable[Shown]:
-        return lifecycle.activate(tx, medication, override=body.override)
+        return lifecycle.activate(tx, medication, override=body.override, advice=advice)
 
     return await _taken(caller, request, medication_id, act, key=idempotency_key, if_match=if_match)
 

@@ -4,11 +4,14 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.audit.actions import record
-from chroniccare.core.errors import Conflict, FieldError, Forbidden
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import Conflict, FieldError, Forbidden, NotFound
 from chroniccare.medications import queries
+from chroniccare.medications.interactions import service
 from chroniccare.medications.interactions.checking import Drug, check
+from chroniccare.medications.interactions.service import Advice
 from chroniccare.medications.schemas import MedicationWrite, Override
-from chroniccare.platform.postgres import Tx
+from chroniccare.platform.postgres import Tx, begin
 
 SCOPE = "medications:override"
 
@@ -24,16 +27,41 @@ class Contraindicated(Conflict):
         super().__init__(details=details, data={"interaction_check": found})
 
 
+async def asked(caller: Caller, medication_id: UUID, body: MedicationWrite | None = None) -> Advice:
+    """Ask the external service about a prescription as `body` changes it, or as it stands.
+
+    It is called before the transaction of the change: none is open while somebody else's server is
+    waited for.
+
+    Raises:
+        NotFound: no such prescription.
+    """
+    if not service.is_used():
+        return Advice()
+    async with begin(caller) as tx:
+        medication = await tx.one(queries.GET, medication_id)
+    if medication is None:
+        raise NotFound("No such prescription.")
+    return await service.ask(
+        caller,
+        patient_id=medication.patient_id,
+        provider_id=(body or medication).prescribing_provider_id,
+        drug=drug_of(medication) if body is None else drug_in(body),
+    )
+
+
 async def allowed(
     tx: Tx,
     patient_id: UUID,
     body: MedicationWrite,
     *,
+    advice: Advice,
     without: queries.Medication | None,
     stands: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Check the drug in `body`; return what was found, and the override to be kept, if any.
 
+    `advice` is what the external service said of it.
     `without` is the prescription that is changed, and `stands` what was set aside for it before,
     which stands as long as the drug is the same.
 
@@ -41,11 +69,11 @@ async def allowed(
         Contraindicated: a finding is contraindicated, and nobody set it aside.
         Forbidden: the caller may not set it aside.
     """
-    drug = Drug(body.medication_name, body.generic_name, body.rxnorm_code)
+    drug = drug_in(body)
     if without is not None and drug != drug_of(without):
         stands = None
     return await weighed(
-        tx, patient_id, drug, override=body.override, without=without, stands=stands
+        tx, patient_id, drug, advice=advice, override=body.override, without=without, stands=stands
     )
 
 
@@ -54,6 +82,7 @@ async def weighed(
     patient_id: UUID,
     drug: Drug,
     *,
+    advice: Advice,
     override: Override | None,
     without: queries.Medication | None,
     stands: dict[str, Any] | None,
@@ -62,7 +91,8 @@ async def weighed(
     if override is not None and tx.caller.actor_type != "system" and SCOPE not in tx.caller.scopes:
         raise Forbidden(f"Setting a finding aside needs the scope {SCOPE}.")
     medication_id = None if without is None else without.id
-    found = dict(await check(tx, patient_id=patient_id, drug=drug, without=medication_id))
+    checked = await check(tx, patient_id=patient_id, drug=drug, without=medication_id)
+    found: dict[str, Any] = service.merged(checked, advice)
     if not found["override_needed"]:
         return found, stands
     if override is None:
@@ -80,3 +110,8 @@ async def weighed(
 def drug_of(medication: queries.Medication) -> Drug:
     """Return the drug of a prescription."""
     return Drug(medication.medication_name, medication.generic_name, medication.rxnorm_code)
+
+
+def drug_in(body: MedicationWrite) -> Drug:
+    """Return the drug that a body prescribes."""
+    return Drug(body.medication_name, body.generic_name, body.rxnorm_code)

@@ -14,6 +14,7 @@ from chroniccare.medications import queries, rules
 from chroniccare.medications.actions import Shown, get, shown, tell
 from chroniccare.medications.doses.planner import replan
 from chroniccare.medications.interacting import drug_of, weighed
+from chroniccare.medications.interactions.service import Advice
 from chroniccare.medications.schemas import Override
 from chroniccare.platform.postgres import Query, Tx, begin
 from chroniccare.webhooks.actions import EventType
@@ -43,8 +44,12 @@ _DUTIES = (
 )
 
 
-async def activate(tx: Tx, medication: queries.Medication, *, override: Override | None) -> Shown:
+async def activate(
+    tx: Tx, medication: queries.Medication, *, override: Override | None, advice: Advice
+) -> Shown:
     """Let a draft, whose row this transaction has locked, be taken from now on.
+
+    `advice` is what the external service said of it.
 
     Raises:
         StepRefused: it is no draft.
@@ -53,7 +58,7 @@ async def activate(tx: Tx, medication: queries.Medication, *, override: Override
     """
     rules.next_status("activate", medication.status)
     await _check_end(tx, medication)
-    return await _checked(tx, medication, "activate", override)
+    return await _checked(tx, medication, "activate", override, advice)
 
 
 async def resume(tx: Tx, medication: queries.Medication) -> Shown:
@@ -64,7 +69,7 @@ async def resume(tx: Tx, medication: queries.Medication) -> Shown:
         Contraindicated: something that the patient takes by now speaks against it.
     """
     rules.next_status("resume", medication.status)
-    return await _checked(tx, medication, "resume", None)
+    return await _checked(tx, medication, "resume", None, Advice())
 
 
 async def hold(tx: Tx, medication: queries.Medication, *, until: date | None) -> Shown:
@@ -134,11 +139,12 @@ async def _taken(tx: Tx, candidate: queries.Candidate, duty: _Duty) -> bool:
 
 
 async def _checked(
-    tx: Tx, medication: queries.Medication, step: rules.Step, override: Override | None
-) -> Shown:
+    tx: Tx, medication: queries.Medication, step: rules.Step, override: Override | None,
+    advice: Advice,
+) -> Shown:  # fmt: skip
     check, kept = await weighed(
-        tx, medication.patient_id, drug_of(medication), override=override, without=medication,
-        stands=medication.override,
+        tx, medication.patient_id, drug_of(medication), advice=advice, override=override,
+        without=medication, stands=medication.override,
     )  # fmt: skip
     return shown(await _step(tx, medication, step, override=kept), check=check)
 

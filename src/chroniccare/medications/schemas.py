@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
-from pydantic import StringConstraints as Str
 
+from chroniccare.codes.schemas import Rxcui
 from chroniccare.core.fields import Day, Document, Instant, Line, Name, Paragraph, Wire, Word
 from chroniccare.medications.dosing.schemas import (
     DOSAGE_EXAMPLE,
@@ -14,9 +14,9 @@ from chroniccare.medications.dosing.schemas import (
     InWords,
     Route,
 )
+from chroniccare.medications.interactions.schemas import Check
 
 Status = Literal["draft", "active", "on_hold", "stopped", "completed"]
-Rxcui = Annotated[str, Str(pattern=r"^[1-9][0-9]{0,7}$")]
 _TODAY = "2026-12-01"
 
 
@@ -222,6 +222,6 @@ class Medication(Wire):
     in_words: Annotated[InWords, Field(description="How it is taken, in plain words.")]
     warnings: Annotated[list[Caution], Field(description="What is error-prone in its texts.")]
     interaction_check: Annotated[
-        dict[str, Any] | None,
+        Check | None,
         Field(description="What a change was checked for; null when it is only read."),
     ]

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from chroniccare.core.time import LATEST
+from chroniccare.medications import lifecycle
 from chroniccare.medications.doses import rounds
 from chroniccare.medications.doses.actions import set_aside
 from chroniccare.medications.doses.planner import replan
@@ -77,12 +78,12 @@ async def test_the_loop_plans_what_nobody_has_planned_and_then_day_by_day(
     clinic: Clinic, clock: Clock
 ) -> None:
     _, medication = await prescribe(clinic, TWICE, starts_on=TODAY)
-    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 0, 1)
+    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 1)
     first = await rows(clinic, medication)
     assert len(first) == 28
-    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 0, 0)
+    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 0)
     clock.forward(days=1, minutes=1)
-    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 0, 1)
+    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 1)
     second = await rows(clinic, medication)
     assert second[:28] == first
     assert len(second) == 30
@@ -96,7 +97,7 @@ async def test_a_regimen_that_has_ended_is_left_alone(clinic: Clinic, clock: Clo
     async with begin(clinic.caller) as tx:
         assert await tx.value(BOOKMARK, medication) == LATEST
     clock.forward(days=5)
-    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 0, 0)
+    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 0)
 
 
 async def test_what_is_taken_as_needed_is_never_planned(clinic: Clinic) -> None:
@@ -153,13 +154,13 @@ async def test_a_pause_ends_by_itself_on_its_day(clinic: Clinic, clock: Clock) -
     open_ = await rows(clinic, medication, "planned")
     assert open_[0].local_date == until  # planned already, so that no reminder is late
     clock.at = datetime(2031, 3, 8, 4, 59, tzinfo=UTC)  # 23:59 on the day before
-    assert (await rounds.run(clinic.tenant_id)).resumed == 0
+    assert await lifecycle.sweep(clinic.tenant_id) == 0
     clock.forward(minutes=1)
-    assert (await rounds.run(clinic.tenant_id)).resumed == 1
+    assert await lifecycle.sweep(clinic.tenant_id) == 1
     async with begin(clinic.caller) as tx:
         assert await tx.value(STATUS_NOW, medication) == "active"
     assert (await rows(clinic, medication, "planned"))[0] == open_[0]
-    assert (await rounds.run(clinic.tenant_id)).resumed == 0
+    assert await lifecycle.sweep(clinic.tenant_id) == 0
 
 
 async def move(clinic: Clinic, patient_id: UUID, **fields: object) -> None:
@@ -257,7 +258,7 @@ async def test_an_admission_sets_doses_aside_for_good(clinic: Clinic, told: list
 async def test_another_tenant_plans_nothing_of_ours(clinic: Clinic, other_clinic: Clinic) -> None:
     _, medication = await prescribe(clinic, TWICE, starts_on=TODAY)
     assert await planned(other_clinic, medication) == 0
-    assert await rounds.run(other_clinic.tenant_id) == rounds.Round(0, 0, 0)
+    assert await rounds.run(other_clinic.tenant_id) == rounds.Round(0, 0)
     assert await rows(clinic, medication) == []
 
 
@@ -270,4 +271,4 @@ async def test_many_medications_are_planned_in_batches(
     async with begin(clinic.caller) as tx:
         for _ in range(4):
             await add_medication(tx, patient, provider, TWICE, starts_on=TODAY)
-    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 0, 5)
+    assert await rounds.run(clinic.tenant_id) == rounds.Round(0, 5)

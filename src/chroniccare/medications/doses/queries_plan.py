@@ -62,17 +62,6 @@ class Standing:
     is_open: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A medication whose pause may be over; days are the patient's."""
-
-    id: UUID
-    patient_id: UUID
-    version: int
-    hold_until: date
-    time_zone: str
-
-
 # In one order, so that two who plan the same medications wait for each other and do not deadlock.
 LOCK = Command(
     "SELECT m.id FROM medications m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR NO KEY UPDATE"
@@ -155,16 +144,6 @@ OF_PATIENTS = Command("SELECT id FROM medications WHERE patient_id = ANY($1::uui
 SHORT = Command(
     "SELECT id FROM medications WHERE status IN ('active', 'on_hold') AND planned_until < $1"
     " ORDER BY planned_until, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
-)
-HELD = Query(
-    Held,
-    "SELECT m.id, m.patient_id, m.version, m.hold_until, p.time_zone FROM medications m"
-    " JOIN patients p ON p.id = m.patient_id WHERE m.status = 'on_hold' AND m.hold_until <= $1"
-    " ORDER BY m.id LIMIT $2 FOR NO KEY UPDATE OF m SKIP LOCKED",
-)
-RESUME = Command(
-    "UPDATE medications SET status = 'active', hold_until = NULL, version = version + 1,"
-    " updated_at = $2 WHERE id = ANY($1::uuid[])"
 )
 TAKE = Command(
     "DELETE FROM dose_replans r USING (SELECT patient_id FROM dose_replans ORDER BY patient_id"

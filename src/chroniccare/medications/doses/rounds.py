@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from chroniccare.audit.actions import record_many
 from chroniccare.core.caller import system
-from chroniccare.core.time import to_local, zone
 from chroniccare.medications.doses import queries_plan as queries
-from chroniccare.medications.doses.planner import extend, replan, replan_patients
-from chroniccare.platform.postgres import Tx, begin
+from chroniccare.medications.doses.planner import extend, replan_patients
+from chroniccare.platform.postgres import begin
 
 LOOP = "doses"
 _MEDICATIONS = 200
@@ -23,43 +21,15 @@ _AHEAD = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """How many medications were resumed, patients planned anew and medications planned ahead."""
+    """How many patients were planned anew, and medications planned ahead."""
 
-    resumed: int
     replanned: int
     extended: int
 
 
 async def run(tenant_id: UUID) -> Round:
     """Keep a tenant's doses planned; any number of processes may do it at once."""
-    resumed = await resume(tenant_id)
-    return Round(resumed, await _replan(tenant_id), await _extend(tenant_id))
-
-
-async def resume(tenant_id: UUID) -> int:
-    """Resume the medications whose pause is over where the patient lives; return how many."""
-    async with begin(system(tenant_id, job=LOOP)) as tx:
-        # No zone is more than a day ahead of UTC.
-        found = await tx.all(queries.HELD, tx.now.date() + _AHEAD, _MEDICATIONS)
-        over = [one for one in found if _is_over(tx, one)]
-        if not over:
-            return 0
-        ids = [one.id for one in over]
-        await tx.run(queries.RESUME, ids, tx.now)
-        changed = {
-            one.id: (
-                {"status": "on_hold", "hold_until": one.hold_until, "version": one.version},
-                {"status": "active", "hold_until": None, "version": one.version + 1},
-            )
-            for one in over
-        }
-        await record_many(tx, action="resume", entity_type="medication", changed=changed)
-        await replan(tx, ids)
-        return len(ids)
-
-
-def _is_over(tx: Tx, one: queries.Held) -> bool:
-    return to_local(tx.now, zone(one.time_zone)).date() >= one.hold_until
+    return Round(await _replan(tenant_id), await _extend(tenant_id))
 
 
 async def _replan(tenant_id: UUID) -> int:

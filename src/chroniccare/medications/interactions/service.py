@@ -40,15 +40,21 @@ class Advice:
     findings: tuple[rules.Finding, ...] = ()
 
 
+def is_used() -> bool:
+    """Return whether there is a service to ask."""
+    settings = database().settings
+    return bool(settings.cds_hooks_url) and settings.interaction_checks == "on"
+
+
 async def ask(caller: Caller, *, patient_id: UUID, provider_id: UUID | None, drug: Drug) -> Advice:
     """Ask the service about a drug for a patient; call it with no transaction open.
 
     Raises:
         NotFound: no such patient; nothing is sent of one who is not the caller's.
     """
-    settings = database().settings
-    if not settings.cds_hooks_url or settings.interaction_checks == "off":
+    if not is_used():
         return Advice()
+    settings = database().settings
     if provider_id is None:
         return Advice("not_asked")
     async with begin(caller) as tx:

@@ -22,8 +22,6 @@ ALTER TABLE medication_regimens ADD COLUMN began jsonb;
 ALTER TABLE medications ADD COLUMN planned_until timestamptz NOT NULL DEFAULT '1900-01-01 00:00:00+00';
 CREATE INDEX idx_medications_planned ON medications (tenant_id, planned_until)
     WHERE status IN ('active', 'on_hold');
-CREATE INDEX idx_medications_held ON medications (tenant_id, hold_until)
-    WHERE status = 'on_hold' AND hold_until IS NOT NULL;
 
 -- Doses are written by the planner alone, out of the medications whose rows it has locked and joins
 -- to (`WRITE`), and no medication is ever deleted; to look each up again for every dose was half of
