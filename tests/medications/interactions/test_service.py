@@ -256,3 +256,29 @@ async def test_merging_changes_no_result_that_was_stored(clinic: Clinic) -> None
 def test_an_address_that_is_none_is_refused_at_start(url: str) -> None:
     with pytest.raises(SettingsError, match="CHRONICCARE_CDS_HOOKS_URL"):
         load({"CHRONICCARE_CDS_HOOKS_URL": url})
+
+
+async def test_whoever_prescribes_hears_what_the_service_says(clinic: Clinic, cds: Server) -> None:
+    provider = await clinic.provider()
+    path = f"/patients/{(await clinic.patient())['id']}/medications"
+    body: dict[str, Any] = {
+        "medication_name": "Lisinopril",
+        "sig": "1 tablet by mouth once a day",
+        "start_date": "2026-12-01",
+        "prescribing_provider_id": provider["id"],
+    }
+    cds.says(CARD)
+    refused = await clinic.post(path, body)
+    assert refused.json()["error"]["code"] == "CONTRAINDICATED"
+    body["override"] = {"reason": "Cardiology agrees."}
+    made = await clinic.make(path, body)
+    assert [one["kind"] for one in made["interaction_check"]["findings"]] == ["service"]
+    del body["override"]
+    cds.says({**CARD, "indicator": "warning"})
+    changed = await clinic.put(f"/medications/{made['id']}", {**body, "refills_remaining": 2})
+    assert changed.json()["data"]["interaction_check"]["service"]["status"] == "answered"
+    draft = await clinic.make(path, {**body, "medication_name": "Metformin", "status": "draft"})
+    cds.says(CARD)
+    answer = await clinic.post(f"/medications/{draft['id']}/activate", {})
+    assert answer.json()["error"]["code"] == "CONTRAINDICATED"
+    assert len(cds.asked) == 5
