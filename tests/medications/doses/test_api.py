@@ -143,7 +143,7 @@ async def test_a_patients_times_move_the_doses_to_come_at_once(clinic: Clinic) -
     patient, medication = await planned(clinic)
     before = await rows(clinic, medication)
     path = f"/patients/{patient}/dosing-times"
-    answer = await clinic.put(path, {"dinner": "19:30"}, headers={"If-Match": '"0"'})
+    answer = await clinic.put(path, {**UNSET, "dinner": "19:30"}, headers={"If-Match": '"0"'})
     assert answer.json()["data"] == {
         "version": 1,
         "own": {**UNSET, "dinner": "19:30"},
@@ -154,7 +154,7 @@ async def test_a_patients_times_move_the_doses_to_come_at_once(clinic: Clinic) -
     assert [row.id for row in after] == [row.id for row in before]
     moved = [one.due_at - two.due_at for one, two in zip(after, before, strict=True)]
     assert moved == [timedelta(minutes=90), timedelta()] * 14
-    again = await clinic.put(path, {"dinner": "19:30"}, headers={"If-Match": '"0"'})
+    again = await clinic.put(path, {**UNSET, "dinner": "19:30"}, headers={"If-Match": '"0"'})
     assert again.status_code == 412
     async with begin(clinic.caller) as tx:
         assert await tx.value(AUDITED, "patient", "update_dosing_times", patient) == 1
@@ -167,15 +167,17 @@ async def test_the_clinics_times_move_doses_by_the_loop_unless_the_patient_has_t
 ) -> None:
     own, mine = await planned(clinic)
     _, usual = await planned(clinic)
-    await clinic.put(f"/patients/{own}/dosing-times", {"breakfast": "09:00"})
-    answer = await clinic.put("/dosing-times", {"wake": "05:30", "breakfast": "06:00"})
+    await clinic.put(f"/patients/{own}/dosing-times", {**UNSET, "breakfast": "09:00"})
+    answer = await clinic.put("/dosing-times", {**UNSET, "wake": "05:30", "breakfast": "06:00"})
     assert answer.json()["data"]["effective"] == {**USUAL, "wake": "05:30", "breakfast": "06:00"}
     assert (await rounds.run(clinic.tenant_id)).replanned == 2
     assert (await rows(clinic, usual))[1].due_at.hour == 11  # UTC
     assert (await rows(clinic, mine))[1].due_at.hour == 14
     shown = (await clinic.get(f"/patients/{own}/dosing-times")).json()["data"]
     assert shown["effective"] == {**USUAL, "wake": "05:30", "breakfast": "09:00"}
-    assert (await clinic.put("/dosing-times", {}, headers={"If-Match": '"7"'})).status_code == 412
+    assert (
+        await clinic.put("/dosing-times", UNSET, headers={"If-Match": '"7"'})
+    ).status_code == 412
     async with begin(clinic.caller) as tx:
         entity = ("tenant", "update_dosing_times", clinic.tenant_id)
         assert await tx.value(AUDITED, *entity) == 1
@@ -183,7 +185,7 @@ async def test_the_clinics_times_move_doses_by_the_loop_unless_the_patient_has_t
 
 async def test_bed_may_be_after_midnight_and_a_day_at_night(clinic: Clinic) -> None:
     path = f"/patients/{(await clinic.patient())['id']}/dosing-times"
-    assert (await clinic.put(path, {"bed": "00:30"})).status_code == 200
+    assert (await clinic.put(path, {**UNSET, "bed": "00:30"})).status_code == 200
     night = {
         "wake": "17:00",
         "breakfast": "17:00",
@@ -210,7 +212,7 @@ async def test_times_that_make_no_day_are_refused(
 ) -> None:
     patient = (await clinic.patient())["id"]
     for path in ("/dosing-times", f"/patients/{patient}/dosing-times"):
-        answer = await clinic.put(path, times)
+        answer = await clinic.put(path, {**UNSET, **times})
         assert answer.status_code == status
         assert answer.json()["error"]["details"][0]["field"] == field
         assert (await clinic.get(path)).json()["data"]["version"] == 0

@@ -133,7 +133,7 @@ class Life:
 
     async def live(self, whose: str, day: dict[str, str]) -> None:
         path = "/dosing-times" if whose == "clinic" else f"/patients/{self.patient}/dosing-times"
-        answer = await self.clinic.put(path, day)
+        answer = await self.clinic.put(path, {**dict.fromkeys(DEFAULTS), **day})
         if answer.status_code == 422:  # it does not go with the clinic's day
             return
         if whose == "clinic":

@@ -49,25 +49,24 @@ class Dose(Wire):
 
 
 class DosingTimesWrite(Wire):
-    """When the events of a day are, on the wall; the day begins with waking up."""
+    """When the events of a day are, on the wall; the day begins with waking up.
 
-    wake: Annotated[WallTime | None, Field(description="Waking up.", examples=["07:00"])] = None
+    What is null is as the clinic has it, or at the usual time.
+    """
+
+    wake: Annotated[WallTime | None, Field(description="Waking up.", examples=["07:00"])]
     breakfast: Annotated[
         WallTime | None,
-        Field(description="Breakfast, and the morning; may be when one wakes up.",
-              examples=["08:00"]),
-    ] = None  # fmt: skip
-    lunch: Annotated[WallTime | None, Field(description="Lunch, and noon.", examples=["12:00"])] = (
-        None
-    )
+        Field(description="Breakfast, the morning; not before waking up.", examples=["08:00"]),
+    ]
+    lunch: Annotated[WallTime | None, Field(description="Lunch, noon.", examples=["12:00"])]
     dinner: Annotated[
-        WallTime | None, Field(description="Dinner, and the evening.", examples=["18:00"])
-    ] = None
+        WallTime | None, Field(description="Dinner, the evening.", examples=["18:00"])
+    ]
     bed: Annotated[
         WallTime | None,
-        Field(description="Going to bed, and the night; may lie after midnight.",
-              examples=["22:00"]),
-    ] = None  # fmt: skip
+        Field(description="Going to bed, the night; may lie after midnight.", examples=["22:00"]),
+    ]
 
 
 class EffectiveTimes(Wire):
