@@ -279,6 +279,6 @@ async def test_whoever_prescribes_hears_what_the_service_says(clinic: Clinic, cd
     assert changed.json()["data"]["interaction_check"]["service"]["status"] == "answered"
     draft = await clinic.make(path, {**body, "medication_name": "Metformin", "status": "draft"})
     cds.says(CARD)
-    answer = await clinic.post(f"/medications/{draft['id']}/activate", {})
+    answer = await clinic.post(f"/medications/{draft['id']}/activate", {"override": None})
     assert answer.json()["error"]["code"] == "CONTRAINDICATED"
     assert len(cds.asked) == 5
