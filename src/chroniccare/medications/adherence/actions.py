@@ -1,6 +1,6 @@
 """Reports about doses: taken in, listed, and the rate that comes of them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -67,7 +67,7 @@ async def report(tx: Tx, medication_id: UUID, body: ReportWrite) -> Reported:
         raise NotFound("No such medication.")
     if medication.status == "draft":
         raise NotPrescribed
-    _check_taken(medication, said, tx.now)
+    said = _checked(medication, said, tx.now)
     if medication.as_needed and body.dose_id is None:
         return await _as_needed(tx, medication, body, said)
     dose = await _dose(tx, medication, body)
@@ -145,29 +145,22 @@ def _said(now: datetime, body: ReportWrite) -> settling.Said:
         faults.append(FieldError("taken_at", "goes with what was taken alone", "contradiction"))
     if faults or status is None:
         raise Invalid(details=faults)
-    taken_at = body.taken_at or now
-    if taken_at > now + rules.SKEW:
-        raise Unprocessable.field("taken_at", "lies in the future", "future")
-    return settling.Said(
-        status, body.source, min(taken_at, now) if status == "taken" else None, body.reason,
-        body.notes,
-    )  # fmt: skip
+    taken_at = (body.taken_at or now) if status == "taken" else None
+    return settling.Said(status, body.source, taken_at, body.reason, body.notes)
 
 
-def _check_taken(medication: queries.Medication, said: settling.Said, now: datetime) -> None:
-    """Refuse what was taken before it was prescribed."""
+def _checked(medication: queries.Medication, said: settling.Said, now: datetime) -> settling.Said:
+    """Refuse what was taken in the future, or before it was prescribed."""
     taken_at = said.taken_at
     if taken_at is None:
-        return
-    home = zone(medication.time_zone)
-    if to_local(taken_at, home).date() < medication.start_date:
-        if taken_at == now:
-            raise Unprocessable.field(
-                "taken_at", "the medication begins on a later day", "before_start"
-            )
+        return said
+    if taken_at > now + rules.SKEW:
+        raise Unprocessable.field("taken_at", "lies in the future", "future")
+    if to_local(taken_at, zone(medication.time_zone)).date() < medication.start_date:
         raise Unprocessable.field(
             "taken_at", "lies before the medication's first day", "before_start"
         )
+    return replace(said, taken_at=min(taken_at, now))
 
 
 async def _dose(tx: Tx, medication: queries.Medication, body: ReportWrite) -> queries.Dose:
