@@ -17,6 +17,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.platform.embedded import EngineUrls
 from chroniccare.platform.owner import owner_connection
 from chroniccare.tenancy.rules import parse_key
+from tests.codes.rrf import write
 from tests.e2e.process import COMMAND, clean_environment, data_dir, refused, run
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -373,3 +374,27 @@ def test_a_reader_that_has_seen_enough_causes_no_trace(here: Run) -> None:
         done = here("keys", "list", "--tenant", tenant, stdout=closed)
     assert done.returncode == 1
     assert done.stderr == ""
+
+
+def test_sets_of_interactions_and_rxnorm_are_imported_whole_or_not_at_all(
+    here: Run, tmp_path: Path
+) -> None:
+    tenant = new_tenant(here)
+    file = tmp_path / "set.csv"
+    file.write_text("a,b,severity,text\n11289,6922,warning,Bleeding.\n1,1,x,\n")
+    named = ("--name", "acme", "--version", "1", "--tenant", tenant)
+    load = ("interactions", "import", str(file), *named)
+    assert "--license-acknowledged" in refused(here(*load))
+    wrong = here(*load, "--license-acknowledged")
+    assert wrong.returncode == 1
+    assert wrong.stdout.splitlines()[0].startswith("line 3: b must be another")
+    assert wrong.stdout.splitlines()[-1] == "set.csv: 1 row is wrong; nothing was imported"
+    file.write_text("a,b,severity,text\n11289,6922,warning,Bleeding.\n")
+    assert made(here(*load, "--license-acknowledged")) == "imported 1 pairs as acme 1"
+    listed = json.loads(made(here("interactions", "list", "--json", "--tenant", tenant)))
+    assert [one["name"] for one in listed] == ["onc-high-priority", "acme"]
+    assert "onc-high-priority" in made(here("interactions", "list", "--tenant", tenant))
+    assert made(here("interactions", "remove", "acme", "--tenant", tenant)) == "removed"
+    rxnorm = ("codes", "import-rxnorm", str(write(tmp_path)), "--tenant", tenant)
+    assert made(here(*rxnorm, "--release", "2026-11-02")).startswith("loaded 17 concepts")
+    assert "--release" in refused(here(*rxnorm, "--release", " "))

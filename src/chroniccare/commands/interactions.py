@@ -74,9 +74,10 @@ async def load_rxnorm(subdomain: str | None, folder: Path, *, release: str) -> O
         concepts = rrf.read(folder)  # takes seconds, with no transaction open
         async with begin(who) as tx:
             count = await codes.replace_rxnorm(tx, release, concepts)
+            told = await actions.disagreements(tx)
     except FileError as error:
         return refused(error)
-    return Outcome(f"loaded {count} concepts of RxNorm {release}")
+    return Outcome("\n".join([*told, f"loaded {count} concepts of RxNorm {release}"]))
 
 
 def refused(error: FileError) -> Outcome:

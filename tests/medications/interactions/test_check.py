@@ -8,10 +8,11 @@ import pytest
 
 from chroniccare.codes import actions as codes
 from chroniccare.codes import rrf
+from chroniccare.medications.interactions import actions
 from chroniccare.medications.interactions.table import SHA256, table
 from chroniccare.platform.postgres import begin, database
 from tests.client import Clinic
-from tests.codes.rrf import write
+from tests.codes.rrf import conso, write
 from tests.medications.interactions.support import check, pairs, take
 from tests.medications.interactions.test_table import ONC
 
@@ -108,6 +109,24 @@ async def test_a_product_without_known_ingredients_is_not_checked(
     await with_subset(clinic, tmp_path)
     found = await check(clinic, patient, "Product", generic_name=None, rxnorm_code=rxcui)
     assert found["not_checked"] == [{"what": "drug", "id": None}]
+
+
+async def test_where_rxnorm_has_another_name_for_a_code_it_is_the_one_that_counts(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    wrong = conso("8123", "IN", "metformin") + conso("10734", "SCD", "a tablet")
+    (tmp_path / "RXNCONSO.RRF").write_text(wrong, encoding="utf-8")
+    async with begin(clinic.caller) as tx:
+        await codes.replace_rxnorm(tx, "2026-11-02", rrf.read(tmp_path))
+        assert await actions.disagreements(tx) == [
+            "10734: a tablet in RxNorm, tranylcypromine in the built-in table",
+            "8123: metformin in RxNorm, phenelzine in the built-in table",
+        ]
+    patient = await clinic.patient()
+    await take(clinic, patient, "fluoxetine")
+    found = await check(clinic, patient, "A drug", generic_name=None, rxnorm_code="8123")
+    assert found["findings"] == []
 
 
 async def test_the_same_ingredient_twice_is_a_duplicate(clinic: Clinic, tmp_path: Path) -> None:

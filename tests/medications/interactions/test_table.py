@@ -2,8 +2,10 @@
 
 import itertools
 from collections.abc import Iterator
+from importlib.resources import files
 from uuid import UUID
 
+import orjson
 import pytest
 
 from chroniccare.codes.rules import is_rxcui
@@ -62,6 +64,13 @@ def test_every_member_is_an_ingredient_and_no_id_stands_twice() -> None:
     assert all(map(is_rxcui, codes))
     assert all(name == rules.normal(name) or rules.by_name(TABLE, name).complete
                for name in TABLE.rxcuis)  # fmt: skip
+
+
+def test_what_could_not_be_confirmed_is_said() -> None:
+    path = files("chroniccare.medications.interactions").joinpath("data/onc.json")
+    unconfirmed = orjson.loads(path.read_bytes())["unconfirmed"]
+    assert unconfirmed == sorted(set(unconfirmed))
+    assert all(TABLE.rxcuis[name] for name in unconfirmed)
 
 
 @pytest.mark.parametrize("number", ONC)

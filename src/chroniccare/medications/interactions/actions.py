@@ -6,11 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from chroniccare.audit.actions import record
+from chroniccare.codes import queries as codes
+from chroniccare.codes.rules import INGREDIENT
 from chroniccare.core.errors import NotFound
 from chroniccare.core.ids import new_id
 from chroniccare.core.rows import FileError, refuse
 from chroniccare.medications.interactions import queries
 from chroniccare.medications.interactions.files import Reading
+from chroniccare.medications.interactions.rules import normal
 from chroniccare.medications.interactions.table import table
 from chroniccare.platform.postgres import Tx
 
@@ -41,6 +44,20 @@ async def listed(tx: Tx) -> dict[str, Any]:
 def built_in_name() -> str:
     """Return the name of the built-in set, which no imported one may have."""
     return table().name
+
+
+async def disagreements(tx: Tx) -> list[str]:
+    """Return where the site's subset of RxNorm has another name for an id of the built-in table.
+
+    RxNorm's name is the one that counts; see `rules.known`.
+    """
+    names = table().names
+    found = await tx.all(codes.CONCEPTS, list(names))
+    return [
+        f"{one.rxcui}: {one.name} in RxNorm, {names[one.rxcui]} in the built-in table"
+        for one in found
+        if one.term_type != INGREDIENT or normal(one.name) != names[one.rxcui]
+    ]
 
 
 async def replace(tx: Tx, *, name: str, version: str, checked: Reading) -> queries.InteractionSet:
