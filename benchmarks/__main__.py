@@ -5,6 +5,7 @@ import sys
 from . import (
     adherence,
     book,
+    bundles,
     calendars,
     day,
     doses,
@@ -32,6 +33,7 @@ ALL = {
     "due_time": due_time,
     "receipts": receipts,
     "slots": slots,
+    "bundles": bundles,
     "calendars": calendars,
     "series": series,
     "adherence": adherence,

@@ -36,7 +36,7 @@ async def doses_changed(tx: Tx, patient_ids: Sequence[UUID]) -> None:
         for bundle, _ in found
         for dose in bundle.doses
     ]
-    await tx.run(queries.UNLINK, links, patients, tx.now)
+    await tx.run(queries.UNLINK, links, patients, tx.now, until)
     if links:
         await tx.run(queries.LINK, links, tx.caller.tenant_id)
     planned = [_message(bundle, time_zone) for bundle, time_zone in found]
