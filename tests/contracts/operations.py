@@ -123,11 +123,6 @@ async def _offer(clinic: Clinic) -> dict[str, Any]:
     )
 
 
-async def _medication(clinic: Clinic) -> dict[str, Any]:
-    """Prescribe a medication to a patient of its own."""
-    return {"id": str((await taking(clinic)).id)}
-
-
 _FEW = 5
 
 
@@ -272,7 +267,6 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "visit_type_id": ("/visit-types", lambda clinic, _: _visit_type(clinic)),
     "resource_id": ("/resources", lambda clinic, _: _resource(clinic)),
     "feed_id": ("/calendar-feeds", lambda clinic, _: _feed(clinic)),
-    "medication_id": ("/medications", lambda clinic, _: _medication(clinic)),
     "recall_id": ("/recalls", lambda clinic, _: _recall(clinic)),
     "entry_id": ("/waitlist", lambda clinic, _: _waiting(clinic)),
     "offer_id": ("/waitlist/offers", lambda clinic, _: _offer(clinic)),

@@ -1,7 +1,6 @@
 """What patients and caregivers reply to reminders of doses, and what is noted then."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +8,8 @@ import httpx
 import pytest
 
 from chroniccare.medications.reminders import replies
-from chroniccare.medications.reminders.actions import doses_changed
 from chroniccare.notifications.inbound import receiving
-from chroniccare.platform.postgres import Command, Tx
+from chroniccare.platform.postgres import Command
 from chroniccare.settings import Settings
 from tests.conftest import Running
 from tests.medications.support import Ward
@@ -30,24 +28,6 @@ async def taking(running: Running, settings: Settings, monkeypatch: pytest.Monke
     made = Settings.model_validate(settings.model_dump() | {"receipts_secret": SECRET})
     monkeypatch.setattr(running.platform.database, "settings", made)
     await clear_the_inbox()
-
-
-@pytest.fixture(autouse=True)
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in for `adherence.settling`, which is not there yet: what it does to the doses."""
-
-    async def settle(
-        tx: Tx, dose_ids: Sequence[UUID], status: str, *, source: str, taken_at: datetime | None
-    ) -> list[UUID]:
-        await tx.run(_SETTLE, list(dose_ids), status, source, taken_at)
-        patients = await tx.values(
-            Command("SELECT patient_id FROM medication_doses WHERE id = ANY ($1::uuid[])"),
-            list(dose_ids),
-        )
-        await doses_changed(tx, patients)
-        return list(dose_ids)
-
-    monkeypatch.setattr(replies, "settle", settle)
 
 
 async def says(ward: Ward, phone: Phone, text: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from chroniccare.core import paging
 from chroniccare.core.errors import Conflict, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_instant, to_local, zone
+from chroniccare.medications.actions import active
 from chroniccare.medications.fills import queries, rules
 from chroniccare.medications.fills.schemas import FillWrite
 from chroniccare.notifications import plan_doses
@@ -202,6 +203,7 @@ async def _set_refills(tx: Tx, medication: queries.Medication, refills: int) -> 
         before={"refills_remaining": medication.refills_remaining, "version": medication.version},
         after={"refills_remaining": refills, "version": medication.version + 1},
     )  # fmt: skip
+    tx.bump(active(tx.caller.tenant_id, medication.patient_id))
 
 
 def _messages(now: datetime, one: queries.Running) -> list[plan_doses.Planned]:
