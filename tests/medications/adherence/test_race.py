@@ -8,6 +8,7 @@ import httpx
 
 from chroniccare.medications.adherence.inferring import infer_missed
 from chroniccare.platform.postgres import Command, begin
+from tests.audit.test_writes import log_locked
 from tests.client import Clinic
 from tests.medications.adherence.support import Taking, events, sql, taking
 from tests.notifications.support import NOON, Clock
@@ -58,17 +59,24 @@ async def test_the_same_report_from_two_connections_at_once_is_one(
 
 
 async def test_reports_that_together_make_adherence_low_make_one_alert(
-    clinic: Clinic, clock: Clock
+    clinic: Clinic, clock: Clock, database_url: str
 ) -> None:
+    """Each alone sees nine doses, which are too few to tell; together they are ten."""
     made = await taking(clinic)
-    await made.plan(*(NOON + n * DAY for n in range(12)))
+    await made.plan(*(NOON + n * DAY for n in range(10)))
     clock.at = made.due[-1]
-    for number in range(9):
-        await made.report(number, status="missed" if number % 4 == 3 else "taken")
-    answers = await race(made, *({"dose": n, "status": "missed"} for n in range(9, 12)))
-    assert [one.status_code for one in answers] == [201] * 3
+    for number, letter in enumerate("ttmttmtt"):
+        await made.report(number, status="taken" if letter == "t" else "missed")
+    await asyncio.gather(made.reports(), made.reports())
+    async with log_locked(database_url) as owner:  # a report is written by then, not judged yet
+        rivals = [asyncio.ensure_future(made.post(n, status="missed")) for n in (8, 9)]
+        async with asyncio.timeout(1.5):  # within the lock's own limit
+            while await owner.fetchval(WAITING.sql) < len(rivals):  # noqa: ASYNC110  as above
+                await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*rivals)
+    assert [one.status_code for one in answers] == [201] * 2
     assert await events(clinic) == ["medication.adherence.low"]
-    assert len(await made.episodes()) == 1
+    assert [one.reason for one in await made.episodes()] == ["rate"]
     assert await sql(clinic, "SELECT count(*) FROM tasks WHERE code = 'low_adherence'") == 1
 
 
