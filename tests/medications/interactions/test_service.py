@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -250,6 +252,14 @@ async def test_merging_changes_no_result_that_was_stored(clinic: Clinic) -> None
     assert again == found
     async with begin(clinic.caller) as tx:  # it is JSON that a row can hold
         assert await tx.value(Command("SELECT $1::jsonb ->> 'status'"), again) == "ok"
+
+
+def test_the_client_is_not_loaded_before_a_service_is_asked() -> None:
+    script = (
+        "import sys, chroniccare.medications.interactions.api;"
+        "sys.exit('aiohttp' in sys.modules or 'simple_icd_10_cm' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("url", ["ftp://cds.example", "cds.example", "http://u:p@cds.example"])

@@ -17,7 +17,6 @@ from chroniccare.medications.interactions import rules
 from chroniccare.medications.interactions.checking import Drug
 from chroniccare.medications.interactions.rules_kinds import Severity
 from chroniccare.patients import actions as patients
-from chroniccare.platform.http import HttpError, Poster
 from chroniccare.platform.postgres import begin, database
 
 log = logging.getLogger(__name__)
@@ -60,20 +59,33 @@ async def ask(caller: Caller, *, patient_id: UUID, provider_id: UUID | None, dru
     async with begin(caller) as tx:
         await patients.get(tx, patient_id)
     body = request(new_id(), patient_id=patient_id, provider_id=provider_id, drug=drug)
-    poster = Poster(settings.cds_hooks_url, connections=1)
     try:
         async with asyncio.timeout(settings.cds_hooks_seconds):
-            answer = await poster.post(body)
+            answer = await _posted(settings.cds_hooks_url, body)
     except TimeoutError:
         return _silent("timeout")
+    if isinstance(answer, str):
+        return _silent(answer)
+    status, said = answer
+    if status != _OK:
+        return _silent(f"status_{status}")
+    found = cards(said)
+    return _silent("malformed") if found is None else Advice("answered", None, found)
+
+
+async def _posted(url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | str:
+    """Return status and document of the answer, or why there is none."""
+    # A third of a second to import, which only those pay who have a service.
+    from chroniccare.platform.http import HttpError, Poster  # noqa: PLC0415
+
+    poster = Poster(url, connections=1)
+    try:
+        answer = await poster.post(body)
     except HttpError as error:
-        return _silent(error.code)
+        return error.code
     finally:
         await poster.close()
-    if answer.status != _OK:
-        return _silent(f"status_{answer.status}")
-    found = cards(answer.body)
-    return _silent("malformed") if found is None else Advice("answered", None, found)
+    return answer.status, answer.body
 
 
 def _silent(reason: str) -> Advice:
