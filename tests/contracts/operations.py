@@ -18,7 +18,6 @@ from chroniccare.platform.postgres import begin
 from chroniccare.settings import Settings
 from chroniccare.tasks.actions import New, open_tasks
 from tests.client import Clinic
-from tests.medications.adherence.support import taking
 
 
 async def _visit(clinic: Clinic, **patient: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.tenancy.actions import create_key
 from chroniccare.tenancy.rules import SCOPES
@@ -392,3 +393,34 @@ async def test_reads_and_writes_are_audited(prescribing: Prescribing) -> None:
     audited = await prescribing.clinic.get("/audit", params={"entity_id": made["id"]})
     found = [one["action"] for one in audited.json()["data"]["items"]]
     assert sorted(found) == ["create", "list", "read", "read_regimens"]
+
+
+async def test_what_is_taken_as_needed_too_often_is_written_down_with_a_warning(
+    prescribing: Prescribing,
+) -> None:
+    made = await prescribing.make(sig="1 tablet by mouth as needed for pain, max 2 a day")
+    path = f"/medications/{made['id']}/adherence"
+    said = []
+    for number in range(3):
+        report = {"was_taken": True, "source": "patient", "notes": f"Tablet {number}"}
+        said.append((await prescribing.clinic.make(path, report))["warnings"])
+    assert said == [[], [], ["too_many"]]
+
+
+async def test_an_episode_ends_with_its_prescription(prescribing: Prescribing) -> None:
+    made = await prescribing.make(drug_class="anticoagulant")
+    async with begin(prescribing.clinic.caller) as tx:
+        await tx.run(
+            Command(
+                "INSERT INTO adherence_episodes (id, tenant_id, patient_id, medication_id, reason,"
+                " opened_at) VALUES ($1, $2, $3, $4, 'missed_doses', now())"
+            ),
+            new_id(), prescribing.clinic.tenant_id, UUID(prescribing.patient_id), UUID(made["id"]),
+        )  # fmt: skip
+    stopped = await prescribing.clinic.send(
+        "DELETE", f"/medications/{made['id']}", json={"reason": "Bleeding"}
+    )
+    assert stopped.status_code == 200
+    async with begin(prescribing.clinic.caller) as tx:
+        ended = Command("SELECT closed_reason FROM adherence_episodes WHERE medication_id = $1")
+        assert await tx.value(ended, UUID(made["id"])) == "ended"

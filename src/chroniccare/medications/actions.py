@@ -12,6 +12,7 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
 from chroniccare.medications import queries, rules
+from chroniccare.medications.adherence.alerts import reconsider
 from chroniccare.medications.doses.planner import replan
 from chroniccare.medications.dosing import abbreviations, reading, timing
 from chroniccare.medications.interacting import allowed
@@ -141,6 +142,7 @@ async def change(
     changed = await get(tx, medication.id)
     await tell(tx, "update", "medication.updated", before=medication, after=changed)
     await replan(tx, [medication.id])
+    await reconsider(tx, [medication.id])
     return shown(changed, check=check)
 
 

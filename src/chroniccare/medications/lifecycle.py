@@ -12,6 +12,7 @@ from chroniccare.core.caller import system
 from chroniccare.core.errors import Unprocessable
 from chroniccare.medications import queries, rules
 from chroniccare.medications.actions import Shown, get, shown, tell
+from chroniccare.medications.adherence.alerts import reconsider
 from chroniccare.medications.doses.planner import replan
 from chroniccare.medications.interacting import drug_of, weighed
 from chroniccare.medications.interactions.service import Advice
@@ -172,6 +173,7 @@ async def _step(
     event = _EVENTS.get(step, "medication.updated")
     await tell(tx, step, event, before=medication, after=changed)
     await replan(tx, [medication.id])
+    await reconsider(tx, [medication.id])
     return changed
 
 

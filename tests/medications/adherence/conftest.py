@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from chroniccare.medications.adherence import settling
+from chroniccare.medications.reminders.actions import doses_changed
 from chroniccare.notifications.channels import choice
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.platform.postgres import Tx, utc_now
@@ -17,14 +18,14 @@ from tests.notifications.support import Bench, Clock, clear_the_desk, make_bench
 
 @pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
-    """Whose reminders were brought in line; stands in for the reminders until they are there."""
+    """Whose reminders were brought in line."""
     patients: list[UUID] = []
 
-    async def doses_changed(tx: Tx, patient_ids: Sequence[UUID]) -> None:
-        del tx
+    async def watched(tx: Tx, patient_ids: Sequence[UUID]) -> None:
         patients.extend(patient_ids)
+        await doses_changed(tx, patient_ids)
 
-    monkeypatch.setattr(settling, "doses_changed", doses_changed)
+    monkeypatch.setattr(settling, "doses_changed", watched)
     return patients
 
 

@@ -13,6 +13,7 @@ from chroniccare.core.time import to_local, zone
 from chroniccare.medications.adherence import measures, queries, queries_report, rules, settling
 from chroniccare.medications.adherence.schemas import ReportWrite
 from chroniccare.medications.adherence.words import Status
+from chroniccare.medications.doses.prn import prn_verdict
 from chroniccare.platform.cache import Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
 
@@ -206,6 +207,11 @@ async def _as_needed(
     )  # fmt: skip
     if same is not None:
         return Reported(same, is_new=False, warnings=[])
+    warnings: list[str] = []
+    if said.status == "taken":
+        # Before the report is written, which would count as well.
+        verdict = await prn_verdict(tx, medication_id=medication.id, taken_at=at)
+        warnings = verdict.warnings
     row = {
         **asdict(said),
         "id": new_id(),
@@ -215,7 +221,7 @@ async def _as_needed(
     }
     made = await tx.all(queries.INSERT, [row], tx.caller.tenant_id, tx.now)
     await settling.tell(tx, made, {})
-    return Reported(made[0], is_new=True, warnings=[])
+    return Reported(made[0], is_new=True, warnings=warnings)
 
 
 def _says(latest: queries.Report, said: settling.Said) -> bool:

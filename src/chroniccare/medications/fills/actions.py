@@ -11,6 +11,7 @@ from chroniccare.core.errors import Conflict, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_instant, to_local, zone
 from chroniccare.medications.actions import active
+from chroniccare.medications.adherence.alerts import reconsider
 from chroniccare.medications.fills import queries, rules
 from chroniccare.medications.fills.schemas import FillWrite
 from chroniccare.notifications import plan_doses
@@ -190,6 +191,7 @@ async def _follow(tx: Tx, medication: queries.Medication, event: Any, fill: quer
             last.fill_id, last.filled_at, found.run_out_on, tx.now,
         )  # fmt: skip
         await refresh(tx, [medication.id])
+    await reconsider(tx, [medication.id])
     await emit(
         tx, event, entity_type="medication", entity_id=medication.id,
         payload={"fill_id": fill.id, "version": fill.version},
