@@ -45,15 +45,15 @@ REPEATS: list[dict[str, Any]] = [
 ]
 _PATIENTS = (
     "INSERT INTO patients (id, tenant_id, mrn, first_name, last_name, date_of_birth, time_zone,"
-    " created_at, updated_at) SELECT gen_random_uuid(), $1, 'B-' || n, 'Maria', 'Gonzalez ' || n,"
+    " created_at, updated_at) SELECT uuidv7(), $1, 'B-' || n, 'Maria', 'Gonzalez ' || n,"
     " '1961-04-12', ($3::text[])[1 + n % cardinality($3::text[])], $4, $4"
     " FROM generate_series(1, $2::int) AS n"
 )
 _MEDICATIONS = (
     "INSERT INTO medications (id, tenant_id, patient_id, prescribing_provider_id, medication_name,"
-    " dosage, route, frequency, start_date, created_at, updated_at) SELECT gen_random_uuid(), $1,"
+    " dosage, route, frequency, start_date, created_at, updated_at) SELECT uuidv7(), $1,"
     " p.id, $2, 'Drug ' || k, '1 tablet', 'oral', k, $3, $4, $4 FROM patients p"
-    " CROSS JOIN generate_series(1, $5::int) AS k WHERE p.tenant_id = $1"
+    " CROSS JOIN generate_series(1, $5::int) AS k WHERE p.tenant_id = $1 ORDER BY p.id, k"
 )
 _REGIMENS = (
     "INSERT INTO medication_regimens (tenant_id, medication_id, version, dosage, starts_on,"
@@ -75,22 +75,27 @@ class Spent:
 
 
 class Watch:
-    """Reads the three clocks; PostgreSQL's is that of every process below this one."""
+    """Reads the clocks; PostgreSQL's is that of every process of it that lives till the end."""
 
     def __init__(self) -> None:
-        self.start = self._read()
-
-    def _read(self) -> tuple[float, float, float]:
-        times = []
-        for child in psutil.Process().children(recursive=True):
-            if "postgres" in child.name():
-                used = child.cpu_times()
-                times.append(used.user + used.system)
-        return time.monotonic(), time.process_time(), sum(times)
+        self.wall, self.ours, self.theirs = time.monotonic(), time.process_time(), _postgres()
 
     def spent(self) -> Spent:
         """Return what was spent since the watch was made."""
-        return Spent(*(now - then for now, then in zip(self._read(), self.start, strict=True)))
+        used = {pid: used - self.theirs.get(pid, 0) for pid, used in _postgres().items()}
+        return Spent(
+            time.monotonic() - self.wall, time.process_time() - self.ours, sum(used.values())
+        )
+
+
+def _postgres() -> dict[int, float]:
+    """Return the CPU seconds of each process of PostgreSQL below this one."""
+    found = {}
+    for child in psutil.Process().children(recursive=True):
+        if "postgres" in child.name():
+            used = child.cpu_times()
+            found[child.pid] = float(used.user + used.system)
+    return found
 
 
 async def _nothing(tx: Tx, patient_ids: Sequence[UUID]) -> None:

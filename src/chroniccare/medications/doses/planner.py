@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from chroniccare.core.time import LATEST
+from chroniccare.core.time import EARLIEST, LATEST
 from chroniccare.medications.doses import queries_plan as queries
 from chroniccare.medications.doses.rules import (
     DEFAULTS,
@@ -83,10 +83,10 @@ async def _planned(tx: Tx, medication_ids: Sequence[UUID], *, extend: bool) -> i
     await tx.values(queries.LOCK, ids)
     # Read behind the lock: the snapshot of the statement that waited is older than the lock.
     medications = await tx.all(queries.GET, ids)
-    known = _Known(
-        _by_medication(await tx.all(queries.VERSIONS, ids, tx.now)),
-        _by_medication(await tx.all(queries.STANDING, ids, tx.now)),
-    )
+    versions = await tx.all(queries.VERSIONS, ids, tx.now)
+    planned = [one.id for one in medications if one.planned_until > EARLIEST]
+    standing = await tx.all(queries.STANDING, planned, tx.now) if planned else []
+    known = _Known(_by_medication(versions), _by_medication(standing))
     batch = _Batch()
     for one in medications:
         _add(tx, batch, one, known, since=one.planned_until if extend else tx.now)

@@ -20,7 +20,7 @@ ALTER TABLE medication_regimens ADD COLUMN began jsonb;
 -- How far the doses of a medication are planned. The loop goes by it; it is no part of the record,
 -- so neither version nor updated_at follow it.
 ALTER TABLE medications ADD COLUMN planned_until timestamptz NOT NULL DEFAULT '1900-01-01 00:00:00+00';
-CREATE INDEX idx_medications_planned ON medications (tenant_id, planned_until)
+CREATE INDEX idx_medications_planned ON medications (tenant_id, planned_until, id)
     WHERE status IN ('active', 'on_hold');
 
 -- Doses are written by the planner alone, out of the medications whose rows it has locked and joins
