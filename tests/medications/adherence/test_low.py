@@ -12,7 +12,7 @@ from chroniccare.platform.postgres import begin
 from tests.client import Clinic
 from tests.medications.adherence.support import EpisodeRow, Taking, events, sql, taking
 from tests.notifications.preferences.support import related, sent
-from tests.notifications.support import NOON, Bench
+from tests.notifications.support import NOON, Bench, Row
 
 DAY = timedelta(days=1)
 LOW, WELL = "medication.adherence.low", "medication.adherence.recovered"
@@ -43,8 +43,13 @@ async def tasks(clinic: Clinic, status: str | None = None) -> list[dict[str, Any
     return found
 
 
+async def rows(bench: Bench) -> list[Row]:
+    """Return the messages about low adherence; those about doses are none of them."""
+    return [row for row in await bench.rows() if row.notification_type == "low_adherence"]
+
+
 async def messages(bench: Bench) -> list[str]:
-    return [row.delivery_status for row in await bench.rows()]
+    return [row.delivery_status for row in await rows(bench)]
 
 
 async def test_from_missed_doses_to_the_caregiver_and_back(bench: Bench) -> None:
@@ -179,7 +184,7 @@ async def test_of_a_stopped_medication_nothing_is_sent(bench: Bench) -> None:
     )
     await bench.drain()
     assert await messages(bench) == ["cancelled"]
-    assert [row.details["reason"] for row in await bench.rows()] == ["care_over"]
+    assert [row.details["reason"] for row in await rows(bench)] == ["care_over"]
     async with begin(bench.clinic.caller) as tx:
         await alerts.reconsider(tx, [made.id])
     assert await made.episodes() == [EpisodeRow("missed_doses", 0, "ended")]
@@ -242,7 +247,7 @@ async def test_who_cannot_be_reached_is_seen_by_staff(bench: Bench) -> None:
     made = await taking(bench.clinic, patient, bench.provider_id)
     await made.plan(*(NOON + n * DAY for n in range(5)))
     await go(made, bench, "mmm")
-    [row] = await bench.rows()
+    [row] = await rows(bench)
     assert (row.delivery_status, row.details["reason"]) == ("suppressed", "no_contact_point")
     assert len(await tasks(bench.clinic)) == 1
 

@@ -91,7 +91,8 @@ async def _planned(tx: Tx, medication_ids: Sequence[UUID], *, extend: bool) -> i
     for one in medications:
         _add(tx, batch, one, known, since=one.planned_until if extend else tx.now)
     changed = await _write(tx, batch, extend=extend)
-    if changed:
+    # What is added at the far end has no message for days; the loop of reminders sees to it then.
+    if changed and not extend:
         await doses_changed(tx, sorted(set(batch.patients)))
     return changed
 
