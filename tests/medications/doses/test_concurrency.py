@@ -8,6 +8,7 @@ import pytest
 
 from chroniccare.medications.doses import rounds
 from chroniccare.medications.doses.planner import replan
+from chroniccare.medications.doses.rules import DEFAULTS
 from chroniccare.platform.postgres import begin
 from tests.client import Clinic
 from tests.medications.doses.support import (
@@ -83,3 +84,21 @@ async def test_several_workers_plan_each_medication_once(
     assert sum(one.extended for one in seen) == len(ids)
     for key in ids:
         assert len(await rows(clinic, key)) == 28
+
+
+async def test_a_dose_that_is_settled_while_it_is_moved_stays_settled(
+    clinic: Clinic, clock: Clock
+) -> None:
+    patient, medication = await prescribe(clinic, TWICE, starts_on=TODAY)
+    await plan_in_a_transaction(clinic, [medication])
+    first, *others = await rows(clinic, medication)
+    day = {**dict.fromkeys(DEFAULTS), "dinner": "19:30"}
+    async with begin(clinic.caller) as tx:
+        await tx.run(SETTLE, first.id, "taken", clock.at)
+        moving = asyncio.create_task(clinic.put(f"/patients/{patient}/dosing-times", day))
+        await asyncio.sleep(SOON_S)  # by now the plan has read it as it was
+        assert not moving.done()
+    assert (await moving).status_code == 200
+    after = await rows(clinic, medication)
+    assert (after[0].id, after[0].state, after[0].due_at) == (first.id, "taken", first.due_at)
+    assert sum(one.due_at != two.due_at for one, two in zip(after[1:], others, strict=True)) == 13

@@ -275,7 +275,7 @@ async def alive(clinic: Clinic, clock: WallClock, data: st.DataObject) -> Life:
 
 
 @settings(
-    max_examples=20, derandomize=True, database=None,
+    max_examples=15, derandomize=True, database=None,
     phases=[Phase.explicit, Phase.generate],  # a life is short, and to shrink it takes minutes
 
     suppress_health_check=[HealthCheck.function_scoped_fixture],
