@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from chroniccare.medications.doses import actions, planner
+from chroniccare.medications.reminders.actions import doses_changed
 from chroniccare.platform.postgres import Tx, utc_now
 from tests.conftest import Running
 from tests.notifications.support import Clock
@@ -24,11 +25,12 @@ async def clock(running: Running) -> AsyncIterator[Clock]:
 
 @pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
-    """Patients whose messages were brought in line; in place of the reminders."""
+    """Patients whose messages were brought in line."""
     seen: list[UUID] = []
 
-    async def note(_tx: Tx, patient_ids: Sequence[UUID]) -> None:
+    async def note(tx: Tx, patient_ids: Sequence[UUID]) -> None:
         seen.extend(patient_ids)
+        await doses_changed(tx, patient_ids)
 
     for module in (planner, actions):
         monkeypatch.setattr(module, "doses_changed", note)

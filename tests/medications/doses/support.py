@@ -30,7 +30,6 @@ CLOSE = Command(
     " AND effective_until IS NULL"
 )
 STATUS = Command("UPDATE medications SET status = $2, hold_until = $3 WHERE id = $1")
-STATUS_NOW = Command("SELECT status FROM medications WHERE id = $1")
 SETTLE = Command(
     "UPDATE medication_doses SET state = $2, source = CASE WHEN $2 IN ('taken', 'skipped',"
     " 'missed') THEN 'patient' END, taken_at = $3 WHERE id = $1"

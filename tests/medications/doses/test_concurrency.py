@@ -1,7 +1,7 @@
 """Two who plan at once, over two connections each."""
 
 import asyncio
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
@@ -9,7 +9,8 @@ import pytest
 from chroniccare.medications.doses import rounds
 from chroniccare.medications.doses.planner import replan
 from chroniccare.medications.doses.rules import DEFAULTS
-from chroniccare.platform.postgres import begin
+from chroniccare.patients import actions as patients
+from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
 from tests.medications.doses.support import (
     SETTLE,
@@ -24,6 +25,7 @@ from tests.notifications.support import Clock
 pytestmark = pytest.mark.usefixtures("clock")
 TODAY = date(2031, 3, 4)
 SOON_S = 0.2
+MOVE = Command("UPDATE patients SET time_zone = $2 WHERE id = $1")
 
 
 async def plan_in_a_transaction(clinic: Clinic, ids: list[UUID]) -> int:
@@ -102,3 +104,20 @@ async def test_a_dose_that_is_settled_while_it_is_moved_stays_settled(
     after = await rows(clinic, medication)
     assert (after[0].id, after[0].state, after[0].due_at) == (first.id, "taken", first.due_at)
     assert sum(one.due_at != two.due_at for one, two in zip(after[1:], others, strict=True)) == 13
+
+
+async def test_the_loop_leaves_a_patient_who_is_being_changed_to_its_next_round(
+    clinic: Clinic,
+) -> None:
+    patient, medication = await prescribe(clinic, TWICE, starts_on=TODAY)
+    await plan_in_a_transaction(clinic, [medication])
+    before = await rows(clinic, medication)
+    async with begin(clinic.caller) as tx:
+        await tx.run(MOVE, patient, "America/Chicago")
+    async with begin(clinic.caller) as tx:
+        await patients.get_locked(tx, patient)
+        assert (await rounds.run(clinic.tenant_id)).replanned == 0
+        await tx.run(MOVE, patient, "America/Denver")  # the note is there already
+    assert (await rounds.run(clinic.tenant_id)).replanned == 1
+    after = await rows(clinic, medication, "planned")
+    assert after[0].due_at - before[0].due_at == timedelta(hours=2)

@@ -294,9 +294,6 @@ async def test_the_rows_are_the_plan_whatever_happens(
             event = data.draw(st.sampled_from(EVENTS))
             own = await happen(life, event, data)
             await rounds.run(clinic.tenant_id)
-            for one in life.taken:
-                if one.status == "on_hold" and one.hold_until and life.today >= one.hold_until:
-                    one.status, one.hold_until = "active", None
             await check(life, before, own)
             async with begin(clinic.caller) as tx:  # in any order, as often as one likes
                 ids = data.draw(st.permutations([one.id for one in life.taken]))

@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 
 from chroniccare.core.time import LATEST
-from chroniccare.medications import lifecycle
 from chroniccare.medications.doses import rounds
 from chroniccare.medications.doses.actions import set_aside
 from chroniccare.medications.doses.planner import replan
@@ -18,7 +17,6 @@ from tests.medications.doses.support import (
     REGIMEN,
     SETTLE,
     STATUS,
-    STATUS_NOW,
     TWICE,
     add_medication,
     prescribe,
@@ -146,21 +144,19 @@ async def test_a_medication_that_is_not_taken_has_no_doses_to_come(
     assert [row.id for row in again[:28]] == [row.id for row in found]
 
 
-async def test_a_pause_ends_by_itself_on_its_day(clinic: Clinic, clock: Clock) -> None:
+async def test_a_pause_with_an_end_is_planned_behind_it(clinic: Clinic) -> None:
     _, medication = await prescribe(clinic, TWICE, starts_on=TODAY)
     await planned(clinic, medication)
+    before = await rows(clinic, medication)
     until = TODAY + timedelta(days=4)
     await set_status(clinic, medication, "on_hold", until)
-    open_ = await rows(clinic, medication, "planned")
-    assert open_[0].local_date == until  # planned already, so that no reminder is late
-    clock.at = datetime(2031, 3, 8, 4, 59, tzinfo=UTC)  # 23:59 on the day before
-    assert await lifecycle.sweep(clinic.tenant_id) == 0
-    clock.forward(minutes=1)
-    assert await lifecycle.sweep(clinic.tenant_id) == 1
-    async with begin(clinic.caller) as tx:
-        assert await tx.value(STATUS_NOW, medication) == "active"
-    assert (await rows(clinic, medication, "planned"))[0] == open_[0]
-    assert await lifecycle.sweep(clinic.tenant_id) == 0
+    held = await rows(clinic, medication)
+    assert {row.state for row in held if row.local_date < until} == {"cancelled"}
+    assert [row for row in held if row.local_date >= until] == [
+        row for row in before if row.local_date >= until
+    ]  # there already when it is resumed, so that no reminder is late
+    await set_status(clinic, medication, "active", None)
+    assert {row.state for row in await rows(clinic, medication)} == {"planned"}
 
 
 async def move(clinic: Clinic, patient_id: UUID, **fields: object) -> None:

@@ -35,7 +35,8 @@ async def replan(tx: Tx, medication_ids: Sequence[UUID]) -> int:
     """Plan the doses of medications afresh, from now on and as far ahead as they are planned.
 
     Doses to come that the plan no longer has are cancelled; what is past or settled stays. Who
-    plans the same medications waits until this transaction has ended.
+    plans for the same patients waits until this transaction has ended: their rows are locked, then
+    those of the medications. A caller that locks rows of either does so in this order.
 
     Returns:
         How many doses were written, moved or cancelled.
@@ -80,6 +81,7 @@ async def _planned(tx: Tx, medication_ids: Sequence[UUID], *, extend: bool) -> i
     if not ids:
         return 0
     await tx.plan_afresh()  # batches of very different size
+    await tx.values(queries.LOCK_PATIENTS, ids)
     await tx.values(queries.LOCK, ids)
     # Read behind the lock: the snapshot of the statement that waited is older than the lock.
     medications = await tx.all(queries.GET, ids)

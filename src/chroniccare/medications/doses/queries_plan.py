@@ -62,7 +62,12 @@ class Standing:
     is_open: bool
 
 
-# In one order, so that two who plan the same medications wait for each other and do not deadlock.
+# Patients before medications before doses, each in one order, so that those who change the same
+# wait for each other and do not deadlock.
+LOCK_PATIENTS = Command(
+    "SELECT p.id FROM patients p WHERE p.id IN (SELECT m.patient_id FROM medications m"
+    " WHERE m.id = ANY($1::uuid[])) ORDER BY p.id FOR NO KEY UPDATE"
+)
 LOCK = Command(
     "SELECT m.id FROM medications m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR NO KEY UPDATE"
 )
@@ -140,15 +145,18 @@ BOOKMARK = Command(
     " WHERE m.id = d.id AND m.planned_until <> d.until"
 )
 OF_PATIENTS = Command("SELECT id FROM medications WHERE patient_id = ANY($1::uuid[]) ORDER BY id")
-# What somebody is changing is left to the next round, or is planned by them.
+# Whom somebody is changing is left to the next round; it never waits, so it needs no order.
 SHORT = Command(
-    "SELECT id FROM medications WHERE status IN ('active', 'on_hold') AND planned_until < $1"
-    " ORDER BY planned_until, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
+    "SELECT m.id FROM medications m JOIN patients p ON p.id = m.patient_id"
+    " WHERE m.status IN ('active', 'on_hold') AND m.planned_until < $1"
+    " ORDER BY m.planned_until, m.id LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED"
 )
+# The patient's row is locked and not the note: who changes the patient holds that one first, and
+# writes the note after.
 TAKE = Command(
-    "DELETE FROM dose_replans r USING (SELECT patient_id FROM dose_replans ORDER BY patient_id"
-    " LIMIT $1 FOR UPDATE SKIP LOCKED) AS t WHERE r.patient_id = t.patient_id"
-    " RETURNING r.patient_id"
+    "DELETE FROM dose_replans r USING (SELECT p.id FROM dose_replans q"
+    " JOIN patients p ON p.id = q.patient_id ORDER BY p.id LIMIT $1"
+    " FOR NO KEY UPDATE OF p SKIP LOCKED) AS t WHERE r.patient_id = t.id RETURNING r.patient_id"
 )
 NOTE_ALL = Command(
     "INSERT INTO dose_replans (tenant_id, patient_id) SELECT DISTINCT $1::uuid, patient_id"

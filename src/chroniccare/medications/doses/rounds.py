@@ -21,7 +21,7 @@ _AHEAD = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """How many patients were planned anew, and medications planned ahead."""
+    """How many patients were planned anew and medications planned ahead."""
 
     replanned: int
     extended: int
@@ -37,6 +37,7 @@ async def _replan(tenant_id: UUID) -> int:
     count, taken = 0, _PATIENTS
     while taken == _PATIENTS:
         async with begin(system(tenant_id, job=LOOP)) as tx:
+            await tx.plan_afresh()
             patients = await tx.values(queries.TAKE, _PATIENTS)
             taken = len(patients)
             count += taken
