@@ -1,29 +1,27 @@
 """Claim: 14 days of doses for 10,000 patients with 5 medications are written at 20,000 a second.
 
 Durable PostgreSQL with row-level security, by the worker's own round: read, worked out, written,
-bookmarked, 200 medications a transaction. Messages about doses are no part of it. Beside it the
-same statement for one dose at a time (executemany, and a round trip each) on a sample. The machine
-is shared, so CPU seconds of both sides stand beside the clock's.
+bookmarked, 200 medications a transaction. Messages are the loop of reminders' (`bundles`). Beside
+it the same statement for one dose at a time (executemany, and a round trip each) on a sample. The
+machine is shared, so CPU seconds of both sides stand beside the clock's.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import orjson
 import psutil
 
 from chroniccare.core.caller import Caller
-from chroniccare.medications.doses import planner, queries_plan, rounds
+from chroniccare.medications.doses import queries_plan, rounds
 from chroniccare.migrations.runner import migrate
 from chroniccare.platform import wiring
 from chroniccare.platform.owner import owner_connection
-from chroniccare.platform.postgres import Tx, begin
+from chroniccare.platform.postgres import begin
 from chroniccare.settings import load as load_settings
 
 from .clinic import new_clinic, new_staff
@@ -98,11 +96,6 @@ def _postgres() -> dict[int, float]:
     return found
 
 
-async def _nothing(tx: Tx, patient_ids: Sequence[UUID]) -> None:
-    """Stand in for the messages about doses."""
-    del tx, patient_ids
-
-
 async def _fill(where: Stage, caller: Caller) -> None:
     """Register patients and prescribe to them, five medications each."""
     _, staff = await new_staff(caller, 1)
@@ -164,7 +157,6 @@ async def _taken_out(where: Stage) -> "list[asyncpg.Record]":
 
 async def _run(where: Stage) -> None:
     await migrate(where.database_url)
-    vars(planner)["doses_changed"] = _nothing  # see above
     async with wiring.opened(load_settings(settings_of(where))):
         caller, _ = await new_clinic()
         await _fill(where, caller)
