@@ -122,16 +122,20 @@ async def _fulfil(tenant_id: UUID, duty: _Duty) -> int:
     while after is not None:
         async with begin(system(tenant_id, job="medications")) as tx:
             found = await tx.all(duty.find, rules.latest_today(tx.now), *after, _BATCH)
-            for one in found:
-                if one.is_gone or rules.today(tx.now, one.time_zone) > one.last_day:
-                    count += await _taken(tx, one, duty)
+            due = [
+                one for one in found
+                if one.is_gone or rules.today(tx.now, one.time_zone) > one.last_day
+            ]  # fmt: skip
+            if due:
+                await tx.values(queries.LOCK_PATIENTS, sorted({one.patient_id for one in due}))
+            for one in due:
+                count += await _taken(tx, one, duty)
         after = (found[-1].last_day, found[-1].id) if len(found) == _BATCH else None
     return count
 
 
 async def _taken(tx: Tx, candidate: queries.Candidate, duty: _Duty) -> bool:
     """Take the step of a duty, unless somebody has changed the prescription meanwhile."""
-    await tx.run(queries.LOCK_PATIENT, candidate.patient_id)
     medication = await tx.one(queries.GET_FOR_UPDATE, candidate.id)
     if medication is None or medication.status not in rules.STEPS[duty.step][0]:
         return False

@@ -177,8 +177,15 @@ REGIMENS = Query(
     " effective_until FROM medication_regimens WHERE medication_id = $1"
     " AND ($2::integer IS NULL OR version < $2) ORDER BY version DESC LIMIT $3",
 )
-# The patient's row before the prescription's, everywhere: locks are taken in one order.
-LOCK_PATIENT = Command("SELECT FROM patients WHERE id = $1 FOR NO KEY UPDATE")
+# Locks are taken in one order, everywhere: patients, medications, doses, messages, each by id. What
+# takes one of them without those before it never waits (SKIP LOCKED), or stops there.
+LOCK_PATIENTS = Command(
+    "SELECT id FROM patients WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+)
+LOCK_PATIENTS_OF = Command(
+    "SELECT id FROM patients WHERE id IN (SELECT patient_id FROM medications"
+    " WHERE id = ANY ($1::uuid[])) ORDER BY id FOR NO KEY UPDATE"
+)
 ZONE = Command("SELECT time_zone FROM patients WHERE id = $1")
 
 # Days are where the patient lives, so that the last of $1 (the latest day it is anywhere) are only

@@ -14,6 +14,7 @@ from chroniccare.medications.adherence import measures, queries, queries_report,
 from chroniccare.medications.adherence.schemas import ReportWrite
 from chroniccare.medications.adherence.words import Status
 from chroniccare.medications.doses.prn import prn_verdict
+from chroniccare.medications.queries import LOCK_PATIENTS_OF
 from chroniccare.platform.cache import Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
 
@@ -63,6 +64,7 @@ async def report(tx: Tx, medication_id: UUID, body: ReportWrite) -> Reported:
         DoseState, NotPrescribed: there is nothing to report about.
     """
     said = _said(tx.now, body)
+    await tx.values(LOCK_PATIENTS_OF, [medication_id])
     medication = await tx.one(queries.MEDICATION_FOR_UPDATE, medication_id)
     if medication is None:
         raise NotFound("No such medication.")

@@ -135,13 +135,14 @@ SETTLE = Command(
     " reason = r.reason, updated_at = $2 FROM jsonb_to_recordset($1::jsonb) AS r (dose_id uuid,"
     " status text, source text, taken_at timestamptz, reason text) WHERE d.id = r.dose_id"
 )
-# Medications with doses about which nobody said anything in time. What another worker, or a
-# report, holds at this moment is left to the next round.
+# Medications with doses about which nobody said anything in time, locked with their patients. What
+# another worker, or a report, holds at this moment is left to the next round.
 OVERDUE_MEDICATIONS = Command(
-    "SELECT m.id FROM medications m WHERE m.id IN (SELECT d.medication_id FROM (SELECT"
+    "SELECT m.id FROM medications m JOIN patients p ON p.tenant_id = m.tenant_id"
+    " AND p.id = m.patient_id WHERE m.id IN (SELECT d.medication_id FROM (SELECT"
     " medication_id FROM medication_doses WHERE state IN ('planned', 'due', 'reminded')"
     " AND missed_at <= $1 ORDER BY missed_at LIMIT $2) d)"
-    " ORDER BY m.id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
+    " ORDER BY m.id LIMIT $2 FOR NO KEY UPDATE OF p, m SKIP LOCKED"
 )
 OVERDUE = Command(
     "SELECT d.id FROM medication_doses d WHERE d.medication_id = ANY ($1::uuid[])"

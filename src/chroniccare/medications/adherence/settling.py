@@ -1,7 +1,8 @@
 """What was reported, or is inferred, about doses: the one way in which a dose is settled.
 
 A report is written and stays; the dose says what the last one said. Locks are taken in one order,
-medications before doses and each by id, so that two at once wait and never deadlock.
+patients before medications before doses and each by id, so that two at once wait and never
+deadlock.
 """
 
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ async def settle(
 ) -> list[UUID]:  # fmt: skip
     """Write a report about each dose and what it changes; return the doses that changed.
 
+    This transaction has locked the patients.
+
     Left as they are: doses of which this is known, doses that were cancelled, and, if it is only
     inferred, every dose that somebody has reported on. A dose that was taken at no time told was
     taken now.
@@ -62,7 +65,7 @@ async def settle(
 
 
 async def write(tx: Tx, doses: Sequence[queries.Dose], said: Said) -> list[queries.Report]:
-    """Settle doses; this transaction has locked their rows and their medications'; see `settle`."""
+    """Settle doses; their rows, medications and patients are locked already; see `settle`."""
     changing = {
         dose.id: dose
         for dose in doses

@@ -151,13 +151,12 @@ SHORT = Command(
     " WHERE m.status IN ('active', 'on_hold') AND m.planned_until < $1"
     " ORDER BY m.planned_until, m.id LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED"
 )
-# The patient's row is locked and not the note: who changes the patient holds that one first, and
-# writes the note after.
-TAKE = Command(
-    "DELETE FROM dose_replans r USING (SELECT p.id FROM dose_replans q"
-    " JOIN patients p ON p.id = q.patient_id ORDER BY p.id LIMIT $1"
-    " FOR NO KEY UPDATE OF p SKIP LOCKED) AS t WHERE r.patient_id = t.id RETURNING r.patient_id"
+# The patient's row before the note: who changes a patient holds the one and writes the other.
+NOTED = Command(
+    "SELECT p.id FROM patients p JOIN dose_replans r ON r.tenant_id = p.tenant_id"
+    " AND r.patient_id = p.id ORDER BY p.id LIMIT $1 FOR NO KEY UPDATE OF p SKIP LOCKED"
 )
+FORGET = Command("DELETE FROM dose_replans WHERE patient_id = ANY ($1::uuid[])")
 NOTE_ALL = Command(
     "INSERT INTO dose_replans (tenant_id, patient_id) SELECT DISTINCT $1::uuid, patient_id"
     " FROM medications WHERE status IN ('active', 'on_hold') ORDER BY patient_id"

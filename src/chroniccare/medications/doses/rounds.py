@@ -38,10 +38,11 @@ async def _replan(tenant_id: UUID) -> int:
     while taken == _PATIENTS:
         async with begin(system(tenant_id, job=LOOP)) as tx:
             await tx.plan_afresh()
-            patients = await tx.values(queries.TAKE, _PATIENTS)
+            patients = await tx.values(queries.NOTED, _PATIENTS)
             taken = len(patients)
             count += taken
             if patients:
+                await tx.run(queries.FORGET, patients)
                 await replan_patients(tx, patients)
     return count
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from chroniccare.core.time import zone
+from chroniccare.medications.queries import LOCK_PATIENTS
 from chroniccare.medications.reminders import queries, rules
 from chroniccare.medications.reminders.model import Dose
 from chroniccare.notifications import plan, plan_doses
@@ -26,7 +27,8 @@ async def doses_changed(tx: Tx, patient_ids: Sequence[UUID]) -> None:
     patients = sorted(set(patient_ids))
     if not patients:
         return
-    await tx.values(queries.LOCK_PATIENTS, patients)
+    # Before anything is read: two that change doses of one patient see each other's.
+    await tx.values(LOCK_PATIENTS, patients)
     until = tx.now + timedelta(hours=tx.settings.dose_reminder_hours)
     doses = await tx.all(queries.UNTOLD, tx.now, until, patients)
     reaches = await plan.reaches(tx, patients) if doses else []

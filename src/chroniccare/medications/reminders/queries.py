@@ -3,10 +3,6 @@
 from chroniccare.medications.reminders.model import Dose, Told
 from chroniccare.platform.postgres import Command, Query
 
-# Before anything is read: two that change doses of one patient see each other's.
-LOCK_PATIENTS = Command(
-    "SELECT id FROM patients WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
-)
 _WANTED = (
     "FROM medication_doses d JOIN medications m ON m.tenant_id = d.tenant_id"
     " AND m.id = d.medication_id WHERE d.state IN ('planned', 'due', 'reminded')"

@@ -11,6 +11,7 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, Problem, Unavailable
 from chroniccare.medications.adherence.settling import settle
 from chroniccare.medications.adherence.words import Status
+from chroniccare.medications.queries import LOCK_PATIENTS
 from chroniccare.medications.reminders import queries, rules_replies
 from chroniccare.notifications.inbound import answers, staff
 from chroniccare.notifications.inbound import queries as inbound
@@ -66,7 +67,8 @@ async def _do(tenant_id: UUID, wanted: inbound.DoseAction) -> None:
 
 
 async def _act(tx: Tx, wanted: inbound.DoseAction) -> None:
-    # In the order of everybody who settles doses: medications, then doses.
+    # In the order of everybody who settles doses: the patient, medications, then doses.
+    await tx.values(LOCK_PATIENTS, [wanted.patient_id])
     await tx.values(queries.LOCK_MEDICATIONS, wanted.bundle_id)
     told = await tx.all(queries.TOLD, wanted.bundle_id)
     status: Status = "taken" if wanted.action == "taken" else "skipped"
