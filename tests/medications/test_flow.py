@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -15,7 +16,6 @@ from chroniccare.medications.fills import rounds as refills
 from chroniccare.medications.reminders import replies
 from chroniccare.medications.reminders import rounds as reminders
 from chroniccare.notifications.inbound import receiving
-from chroniccare.platform.postgres import Command, begin
 from chroniccare.settings import Settings
 from tests.client import Clinic
 from tests.conftest import Running
@@ -25,7 +25,6 @@ from tests.notifications.receipts.amazon import SECRET
 from tests.notifications.support import Clock, Kept
 
 DAY = timedelta(days=1)
-_SENT = Command("SELECT count(*) FROM outbox_messages")
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +53,11 @@ class Care:
     @property
     def home(self) -> str:
         return f"/patients/{self.patient['id']}"
+
+    async def tasks(self) -> list[tuple[str, str]]:
+        """Return the open tasks: what, and about which medication."""
+        found = (await self.clinic.get("/tasks")).json()["data"]["items"]
+        return [(one["code"], one["focus_id"]) for one in found]
 
     def body(self, sig: str, *, starts: date | None = None, **fields: Any) -> dict[str, Any]:
         return {
@@ -107,10 +111,10 @@ class Care:
         await reminders.note_reminded(tenant_id)
 
     async def until(self, moment: datetime) -> list[Kept]:
-        """Let time come to `moment` in steps of hours; return what was sent on the way."""
+        """Let time come to `moment` in steps of 90 minutes; return what was sent on the way."""
         before = len(await self.ward.bench.outbox())
         while self.clock.at < moment:
-            self.clock.at = min(self.clock.at + timedelta(hours=1), moment)
+            self.clock.at = min(self.clock.at + timedelta(minutes=90), moment)
             await self.works()
         return (await self.ward.bench.outbox())[before:]
 
@@ -126,8 +130,7 @@ async def care(ward: Ward, anonymous: httpx.AsyncClient) -> Care:
 
 
 async def in_care(ward: Ward, http: httpx.AsyncClient, **fields: Any) -> Care:
-    contact = own_number() | {}
-    contact["telecom"] = contact["telecom"][:1]
+    contact = own_number()
     patient = await ward.clinic.patient(**{"contact_info": contact, **fields})
     return Care(ward, patient, await phone_of(ward.clinic, ward.clock, http, patient["id"]))
 
@@ -148,7 +151,7 @@ async def test_from_the_prescription_to_the_last_message(
 
     sent = await care.until(at(4, 23))
     mine = [one for one in sent if one.recipient == care.phone.number]
-    assert len(mine) == 1 and len(sent) == 2
+    assert (len(mine), len(sent)) == (1, 2)
     assert "it is time for your 6:00 PM EST medicine" in mine[0].body
     assert "etformin" not in mine[0].body
     assert [one["state"] for one in (await care.doses(path))[:2]] == ["reminded", "planned"]
@@ -188,7 +191,7 @@ async def test_from_the_prescription_to_the_last_message(
         "08:00", "12:00", "18:00",
     }  # fmt: skip
     told = await care.due(path, from_date="2031-03-06", to_date="2031-03-20")
-    assert min(b - a for a, b in zip(told, told[1:], strict=False)) >= timedelta(hours=2)
+    assert min(b - a for a, b in pairwise(told)) >= timedelta(hours=2)
     [morning, *_] = await care.until(at(7, 5))
     assert "JST" in morning.body or "GMT+9" in morning.body, morning.body
 
@@ -207,7 +210,7 @@ async def test_a_taper_an_interval_through_the_change_of_clocks_and_a_cycle(care
 
     every = await care.prescribe("1 tablet po q8h", medication_name="Amoxicillin 500 mg capsule")
     found = await care.due(every)
-    assert {b - a for a, b in zip(found, found[1:], strict=False)} == {timedelta(hours=8)}
+    assert {b - a for a, b in pairwise(found)} == {timedelta(hours=8)}
     clocks = await care.times(every, from_date="2031-03-08", to_date="2031-03-09")
     assert clocks == ["08 07:00", "08 15:00", "08 23:00", "09 08:00", "09 16:00"]
 
@@ -237,14 +240,34 @@ async def test_a_supply_from_its_fill_to_the_prescriber(care: Care) -> None:
     assert (await care.clinic.post(f"{path}/fills", fill)).status_code == 201
     supply = (await care.clinic.get(f"{path}/supply")).json()["data"]
     assert supply["run_out_on"] == "2031-03-13"
-    sent = []
     while care.clock.at < at(14, 17):
         care.clock.forward(hours=6)
         await care.works()
     sent = [one.body for one in await care.ward.bench.outbox() if "supply" in one.body]
     assert len(sent) == 3
     assert all("etformin" not in one for one in sent)
-    tasks = (await care.clinic.get("/tasks")).json()["data"]["items"]
-    assert [
-        (one["code"], one["focus_id"]) for one in tasks if one["code"] == "renew_prescription"
-    ] == [("renew_prescription", path.rpartition("/")[2])]
+    assert await care.tasks() == [("renew_prescription", path.rpartition("/")[2])]
+
+
+@pytest.mark.parametrize("ends", ["renewed", "stopped"])
+async def test_the_prescriber_is_asked_no_longer_than_needed(care: Care, ends: str) -> None:
+    path = await care.prescribe("1 tab po daily")
+    fill = {"filled_on": "2031-03-04", "days_supply": 5, "kind": "first_fill",
+            "source": "pharmacy"}  # fmt: skip
+    assert (await care.clinic.post(f"{path}/fills", fill)).status_code == 201
+    assert await care.tasks() == [("renew_prescription", path.rpartition("/")[2])]
+    if ends == "renewed":
+        body = care.body("1 tab po daily", refills_remaining=3)
+        assert (await care.clinic.put(path, body)).status_code == 200
+    else:
+        await care.stops(path)
+    assert await care.tasks() == []
+
+
+async def test_a_fill_of_another_age_is_refused(care: Care) -> None:
+    path = await care.prescribe("1 tab po daily")
+    fill = {"filled_on": "1931-03-04", "days_supply": 5, "kind": "first_fill",
+            "source": "pharmacy"}  # fmt: skip
+    answer = await care.clinic.post(f"{path}/fills", fill)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"][0]["field"] == "filled_on"

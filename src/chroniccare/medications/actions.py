@@ -15,12 +15,14 @@ from chroniccare.medications import queries, rules
 from chroniccare.medications.adherence.alerts import reconsider
 from chroniccare.medications.doses.planner import replan
 from chroniccare.medications.dosing import abbreviations, reading, timing
+from chroniccare.medications.fills.model import renew_key
 from chroniccare.medications.interacting import allowed
 from chroniccare.medications.interactions.service import Advice
 from chroniccare.medications.schemas import MedicationChange, MedicationCreate, MedicationWrite
 from chroniccare.patients import actions as patients
 from chroniccare.platform.cache import Listing, cache
 from chroniccare.platform.postgres import Tx, begin
+from chroniccare.tasks import actions as tasks
 from chroniccare.webhooks.actions import EventType, emit
 
 ENTITY = "medication"
@@ -143,6 +145,8 @@ async def change(
     await tell(tx, "update", "medication.updated", before=medication, after=changed)
     await replan(tx, [medication.id])
     await reconsider(tx, [medication.id])
+    if changed.refills_remaining:
+        await tasks.close(tx, [renew_key(medication.id)], outcome="renewed")
     return shown(changed, check=check)
 
 

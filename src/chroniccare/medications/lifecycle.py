@@ -14,10 +14,12 @@ from chroniccare.medications import queries, rules
 from chroniccare.medications.actions import Shown, get, shown, tell
 from chroniccare.medications.adherence.alerts import reconsider
 from chroniccare.medications.doses.planner import replan
+from chroniccare.medications.fills.model import renew_key
 from chroniccare.medications.interacting import drug_of, weighed
 from chroniccare.medications.interactions.service import Advice
 from chroniccare.medications.schemas import Override
 from chroniccare.platform.postgres import Query, Tx, begin
+from chroniccare.tasks import actions as tasks
 from chroniccare.webhooks.actions import EventType
 
 _BATCH = 100
@@ -178,6 +180,8 @@ async def _step(
     await tell(tx, step, event, before=medication, after=changed)
     await replan(tx, [medication.id])
     await reconsider(tx, [medication.id])
+    if status not in rules.OPEN_STATUSES:
+        await tasks.close(tx, [renew_key(medication.id)], outcome=status)
     return changed
 
 

@@ -13,7 +13,9 @@ from chroniccare.core.time import to_instant, to_local, zone
 from chroniccare.medications.actions import active
 from chroniccare.medications.adherence.alerts import reconsider
 from chroniccare.medications.fills import queries, rules
+from chroniccare.medications.fills.model import renew_key
 from chroniccare.medications.fills.schemas import FillWrite
+from chroniccare.medications.rules import EARLIEST_START
 from chroniccare.notifications import plan_doses
 from chroniccare.platform.postgres import Tx
 from chroniccare.tasks.actions import New, close, open_tasks
@@ -55,13 +57,16 @@ async def add(tx: Tx, medication_id: UUID, body: FillWrite) -> queries.Fill:
         NotFound: no such medication.
         NotPrescribed: it is a draft.
         NoRefillsLeft: a refill, and none is left.
-        Unprocessable: the day is to come, where the patient lives.
+        Unprocessable: the day is to come, where the patient lives, or ten years ago.
     """
     medication = await _locked(tx, medication_id)
     if medication.status == "draft":
         raise NotPrescribed
-    if body.filled_on > _today(tx.now, medication.time_zone):
+    today = _today(tx.now, medication.time_zone)
+    if body.filled_on > today:
         raise Unprocessable.field("filled_on", "must not be to come", "future")
+    if body.filled_on < today - EARLIEST_START:
+        raise Unprocessable.field("filled_on", "must be at most ten years ago", "range")
     takes = rules.uses_refill(body.kind)
     if takes and not medication.refills_remaining:
         raise NoRefillsLeft
@@ -76,7 +81,7 @@ async def add(tx: Tx, medication_id: UUID, body: FillWrite) -> queries.Fill:
     await record(tx, action="create", entity_type=ENTITY, entity_id=made.id, after=made)
     if takes:
         await _set_refills(tx, medication, medication.refills_remaining - 1)
-    await close(tx, [_renew_key(medication_id)], outcome="filled")
+    await close(tx, [renew_key(medication_id)], outcome="filled")
     await _follow(tx, medication, "medication.filled", made)
     return made
 
@@ -232,15 +237,11 @@ def _needs_prescriber(now: datetime, one: queries.Running) -> bool:
 def _renewal(now: datetime, one: queries.Running) -> New:
     left = (one.run_out_on - _today(now, one.time_zone)).days
     return New(
-        RENEW, "no_refills_left", _renew_key(one.medication_id), patient_id=one.patient_id,
+        RENEW, "no_refills_left", renew_key(one.medication_id), patient_id=one.patient_id,
         focus_type="medication", focus_id=one.medication_id,
         priority="high" if left <= _SOON_DAYS else "normal",
         due_at=to_instant(one.run_out_on + timedelta(days=1), time(), zone(one.time_zone)),
     )  # fmt: skip
-
-
-def _renew_key(medication_id: UUID) -> str:
-    return f"renew:{medication_id}"
 
 
 def _today(now: datetime, time_zone: str) -> date:
