@@ -230,6 +230,7 @@ def text(
         credentials=tuple(due.provider_degrees),
         now=now,
         opt_out=_says_how_to_stop(due),
+        is_copy=due.related_person_id is not None,
     )
     return make(due.notification_type, channel, due.language, facts, texts)
 

@@ -138,7 +138,7 @@ async def test_besides_means_both_and_each_in_their_language_and_zone(bench: Ben
     assert await sent(bench) == [("sms", PHONE), ("sms", HERS)]
     texts = {kept.recipient: kept.body for kept in await bench.outbox()}
     assert texts[PHONE].startswith("Hello Maria,")
-    assert texts[HERS].startswith("Hola Maria:")
+    assert texts[HERS].startswith("Recibe esto porque ayuda a Maria. Hola Maria:")
     data = (await bench.clinic.get(f"/patients/{patient_id}/notifications")).json()["data"]
     who = [one["related_person_id"] for one in data["items"]]
     assert (who.count(None), who.count(person["id"])) == (4, 4)

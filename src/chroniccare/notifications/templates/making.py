@@ -90,7 +90,10 @@ def rendered(template: engine.Compiled, channel: str, facts: Facts, policy: Poli
         return _sms(template, language, facts, policy)
     facts = replace(facts, first_name=words.cut(facts.first_name, NAME),
                     facility_name=words.cut(facts.facility_name, PLACE))  # fmt: skip
-    return _text(template, _lines(engine.render(template.text, values(facts, language))))
+    body = _lines(engine.render(template.text, values(facts, language)))
+    return _text(
+        template, f"{words.helping(facts.first_name, language)} {body}" if facts.is_copy else body
+    )
 
 
 def values(facts: Facts, language: str) -> dict[str, str | None]:
@@ -165,6 +168,9 @@ def _written(
     for ours in ("when", "date", "time", "offer_until"):
         shown[ours] = shown[ours] and segments.plain(shown[ours] or "")
     body = _lines(engine.render(template.text, shown))
+    if facts.is_copy:
+        why = words.helping(short.first_name, language)
+        body = f"{segments.plain(why) or why} {body}"
     if facts.opt_out:
         ending = words.said(words.STOP, language)
         body = f"{body} {segments.plain(ending) or ending}"
@@ -177,6 +183,9 @@ def _email(template: engine.Compiled, language: str, facts: Facts) -> Text:
         _lines(paragraph) for paragraph in engine.render(template.text, shown).split("\n\n")
     ]
     paragraphs = [paragraph for paragraph in paragraphs if paragraph]
+    why = words.helping(facts.first_name, language) if facts.is_copy else None
+    if why is not None:
+        paragraphs.insert(0, why)
     ending = words.said(words.STOP_BY_EMAIL, language) if facts.opt_out else None
     if ending is not None:
         paragraphs.append(ending)
@@ -185,7 +194,8 @@ def _email(template: engine.Compiled, language: str, facts: Facts) -> Text:
             f"<p>{escape(paragraph).replace(chr(10), '<br>')}</p>" for paragraph in paragraphs
         )
     else:
-        inner = engine.render(template.html, shown)
+        inner = f"<p>{escape(why)}</p>" if why is not None else ""
+        inner += engine.render(template.html, shown)
         inner += f"<p>{escape(ending)}</p>" if ending is not None else ""
     subject = "" if template.subject is None else engine.render(template.subject, shown)
     text = _text(template, "\n\n".join(paragraphs) + "\n")

@@ -24,6 +24,7 @@ class Facts:
         link: where an offer, or a visit, can be answered.
         join: where a video visit is.
         reply: about what an answer by text is asked for; None: for none.
+        is_copy: it goes to somebody who helps the patient, and says so first.
         opt_out: it has to say how such messages end: nobody asked for it.
         medication: the name of a drug, or of several; for email alone.
         medicines: how many different ones it is about; 0: that is not known.
@@ -45,6 +46,7 @@ class Facts:
     credentials: tuple[str, ...] = ()
     now: datetime | None = None
     opt_out: bool = False
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

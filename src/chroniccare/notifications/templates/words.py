@@ -86,6 +86,36 @@ STOP_BY_EMAIL = {
     "ht": "Si w pa vle resevwa mesaj konsa ankò, tanpri di klinik la sa.",
 }
 
+HELPING = {
+    "en": "You get this because you help {name}.",
+    "es": "Recibe esto porque ayuda a {name}.",
+    "fr": "Vous recevez ceci car vous aidez {name}.",
+    "pt": "Recebe isto porque ajuda {name}.",
+    "de": "Sie erhalten dies, weil Sie {name} helfen.",
+    "zh": "您收到此信息，因为您在帮助 {name}。",
+    "vi": "Bạn nhận tin này vì bạn giúp {name}.",
+    "ht": "W resevwa sa paske w ap ede {name}.",
+}
+"""What stands before the patient's message where somebody who helps them gets it."""
+HELPING_SOMEBODY = {
+    "en": "You get this because you help somebody in our care.",
+    "es": "Recibe esto porque ayuda a alguien que atendemos.",
+    "fr": "Vous recevez ceci car vous aidez une personne que nous suivons.",
+    "pt": "Recebe isto porque ajuda alguém que acompanhamos.",
+    "de": "Sie erhalten dies, weil Sie jemandem helfen, den wir betreuen.",
+    "zh": "您收到此信息，因为您在帮助我们的一位患者。",
+    "vi": "Bạn nhận tin này vì bạn giúp một người chúng tôi chăm sóc.",
+    "ht": "W resevwa sa paske w ap ede yon moun n ap swiv.",
+}
+"""The same where there is no room for a name."""
+
+
+def helping(first_name: str | None, language: str) -> str:
+    """Return why somebody who helps a patient is written to."""
+    if first_name is None:
+        return said(HELPING_SOMEBODY, language)
+    return said(HELPING, language).replace("{name}", first_name)
+
 
 def said(texts: Mapping[str, str], language: str) -> str:
     """Return a text of ours in `language`, whichever a clinic writes in; else English."""
