@@ -96,6 +96,7 @@ def due_of(stored: Stored, kind: str, proxy: dict[str, Any] | None) -> queries_d
         "proxies": [],
         "preferences": stored.preferences,
         "tries": 0,
+        "care_stands": True,
     }
     if proxy is None:
         standing_in = [
