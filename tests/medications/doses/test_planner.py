@@ -7,7 +7,6 @@ import pytest
 
 from chroniccare.core.time import LATEST
 from chroniccare.medications.doses import rounds
-from chroniccare.medications.doses.actions import set_aside
 from chroniccare.medications.doses.planner import replan
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
@@ -243,12 +242,16 @@ async def test_an_admission_sets_doses_aside_for_good(clinic: Clinic, told: list
     told.clear()
     async with begin(clinic.caller) as tx:
         start, end = tx.now + timedelta(days=1), tx.now + timedelta(days=3)
-        assert await set_aside(tx, patient, start=start, end=end, reason="admission") == 4
-        assert await set_aside(tx, patient, start=start, end=end, reason="admission") == 0
+        late = tx.now + timedelta(days=15)
+    path, body = f"/patients/{patient}/doses/set-aside", {"start": str(start), "end": str(end)}
+    for wrong in ({"end": str(start)}, {"end": str(late)}):
+        refused = await clinic.post(path, {**body, **wrong})
+        assert refused.json()["error"]["details"][0]["field"] == "end"
+    assert [(await clinic.post(path, body)).json()["data"]["count"] for _ in range(2)] == [4, 0]
     assert told == [patient]
     await planned(clinic, medication)
     found = await rows(clinic, medication, "not_applicable")
-    assert [start <= row.due_at < end for row in found] == [True] * 4
+    assert [(row.reason, start <= row.due_at < end) for row in found] == [("hospital", True)] * 4
 
 
 async def test_another_tenant_plans_nothing_of_ours(clinic: Clinic, other_clinic: Clinic) -> None:

@@ -5,7 +5,7 @@ The doses of a medication are one letter each, the first due first: see `words.C
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from chroniccare.medications.adherence.measures import Fill, run_out
 from chroniccare.medications.adherence.words import Reason, Source, Status
@@ -39,11 +39,6 @@ def may_become(state: str, status: Status, source: Source) -> bool:
     """Return whether a report may bring a dose from `state` to `status`."""
     observed, inferred = NEXT[state]
     return status in (inferred if source == "inference" else observed)
-
-
-def is_late(taken_at: datetime | None, late_at: datetime | None) -> bool | None:
-    """Return whether a dose was taken late; None: it was not taken, or was due at no time."""
-    return None if taken_at is None or late_at is None else taken_at > late_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from chroniccare.core.time import to_local, zone
 from chroniccare.medications.doses import queries, queries_plan
 from chroniccare.medications.doses.planner import replan_patients
 from chroniccare.medications.doses.rules import DEFAULTS, Anchors
-from chroniccare.medications.doses.schemas import DosingTimesWrite
+from chroniccare.medications.doses.schemas import DosingTimesWrite, SetAside
 from chroniccare.medications.reminders.actions import doses_changed
 from chroniccare.patients import actions as patients
 from chroniccare.platform.postgres import Query, Tx
@@ -148,17 +148,24 @@ async def put_patient_times(
     return after
 
 
-async def set_aside(
-    tx: Tx, patient_id: UUID, *, start: datetime, end: datetime, reason: str
-) -> int:
+async def set_aside(tx: Tx, patient_id: UUID, body: SetAside) -> int:
     """Set aside the planned doses of a patient from `start` to before `end`; return how many.
 
     For an admission: somebody else gives what the patient takes. They are `not_applicable` from
-    then on, no plan brings them back, and they count as nothing. `reason` is a code.
+    then on, no plan brings them back, and they count as nothing.
+
+    Raises:
+        NotFound: no such patient.
+        Unprocessable: it ends before it begins, or later than doses are planned ahead.
     """
-    changed = await tx.all(queries.SET_ASIDE, patient_id, start, end, reason, tx.now)
+    if body.end <= body.start:
+        raise Unprocessable.field("end", "must be after start", "order")
+    if body.end > tx.now + timedelta(days=tx.settings.dose_plan_days):
+        raise Unprocessable.field("end", "is later than doses are planned ahead", "range")
+    await patients.get_locked(tx, patient_id)
+    changed = await tx.all(queries.SET_ASIDE, patient_id, body.start, body.end, body.reason, tx.now)
     if changed:
-        after = {"state": "not_applicable", "reason": reason}
+        after = {"state": "not_applicable", "reason": body.reason}
         rows = {one.id: ({"state": one.state, "reason": None}, after) for one in changed}
         await record_many(tx, action="set_aside", entity_type="dose", changed=rows)
         await doses_changed(tx, [patient_id])

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response, Security
+from fastapi import APIRouter, Query, Request, Response, Security
 
 from chroniccare.audit.reads import note_read
 from chroniccare.core import wire
@@ -15,6 +15,7 @@ from chroniccare.medications.doses import actions, queries, schemas
 from chroniccare.platform.postgres import begin
 from chroniccare.tenancy.api import (
     Cursor,
+    IdempotencyKey,
     IfMatch,
     KeyFirst,
     Limit,
@@ -22,7 +23,9 @@ from chroniccare.tenancy.api import (
     authorise,
     check_version,
     page,
+    post,
 )
+from chroniccare.tenancy.idempotency import Reply
 
 router = APIRouter(prefix="/api/v1", tags=["medications"], route_class=KeyFirst)
 
@@ -82,6 +85,29 @@ async def list_medication_doses(
             limit=limit,
         )  # fmt: skip
     return await _listed(caller, found)
+
+
+@router.post(
+    "/patients/{patient_id}/doses/set-aside",
+    summary="Set a patient's doses aside",
+    response_model=Data[schemas.DosesSetAside],
+    responses=errors(404, 409, 413, 422),
+)
+async def set_doses_aside(
+    patient_id: UUID,
+    body: schemas.SetAside,
+    request: Request,
+    caller: MedicationsWrite,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Say that somebody else gives what a patient takes for a while; no plan brings it back."""
+    async with begin(caller) as tx:
+
+        async def work() -> Reply:
+            count = await actions.set_aside(tx, patient_id, body)
+            return Reply(200, wire.dumps({"count": count}))
+
+        return await post(tx, request, idempotency_key, work)
 
 
 async def _listed(caller: Caller, found: Page[queries.Dose]) -> Response:

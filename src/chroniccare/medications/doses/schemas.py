@@ -89,3 +89,27 @@ class DosingTimes(Wire):
         DosingTimesWrite, Field(description="As set here; null: as the clinic has it, or usual.")
     ]
     effective: Annotated[EffectiveTimes, Field(description="What doses are anchored to.")]
+
+
+class SetAside(Wire):
+    """A time in which somebody else gives what a patient takes."""
+
+    start: Annotated[
+        Instant, Field(description="First instant.", examples=["2031-03-04T14:00:00Z"])
+    ]
+    end: Annotated[
+        Instant,
+        Field(
+            description="Instant after it; no later than doses are planned ahead.",
+            examples=["2031-03-06T14:00:00Z"],
+        ),
+    ]
+    reason: Annotated[
+        Literal["hospital", "care_facility", "other"], Field(description="Who gives it, as a code.")
+    ] = "hospital"
+
+
+class DosesSetAside(Wire):
+    """What became of it."""
+
+    count: Annotated[int, Field(description="Doses that do not apply any more.", examples=[4])]

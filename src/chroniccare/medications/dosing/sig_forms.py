@@ -95,4 +95,3 @@ VERB = (
     r"tome|tomar|use|usar|inyecte|aplique|inhale|ponga|d[ée]"
 )
 TIMES = r"(?:times?|x|veces|vez)"
-ONE_PART = "|".join(f"(?:{forms})" for forms in PART_FORMS.values())
