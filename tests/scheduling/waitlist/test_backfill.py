@@ -517,7 +517,8 @@ async def test_another_clinics_patients_are_never_in_line(desk: Desk, other_clin
 async def test_the_worker_is_woken_and_offers(
     desk: Desk, settings: Settings, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_WAITLIST_S", 3600.0)
+    rarely = (backfill.sweep, 3600.0, openings.LOOP)
+    monkeypatch.setitem(worker._BY_TENANT, "waitlist", rarely)
     entry = await desk.waiting()
     stop, bells = asyncio.Event(), {LOOP: asyncio.Event()}
     heard: list[str] = []
