@@ -12,7 +12,7 @@ from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
 from chroniccare.core.ids import new_id
 from chroniccare.medications import lifecycle as prescriptions
-from chroniccare.medications.adherence.inferring import infer_missed
+from chroniccare.medications.adherence import inferring as adherence
 from chroniccare.medications.doses import rounds as doses
 from chroniccare.medications.fills import rounds as refills
 from chroniccare.medications.reminders import replies as dose_replies
@@ -65,7 +65,7 @@ _BY_TENANT: dict[str, tuple[Work, float, str | None]] = {
     "doses": (doses.run, 15.0, doses.LOOP),
     "reminders": (reminders.run, 60.0, None),
     "dose-replies": (dose_replies.sweep, 5.0, dose_replies.LOOP),
-    "adherence": (infer_missed, 60.0, None),
+    "adherence": (adherence.run, 60.0, None),
     "refills": (refills.run, 900.0, None),
 }
 

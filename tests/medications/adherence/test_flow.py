@@ -1,11 +1,14 @@
-"""A clinic from the prescription to low adherence and back: through HTTP and the real loops alone."""
+"""A clinic from the prescription to low adherence and back, through HTTP and the real loops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from chroniccare.medications import lifecycle
+from chroniccare.medications.adherence import inferring
 from chroniccare.medications.adherence.inferring import infer_missed
 from chroniccare.medications.doses import rounds
 from tests.client import Clinic
@@ -189,3 +192,81 @@ async def test_a_fill_taken_back_counts_no_more(bench: Bench) -> None:
     assert response.status_code == 200, response.text
     # 4 March to 2 April and 13 April to 11 June.
     assert await pdc() == (89.1, 90, 101)
+
+
+async def test_old_fills_written_down_and_a_hold_lifted_alarm_nobody(bench: Bench) -> None:
+    course = await prescribed(bench)
+    clinic = bench.clinic
+    await course.go("t")
+    fills = f"/medications/{course.id}/fills"
+    await clinic.make(fills, {"filled_on": "2030-10-01", "days_supply": 30, "kind": "first_fill"})
+    await clinic.make(fills, {"filled_on": "2031-03-04", "days_supply": 10})
+    await clinic.post(f"/medications/{course.id}/hold", {"hold_until": None})
+    bench.clock.forward(days=60)
+    resumed = await clinic.post(f"/medications/{course.id}/resume")
+    assert resumed.status_code == 200, resumed.text
+    needed = await clinic.make(
+        f"/patients/{course.patient_id}/medications",
+        {**course.body, "generic_name": "albuterol", "start_date": "2031-05-04",
+         "sig": "2 puffs by inhalation every 6 hours as needed"},
+    )  # fmt: skip
+    old = {"filled_on": "2030-10-01", "days_supply": 30, "kind": "first_fill"}
+    await clinic.make(f"/medications/{needed['id']}/fills", old)
+    assert [one for one in await events(clinic) if "adherence" in one] == []
+    assert await course.tasks() == []
+    assert await course.told() == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"treatment_status": "deceased"}, {"treatment_status": "inactive"}]
+)
+async def test_an_episode_ends_with_the_treatment(bench: Bench, change: dict[str, str]) -> None:
+    course = await prescribed(bench)
+    clinic = bench.clinic
+    await course.go("mmm")
+    assert await course.tasks() == [("missed_doses", "requested")]
+    patient = await course.read(f"/patients/{course.patient_id}")
+    kept = {key: patient[key] for key in clinic.patient_body() if key in patient}
+    response = await clinic.put(f"/patients/{course.patient_id}", {**kept, **change})
+    assert response.status_code == 200, response.text
+    await rounds.run(clinic.tenant_id)  # gives the doses to come up
+    bench.clock.forward(days=1)
+    await inferring.run(clinic.tenant_id)
+    assert await course.tasks() == []
+    assert [one for one in await events(clinic) if "adherence" in one] == [LOW]
+
+
+async def test_who_was_removed_has_no_rate(bench: Bench) -> None:
+    course = await prescribed(bench)
+    assert await course.rate() == (None, 0, 0)  # and is cached
+    response = await bench.clinic.delete(f"/patients/{course.patient_id}")
+    assert response.status_code == 200, response.text
+    await lifecycle.sweep(bench.clinic.tenant_id)
+    gone = await bench.clinic.get(f"/medications/{course.id}/adherence/rate")
+    assert gone.status_code == 404, gone.text
+
+
+async def test_two_strengths_of_a_drug_follow_each_other(bench: Bench) -> None:
+    course = await prescribed(bench)
+    clinic = bench.clinic
+    path = f"/patients/{course.patient_id}/medications"
+    ids = []
+    for code in ("860975", "861004"):
+        body = {**course.body, "rxnorm_code": code, "drug_class": "antidiabetic",
+                "override": {"reason": "Two strengths"}}  # fmt: skip
+        ids.append((await clinic.make(path, body))["id"])
+    for id_, kind in zip(ids, ("first_fill", "first_fill"), strict=True):
+        day = {"filled_on": "2031-03-04", "days_supply": 60, "kind": kind}
+        await clinic.make(f"/medications/{id_}/fills", day)
+    bench.clock.forward(days=1)
+    await clinic.make(
+        f"/medications/{ids[0]}/fills", {"filled_on": "2031-03-05", "days_supply": 10}
+    )
+    bench.clock.forward(days=150)
+    found = await course.read(
+        f"/patients/{course.patient_id}/medications/adherence",
+        **{"from": "2031-03-01", "to": "2031-07-31"},
+    )
+    # 60, 60 and 10 days, one after the other, of the 150 from 4 March to 31 July.
+    [of_class] = found["classes"]
+    assert (of_class["pdc"]["numerator"], of_class["pdc"]["denominator"]) == (130, 150)

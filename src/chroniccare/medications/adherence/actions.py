@@ -10,7 +10,14 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, FieldError, Invalid, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_local, zone
-from chroniccare.medications.adherence import measures, queries, queries_report, rules, settling
+from chroniccare.medications.adherence import (
+    alerts,
+    measures,
+    queries,
+    queries_report,
+    rules,
+    settling,
+)
 from chroniccare.medications.adherence.schemas import ReportWrite
 from chroniccare.medications.adherence.words import Status
 from chroniccare.medications.doses.prn import prn_verdict
@@ -122,7 +129,7 @@ async def rate(caller: Caller, medication_id: UUID) -> bytes:
         }
         return Rendered(1, wire.dumps(made))
 
-    key = settling.rate_key(caller.tenant_id, medication_id)
+    key = alerts.rate_key(caller.tenant_id, medication_id)
     return (await cache().through(key, _RATE_S, load)).data
 
 

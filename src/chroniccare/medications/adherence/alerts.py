@@ -39,17 +39,27 @@ class _Verdicts:
     told: set[UUID]
 
 
+def rate_key(tenant_id: UUID, medication_id: UUID) -> str:
+    """Return the cache key of a medication's rate."""
+    return f"medication:{tenant_id}:{medication_id}:adherence:rate"
+
+
 async def reconsider(tx: Tx, medication_ids: Sequence[UUID]) -> None:
-    """Look at medications again whose state, fills or thresholds this transaction changed."""
+    """Look at medications again whose state, fills or thresholds this transaction changed.
+
+    That may end an episode and never begins one, which is for the next dose to do: nobody shall be
+    alarmed because a hold was lifted, or because old fills are written down one by one.
+    """
     await tx.values(queries.LOCK, list(medication_ids))
-    await evaluate(tx, medication_ids)
+    await evaluate(tx, medication_ids, opens=False)
+    tx.drop(*(rate_key(tx.caller.tenant_id, one) for one in medication_ids))
 
 
-async def evaluate(tx: Tx, medication_ids: Sequence[UUID]) -> None:
+async def evaluate(tx: Tx, medication_ids: Sequence[UUID], *, opens: bool = True) -> None:
     """Open, escalate or close the episodes of medications that this transaction has locked.
 
     An episode's alert, message and task are rows of this transaction. A medication that is not
-    taken any more has none, nor has a patient who is removed, inactive or dead.
+    taken by plan any more has none, nor has a patient who is removed, inactive or dead.
     """
     watched = await tx.all(
         queries.WATCHED, tx.now, tx.now - rules.WINDOW, tx.now - _TOLD, list(medication_ids)
@@ -57,7 +67,7 @@ async def evaluate(tx: Tx, medication_ids: Sequence[UUID]) -> None:
     found = _Verdicts([], {}, [], {one.patient_id for one in watched if one.is_told})
     for one in watched:
         _judge(tx, one, found)
-    if found.opening:
+    if found.opening and opens:
         await _open(tx, found)
     if found.escalating:
         await _escalate(tx, watched, found.escalating)

@@ -27,9 +27,10 @@ class Episode:
 class Watched:
     """A medication with everything that decides about an episode.
 
-    `is_taken`: it is active, and so is the patient. `codes` are its settled doses of the window,
-    the first due first (words.Code); `fill_*` are its fills; `episode_*` of the open episode, if
-    there is one; `is_told`: the patient was written to today because of another medication.
+    `is_taken`: it is active and taken by plan, and the patient is active. `codes` are its settled
+    doses of the window, the first due first (words.Code); `fill_*` are its fills; `episode_*` of
+    the open episode, if there is one; `is_told`: the patient was written to today because of
+    another medication.
     """
 
     id: UUID
@@ -50,11 +51,15 @@ class Watched:
 LOCK = Command(
     "SELECT m.id FROM medications m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR NO KEY UPDATE"
 )
+# Of whom doses are planned, as `doses.queries_plan` has it.
+_IS_TAKEN = (
+    "(m.status = 'active' AND NOT m.as_needed AND p.deleted_at IS NULL AND p.is_active"
+    " AND p.treatment_status NOT IN ('deceased', 'inactive'))"
+)
 # $1 is the instant, $2 the window's beginning, $3 a day before it.
 WATCHED = Query(
     Watched,
-    "SELECT m.id, m.patient_id, m.status = 'active' AND p.deleted_at IS NULL AND p.is_active"
-    " AND p.treatment_status <> 'deceased' AS is_taken, m.drug_class, m.adherence_threshold,"
+    f"SELECT m.id, m.patient_id, {_IS_TAKEN} AS is_taken, m.drug_class, m.adherence_threshold,"
     " p.time_zone,"
     f" (SELECT coalesce(string_agg({CODE}, '' ORDER BY d.due_at, d.ordinal, d.id), '')"
     " FROM medication_doses d WHERE d.tenant_id = m.tenant_id AND d.medication_id = m.id"
@@ -95,6 +100,13 @@ CLOSE = Query(
     "UPDATE adherence_episodes e SET closed_at = $2, closed_reason = d.reason,"
     " version = e.version + 1 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, reason text)"
     f" WHERE e.id = d.id AND e.closed_at IS NULL RETURNING {_EPISODE}",
+)
+# Open episodes of what nobody takes any more: a patient has died, is inactive or was removed.
+ORPHANED = Command(
+    "SELECT m.id FROM adherence_episodes e JOIN medications m ON m.tenant_id = e.tenant_id"
+    " AND m.id = e.medication_id JOIN patients p ON p.tenant_id = m.tenant_id"
+    f" AND p.id = m.patient_id WHERE e.closed_at IS NULL AND NOT {_IS_TAKEN}"
+    " ORDER BY m.id LIMIT $1"
 )
 STILL_LOW = Command(
     "SELECT DISTINCT patient_id FROM adherence_episodes WHERE patient_id = ANY ($1::uuid[])"

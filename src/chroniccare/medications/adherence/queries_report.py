@@ -13,7 +13,8 @@ class Course:
     """A medication as the report reads it.
 
     `codes` has a letter for each dose (words.Code) and `days` its day, counted from the first day
-    asked for; `fill_*` are every fill; `stopped_at` is UTC, `low_*` of the open episode.
+    asked for; `drug` is what it shares with other strengths: the generic name, if that is known;
+    `fill_*` are every fill; `stopped_at` is UTC, `low_*` of the open episode.
     """
 
     id: UUID
@@ -44,7 +45,7 @@ COURSES = Query(
     " WHERE d.patient_id = $2 AND d.due_at BETWEEN $6 AND $7 AND d.local_date BETWEEN $3 AND $4"
     " AND d.outcome IS NOT NULL) d GROUP BY d.medication_id)"
     " SELECT m.id, m.medication_name, m.drug_class,"
-    " lower(coalesce(m.rxnorm_code, m.generic_name, m.medication_name)) AS drug, m.status,"
+    " lower(coalesce(m.generic_name, m.rxnorm_code, m.medication_name)) AS drug, m.status,"
     " m.as_needed, m.adherence_threshold, m.end_date, m.stopped_at, d.codes, d.days,"
     " f.days AS fill_days, f.supplies AS fill_supplies, e.opened_at AS low_since,"
     " e.reason AS low_reason"

@@ -39,11 +39,6 @@ class Said:
         )  # fmt: skip
 
 
-def rate_key(tenant_id: UUID, medication_id: UUID) -> str:
-    """Return the cache key of a medication's rate."""
-    return f"medication:{tenant_id}:{medication_id}:adherence:rate"
-
-
 async def settle(
     tx: Tx, dose_ids: Sequence[UUID], status: Status, *, source: Source, taken_at: datetime | None,
     reason: str | None = None, notes: str | None = None,
@@ -107,7 +102,7 @@ async def tell(tx: Tx, made: Sequence[queries.Report], before: dict[UUID, dict[s
     }
     if payloads:
         await emit_many(tx, "medication.dose.recorded", entity_type=ENTITY, payloads=payloads)
-    tx.drop(*{rate_key(tx.caller.tenant_id, one.medication_id) for one in made})
+    tx.drop(*{alerts.rate_key(tx.caller.tenant_id, one.medication_id) for one in made})
 
 
 def _before(dose: queries.Dose) -> dict[str, Any]:
