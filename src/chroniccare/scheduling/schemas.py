@@ -169,15 +169,13 @@ class Reschedule(Wire):
     provider_id: Annotated[UUID | None, Field(description="Unless told, the same.")] = None
     facility_id: Annotated[UUID | None, Field(description="Unless told, the same.")] = None
     resource_ids: Annotated[
-        list[UUID] | None,
+        Annotated[list[UUID], Field(max_length=MAX_OTHERS), AfterValidator(distinct)] | None,
         Field(
-            max_length=MAX_OTHERS,
             description="Rooms and equipment it takes then. Unless told, those it has, of which"
             " the ones that were chosen by what its type needs are exchanged if they are taken;"
             " an empty list leaves the choice open.",
             examples=[None],
         ),
-        AfterValidator(distinct),
     ] = None
     reschedule_reason: Annotated[
         Prose | None, Field(description="Why, in words.", examples=["Provider is ill"])
