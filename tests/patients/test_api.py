@@ -13,6 +13,7 @@ async def test_a_patient_is_registered_and_read_back(clinic: Clinic) -> None:
     made = response.json()["data"]
     assert response.status_code == 201
     assert response.headers["location"] == f"/api/v1/patients/{made['id']}"
+    assert made.pop("warnings") == []
     for _ in range(2):  # from the database, then from the cache
         read = await clinic.get(f"/patients/{made['id']}")
         assert read.json()["data"] == made
@@ -164,3 +165,16 @@ async def test_a_birth_date_in_the_future_is_against_a_rule(clinic: Clinic) -> N
     response = await clinic.post("/patients", clinic.patient_body(date_of_birth="2150-01-01"))
     assert response.status_code == 422
     assert response.json()["error"]["details"][0]["field"] == "date_of_birth"
+
+
+async def test_codes_to_look_at_twice_are_answered_and_written(clinic: Clinic) -> None:
+    body = clinic.patient_body(icd10_codes=["E11.9", "E11", "E11.99"])
+    made = await clinic.make("/patients", body)
+    assert made["icd10_codes"] == ["E11.9", "E11", "E11.99"]
+    doubts = {one["code"]: one["warning"] for one in made["warnings"]}
+    assert doubts.keys() == {"E11", "E11.99"}
+    assert doubts["E11"].startswith("a longer code says more")
+    assert doubts["E11.99"].startswith("not in release")
+    changed = await clinic.put(f"/patients/{made['id']}", {**body, "icd10_codes": ["E11.9"]})
+    assert changed.json()["data"]["warnings"] == []
+    assert "warnings" not in (await clinic.get(f"/patients/{made['id']}")).json()["data"]

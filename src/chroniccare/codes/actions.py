@@ -38,6 +38,13 @@ def icd10(text: str) -> dict[str, Any]:
     }
 
 
+def doubts(codes: Iterable[str]) -> list[dict[str, str]]:
+    """Return each code of ICD-10-CM that somebody should look at twice, and why."""
+    table = tables.table()
+    found = {code: _warning(table, table.find(code)) for code in codes}
+    return [{"code": code, "warning": why} for code, why in found.items() if why is not None]
+
+
 def _warning(table: tables.Table, found: tables.Code | None) -> str | None:
     if found is None:
         return f"not in release {table.release}: mistyped, or of another release"

@@ -20,6 +20,13 @@ class IcdCode(Wire):
     description: Annotated[str, Field(description="In words.", examples=["Type 2 diabetes"])]
 
 
+class IcdDoubt(Wire):
+    """A code of ICD-10-CM that was written and should be looked at twice."""
+
+    code: Annotated[ICD10, Field(description="As it is written.", examples=["E11"])]
+    warning: Annotated[str, Field(description="Why.", examples=["not in release 2026-04"])]
+
+
 class IcdLookup(Wire):
     """What the shipped table says of one code."""
 

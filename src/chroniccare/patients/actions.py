@@ -1,11 +1,13 @@
 """Patients: register, change, remove, find, and who cares for them."""
 
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from chroniccare.audit.actions import record
 from chroniccare.audit.reads import note_read
+from chroniccare.codes import actions as codes
 from chroniccare.core import contact, paging, wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
@@ -40,6 +42,19 @@ class InUse(Conflict):
 
     def __init__(self) -> None:
         super().__init__(details=[FieldError("appointments", "are still to come", "in_use")])
+
+
+@dataclass(frozen=True, slots=True)
+class Written(queries.Patient):
+    """A patient as a write answers it: what was written, and which codes to look at twice."""
+
+    warnings: list[dict[str, str]]
+
+
+def written(patient: queries.Patient) -> Written:
+    """Return a patient with what speaks against its codes, which refuses nothing."""
+    values = {one.name: getattr(patient, one.name) for one in fields(queries.Patient)}
+    return Written(**values, warnings=codes.doubts(patient.icd10_codes))
 
 
 def key(tenant_id: UUID, patient_id: UUID) -> str:

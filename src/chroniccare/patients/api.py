@@ -14,7 +14,7 @@ from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Day, Line, Word
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.patients import actions, schemas
-from chroniccare.platform.postgres import begin
+from chroniccare.platform.postgres import Tx, begin
 from chroniccare.tenancy.api import (
     CONDITIONAL,
     Cursor,
@@ -87,7 +87,7 @@ async def list_patients(
     "",
     status_code=201,
     summary="Register a patient",
-    response_model=Data[schemas.Patient],
+    response_model=Data[schemas.PatientWritten],
     responses=errors(409, 413, 422),
 )
 async def create_patient(
@@ -97,15 +97,17 @@ async def create_patient(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Register a patient; the MRN must be free."""
-    return await create(
-        caller, request, idempotency_key, lambda tx: actions.create(tx, body), replayed=_replayed
-    )
+
+    async def made(tx: Tx) -> actions.Written:
+        return actions.written(await actions.create(tx, body))
+
+    return await create(caller, request, idempotency_key, made, replayed=_replayed)
 
 
 @router.put(
     "/{patient_id}",
     summary="Replace a patient",
-    response_model=Data[schemas.Patient],
+    response_model=Data[schemas.PatientWritten],
     responses=errors(404, 409, 412, 413, 422),
 )
 async def update_patient(
@@ -116,7 +118,7 @@ async def update_patient(
         patient = await actions.get_locked(tx, patient_id)
         check_version(if_match, patient.version)
         changed = await actions.update(tx, patient, body)
-    return answer(caller, wire.dumps(changed), etag=changed.version)
+    return answer(caller, wire.dumps(actions.written(changed)), etag=changed.version)
 
 
 @router.delete(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from chroniccare.codes.schemas import ICD10
+from chroniccare.codes.schemas import ICD10, IcdDoubt
 from chroniccare.core.fields import (
     ContactInfo,
     Day,
@@ -96,6 +96,15 @@ class Patient(PatientWrite):
     version: Annotated[int, Field(description="Grows with each change; the ETag.", examples=[1])]
     created_at: Annotated[Instant, Field(description="UTC instant of creation.")]
     updated_at: Annotated[Instant, Field(description="UTC instant of the last change.")]
+
+
+class PatientWritten(Patient):
+    """A patient as a write answers it."""
+
+    warnings: Annotated[
+        list[IcdDoubt],
+        Field(description="Codes that are not in the shipped release, or that longer ones refine."),
+    ]
 
 
 class AssignmentWrite(Wire):
