@@ -3,6 +3,7 @@
 import datetime as dt
 import importlib
 import pkgutil
+import re
 import types
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, fields
@@ -57,6 +58,7 @@ def constants() -> Iterator[Constant]:
 
 
 CONSTANTS = list(constants())
+DELETES_MEDICATIONS = re.compile(r"\b(DELETE FROM|TRUNCATE) (ONLY )?medications\b")
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +158,12 @@ class Sample:
 )
 def test_a_misfit_is_seen(columns: list[tuple[str, str]], good: bool) -> None:
     assert (misfits(Sample, columns) == []) is good
+
+
+def test_a_dose_without_a_medication_cannot_be_written() -> None:
+    # medication_doses has no foreign key (ADR 0030): what stands in its place holds by these two.
+    deleting = [one.name for one in CONSTANTS if DELETES_MEDICATIONS.search(one.statement.sql)]
+    writing = [one for one in CONSTANTS if "INSERT INTO medication_doses" in one.statement.sql]
+    assert deleting == []
+    assert [one.name for one in writing] == ["medications.doses.queries_plan.WRITE"]
+    assert "JOIN medications m ON m.id = k.medication_id" in writing[0].statement.sql
