@@ -161,7 +161,7 @@ def test_a_misfit_is_seen(columns: list[tuple[str, str]], good: bool) -> None:
 
 
 def test_a_dose_without_a_medication_cannot_be_written() -> None:
-    # medication_doses has no foreign key (ADR 0030): what stands in its place holds by these two.
+    # medication_doses has no foreign key (ADR 0024): what stands in its place holds by these two.
     deleting = [one.name for one in CONSTANTS if DELETES_MEDICATIONS.search(one.statement.sql)]
     writing = [one for one in CONSTANTS if "INSERT INTO medication_doses" in one.statement.sql]
     assert deleting == []

@@ -1,4 +1,4 @@
--- Doses that are due together are one message (ADR 0033), which can be answered; what is dispensed
+-- Doses that are due together are one message (ADR 0027), which can be answered; what is dispensed
 -- runs out.
 
 -- Which doses a message is about. `bundle_id` is worked out of patient and minute; the patient's
