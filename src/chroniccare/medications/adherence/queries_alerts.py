@@ -101,12 +101,13 @@ CLOSE = Query(
     " version = e.version + 1 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, reason text)"
     f" WHERE e.id = d.id AND e.closed_at IS NULL RETURNING {_EPISODE}",
 )
-# Open episodes of what nobody takes any more: a patient has died, is inactive or was removed.
+# Open episodes of what nobody takes any more: a patient has died, is inactive or was removed. Both
+# rows are locked; what somebody holds is left to the next round.
 ORPHANED = Command(
     "SELECT m.id FROM adherence_episodes e JOIN medications m ON m.tenant_id = e.tenant_id"
     " AND m.id = e.medication_id JOIN patients p ON p.tenant_id = m.tenant_id"
     f" AND p.id = m.patient_id WHERE e.closed_at IS NULL AND NOT {_IS_TAKEN}"
-    " ORDER BY m.id LIMIT $1"
+    " ORDER BY m.id LIMIT $1 FOR NO KEY UPDATE OF p, m SKIP LOCKED"
 )
 STILL_LOW = Command(
     "SELECT DISTINCT patient_id FROM adherence_episodes WHERE patient_id = ANY ($1::uuid[])"
