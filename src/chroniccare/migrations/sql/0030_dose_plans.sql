@@ -27,6 +27,7 @@ CREATE INDEX idx_medications_planned ON medications (tenant_id, planned_until, i
 -- to (`WRITE`), and no medication is ever deleted; to look each up again for every dose was half of
 -- what PostgreSQL needs to write it (docs/benchmarks.md).
 ALTER TABLE medication_doses DROP CONSTRAINT medication_doses_tenant_id_medication_id_fkey;
+REVOKE DELETE ON medications FROM chroniccare_app;
 
 -- Patients whose doses are to be planned anew: their zone or their state has changed, or the
 -- clinic's times have. A row is written with the change and taken by the loop.
