@@ -147,7 +147,8 @@ async def _rage(storm: Storm, arm: Arm, planning: "asyncio.Task[None]") -> None:
     ahead = list(zip(share, acts * arm.outages, strict=True))
     began = time.monotonic()
     breaking: asyncio.Task[None] | None = None
-    while (passed := (time.monotonic() - began) / arm.seconds) < 1:
+    # However slow the machine: too few deaths prove nothing.
+    while (passed := (time.monotonic() - began) / arm.seconds) < (1 if storm.has_raged() else 4):
         storm.tend()
         left = await _left(storm.servers)
         done = (
@@ -155,7 +156,7 @@ async def _rage(storm: Storm, arm: Arm, planning: "asyncio.Task[None]") -> None:
         )
         if ahead and done >= ahead[0][0] and (breaking is None or breaking.done()):
             breaking = asyncio.create_task(_run(ahead.pop(0)[1]))
-        if not ahead and done > 0.97:
+        if not ahead and done > 0.97 and storm.has_raged():
             break
         await asyncio.sleep(0.4)
     if breaking is not None:

@@ -40,6 +40,8 @@ _MOST = dict.fromkeys(
         "answered", "about to begin the call", "call begun, before the socket", "before the ack",
     ), 40,
 )  # fmt: skip
+_LEAST_BORN = 8
+"""Workers in place of dead or frozen ones, before the storm may end."""
 _SELDOM = 3
 _AROUND_THE_CALL = ("on the wire", "answered", "outcome, not committed", "attempts prepared")
 _BUSY = (
@@ -197,6 +199,10 @@ class Storm:
                 kill_if_there(life.pid)
                 self.deaths["anywhere, by kill -9 from outside"] += 1
                 life.born = now + 1e9
+
+    def has_raged(self) -> bool:
+        """Return whether enough workers were born in place of others to call it a storm."""
+        return self.births >= self.workers + _LEAST_BORN
 
     def settle(self) -> None:
         """Let nobody die any more: what is left is to be brought to an end."""
