@@ -158,11 +158,11 @@ async def set_aside(tx: Tx, patient_id: UUID, body: SetAside) -> int:
         NotFound: no such patient.
         Unprocessable: it ends before it begins, or later than doses are planned ahead.
     """
+    await patients.get_locked(tx, patient_id)
     if body.end <= body.start:
         raise Unprocessable.field("end", "must be after start", "order")
     if body.end > tx.now + timedelta(days=tx.settings.dose_plan_days):
         raise Unprocessable.field("end", "is later than doses are planned ahead", "range")
-    await patients.get_locked(tx, patient_id)
     changed = await tx.all(queries.SET_ASIDE, patient_id, body.start, body.end, body.reason, tx.now)
     if changed:
         after = {"state": "not_applicable", "reason": body.reason}

@@ -95,13 +95,13 @@ class SetAside(Wire):
     """A time in which somebody else gives what a patient takes."""
 
     start: Annotated[
-        Instant, Field(description="First instant.", examples=["2031-03-04T14:00:00Z"])
+        Instant, Field(description="First instant.", examples=["2026-03-04T14:00:00Z"])
     ]
     end: Annotated[
         Instant,
         Field(
             description="Instant after it; no later than doses are planned ahead.",
-            examples=["2031-03-06T14:00:00Z"],
+            examples=["2026-03-06T14:00:00Z"],
         ),
     ]
     reason: Annotated[
