@@ -22,12 +22,14 @@ from chroniccare.simulator.receipts import TOPIC, Receipts
 from chroniccare.simulator.run import Simulator
 from chroniccare.simulator.topics import PHONES, REPLIES, NotTaken, Topics
 from tests.conftest import Running
+from tests.notifications.inbound.phone import own_number
 from tests.notifications.provider import by_sms
 from tests.notifications.simulated import chosen
 from tests.notifications.support import NOON, Bench
 from tests.notifications.why.support import codes, timeline
 
-NUMBER = "+14155550123"
+NUMBER = str(own_number()["telecom"][0]["value"])
+"""A stop is answered by every clinic that ever wrote to the number."""
 
 
 @dataclass(slots=True)
