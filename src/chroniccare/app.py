@@ -15,6 +15,7 @@ from chroniccare import __version__
 from chroniccare.audit import api as audit
 from chroniccare.codes import api as codes
 from chroniccare.core import wire
+from chroniccare.core.envelope import failure_schemas
 from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
@@ -169,6 +170,7 @@ def _without_claims(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[
                     del operation["responses"]["422"]
         for name in ("HTTPValidationError", "ValidationError"):
             made["components"]["schemas"].pop(name, None)
+        made["components"]["schemas"] |= failure_schemas()
         return made
 
     return document

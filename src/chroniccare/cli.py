@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Errors are one line on standard error and exit code 2."""
 
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ from chroniccare.commands.options import (
     WithStdin,
     Workers,
 )
+
+# What commands import stays; the collector would walk it again and again, a quarter of the start.
+gc.set_threshold(50_000, 20, 100)
 
 app = typer.Typer(
     help="Backend for chronic-care clinics: appointments and the messages around them.",

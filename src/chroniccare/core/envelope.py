@@ -87,6 +87,8 @@ _REASONS = {
     503: "The database cannot be reached",
 }
 _ALWAYS = (400, 401, 403, 429, 503)
+_SCHEMA = "#/components/schemas/{model}"
+_FAILURE = _SCHEMA.format(model="Failure")
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -96,5 +98,16 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     for status in sorted({*statuses, *slow, *_ALWAYS}):
         found[status] = {"description": _REASONS[status]}
         if status != 304:  # noqa: PLR2004  the one status without a body
-            found[status]["model"] = Failure
+            found[status]["content"] = {"application/json": {"schema": {"$ref": _FAILURE}}}
     return found
+
+
+def failure_schemas() -> dict[str, Any]:
+    """Return the schemas that `errors` refers to, by name.
+
+    With `model` in place of the reference FastAPI makes a validator for each status of each
+    operation, which nobody calls: a third of the application's import.
+    """
+    found = Failure.model_json_schema(ref_template=_SCHEMA, mode="serialization")
+    parts: dict[str, Any] = found.pop("$defs")
+    return {**parts, "Failure": found}
