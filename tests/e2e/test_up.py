@@ -5,6 +5,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -22,6 +23,8 @@ from chroniccare.settings import Settings
 from tests.e2e.process import Up, curl, data_dir, gone, named, outbox, refused, run, up, wait_for
 
 STARTS_WITHIN_S = 5.0
+"""Where `import fastapi` takes _FASTAPI_S; machines differ and are never quiet."""
+_FASTAPI_S = 0.19
 
 
 def free_port() -> int:
@@ -74,7 +77,7 @@ def test_a_clinic_starts_books_delivers_is_killed_and_goes_on_where_it_was() -> 
                 if took >= STARTS_WITHIN_S:  # other tests run beside this one
                     second.kill()
                     second, took = started_again(stack, directory, port)
-            assert took < STARTS_WITHIN_S
+            assert took < STARTS_WITHIN_S * slowness()
             assert second.key == key
             whole_again(second, directory, [visit["id"], unsent["id"]])
             reminder = second.await_line(r"^\d\d:\d\d:\d\d .* appointment_reminder .*$", 75)
@@ -88,6 +91,13 @@ def started_again(stack: ExitStack, directory: Path, port: int) -> tuple[Up, flo
     made = stack.enter_context(up(directory, "--demo", "--port", str(port)))
     made.await_line("Ctrl-C stops everything")
     return made, time.monotonic() - made.started_at
+
+
+def slowness() -> float:
+    """Return how many times as long as on the machine of the bound things take here and now."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import fastapi"], check=True)
+    return max(1.0, (time.monotonic() - began) / _FASTAPI_S)
 
 
 def tour(started: Up, lines: list[str], directory: Path) -> tuple[dict[str, Any], str]:
