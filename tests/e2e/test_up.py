@@ -73,11 +73,11 @@ def test_a_clinic_starts_books_delivers_is_killed_and_goes_on_where_it_was() -> 
             first.kill()
         with ExitStack() as stack:
             second, took = started_again(stack, directory, port)
-            for _ in range(2):
-                if took >= STARTS_WITHIN_S:  # other tests run beside this one
-                    second.kill()
-                    second, took = started_again(stack, directory, port)
-            assert took < STARTS_WITHIN_S * slowness()
+            bound = STARTS_WITHIN_S * slowness()
+            if took >= bound:  # other tests run beside this one
+                second.kill()
+                second, took = started_again(stack, directory, port)
+            assert took < bound
             assert second.key == key
             whole_again(second, directory, [visit["id"], unsent["id"]])
             reminder = second.await_line(r"^\d\d:\d\d:\d\d .* appointment_reminder .*$", 75)

@@ -86,12 +86,13 @@ def _run(stack: ExitStack, wanted: Wanted, interrupts: Interrupts, say: Say) -> 
     settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
     children = _children(settings, wanted.directory)
     stack.enter_context(rotated_logs([child.log for child in children]))
+    tail = Tail(children[1].log)  # from here on: what was due before goes out while we start
     stack.enter_context(running(children, interrupts.again))
     _await_ready(settings, children[0])
     interrupts.started()
     for line in welcome.lines(settings, shown, wanted.directory):
         say(line)
-    return _watch(wanted, children, interrupts, say, embedded=embedded)
+    return _watch(wanted, children, tail, interrupts, say, embedded=embedded)
 
 
 def connections(settings: Settings) -> int:
@@ -148,13 +149,18 @@ def _is_ready(settings: Settings) -> bool:
 
 
 def _watch(
-    wanted: Wanted, children: list[Child], interrupts: Interrupts, say: Say, *, embedded: bool
+    wanted: Wanted,
+    children: list[Child],
+    tail: Tail,
+    interrupts: Interrupts,
+    say: Say,
+    *,
+    embedded: bool,
 ) -> int:
     """Keep the children running and show what is delivered; return the exit code.
 
     An `embedded` PostgreSQL that ends ends everything; Valkey is looked after beside this.
     """
-    tail = Tail(children[1].log)
     look_at = time.monotonic() + _LOOK_AT_POSTGRES_S
     while not interrupts.asked.wait(_TICK_S):
         for child in children:
