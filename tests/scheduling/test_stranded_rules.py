@@ -44,7 +44,7 @@ def dated(draw: st.DrawFn) -> slots.Dated:
 @st.composite
 def hours(draw: st.DrawFn) -> rules.Hours:
     week, few = st.lists(weekly(), max_size=5), st.lists(dated(), max_size=3)
-    opened = [replace(one, is_available=True) for one in draw(week)]
+    opened = [one._replace(is_available=True) for one in draw(week)]
     place = slots.Place(PLACE, draw(st.sampled_from(ZONES)), opened, draw(few))
     calendar = slots.Calendar(PROVIDER, 0, (), draw(week), draw(few), ())
     return rules.Hours({PROVIDER: calendar}, {PLACE: place})
@@ -144,7 +144,7 @@ def test_a_range_of_a_day_counts_wherever_its_clocks_are(
     start = int(visit.timestamp()) // 60
     booked = [rules.Visit(UUID(int=9), PLACE, [PROVIDER], start, start + 30)]
     week = slots.Weekly(PLACE, day, clock, clock, 30, is_available=True, first=1, last=None)
-    always = [replace(week, day_of_week=one, start=0, end=slots.DAY) for one in range(7)]
+    always = [week._replace(day_of_week=one, start=0, end=slots.DAY) for one in range(7)]
     place = slots.Place(PLACE, zone, always, [])
     calendar = slots.Calendar(PROVIDER, 0, (), [week], [], ())
     before = rules.Hours({PROVIDER: calendar}, {PLACE: place})

@@ -7,6 +7,7 @@ what is offered is what can be booked.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import lru_cache
 from operator import add
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,9 @@ from chroniccare.scheduling.queries import Appointment
 from chroniccare.scheduling.slots import queries
 from chroniccare.scheduling.slots import rules as slots
 from chroniccare.scheduling.slots.intervals import Interval, less
+
+_id = lru_cache(maxsize=4_096)(UUID)
+"""A facility's id is read again with each range of each provider."""
 
 FARTHEST = timedelta(hours=14)
 """No clock is further from UTC."""
@@ -83,7 +87,7 @@ class Known:
     """What was fetched: who and where can be booked, and when who is taken.
 
     Attributes:
-        calendars: the providers that are looked for.
+        calendars: the providers that are looked for, sorted by id, each with sorted places.
         present: those who must be there as well.
         places: active facilities, by id.
         names: of providers and facilities, by id.
@@ -151,7 +155,7 @@ async def fetch(tx: Tx, wish: Wish, window: slots.Window) -> Known:
     people = {part.id: _calendar(part, wish, kind) for part in parts if part.kind == "provider"}
     wanted = list(people) if wish.provider_ids is None else wish.provider_ids
     return Known(
-        [people[one] for one in dict.fromkeys(wanted) if one not in wish.with_ids],
+        [people[one] for one in sorted({*wanted}) if one not in wish.with_ids],
         [people[one] for one in dict.fromkeys(wish.with_ids)],
         {
             part.id: _place(part)
@@ -247,8 +251,8 @@ def _calendar(part: queries.Part, wish: Wish, kind: Type) -> slots.Calendar:
     return slots.Calendar(
         part.id,
         wish.minutes or document["minutes"] or kind.minutes or rules.DEFAULT_MINUTES,
-        [UUID(place) for place in document["places"]],
-        [slots.Weekly(UUID(rule[0]), *rule[1:]) for rule in document["rules"]],
+        sorted(map(_id, document["places"])),
+        [slots.Weekly(_id(rule[0]), *rule[1:]) for rule in document["rules"]],
         _dated(document["exceptions"]),
         _busy(part),
         document["daily"],
@@ -276,7 +280,7 @@ def _room(room: queries.Place) -> seating.Room:
 
 
 def _dated(rows: list[list[Any]]) -> list[slots.Dated]:
-    return [slots.Dated(UUID(row[0]) if row[0] else None, *row[1:]) for row in rows]
+    return [slots.Dated(_id(row[0]) if row[0] else None, *row[1:]) for row in rows]
 
 
 def _busy(part: queries.Part) -> list[Interval]:

@@ -7,6 +7,7 @@ over others. Times are minutes since 1970 in UTC.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 from uuid import UUID
 
@@ -137,29 +138,31 @@ def scarce(
 ) -> list[Interval]:
     """Return the starts at which fewer than `count` of `rooms` are free for the whole visit.
 
-    `rooms` are when each lane of each room or device is taken; a room is free when one lane is.
+    `rooms` are when each lane of each room or device is taken, sorted; a room is free when one
+    lane is.
     Counting how many are free at each minute would not do: two rooms, or two lanes, can take turns
     in being free without either being so throughout.
     """
     spare = len(rooms) - count
     if spare < 0:
         return [(-FAR, FAR)]
-    steps: list[Interval] = []
+    begins: list[int] = []
+    ends: list[int] = []
     for lanes in rooms:
-        full = [(-FAR, FAR)]
-        for busy in lanes:
-            taken = ((start - minutes - after + 1, end + before) for start, end in busy)
-            full = intersect(full, merge(sorted(taken)))
-        for start, end in full:
-            steps += [(start, 1), (end, -1)]
-    found, level, since = [], 0, 0
-    for minute, step in sorted(steps):
-        was, level = level, level + step
-        if was <= spare < level:
-            since = minute
-        elif level <= spare < was:
-            found.append((since, minute))
-    return merge(found)
+        several = [
+            merge([(start - minutes - after + 1, end + before) for start, end in busy])
+            for busy in lanes
+        ]
+        for start, end in reduce(intersect, several):
+            begins.append(start)
+            ends.append(end)
+    begins.sort()
+    ends.sort()
+    # More than `spare` rooms are taken at a minute if, of all that has begun by then, the last but
+    # `spare` has not ended: one interval for each beginning.
+    return merge(
+        (begin, end) for begin, end in zip(begins[spare:], ends, strict=False) if begin < end
+    )
 
 
 def free_lane(standing: Standing, start: int, end: int, *, extra: int) -> int | None:

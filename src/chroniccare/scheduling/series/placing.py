@@ -167,7 +167,7 @@ def _free(
     wish = booking.wish_of(choice.demand)
     found = search.sweep(choice.known, choice.known.calendars, window, wish, None)
     here = choice.demand.facility_id
-    return sorted(at for at, _, place_id, _ in found if place_id == here)
+    return [at for at, _, place_id, _ in found if place_id == here]
 
 
 def _ranked(

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import nsmallest
+from operator import itemgetter
 from uuid import UUID
 
 from chroniccare.audit.reads import note_read
@@ -29,6 +30,7 @@ MAX_DAYS = 92
 DEFAULT_DAYS = 31
 MAX_PROVIDERS = 200
 _CHUNK_DAYS = 7
+_START = itemgetter(0)  # enough: providers and their places are gone through in order
 _TURN = 25  # providers swept before other requests get a turn of the event loop
 
 
@@ -93,9 +95,10 @@ def sweep(
     wish: Wish,
     most: int | None,
 ) -> list[tuple[int, UUID, UUID, int]]:
-    """Return start, provider, facility and length of each free time, unsorted.
+    """Return start, provider, facility and length of each free time, sorted.
 
-    Of each provider at each facility the first `most` are kept: no later one can be needed.
+    `calendars` are some of `known.calendars`, in their order. Of each provider at each facility the
+    first `most` are kept: no later one can be needed.
     """
     searches: dict[tuple[UUID, int], tuple[list[Interval], rules.Search]] = {}
     found = []
@@ -113,7 +116,7 @@ def sweep(
                 most=most,
             )  # fmt: skip
             found += [(at, calendar.provider_id, place_id, calendar.minutes) for at in starts]
-    return found
+    return sorted(found, key=_START)
 
 
 def _needed(
@@ -228,7 +231,7 @@ async def _swept(known: Known, window: rules.Window, wish: Wish, most: int) -> l
         some = known.calendars[number : number + _TURN]
         found += sweep(known, some, window, wish, most)
         await asyncio.sleep(0)
-    return [slot(known, *one) for one in sorted(found)[:most]]
+    return [slot(known, *one) for one in sorted(found, key=_START)[:most]]
 
 
 def slot(known: Known, start: int, provider_id: UUID, facility_id: UUID, minutes: int) -> Slot:

@@ -1,6 +1,6 @@
 """Sorted intervals of whole numbers, `(start, end)` with the end left out."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -47,27 +47,27 @@ def subtract(one: Sequence[Interval], two: Sequence[Interval]) -> list[Interval]
 def intersect(one: Sequence[Interval], two: Sequence[Interval]) -> list[Interval]:
     """Return what is in both."""
     found = []
-    left = right = 0
-    while left < len(one) and right < len(two):
-        start = max(one[left][0], two[right][0])
-        end = min(one[left][1], two[right][1])
-        if start < end:
-            found.append((start, end))
-        if one[left][1] < two[right][1]:
-            left += 1
-        else:
-            right += 1
+    at, count = 0, len(two)
+    for start, end in one:
+        while at < count and two[at][1] <= start:
+            at += 1
+        step = at
+        while step < count and two[step][0] < end:
+            low, high = two[step]
+            found.append((max(start, low), min(end, high)))
+            step += 1
     return found
 
 
 def outside(starts: Sequence[int], spans: Sequence[Interval]) -> list[int]:
     """Return those of `starts` that lie in none of `spans`; both sorted, the spans apart."""
-    found, at = [], 0
-    for start in starts:
-        while at < len(spans) and spans[at][1] <= start:
-            at += 1
-        if at == len(spans) or start < spans[at][0]:
-            found.append(start)
+    found: list[int] = []
+    at = 0
+    for begin, end in spans:
+        behind = bisect_left(starts, begin, at)
+        found += starts[at:behind]
+        at = bisect_left(starts, end, behind)
+    found += starts[at:]
     return found
 
 

@@ -25,8 +25,7 @@ from chroniccare.scheduling.slots.intervals import (
 DAY = 24 * 60
 
 
-@dataclass(frozen=True, slots=True)
-class Weekly:
+class Weekly(NamedTuple):  # made by the thousand, three times as fast as a frozen dataclass
     """One range that comes back every week, on the clocks of a facility.
 
     Attributes:
@@ -118,7 +117,7 @@ class Window:
     until: int
 
 
-class Grid(NamedTuple):  # made by the ten thousand, three times as fast as a frozen dataclass
+class Grid(NamedTuple):  # see Weekly
     """One range on one day, and the starts that it offers.
 
     Attributes:
@@ -307,18 +306,20 @@ def _cut(
     low = max(minute_of(place.zone, window.first, 0), window.after + 1)
     high = min(minute_of(place.zone, window.last + 1, 0), window.until + 1)
     ends = [end for _, end in free]
-    found: set[int] = set()
+    count = len(free)
+    found: list[int] = []
     for grid in grids:
         start, end = grid.span
         first, behind = max(start, low), min(end, high)
         at = bisect_right(ends, first)
-        while at < len(free) and free[at][0] < behind:
-            begin = max(first, free[at][0])
-            last = min(behind, free[at][1] - minutes + 1)
-            if begin < last:
-                found.update(_starts(grid, begin, last))
+        while at < count:
+            begin, last = free[at]
+            if begin >= behind:
+                break
+            last = min(behind, last - minutes + 1)
+            found += _starts(grid, max(first, begin), last)
             at += 1
-    return sorted(found)
+    return list(dict.fromkeys(sorted(found)))  # ranges may overlap
 
 
 def _starts(grid: Grid, low: int, high: int) -> Iterable[int]:
@@ -346,14 +347,15 @@ def _days(rule: Weekly, window: Window) -> range:
     return range(first + (rule.day_of_week - first) % 7, last + 1, 7)
 
 
-def _grids(start: int, end: int, step: int, days: Iterable[int], zone_name: str) -> list[Grid]:
+@lru_cache(maxsize=4_096)  # much of the staff works the same hours
+def _grids(start: int, end: int, step: int, days: range, zone_name: str) -> tuple[Grid, ...]:
     length = end - start if end > start else end - start + DAY
     found = []
     for day in days:
         span = (minute_of(zone_name, day, start), minute_of(zone_name, day, start + length))
         if span[0] < span[1]:  # a range that clocks skip is none
             found.append(Grid(zone_name, day, start, length, step, span))
-    return found
+    return tuple(found)
 
 
 def _exceptions(
@@ -366,7 +368,7 @@ def _exceptions(
         if one.facility_id not in {None, place.id}:
             continue
         start, end = (0, DAY) if one.start is None or one.end is None else (one.start, one.end)
-        grids = _grids(start, end, step, (one.day,), place.zone)
+        grids = _grids(start, end, step, range(one.day, one.day + 1), place.zone)
         if one.is_available:
             added += grids
         else:

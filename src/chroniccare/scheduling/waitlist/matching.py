@@ -82,7 +82,7 @@ async def _of_week(
     except Unprocessable:  # somebody, or the type of visit, takes no more visits
         return []
     found: list[search.Slot] = []
-    for one in sorted(search.sweep(known, known.calendars, window, wish, None)):
+    for one in search.sweep(known, known.calendars, window, wish, None):
         slot = search.slot(known, *one)
         time = rules.Time(
             slot.provider_id, slot.facility_id, wish.appointment_type or "", slot.start,
