@@ -14,7 +14,6 @@ from chroniccare.scheduling.seating import (
     needs,
     scarce,
     seat,
-    take,
     units,
 )
 from chroniccare.scheduling.slots.intervals import covers, merge, outside
@@ -24,7 +23,7 @@ HERE, THERE = uuid4(), uuid4()
 
 spans = st.tuples(st.integers(0, 60), st.integers(1, 20)).map(lambda two: (two[0], sum(two)))
 rows = st.lists(
-    st.builds(lambda lane, span: Take(lane, *span), st.integers(0, 3), spans), max_size=8
+    st.builds(lambda lane, span: Take(span[0], span[1], lane), st.integers(0, 3), spans), max_size=8
 )
 
 
@@ -92,7 +91,8 @@ def test_seats_of_many_visits_never_share_a_lane(
         open_ = [one for one in standing if free_lane(standing[one], *span, extra=0) is not None]
         assert bool(faults) == (len(open_) < count)
         assert len({one.resource_id for one in seats}) == (0 if faults else count)
-        take(seats, standing)
+        for had in seats:
+            standing[had.resource_id].taken.append(Take(had.start, had.end, had.lane, had.lead))
     for one in standing.values():
         for minute in range(90):
             lanes = [it.lane for it in one.taken if it.start <= minute < it.end]
@@ -101,7 +101,7 @@ def test_seats_of_many_visits_never_share_a_lane(
 
 
 def test_what_cannot_be_had_is_named_and_nothing_is_taken() -> None:
-    standing = {ONE: Standing("provider", 1, [Take(0, 0, 30)]), TWO: Standing("patient", 1, [])}
+    standing = {ONE: Standing("provider", 1, [Take(0, 30)]), TWO: Standing("patient", 1, [])}
     wanted = [Ask([ONE], 1, 10, 20, "provider_id", "the provider"),
               Ask([TWO], 1, 10, 20, "patient_id", "the patient")]  # fmt: skip
     seats, [fault] = seat(wanted, standing, extra=0)

@@ -1,6 +1,6 @@
 """Every write is audited in its own transaction; every read of patient data before its answer."""
 
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 from uuid import UUID
 
@@ -70,5 +70,5 @@ def _fields(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        return {one.name: getattr(value, one.name) for one in fields(value)}
     return dict(value)

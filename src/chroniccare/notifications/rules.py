@@ -123,6 +123,7 @@ def _about(day: date, zone: ZoneInfo, quiet: Quiet) -> list[tuple[datetime, date
     return found
 
 
+@lru_cache(maxsize=4096)
 def _span(day: date, zone: ZoneInfo, stretch: Stretch) -> tuple[datetime, datetime]:
     start, end = stretch
     last = day if start < end else day + timedelta(days=1)

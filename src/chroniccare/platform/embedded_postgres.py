@@ -58,6 +58,7 @@ huge_pages = off
 wal_compression = on
 max_wal_size = 512MB   # bounds crash recovery to seconds
 jit = off
+autovacuum_naptime = 10s  # a new clinic's tables grow fast; plans made for empty ones are slow
 timezone = 'UTC'
 log_timezone = 'UTC'
 

@@ -57,7 +57,7 @@ async def book(
     [faults] = booking.rule_faults(demand, known, [start], minutes, now=tx.now)
     booking.check(faults)
     booking.check_visibly_free(demand, known, start, minutes)
-    held = await booking.stand(tx, demand, known, first=start, last=start)
+    held = await booking.stand(tx, demand, known, starts=[start])
     seats, taken = booking.seated(demand, known, held, start, minutes)
     if taken:
         raise booking.refusal(taken, demand, start)

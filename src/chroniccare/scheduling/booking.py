@@ -12,6 +12,7 @@ Visits, series and group sessions are booked by these same steps, one or many at
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import Any
 from uuid import UUID
 
@@ -204,15 +205,15 @@ def check_visibly_free(demand: Demand, known: Known, start: datetime, minutes: i
     """
     seen = {
         calendar.provider_id: seating.Standing(
-            "provider", 1, [seating.Take(0, *span) for span in calendar.busy]
+            "provider", 1, [seating.Take(*span) for span in calendar.busy]
         )
         for calendar in [*known.calendars, *known.present]
     }
     if demand.patient_id is not None:
-        taken = [seating.Take(0, *span) for span in known.busy]
+        taken = [seating.Take(*span) for span in known.busy]
         seen[demand.patient_id] = seating.Standing("patient", 1, taken)
     for room in known.rooms:
-        taken = [seating.Take(*one) for one in room.taken]
+        taken = [seating.Take(start, end, lane) for lane, start, end in room.taken]
         seen[room.id] = seating.Standing(room.kind, room.capacity, taken)
     # Which lanes are taken is not known of people here: any overbooking is left to the locks.
     wanted = asks(demand, known, start, minutes)
@@ -229,14 +230,15 @@ async def stand(
     demand: Demand,
     known: Known,
     *,
-    first: datetime,
-    last: datetime,
+    starts: Iterable[datetime],
+    around: timedelta = timedelta(),
     moving: Iterable[queries.Appointment] = (),
     besides: Iterable[UUID] = (),
 ) -> Held:
-    """Lock everybody whom visits from `first` to `last` may take, and say what takes them.
+    """Lock everybody whom visits at `starts` may take, and say what takes them on those days.
 
-    `moving` are visits that give way, `besides` more resources to lock.
+    A visit may lie `around` its start as well. `moving` are visits that give way, `besides` more
+    resources to lock.
 
     Raises:
         Conflict: others kept them locked for more than two seconds, or changed a room meanwhile.
@@ -248,17 +250,34 @@ async def stand(
         ids.add(demand.patient_id)
     moving = list(moving)
     lanes = await extra_lanes(tx) if "overbook" in demand.allow else 0
-    place = known.places[demand.facility_id]
-    window = slots.day_of(place, minutes_of(first)), slots.day_of(place, minutes_of(last))
-    ends = last + timedelta(days=1)
+    spans = _spans(known.places[demand.facility_id], starts, around)
     standing = await locked(
-        tx, ids, also=[one for visit in moving for one in everybody(visit)],
-        first=min(slots.instant(window[0][0]), first - rules.LONGEST_BUFFER),
-        last=max(slots.instant(window[1][1]), ends), moving=[visit.id for visit in moving],
+        tx, ids, also=[one for visit in moving for one in everybody(visit)], spans=spans,
+        moving=[visit.id for visit in moving],
     )  # fmt: skip
     if any(one not in standing or standing[one].version != rooms[one] for one in rooms):
         raise Conflict("A room or device was changed at this moment; try again.")
     return Held(standing, lanes)
+
+
+def _spans(
+    place: slots.Place, starts: Iterable[datetime], around: timedelta
+) -> list[tuple[datetime, datetime]]:
+    """Return the times that matter to visits at `starts`: their local days, and a day after each.
+
+    They lie further apart than a visit is long.
+    """
+    found: list[tuple[datetime, datetime]] = []
+    for start in sorted(starts):
+        low, high = start - around, start + around
+        first = min(slots.instant(slots.day_of(place, minutes_of(low))[0]),
+                    low - rules.LONGEST_BUFFER)  # fmt: skip
+        last = max(slots.instant(slots.day_of(place, minutes_of(high))[1]), high + rules.LONGEST)
+        if found and first - rules.LONGEST <= found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
 
 
 async def extra_lanes(tx: Tx) -> int:
@@ -268,33 +287,28 @@ async def extra_lanes(tx: Tx) -> int:
 
 
 async def locked(
-    tx: Tx, ids: Iterable[UUID], *, also: Iterable[UUID] = (), first: datetime, last: datetime,
-    moving: Sequence[UUID] = (),
+    tx: Tx, ids: Iterable[UUID], *, also: Iterable[UUID] = (),
+    spans: Sequence[tuple[datetime, datetime]], moving: Sequence[UUID] = (),
 ) -> dict[UUID, seating.Standing]:  # fmt: skip
-    """Lock `ids` and `also`, in the one order, and return what takes `ids` from `first` to `last`.
+    """Lock `ids` and `also`, in the one order, and return what takes `ids` in `spans`.
 
-    Holds that have lapsed are given up on the way.
+    `spans` lie more than a day apart. Holds that have lapsed are given up on the way.
     """
     ids = sorted(ids)
     await tx.values(queries.LOCK, rules.lock_keys(tx.caller.tenant_id, [*ids, *also]))
-    rows = await tx.all(queries.TAKEN, ids, first, last, moving, tx.now)
+    firsts, lasts = [one[0] for one in spans], [one[1] for one in spans]
+    rows = await tx.all(queries.TAKEN, ids, firsts, lasts, moving, tx.now)
     lapsed = {one for row in rows for one in row.held_by if one is not None}
     gone = await lapse.give_up(tx, sorted(lapsed)) if lapsed else set()
-    return {
-        row.id: seating.Standing(
-            row.kind,
-            row.capacity,
-            [
-                seating.Take(lane, start, end, lead)
-                for lane, start, end, lead, held_by in zip(
-                    row.lanes, row.starts, row.ends, row.leads, row.held_by, strict=True
-                )
-                if held_by not in gone
-            ],
-            row.version,
+    found = {}
+    for row in rows:
+        takes: Iterable[seating.Take] = map(
+            seating.Take, row.starts, row.ends, row.lanes, row.leads
         )
-        for row in rows
-    }
+        if gone:
+            takes = compress(takes, [one not in gone for one in row.held_by])
+        found[row.id] = seating.Standing(row.kind, row.capacity, list(takes), row.version)
+    return found
 
 
 def everybody(visit: queries.Appointment) -> list[UUID]:

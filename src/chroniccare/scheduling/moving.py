@@ -176,7 +176,7 @@ async def _seats(
     else:  # it keeps the buffers that it was booked with
         around = visit.buffer_before_minutes, visit.buffer_after_minutes
         known = replace(known, type=replace(known.type, before=around[0], after=around[1]))
-    held = await booking.stand(tx, demand, known, first=start, last=start, moving=[visit])
+    held = await booking.stand(tx, demand, known, starts=[start], moving=[visit])
     seats, taken = booking.seated(demand, known, held, start, minutes)
     if taken:
         raise booking.refusal(taken, demand, start, visit)

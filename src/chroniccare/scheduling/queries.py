@@ -161,8 +161,9 @@ POLICY = Query(
 )
 # Keys come sorted; unnest keeps their order, so everyone locks in the same order.
 LOCK = Command("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key")
-# Behind the locks: $2 and $3 the ends of the time looked at, $4 the visits that give way, $5 now.
-# No visit is longer than a day, so a range of starts bounds what can reach into it.
+# Behind the locks: $2 and $3 the ends of the times looked at, which lie more than a day apart, $4
+# the visits that give way, $5 now. No visit is longer than a day, so a range of starts bounds what
+# can reach into it.
 TAKEN = Query(
     Taken,
     "SELECT r.id, r.kind, r.capacity, r.version,"
@@ -174,9 +175,10 @@ TAKEN = Query(
     " coalesce(array_agg(o.lead_minutes) FILTER (WHERE o.lane IS NOT NULL), '{}') AS leads,"
     " coalesce(array_agg(CASE WHEN o.held_until <= $5::timestamptz THEN o.appointment_id END)"
     " FILTER (WHERE o.lane IS NOT NULL), '{}') AS held_by"
-    " FROM resource r LEFT JOIN LATERAL (SELECT * FROM occupancy o WHERE o.resource_id = r.id"
-    " AND o.starts_at > $2::timestamptz - interval '24 hours' AND o.starts_at < $3::timestamptz"
-    " AND o.ends_at > $2 AND (o.appointment_id IS NULL OR o.appointment_id <> ALL($4::uuid[]))"
+    " FROM resource r CROSS JOIN unnest($2::timestamptz[], $3::timestamptz[]) AS s (first, last)"
+    " LEFT JOIN LATERAL (SELECT * FROM occupancy o WHERE o.resource_id = r.id"
+    " AND o.starts_at > s.first - interval '24 hours' AND o.starts_at < s.last"
+    " AND o.ends_at > s.first AND (o.appointment_id IS NULL OR o.appointment_id <> ALL($4::uuid[]))"
     " ORDER BY o.starts_at) o ON true WHERE r.id = ANY($1::uuid[])"
     " GROUP BY r.id, r.kind, r.capacity, r.version",
 )

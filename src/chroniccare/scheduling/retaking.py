@@ -33,7 +33,7 @@ async def occupy_again(tx: Tx, visit: queries.Appointment) -> None:
     day = slots.day_of(slots.Place(visit.facility_id, zone, (), ()), begins)
     standing = await booking.locked(
         tx, [one for ask in wanted for one in ask.candidates],
-        first=slots.instant(min(outer[0], day[0])), last=slots.instant(max(outer[1], day[1])),
+        spans=[(slots.instant(min(outer[0], day[0])), slots.instant(max(outer[1], day[1])))],
         moving=[visit.id],
     )  # fmt: skip
     if "daily_maximum" not in allow:

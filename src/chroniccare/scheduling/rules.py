@@ -13,6 +13,8 @@ MIN_MINUTES = 5
 MAX_MINUTES = 1440
 HORIZON = timedelta(days=731)
 LONGEST_BUFFER = timedelta(hours=4)
+LONGEST = timedelta(hours=24)
+"""No visit or session takes anybody for longer, buffers included."""
 
 OPEN_STATUSES = frozenset({"held", "scheduled", "confirmed"})
 """A visit in one of these can still be changed."""

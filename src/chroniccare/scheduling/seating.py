@@ -36,15 +36,15 @@ class Room:
 
 
 class Take(NamedTuple):
-    """One visit that takes a resource: its lane, from `start` to `end`, buffers included.
+    """One visit that takes a resource: from `start` to `end`, buffers included, in its lane.
 
     `lead` are the minutes of buffer at its start: a visit counts for the day on which it starts
     itself.
     """
 
-    lane: int
     start: int
     end: int
+    lane: int = 0
     lead: int = 0
 
 
@@ -201,9 +201,3 @@ def seat(
         if left:
             faults[ask.field] = FieldError(ask.field, f"{ask.what} is not free then", "taken")
     return ([], list(faults.values())) if faults else (found, [])
-
-
-def take(seats: Iterable[Seat], standing: dict[UUID, Standing]) -> None:
-    """Note in `standing` that `seats` are taken, for the next visit of a series."""
-    for one in seats:
-        standing[one.resource_id].taken.append(Take(one.lane, one.start, one.end, one.lead))

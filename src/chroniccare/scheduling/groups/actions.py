@@ -68,7 +68,7 @@ async def create(tx: Tx, body: GroupSessionWrite) -> queries.GroupSession:
     row = _row(body, known)
     _check_rules(demand, known, row, now=tx.now)
     booking.check_visibly_free(demand, known, start, row["duration_minutes"])
-    held = await booking.stand(tx, demand, known, first=start, last=start)
+    held = await booking.stand(tx, demand, known, starts=[start])
     seats = _seated(demand, known, held, row)
     inserted = await tx.one(queries.INSERT, new_id(), row, tx.caller.tenant_id, tx.now)
     made = found(inserted)
@@ -293,7 +293,7 @@ async def _move(
         await openings.note_times(tx, [session])
     start = row["scheduled_start"]
     patients = [seat.patient_id for seat, _ in news]
-    held = await booking.stand(tx, demand, known, first=start, last=start, besides=patients)
+    held = await booking.stand(tx, demand, known, starts=[start], besides=patients)
     takes = _seated(demand, known, held, row)
     theirs = _patients([seat for seat, _ in news], held, row)
     await booking.occupy(tx, {session.id: takes}, column="group_session_id")

@@ -102,7 +102,7 @@ async def _check_patient(tx: Tx, patient_id: UUID) -> None:
 async def _seated(tx: Tx, session: queries.GroupSession, patient_id: UUID) -> list[seating.Seat]:
     """Lock the patient and return what the seat takes: the time of the session, no buffers."""
     start, end = session.scheduled_start, session.scheduled_end
-    standing = await booking.locked(tx, [patient_id], first=start, last=end)
+    standing = await booking.locked(tx, [patient_id], spans=[(start, end)])
     ask = seating.Ask(
         [patient_id], 1, booking.minutes_of(start), booking.minutes_of(end), "patient_id",
         "the patient",

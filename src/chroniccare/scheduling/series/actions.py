@@ -183,11 +183,10 @@ async def _placed(
     occurrences: Sequence[recurrence.Occurrence],
     shift: Shift | None,
 ) -> list[Placed]:
-    margin = timedelta(days=0 if shift is None else shift.days + 1)
     own = choices[0]
     held = await booking.stand(
-        tx, own.demand, own.known, first=occurrences[0].instant - margin,
-        last=occurrences[-1].instant + margin,
+        tx, own.demand, own.known, starts=[one.instant for one in occurrences],
+        around=timedelta(days=0 if shift is None else shift.days + 1),
         besides=[one.demand.provider_id for one in choices[1:]],
     )  # fmt: skip
     return place(choices, held, occurrences, shift=shift, now=tx.now)

@@ -257,8 +257,8 @@ async def _seat(tx: Tx, changes: list[_Change]) -> None:
                                                     *choice.demand.with_ids)
     }  # fmt: skip
     held = await booking.stand(
-        tx, moved[0].choice.demand, moved[0].choice.known, first=moved[0].start,
-        last=moved[-1].start, moving=[one.visit for one in moved], besides=others,
+        tx, moved[0].choice.demand, moved[0].choice.known,
+        starts=[one.start for one in moved], moving=[one.visit for one in moved], besides=others,
     )  # fmt: skip
     diary = Diary(held)
     for change, choice in zip(moved, choices, strict=True):

@@ -14,12 +14,12 @@ from chroniccare.core.errors import FieldError
 from chroniccare.core.time import to_local, zone
 from chroniccare.scheduling import booking, seating
 from chroniccare.scheduling.known import Known
-from chroniccare.scheduling.rules import HORIZON
+from chroniccare.scheduling.rules import HORIZON, LONGEST
 from chroniccare.scheduling.series.rules import Local, Occurrence
 from chroniccare.scheduling.slots import actions as search
 from chroniccare.scheduling.slots import rules as slots
 
-_LONGEST = 24 * 60  # minutes; no row of occupancy is longer
+_LONGEST = LONGEST // timedelta(minutes=1)
 _TRIES = 50  # candidates for one visit; all but what this series took itself were free before
 
 
@@ -68,10 +68,7 @@ class Diary:
 
     def __init__(self, held: booking.Held) -> None:
         self._held = held
-        self._rows = {
-            one: sorted((take.start, take.end, take.lane, take.lead) for take in standing.taken)
-            for one, standing in held.standing.items()
-        }
+        self._rows = {one: sorted(standing.taken) for one, standing in held.standing.items()}
 
     def around(self, first: int, last: int) -> booking.Held:
         """Return what matters from minute `first` to `last`."""
@@ -79,15 +76,15 @@ class Diary:
         for one, rows in self._rows.items():
             near = rows[bisect_left(rows, (first - _LONGEST,)) : bisect_left(rows, (last,))]
             whole = self._held.standing[one]
-            taken = [seating.Take(lane, start, end, lead) for start, end, lane, lead in near]
-            standing[one] = seating.Standing(whole.kind, whole.capacity, taken)
+            standing[one] = seating.Standing(whole.kind, whole.capacity, near)
         return booking.Held(standing, self._held.lanes)
 
     def take(self, seats: Iterable[seating.Seat]) -> None:
         """Note that `seats` are taken, for the next visit."""
         for one in seats:
-            row = one.start, one.end, one.lane, one.lead
-            insort(self._rows[one.resource_id], row)
+            insort(
+                self._rows[one.resource_id], seating.Take(one.start, one.end, one.lane, one.lead)
+            )
 
 
 def place(
