@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet --no-input
 
-.PHONY: run test check chaos bench lock docs format clean
+.PHONY: run test check chaos bench audit sbom lock docs format clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/chroniccare up --demo $(ARGS)
@@ -20,6 +20,8 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.checks
+	$(BIN)/bandit -q -r -c pyproject.toml src
+	$(BIN)/python tools/leaks.py
 
 # The race of docs/races.md and the storm of docs/delivery-proof.md: nobody is booked twice, no
 # message is lost or sent twice. ARGS=--small for seconds in place of minutes.
@@ -29,6 +31,17 @@ chaos: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Before a release, where PyPI's advisories can be reached: a package that could not be asked about
+# fails like one with a vulnerability.
+audit: $(VENV)/.dev
+	$(BIN)/python tools/vulnerabilities.py requirements.lock requirements-dev.lock
+
+# What a release is made of, as CycloneDX.
+sbom: $(VENV)/.dev
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --output-file dist/chroniccare.cdx.json
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m tests.checks --write
