@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from chroniccare import cli_groups
-from chroniccare.commands import options, simulating
+from chroniccare.commands import backing, options, simulating
 from chroniccare.commands.options import (
     AsJson,
     DataDir,
@@ -188,6 +188,8 @@ def doctor(data_dir: DataDir = None) -> None:
 
 app.command()(simulating.simulate)
 app.command()(simulating.phone)
+app.command()(backing.backup)
+app.command()(backing.restore)
 
 
 @tenants_app.command("list")

@@ -19,6 +19,7 @@ from chroniccare.core.addresses import (
     topic_list,
 )
 from chroniccare.settings_care import CareSettings
+from chroniccare.settings_keeping import KeepingSettings
 
 PREFIX = "CHRONICCARE_"
 DATA_DIR = "CHRONICCARE_DATA_DIR"
@@ -36,7 +37,7 @@ class SettingsError(Exception):
     """A setting is missing or unsafe; the message names it and says what to do."""
 
 
-class Settings(CareSettings):
+class Settings(CareSettings, KeepingSettings):
     """What an operator may set. Field names in capitals behind CHRONICCARE_ are the variables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -20,6 +20,7 @@ MAY_CONVERT_TIME = {"core/time.py"}
 
 # Everywhere else the time is `tx.now`, so that one transaction sees one clock and tests can set it.
 MAY_READ_CLOCK = {
+    "commands/backup.py": "an edge as well: a copy of the database is named after its second",
     "platform/postgres.py": "the edge where Tx.now comes from",
     "core/wire.py": "the timestamp of an answer, which decides nothing",
     "simulator/forward.py": "as below",
@@ -31,6 +32,7 @@ MAY_PRINT = {"cli.py", "cli_groups.py"}
 _CHOSEN = "so that AWS's library, a third of a second, is loaded only where settings choose it"
 MAY_IMPORT_LATE = {
     "cli.py": "so that --help stays quick",
+    "commands/backing.py": "as above",
     "commands/simulating.py": "as above",
     "cli_groups.py": "as above",
     "lambdas.py": "so that a cold start loads one handler's needs",

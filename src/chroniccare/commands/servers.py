@@ -93,11 +93,16 @@ def servers(directory: Path, *, migrated: bool = True) -> Iterator[Settings]:
         asyncio.run(_check(settings.database_url, migrated=migrated))
         yield settings
         return
-    with engines(directory, valkey=False) as urls:
+    with engines(directory, valkey=False, backup=backup_dir(settings)) as urls:
         settings = with_pepper(with_urls(settings, urls.database_url, ""), directory)
         if migrated:
             asyncio.run(runner.migrate(settings.database_url))
         yield settings
+
+
+def backup_dir(settings: Settings) -> Path | None:
+    """Return where backups of the embedded PostgreSQL go; None: nowhere."""
+    return Path(settings.backup_dir) if settings.backup_dir else None
 
 
 async def _check(url: str, *, migrated: bool = True) -> None:

@@ -15,7 +15,7 @@ from chroniccare.commands import demo, welcome
 from chroniccare.commands.children import Child, Say, await_old_ones, running
 from chroniccare.commands.interrupts import Interrupts, Stopped
 from chroniccare.commands.serve import free_port, is_free
-from chroniccare.commands.servers import environment, with_pepper, with_urls, work
+from chroniccare.commands.servers import backup_dir, environment, with_pepper, with_urls, work
 from chroniccare.commands.tail import Tail
 from chroniccare.migrations import runner
 from chroniccare.platform import probe
@@ -72,6 +72,7 @@ def _run(stack: ExitStack, wanted: Wanted, interrupts: Interrupts, say: Say) -> 
             postgres=not settings.database_url,
             valkey=not settings.redis_url,
             connections=connections(settings),
+            backup=backup_dir(settings),
             say=say,
         )
     )

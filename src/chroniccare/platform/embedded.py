@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from chroniccare.platform import embedded_postgres, embedded_valkey
+from chroniccare.platform import embedded_backup, embedded_postgres, embedded_valkey
 from chroniccare.platform.embedded_process import (
     SYSTEM_DATA_DIR,
     EngineError,
@@ -71,12 +72,13 @@ def engines(
     valkey: bool = True,
     durable: bool = True,
     connections: int = embedded_postgres.LEAST_CONNECTIONS,
+    backup: Path | None = None,
     say: Callable[[str], None] = _in_silence,
 ) -> Iterator[EngineUrls]:
     """Run the engines while the block runs; `durable=False` trades crash safety for tests' speed.
 
     A Valkey that ends is started again, and `say` gets a line about it, from another thread.
-    PostgreSQL allows `connections`.
+    PostgreSQL allows `connections`, and keeps its log below `backup` for `restore`.
 
     Raises EngineError when one cannot start; then nothing is left running.
     """
@@ -87,6 +89,9 @@ def engines(
         try:
             host = Host(data_dir.expanduser().resolve(), engine_account(), durable)
             socket_dir = _prepared(stack, host)
+            if backup is not None:
+                line = embedded_backup.line_of(backup, host.data_dir)
+                host = replace(host, archive=embedded_backup.archive_of(line, host.account))
             urls = _start(
                 stack, host, socket_dir, connections if postgres else None, say if valkey else None
             )
@@ -97,6 +102,23 @@ def engines(
                 "mend that, or pass another --data-dir"
             ) from error
         yield urls
+
+
+def restored(data_dir: Path, backup: Path, *, to: datetime | None) -> datetime | None:
+    """Make the cluster of a new data directory from the backups in `backup`, as it was `to` then.
+
+    Without `to`, as it was at the end of the archive. Returns when the last transaction that is in
+    it was committed; None: none after the copy it starts from.
+
+    Raises EngineError: there is a cluster already, no backup before `to`, or no log until `to`.
+    """
+    with ExitStack() as stack:
+        base = embedded_backup.newest(backup, before=to)
+        host = Host(data_dir.expanduser().resolve(), engine_account(), durable=True)
+        socket_dir = _prepared(stack, host)
+        embedded_backup.unpack(base, host)
+        said = embedded_postgres.recover(host, socket_dir, embedded_backup.options(base, to))
+    return embedded_backup.last_commit(said)
 
 
 def running_urls(data_dir: Path) -> EngineUrls | None:

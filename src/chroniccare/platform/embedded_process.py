@@ -47,11 +47,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The data directory (absolute, ours) and how engines run on it."""
+    """The data directory (absolute, ours) and how engines run on it.
+
+    `archive` is where PostgreSQL puts each finished segment of its log, for `restore`; None: it
+    does not.
+    """
 
     data_dir: Path
     account: Account
     durable: bool
+    archive: Path | None = None
 
     def log(self, engine: str) -> Path:
         """Return the engine's log; the account gets it as an open file and cannot enter `log/`."""
