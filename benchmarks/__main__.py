@@ -10,6 +10,7 @@ from . import (
     day,
     doses,
     due_time,
+    isolation,
     races,
     rate,
     read_patient,
@@ -37,6 +38,7 @@ ALL = {
     "calendars": calendars,
     "series": series,
     "adherence": adherence,
+    "isolation": isolation,
     "doses": doses,
 }
 
