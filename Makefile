@@ -23,11 +23,12 @@ check: $(VENV)/.dev
 	$(BIN)/bandit -q -r -c pyproject.toml src
 	$(BIN)/python tools/leaks.py
 
-# The race of docs/races.md and the storm of docs/delivery-proof.md: nobody is booked twice, no
-# message is lost or sent twice. ARGS=--small for seconds in place of minutes.
+# The race of docs/races.md, the storm of docs/delivery-proof.md, the kills of docs/webhooks.md:
+# nobody is booked twice, no message is lost or sent twice, no event lost or out of order. ARGS=--small for seconds in place of minutes.
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(ARGS)
 	$(BIN)/python -m tests.chaos.messages $(ARGS)
+	$(BIN)/python -m tests.chaos.webhooks $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)

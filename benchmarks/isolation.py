@@ -108,15 +108,15 @@ async def _measure(where: Stage) -> None:
 
 async def _compare(owner: Any, case: Case, tenant: Any) -> None:
     opening = f"BEGIN; SET LOCAL ROLE {APP_ROLE}; SET LOCAL app.tenant_id = '{tenant}'"
-    ways = {
+    ways: dict[str, tuple[str, str | None]] = {
         "held": (case.held, opening),
         "named": (case.named, "BEGIN"),
         "alone": (case.named, None),
     }  # fmt: skip
     seen: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
-        for name, (sql, opening) in ways.items():
-            seen[name].append(await _timed(owner, case, sql, opening))
+        for name, (sql, begins) in ways.items():
+            seen[name].append(await _timed(owner, case, sql, begins))
     ms = {name: median(found) for name, found in seen.items()}
     ratio = median(held / named for held, named in zip(seen["held"], seen["named"], strict=True))
     print(

@@ -61,6 +61,7 @@ from chroniccare.scheduling.waitlist import link_api as waitlist_links
 from chroniccare.settings import Settings, load
 from chroniccare.tasks import api as tasks
 from chroniccare.tenancy.caller import Authority
+from chroniccare.webhooks import api as webhooks
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ ROUTERS = (
     interactions.router,
     codes.router,
     audit.router,
+    webhooks.router,
 )
 
 _DESCRIPTION = """

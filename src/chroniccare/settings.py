@@ -20,6 +20,7 @@ from chroniccare.core.addresses import (
 )
 from chroniccare.settings_care import CareSettings
 from chroniccare.settings_keeping import KeepingSettings
+from chroniccare.settings_webhooks import WebhookSettings
 
 PREFIX = "CHRONICCARE_"
 DATA_DIR = "CHRONICCARE_DATA_DIR"
@@ -37,7 +38,7 @@ class SettingsError(Exception):
     """A setting is missing or unsafe; the message names it and says what to do."""
 
 
-class Settings(CareSettings, KeepingSettings):
+class Settings(CareSettings, KeepingSettings, WebhookSettings):
     """What an operator may set. Field names in capitals behind CHRONICCARE_ are the variables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -326,6 +327,8 @@ def _refuse_unsafe(settings: Settings) -> None:
     if "sns" in drivers(settings, "sms") and not is_sns_sender(settings.sms_origination):
         raise SettingsError(f"{variable('sms_origination')}: SNS takes a number or a sender id")
     _refuse_urls(settings)
+    if live and settings.webhook_targets != "public":
+        raise SettingsError(f"{variable('webhook_targets')}: must be public in production")
     if live:
         missing = [
             n for n in ("database_url", "redis_url", "key_pepper") if not values_of(settings, n)

@@ -30,12 +30,15 @@ from chroniccare.platform import wiring
 from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
 from chroniccare.platform.telemetry import configure_logging
+from chroniccare.platform.wake import either
 from chroniccare.scheduling import lapse, lifecycle, openings, replies
 from chroniccare.scheduling.recall import rounds as recall
 from chroniccare.scheduling.waitlist import backfill
 from chroniccare.settings import Settings, load
 from chroniccare.tenancy.actions import list_tenants
 from chroniccare.tenancy.idempotency import forget_old
+from chroniccare.webhooks import loop as webhooks
+from chroniccare.webhooks import relaying
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +92,8 @@ def loops(
         "drivers": partial(mesh.run, channels.drivers, process=new_id(), stop=stop),
         "receipts": partial(receipts.run, bell=bell(receipts.LOOP), stop=stop),
         "inbound": partial(inbound.run, bell=bell(inbound.LOOP), stop=stop),
+        "webhook-relay": partial(relaying.run, bell=asyncio.Event(), stop=stop),
+        "webhooks": partial(webhooks.run, settings, bell=bell(relaying.LOOP), stop=stop),
         "devices": partial(device_loop.run, settings, bell=bell(devices.LOOP), stop=stop),
     }
     if not settings.no_show_grace_minutes:
@@ -151,7 +156,7 @@ async def _by_tenant(work: Work, seconds: float, bell: asyncio.Event, stop: asyn
             if stop.is_set():
                 return
             await work(tenant.id)
-        await dispatch.either(bell, stop, timeout=seconds)
+        await either(bell, stop, timeout=seconds)
 
 
 async def _selftest(settings: Settings, stop: asyncio.Event) -> None:

@@ -251,6 +251,18 @@ async def _fill(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     return await clinic.make(f"/medications/{ids['medication_id']}/fills", body)
 
 
+async def _webhook(clinic: Clinic) -> dict[str, Any]:
+    """Have events sent to a public address, where nobody is asked in tests."""
+    return await clinic.make("/webhooks", {"url": "https://93.184.215.14/", "events": ["*"]})
+
+
+async def _delivery(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
+    """Send a test event; no worker takes it."""
+    sent = await clinic.post(f"/webhooks/{ids['webhook_id']}/ping")
+    made: dict[str, Any] = sent.json()["data"]
+    return made
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -280,6 +292,8 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "version_id": ("/templates/{template_id}/versions", _template_version),
     "medication_id": ("/medications", lambda clinic, _: _medication(clinic)),
     "fill_id": ("/medications/{medication_id}/fills", _fill),
+    "webhook_id": ("/webhooks", lambda clinic, _: _webhook(clinic)),
+    "delivery_id": ("/webhooks/{webhook_id}/deliveries", _delivery),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }
 

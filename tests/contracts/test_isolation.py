@@ -48,6 +48,13 @@ SYSTEM_READS = {
     "notification_attempts": {
         "id", "tenant_id", "driver", "provider_message_id", "channel", "status", "started_at",
     },
+    "outbox": {"tenant_id", "relayed_at"},
+    "webhook_endpoints": {
+        "id", "tenant_id", "enabled", "ailing", "paused_until", "deleted_at",
+    },
+    "webhook_deliveries": {
+        "id", "tenant_id", "endpoint_id", "status", "next_attempt_at", "lease_until", "fence",
+    },
     "driver_states": {
         "process", "channel", "driver", "state", "reason", "until", "weight", "eased",
         "parts_per_second", "updated_at",
@@ -75,6 +82,7 @@ SYSTEM_WRITES = {
         "updated_at",
     },
     "api_keys": {"last_used_at"},
+    "webhook_deliveries": {"next_attempt_at", "lease_until", "fence"},
     "notifications": {"delivery_status", "next_attempt_at", "lease_until", "fence", "updated_at"},
     "receipt_inbox": {"next_look_at", "looks"},
     "inbound_inbox": {"next_look_at", "looks"},

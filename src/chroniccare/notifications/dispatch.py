@@ -17,6 +17,7 @@ from uuid import UUID
 from chroniccare.notifications import delivery, queries_due, rules
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.platform.postgres import begin_system
+from chroniccare.platform.wake import either
 
 log = logging.getLogger(__name__)
 
@@ -71,16 +72,6 @@ async def run(taker: Taker, *, bell: asyncio.Event, stop: asyncio.Event) -> None
             await taker.take(claims)
         else:
             await either(bell, stop, timeout=await next_due_in())
-
-
-async def either(bell: asyncio.Event, stop: asyncio.Event, *, timeout: float) -> None:  # noqa: ASYNC109  two events
-    """Wait until one of two events, or for `timeout` seconds."""
-    waits = [asyncio.create_task(event.wait()) for event in (bell, stop)]
-    try:
-        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
 
 
 Batch = tuple[UUID, list[queries_due.Claim]]

@@ -76,3 +76,13 @@ class Bell:
     def _heard(self, _connection: object, _pid: int, _channel: str, loop: object) -> None:
         if self.hear is not None:
             self.hear(str(loop))
+
+
+async def either(bell: asyncio.Event, stop: asyncio.Event, *, timeout: float) -> None:  # noqa: ASYNC109  two events
+    """Wait until one of two events, or for `timeout` seconds."""
+    waits = [asyncio.create_task(event.wait()) for event in (bell, stop)]
+    try:
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

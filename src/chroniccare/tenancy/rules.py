@@ -47,6 +47,8 @@ SCOPES = frozenset(
         "telehealth:read",  # links into video visits
         "templates:read",
         "templates:write",
+        "webhooks:read",
+        "webhooks:write",
     }
 )
 

@@ -1,62 +1,14 @@
 """Events for other systems: a row in the transaction of the fact, so none is lost or invented."""
 
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Tx
 from chroniccare.webhooks import queries
+from chroniccare.webhooks.schemas import EventType
 
-EventType = Literal[
-    "allergy.created",
-    "allergy.updated",
-    "allergy.removed",
-    "appointment.created",
-    "appointment.updated",
-    "appointment.checked_in",
-    "appointment.completed",
-    "appointment.no_show",
-    "appointment.cancelled",
-    "group_session.created",
-    "group_session.updated",
-    "group_session.cancelled",
-    "series.created",
-    "series.updated",
-    "series.cancelled",
-    "patient.created",
-    "patient.updated",
-    "recall.opened",
-    "recall.closed",
-    "contact.suppressed",
-    "contact.restored",
-    "preferences.updated",
-    "related_person.created",
-    "related_person.updated",
-    "related_person.removed",
-    "device.registered",
-    "device.enabled",
-    "device.disabled",
-    "device.removed",
-    "reply.received",
-    "task.opened",
-    "task.completed",
-    "task.cancelled",
-    "dosing_times.updated",
-    "medication.created",
-    "medication.updated",
-    "medication.stopped",
-    "medication.completed",
-    "medication.adherence.low",
-    "medication.adherence.recovered",
-    "medication.dose.recorded",
-    "medication.filled",
-    "medication.fill_voided",
-    "spend.alert",
-    "spend.exhausted",
-    "waitlist.offered",
-    "waitlist.accepted",
-    "waitlist.expired",
-]
+__all__ = ["EventType", "emit", "emit_many"]
 
 
 async def emit(

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 from chroniccare.notifications.channels.registrars import chosen
 from chroniccare.notifications.devices import registering
-from chroniccare.notifications.dispatch import either
+from chroniccare.platform.wake import either
 from chroniccare.settings import Settings
 from chroniccare.tenancy.actions import list_tenants
 

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from chroniccare.notifications.dispatch import either
 from chroniccare.notifications.inbound import receiving
 from chroniccare.notifications.inbound.actions import LOOP
+from chroniccare.platform.wake import either
 
 __all__ = ["LOOP", "run"]
 

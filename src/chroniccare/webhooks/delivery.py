@@ -1,0 +1,179 @@
+"""Delivery of claimed events.
+
+    transaction 1   is it still ours and wanted? sign, commit the attempt
+    no transaction  ask the endpoint: it may take five seconds
+    transaction 2   record what came of it, unless the lease was lost meanwhile
+
+A worker may die at any point: the delivery is claimed again when its lease ends, and the event
+goes out again under the same id. It is never lost; a receiver tells a repetition by `webhook-id`.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from random import SystemRandom
+from uuid import UUID
+
+from chroniccare.core.caller import system
+from chroniccare.core.errors import Conflict, Unavailable
+from chroniccare.core.ids import new_id
+from chroniccare.platform.egress import TIMEOUT_S, Answer, Egress, EgressError
+from chroniccare.platform.postgres import Tx, begin, begin_system
+from chroniccare.webhooks import disabling, relaying, rules, sealing, signing
+from chroniccare.webhooks import queries_deliveries as queries
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=12)
+_CALL = timedelta(seconds=TIMEOUT_S + 2)
+"""An attempt begins only if this much of its lease is left."""
+_jitter = SystemRandom().random
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How many requests are open at once: of a process, of a tenant, of an endpoint."""
+
+    ailing: bool
+    slots: int
+    of_tenant: int
+    of_endpoint: int
+
+
+WELL = Lane(ailing=False, slots=48, of_tenant=16, of_endpoint=4)
+AILING = Lane(ailing=True, slots=16, of_tenant=4, of_endpoint=1)
+"""Endpoints that failed or were slow the last time have slots of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An attempt that is committed and now made."""
+
+    attempt_id: UUID
+    due: queries.Due
+    fence: int
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of an attempt: an answer, or the code of an error."""
+
+    answer: Answer | None
+    error: str | None
+    latency_ms: int
+
+    @property
+    def status(self) -> int | None:
+        """The answer's status, if there was one."""
+        return None if self.answer is None else self.answer.status
+
+
+async def claim(lane: Lane, room: int) -> list[queries.Claim]:
+    """Claim up to `room` deliveries of a lane, from all tenants, each a fair part."""
+    async with begin_system("webhooks") as tx:
+        await tx.plan_afresh()
+        return await tx.all(
+            queries.CLAIM, tx.now, tx.now + LEASE, lane.of_endpoint, lane.of_tenant, lane.ailing,
+            room,
+        )  # fmt: skip
+
+
+async def deliver(claimed: queries.Claim, egress: Egress) -> None:
+    """Make one attempt, if the claim still holds, and record what came of it."""
+    job = await _begun(claimed)
+    if job is None:
+        return
+    begun = time.monotonic()
+    answer, error = None, None
+    try:
+        answer = await egress.post(job.due.url, body=job.body, headers=job.headers)
+    except EgressError as failure:
+        error = failure.code
+    came = Came(answer, error, round((time.monotonic() - begun) * 1000))
+    # An outcome that cannot be written is kept for a moment: losing it repeats the event.
+    for pause in (0.2, 1.0, 3.0, None):
+        try:
+            await _record(claimed.tenant_id, job, came)
+        except (Conflict, Unavailable):
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return
+
+
+async def _begun(claimed: queries.Claim) -> Job | None:
+    async with begin(system(claimed.tenant_id, job="webhooks")) as tx:
+        due = await tx.one(queries.BEGIN, claimed.id, claimed.fence, tx.now, tx.now + _CALL)
+        if due is None:
+            return None
+        live = [await sealing.unseal(tx, due.secret, endpoint_id=due.endpoint_id, column="secret")]
+        if due.previous_secret is not None:
+            live.append(
+                await sealing.unseal(
+                    tx, due.previous_secret, endpoint_id=due.endpoint_id, column="previous_secret"
+                )
+            )
+        body = rules.body(
+            event_type=due.event_type, entity_type=due.entity_type, entity_id=due.entity_id,
+            payload=due.payload, at=due.created_at,
+        )  # fmt: skip
+        headers = {"Content-Type": "application/json"} | signing.headers(
+            event_id=due.event_id, event_type=due.event_type, at=tx.now, body=body, live=live
+        )
+        kept = {k: v for k, v in headers.items() if k.lower() not in signing.SIGNATURES}
+        attempt_id = new_id()
+        await tx.run(
+            queries.BEGIN_ATTEMPT, attempt_id, tx.caller.tenant_id, due.id, due.attempt, tx.now,
+            kept,
+        )  # fmt: skip
+    return Job(attempt_id, due, claimed.fence, body, headers)
+
+
+async def _record(tenant_id: UUID, job: Job, came: Came) -> None:
+    async with begin(system(tenant_id, job="webhooks")) as tx:
+        # The endpoint's row comes first, as for everybody who changes its line.
+        await tx.value(queries.LOCK_ENDPOINT, job.due.endpoint_id)
+        answer = came.answer
+        await tx.run(
+            queries.END_ATTEMPT, job.attempt_id, tx.now, came.status,
+            None if answer is None else rules.shown(answer.body), came.latency_ms, came.error,
+        )  # fmt: skip
+        state = await tx.one(queries.STATE, job.due.id, job.fence, tx.now)
+        if state is None or not state.ours:
+            return
+        if rules.succeeded(came.status):
+            await _finish(tx, job, came, "delivered")
+            await tx.run(queries.WELL, job.due.endpoint_id, came.latency_ms > rules.SLOW_MS)
+        else:
+            await _failed(tx, job, came, state)
+
+
+async def _failed(tx: Tx, job: Job, came: Came, state: queries.State) -> None:
+    """Write down a failure: tried again, given up, or the endpoint disabled."""
+    endpoint_id, answer = job.due.endpoint_id, came.answer
+    asked = rules.retry_after(None if answer is None else answer.retry_after, tx.now)
+    failures = state.failures + 1
+    rest = rules.pause(failures=failures, jitter=_jitter(), asked=asked)
+    await tx.run(queries.ILL, endpoint_id, tx.now, failures, tx.now + rest)
+    again = rules.next_attempt(
+        number=job.due.attempt, first=state.first_attempt_at, now=tx.now, jitter=_jitter(),
+        asked=asked,
+    )  # fmt: skip
+    if again is None:
+        await _finish(tx, job, came, "failed")
+    else:
+        await tx.run(queries.RETRY, job.due.id, came.status, came.latency_ms, again, tx.now)
+    if came.status == rules.GONE:
+        await disabling.disable(tx, endpoint_id, "gone")
+    elif rules.is_given_up(failing_since=state.failing_since or tx.now, now=tx.now):
+        await disabling.disable(tx, endpoint_id, "failing")
+
+
+async def _finish(tx: Tx, job: Job, came: Came, status: str) -> None:
+    await tx.run(queries.FINISH, job.due.id, status, came.status, came.latency_ms, tx.now)
+    await relaying.line_up(tx, {job.due.endpoint_id}, {job.due.entity_id})

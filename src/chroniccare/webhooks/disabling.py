@@ -1,0 +1,31 @@
+"""An endpoint that is disabled by itself: it is gone, or has failed for three days."""
+
+import logging
+from typing import Literal
+from uuid import UUID
+
+from chroniccare.audit.actions import record
+from chroniccare.platform.postgres import Tx
+from chroniccare.webhooks import queries_deliveries, queries_endpoints
+from chroniccare.webhooks.actions import emit
+
+log = logging.getLogger(__name__)
+
+ENTITY = "webhook"
+
+
+async def disable(tx: Tx, endpoint_id: UUID, reason: Literal["gone", "failing"]) -> None:
+    """Disable an endpoint whose row is locked, park what waits for it, and tell."""
+    before = await tx.one(queries_endpoints.GET, endpoint_id)
+    if before is None or not await tx.run(queries_deliveries.DISABLE, endpoint_id, reason, tx.now):
+        return
+    await tx.run(queries_deliveries.PARK, endpoint_id, tx.now)
+    after = await tx.one(queries_endpoints.GET, endpoint_id)
+    await record(
+        tx, action="disable", entity_type=ENTITY, entity_id=endpoint_id, before=before, after=after
+    )
+    await emit(
+        tx, "webhook.disabled", entity_type=ENTITY, entity_id=endpoint_id,
+        payload={"version": before.version + 1, "reason": reason},
+    )  # fmt: skip
+    log.warning("webhook disabled", extra={"webhook_id": str(endpoint_id), "reason": reason})

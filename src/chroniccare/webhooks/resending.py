@@ -1,0 +1,136 @@
+"""The log of deliveries, test events, and events that are sent again."""
+
+from datetime import datetime
+from uuid import UUID
+
+from chroniccare.audit.actions import record
+from chroniccare.core import paging
+from chroniccare.core.errors import Conflict, NotFound, Unprocessable
+from chroniccare.core.ids import new_id
+from chroniccare.platform.postgres import Tx
+from chroniccare.webhooks import endpoints, relaying, rules
+from chroniccare.webhooks import queries_deliveries as handed
+from chroniccare.webhooks import queries_endpoints as queries
+from chroniccare.webhooks.disabling import ENTITY
+
+MOST = 5000
+"""Most events that are sent again at once."""
+_LISTING = "webhook-deliveries"
+
+
+class WebhookDisabled(Conflict):
+    """The endpoint is disabled; nothing is sent there."""
+
+    code = "WEBHOOK_DISABLED"
+
+    def __init__(self) -> None:
+        super().__init__("The webhook is disabled; enable it first.")
+
+
+async def ping(tx: Tx, endpoint: queries.Endpoint) -> queries.Delivery:
+    """Send a test event to an endpoint that this transaction has locked.
+
+    Raises:
+        WebhookDisabled: nothing is sent there.
+    """
+    _enabled(endpoint)
+    event_id = new_id()
+    seq = await tx.value(
+        queries.PING, event_id, tx.caller.tenant_id, endpoint.id, {"version": endpoint.version},
+        tx.now,
+    )  # fmt: skip
+    event = handed.Event(event_id, "webhook.ping", ENTITY, endpoint.id, seq)
+    row = relaying.row(endpoint.id, event)
+    await relaying.add(tx, [row])
+    await record(tx, action="ping", entity_type=ENTITY, entity_id=endpoint.id)
+    return await get(tx, endpoint.id, row["id"])
+
+
+async def resend(tx: Tx, endpoint: queries.Endpoint, delivery_id: UUID) -> queries.Delivery:
+    """Send one event again to an endpoint that this transaction has locked.
+
+    What waits for another try is tried at once, as soon as its turn comes.
+
+    Raises:
+        NotFound: no such delivery.
+        WebhookDisabled: nothing is sent there.
+    """
+    found = await get(tx, endpoint.id, delivery_id)
+    _enabled(endpoint)
+    await tx.run(queries.AGAIN, endpoint.id, [found.event_id], tx.now)
+    await relaying.line_up(tx, {endpoint.id}, {found.entity_id})
+    await record(
+        tx, action="resend", entity_type=ENTITY, entity_id=endpoint.id,
+        after={"event_id": found.event_id},
+    )  # fmt: skip
+    return await get(tx, endpoint.id, delivery_id)
+
+
+async def resend_range(
+    tx: Tx, endpoint: queries.Endpoint, *, since: datetime, until: datetime, delivered: bool
+) -> int:
+    """Send the events from `since` to before `until` again; return how many.
+
+    Those that were given up or parked, and those that the endpoint wants now and was never sent;
+    with `delivered` all. The endpoint is locked by this transaction.
+
+    Raises:
+        WebhookDisabled: nothing is sent there.
+        Unprocessable: they are too many, or the range is empty.
+    """
+    _enabled(endpoint)
+    if since >= until:
+        raise Unprocessable.field("until", "must be after since", "range")
+    await tx.plan_afresh()
+    found = await tx.all(queries.PAST, endpoint.id, since, until, delivered, MOST + 1)
+    if len(found) > MOST:
+        raise Unprocessable.field("until", f"there are more than {MOST} events", "too_many")
+    wanted = [one for one in found if rules.wants(endpoint.events, one.event_type)]
+    await tx.run(queries.AGAIN, endpoint.id, [one.id for one in wanted if one.status], tx.now)
+    fresh = [relaying.row(endpoint.id, one) for one in wanted if one.status is None]
+    if fresh:
+        await tx.run(handed.INSERT, fresh, tx.caller.tenant_id, tx.now)
+    await relaying.line_up(tx, {endpoint.id}, None)
+    await record(
+        tx, action="resend", entity_type=ENTITY, entity_id=endpoint.id,
+        after={"since": since, "until": until, "count": len(wanted)},
+    )  # fmt: skip
+    return len(wanted)
+
+
+async def get(tx: Tx, endpoint_id: UUID, delivery_id: UUID) -> queries.Delivery:
+    """Return one delivery of an endpoint.
+
+    Raises:
+        NotFound: no such delivery.
+    """
+    found = await tx.one(queries.GET_DELIVERY, endpoint_id, delivery_id)
+    if found is None:
+        raise NotFound("No such delivery.")
+    return found
+
+
+async def listed(
+    tx: Tx, endpoint_id: UUID, *, status: str | None, event_id: UUID | None,
+    cursor: str | None, limit: int,
+) -> paging.Page[queries.Delivery]:  # fmt: skip
+    """Return one page of an endpoint's deliveries, the newest first.
+
+    Raises:
+        NotFound: no such endpoint.
+    """
+    await endpoints.get(tx, endpoint_id)
+    filters = [endpoint_id, status, event_id]
+    after = paging.decode(cursor, _LISTING, filters, [datetime.fromisoformat, UUID])
+    await tx.plan_afresh()
+    rows = await tx.all(
+        queries.LIST_DELIVERIES, endpoint_id, status, event_id, *(after or [None, None]), limit + 1
+    )
+    return paging.page(
+        rows, limit, listing=_LISTING, filters=filters, key=lambda row: [row.created_at, row.id]
+    )
+
+
+def _enabled(endpoint: queries.Endpoint) -> None:
+    if not endpoint.enabled:
+        raise WebhookDisabled

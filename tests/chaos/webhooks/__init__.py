@@ -1,0 +1,1 @@
+"""Webhooks while their worker is killed."""
