@@ -13,6 +13,7 @@ import pytest
 from chroniccare.core.ids import new_id
 from chroniccare.platform import egress as egress_module
 from chroniccare.platform.egress import Egress
+from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin, database
 from chroniccare.webhooks import delivery, loop, relaying
 from chroniccare.webhooks.actions import emit
@@ -21,7 +22,6 @@ from tests.notifications.support import Clock
 from tests.webhooks.conftest import Drain, Hook
 from tests.webhooks.receiver import Came, Receiver, receiving
 
-EXPIRE = Command("UPDATE webhook_deliveries SET lease_until = $1, next_attempt_at = $1")
 DISABLED = Command("SELECT payload FROM outbox WHERE event_type = 'webhook.disabled'")
 
 
@@ -186,6 +186,38 @@ async def test_gone_disables_at_once_with_notice_and_what_waits_can_be_sent_late
     assert sent.json()["data"] == {"count": 2}
     await drain()
     assert versions(receiver) == [1, 1, 2]
+
+
+async def test_a_test_event_and_a_new_url_do_not_wait_for_the_rest(
+    clinic: Clinic, hook: Hook, drain: Drain, receiver: Receiver
+) -> None:
+    made = await hook(receiver)
+    path = f"/webhooks/{made['id']}"
+    receiver.status, receiver.headers = lambda _: 503, "Retry-After: 86400\r\n"
+    await clinic.post(f"{path}/ping")
+    await drain()
+    await clinic.post(f"{path}/ping")
+    await drain()
+    assert len({came.id for came in receiver.came}) == 2
+    async with receiving() as second:
+        body = {"url": second.url, "events": ["*"]}
+        state = (await clinic.put(path, body)).json()["data"]
+        assert (state["paused_until"], state["failures"]) == (None, 0)
+        await told(clinic, new_id(), 1)
+        await drain()
+        assert versions(second) == [1]
+
+
+async def test_what_a_disabled_webhook_was_handed_meanwhile_is_parked(
+    clinic: Clinic, hook: Hook, drain: Drain, receiver: Receiver, database_url: str
+) -> None:
+    made = await hook(receiver)
+    await told(clinic, new_id(), 1)
+    await relaying.sweep()
+    async with owner_connection(database_url) as owner:  # as if more waited than one park takes
+        await owner.execute("UPDATE webhook_endpoints SET enabled = false")
+    assert await drain() == 0
+    assert [d["status"] for d in await deliveries(clinic, made)] == ["disabled"]
 
 
 async def test_after_three_days_of_failures_the_webhook_is_disabled_with_notice(

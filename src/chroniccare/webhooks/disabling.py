@@ -5,13 +5,27 @@ from typing import Literal
 from uuid import UUID
 
 from chroniccare.audit.actions import record
-from chroniccare.platform.postgres import Tx
+from chroniccare.core.caller import system
+from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.webhooks import queries_deliveries, queries_endpoints
 from chroniccare.webhooks.actions import emit
 
 log = logging.getLogger(__name__)
 
 ENTITY = "webhook"
+
+
+async def park_rest() -> int:
+    """Park more of what waits for endpoints that are disabled; return how many."""
+    async with begin_system("webhooks") as system_tx:
+        found = await system_tx.all(queries_deliveries.UNPARKED)
+    count = 0
+    for one in found:
+        async with begin(system(one.tenant_id, job="webhooks")) as tx:
+            await tx.value(queries_deliveries.LOCK_ENDPOINT, one.id)
+            if not await tx.value(queries_endpoints.IS_ENABLED, one.id):
+                count += await tx.run(queries_deliveries.PARK, one.id, tx.now)
+    return count
 
 
 async def disable(tx: Tx, endpoint_id: UUID, reason: Literal["gone", "failing"]) -> None:

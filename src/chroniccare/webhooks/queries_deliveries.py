@@ -64,7 +64,7 @@ LINE_UP = Command(
     " (SELECT id, next_attempt_at, lease_until, row_number() OVER"
     " (PARTITION BY endpoint_id, entity_type, entity_id ORDER BY seq) AS place"
     " FROM webhook_deliveries WHERE status = 'pending' AND endpoint_id = ANY ($1::uuid[])"
-    " AND ($3::uuid[] IS NULL OR entity_id = ANY ($3))) l"
+    " AND entity_id = ANY ($3::uuid[])) l"
     " WHERE d.id = l.id AND (l.place = 1) = (d.next_attempt_at IS NULL)"
     " AND (l.place = 1 OR d.lease_until IS NULL OR d.lease_until <= $2)"
 )
@@ -198,8 +198,26 @@ DISABLE = Command(
     "UPDATE webhook_endpoints SET enabled = false, disabled_reason = $2, version = version + 1,"
     " updated_at = $3 WHERE id = $1 AND enabled"
 )
-# What waits for an endpoint that is disabled is parked: it can be sent again later.
+# What waits for an endpoint that is disabled is parked: it can be sent again later. By thousands,
+# since three days of events are more than one statement has time for.
 PARK = Command(
     "UPDATE webhook_deliveries SET status = 'disabled', next_attempt_at = NULL, lease_until = NULL,"
-    " fence = fence + 1, updated_at = $2 WHERE endpoint_id = $1 AND status = 'pending'"
+    " fence = fence + 1, updated_at = $2 WHERE id IN (SELECT id FROM webhook_deliveries"
+    " WHERE endpoint_id = $1 AND status = 'pending' LIMIT 5000)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An endpoint that is disabled while something waits for it."""
+
+    tenant_id: UUID
+    id: UUID
+
+
+UNPARKED = Query(
+    Left,
+    "SELECT e.tenant_id, e.id FROM webhook_endpoints e WHERE NOT e.enabled AND EXISTS"
+    " (SELECT FROM webhook_deliveries d WHERE d.tenant_id = e.tenant_id AND d.endpoint_id = e.id"
+    " AND d.status = 'pending')",
 )

@@ -70,19 +70,20 @@ INSERT = Command(
     " secret text, enabled boolean, description text, signing text, public_key text,"
     " disabled_reason text)"
 )
-# Enabled again, it begins anew: what it failed at before does not count.
+# Enabled again or moved, it begins anew: what it failed at before does not count.
 UPDATE = Command(
     "UPDATE webhook_endpoints SET url = $2, events = $3, description = $4, enabled = $5,"
     " disabled_reason = CASE WHEN $5 THEN NULL ELSE coalesce(disabled_reason, 'by_hand') END,"
-    " failing_since = CASE WHEN $5 AND NOT enabled THEN NULL ELSE failing_since END,"
-    " failures = CASE WHEN $5 AND NOT enabled THEN 0 ELSE failures END,"
-    " paused_until = CASE WHEN $5 AND NOT enabled THEN NULL ELSE paused_until END,"
+    " failing_since = CASE WHEN $5 AND NOT enabled OR url <> $2 THEN NULL ELSE failing_since END,"
+    " failures = CASE WHEN $5 AND NOT enabled OR url <> $2 THEN 0 ELSE failures END,"
+    " paused_until = CASE WHEN $5 AND NOT enabled OR url <> $2 THEN NULL ELSE paused_until END,"
     " version = version + 1, updated_at = $6 WHERE id = $1"
 )
 ROTATE = Command(
     "UPDATE webhook_endpoints SET secret = $2, public_key = $3, previous_secret = $4,"
     " previous_until = $5, version = version + 1, updated_at = $6 WHERE id = $1"
 )
+IS_ENABLED = Command("SELECT enabled FROM webhook_endpoints WHERE id = $1")
 GET_SECRET = Command("SELECT secret FROM webhook_endpoints WHERE id = $1")
 DELETE = Command(
     "UPDATE webhook_endpoints SET deleted_at = $2, updated_at = $2, enabled = false, secret = '',"
@@ -90,7 +91,7 @@ DELETE = Command(
     " previous_secret = NULL, previous_until = NULL, version = version + 1 WHERE id = $1"
 )
 _DELIVERY = (
-    "SELECT d.id, d.event_id, o.event_type, d.entity_type, d.entity_id, d.status, d.attempt,"
+    "SELECT d.id, d.event_id, o.event_type, o.entity_type, o.entity_id, d.status, d.attempt,"
     " d.next_attempt_at, d.response_status, d.latency_ms, d.delivered_at, d.created_at,"
     " coalesce((SELECT jsonb_agg(jsonb_build_object('number', a.number, 'started_at',"
     " a.started_at, 'finished_at', a.finished_at, 'request_headers', a.request_headers,"
@@ -107,6 +108,7 @@ LIST_DELIVERIES = Query(
     " AND ($4::timestamptz IS NULL OR (d.created_at, d.id) < ($4, $5::uuid))"
     " ORDER BY d.created_at DESC, d.id DESC LIMIT $6",
 )
+UNPAUSE = Command("UPDATE webhook_endpoints SET paused_until = NULL WHERE id = $1")
 # A test event is for one endpoint: nobody else is asked whether they want it.
 PING = Command(
     "INSERT INTO outbox (id, tenant_id, event_type, entity_type, entity_id, payload, created_at,"

@@ -9,8 +9,8 @@ from chroniccare.core.caller import system
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.platform.wake import either
+from chroniccare.webhooks import disabling, rules
 from chroniccare.webhooks import queries_deliveries as queries
-from chroniccare.webhooks import rules
 
 LOOP = "webhooks"
 """Whose ring means that there is something to deliver."""
@@ -27,12 +27,16 @@ async def run(*, bell: asyncio.Event, stop: asyncio.Event) -> None:
 
 
 async def sweep(stop: asyncio.Event | None = None) -> int:
-    """Hand on what waits, a batch of each tenant in turn; return how many events."""
+    """Hand on what waits, a batch of each tenant in turn, and park what nobody waits for.
+
+    Returns how many events and deliveries that were.
+    """
     count = 0
     while stop is None or not stop.is_set():
         async with begin_system("webhooks") as tx:
             tenants = await tx.values(queries.WAITING)
         found = sum([await relay(tenant_id) for tenant_id in tenants])
+        found += await disabling.park_rest()
         count += found
         if not found:
             break
@@ -74,9 +78,7 @@ async def add(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await line_up(tx, {one["endpoint_id"] for one in rows}, {one["entity_id"] for one in rows})
 
 
-async def line_up(tx: Tx, endpoints: set[UUID], entities: set[UUID] | None) -> None:
+async def line_up(tx: Tx, endpoints: set[UUID], entities: set[UUID]) -> None:
     """Let the first event of each record go, at endpoints that this transaction has locked."""
-    await tx.run(
-        queries.LINE_UP, list(endpoints), tx.now, None if entities is None else list(entities)
-    )
+    await tx.run(queries.LINE_UP, list(endpoints), tx.now, list(entities))
     tx.wake(LOOP)
