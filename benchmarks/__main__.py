@@ -16,6 +16,7 @@ from . import (
     read_patient,
     receipts,
     reminders,
+    sealed,
     series,
     slots,
     spend,
@@ -25,6 +26,7 @@ from . import (
 ALL = {
     "start": start,
     "read_patient": read_patient,
+    "sealed": sealed,
     "book": book,
     "races": races,
     "reminders": reminders,

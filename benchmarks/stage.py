@@ -15,6 +15,7 @@ from shutil import rmtree
 import httpx
 import psutil
 
+from chroniccare.platform import masterkey_file
 from chroniccare.platform.embedded import engines
 
 _ROOT = Path(__file__).parent.parent
@@ -23,10 +24,11 @@ PEPPER = "benchmark pepper, thirty-two characters"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The engines' addresses and the environment that servers get."""
+    """The engines' addresses, the master keys and the environment that servers get."""
 
     database_url: str
     redis_url: str
+    master_key_file: str
 
     @property
     def environment(self) -> dict[str, str]:
@@ -37,6 +39,7 @@ class Stage:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "CHRONICCARE_KEY_PEPPER": PEPPER,
+            "CHRONICCARE_MASTER_KEY_FILE": self.master_key_file,
             "CHRONICCARE_LOG_LEVEL": "WARNING",
             "CHRONICCARE_RATE_LIMIT_PER_MINUTE": "10000000",
             "CHRONICCARE_RATE_LIMIT_BURST": "1000000",
@@ -55,7 +58,8 @@ def stage() -> Iterator[Stage]:
     base.chmod(0o755)
     try:
         with engines(base / "data", durable=True) as urls:
-            yield Stage(urls.database_url, urls.cache_url)
+            masterkey_file.make(base / "master.key")
+            yield Stage(urls.database_url, urls.cache_url, str(base / "master.key"))
     finally:
         rmtree(base, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 """The client of the tests: a clinic with its key; every answer is checked against OpenAPI."""
 
 import re
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,9 +15,12 @@ from fastapi import FastAPI
 from chroniccare.core.caller import Caller, system
 from chroniccare.core.ids import new_id
 from chroniccare.facilities.rules import DAYS
-from chroniccare.platform.postgres import Command, begin
+from chroniccare.notifications.queries_due import OUTBOX_BODY, OUTBOX_CALENDAR, OUTBOX_SUBJECT
+from chroniccare.platform.postgres import Command, Query, begin
+from chroniccare.platform.sealing import Opens
 from chroniccare.providers.rules import npi_check_digit
 from chroniccare.tenancy import actions
+from chroniccare.tenancy.idempotency import opened
 from chroniccare.tenancy.rules import SCOPES
 
 MAX_PROBLEM_STATUS = 500
@@ -185,6 +189,50 @@ class Clinic:
             async with begin(self.caller) as tx:
                 await tx.run(_ALWAYS, self.tenant_id, UUID(made["id"]), UUID(link["facility_id"]))
         return made
+
+
+_KEPT = Command(
+    "SELECT jsonb_agg(jsonb_build_array(key, encode(body, 'base64'))) FROM idempotency_keys"
+)
+
+
+async def kept_answers(clinic: Clinic) -> str:
+    """Return every answer that is kept under an idempotency key, in clear."""
+    async with begin(clinic.caller) as tx:
+        kept = [(key, b64decode(body)) for key, body in await tx.value(_KEPT) or []]
+        return "\n".join([(await opened(tx, key, body)).decode() for key, body in kept])
+
+
+OPENS_OUTBOX = (
+    Opens(OUTBOX_SUBJECT, "subject"),
+    Opens(OUTBOX_BODY, "body"),
+    Opens(OUTBOX_CALENDAR, "calendar"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """What the local outbox channel keeps of a message, in clear."""
+
+    id: UUID
+    notification_id: UUID
+    subject: str | None
+    body: str
+    calendar: str | None
+
+
+_MESSAGES = Query(
+    KeptMessage,
+    "SELECT id, notification_id, subject, body, calendar FROM outbox_messages"
+    " WHERE $1::uuid IS NULL OR notification_id = $1 ORDER BY created_at, id",
+    OPENS_OUTBOX,
+)
+
+
+async def kept_messages(clinic: Clinic, notification_id: str | None = None) -> list[KeptMessage]:
+    """Return what the outbox keeps, of one message or of all."""
+    async with begin(clinic.caller) as tx:
+        return await tx.all(_MESSAGES, notification_id)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from chroniccare.app import build
 from chroniccare.migrations.runner import migrate
+from chroniccare.platform import masterkey_file
 from chroniccare.platform.embedded import EngineUrls, engines
 from chroniccare.platform.wiring import Platform
 from chroniccare.settings import Settings, load
@@ -59,12 +60,22 @@ async def database_url(urls: EngineUrls) -> str:
 
 
 @pytest.fixture(scope="session")
-def settings(urls: EngineUrls, database_url: str) -> Settings:
+def master_keys() -> Iterator[Path]:
+    """Master keys of this worker, under which every test's clinic is."""
+    with tempfile.TemporaryDirectory(prefix="cck-") as folder:
+        path = Path(folder) / "master.key"
+        masterkey_file.make(path)
+        yield path
+
+
+@pytest.fixture(scope="session")
+def settings(urls: EngineUrls, database_url: str, master_keys: Path) -> Settings:
     return load(
         {
             "DATABASE_URL": database_url,
             "REDIS_URL": urls.cache_url,
             "CHRONICCARE_KEY_PEPPER": PEPPER,
+            "CHRONICCARE_MASTER_KEY_FILE": str(master_keys),
             "CHRONICCARE_RATE_LIMIT_PER_MINUTE": "1000000",
             "CHRONICCARE_RATE_LIMIT_BURST": "100000",
             "CHRONICCARE_LOG_LEVEL": "WARNING",

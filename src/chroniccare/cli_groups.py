@@ -1,4 +1,4 @@
-"""Groups of commands that cli.py adds to its own: messages that failed, interactions, codes."""
+"""Groups of commands that cli.py adds to its own: failed messages, interactions, codes, keys."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from chroniccare.commands.options import AsJson, Cause, Channel, DataDir, Since,
 dlq_app = typer.Typer(help="Messages that reached nobody: why, and sending them after all.")
 interactions_app = typer.Typer(help="Sets of drug interactions that a site holds a licence for.")
 codes_app = typer.Typer(help="Tables of codes that a site loads.")
+encryption_app = typer.Typer(help="Keys that single fields of patients are encrypted with.")
 
 
 @dlq_app.command("list")
@@ -137,6 +138,77 @@ def import_rxnorm(
             settings, lambda: interactions.load_rxnorm(tenant, folder, release=release)
         )
     _finish(found.text, refused=found.refused)
+
+
+@encryption_app.command("status")
+def encryption_status(
+    data_dir: DataDir = None, tenant: TenantName = None, as_json: AsJson = False
+) -> None:
+    """Show the keys of a tenant: which seal, which only open, which are destroyed."""
+    from chroniccare.commands import encryption, servers, show
+
+    with servers.servers(servers.data_dir(data_dir)) as settings:
+        found = servers.work(settings, lambda: encryption.status(tenant))
+    print(show.as_json(found) if as_json else show.tenant_keys(found))
+
+
+@encryption_app.command("rotate")
+def rotate_tenant_keys(data_dir: DataDir = None, tenant: TenantName = None) -> None:
+    """Have a new key seal from now on; the worker seals older rows anew, then destroys the old."""
+    from chroniccare.commands import encryption, servers
+
+    with servers.servers(servers.data_dir(data_dir)) as settings:
+        version = servers.work(settings, lambda: encryption.rotate(tenant))
+    print(f"version {version} seals from now on")
+
+
+@encryption_app.command("shred")
+def shred_tenant(
+    tenant: Annotated[str, typer.Option(help="Subdomain of the tenant.")],
+    confirm: Annotated[str, typer.Option(help="The subdomain once more.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Destroy the keys of a tenant and close it: nobody reads its encrypted fields again."""
+    from chroniccare.commands import encryption, servers
+
+    if confirm != tenant:
+        raise typer.BadParameter("--confirm must repeat the subdomain: this cannot be undone")
+    with servers.servers(servers.data_dir(data_dir)) as settings:
+        count = servers.work(settings, lambda: encryption.shred(tenant))
+    print(f"destroyed {count} keys; backups: change the master key, see docs/operations.md")
+
+
+@encryption_app.command("new-master")
+def new_master(data_dir: DataDir = None) -> None:
+    """Add a master key to the file; processes that start from now on wrap with it."""
+    import asyncio
+
+    from chroniccare.commands import encryption, servers
+    from chroniccare.settings import load
+
+    settings = servers.with_master_file(load(), servers.data_dir(data_dir))
+    name = asyncio.run(encryption.new_master(settings))
+    print(f"added {name} to {settings.master_key_file}: restart every process, then `rewrap`")
+
+
+@encryption_app.command()
+def rewrap(data_dir: DataDir = None) -> None:
+    """Wrap the keys of every tenant under the last master key."""
+    from chroniccare.commands import encryption, servers
+
+    with servers.servers(servers.data_dir(data_dir)) as settings:
+        count = servers.work(settings, encryption.rewrap)
+    print(f"wrapped {count} keys anew")
+
+
+@encryption_app.command("drop-masters")
+def drop_masters(data_dir: DataDir = None) -> None:
+    """Remove every master key but the last from the file, once no tenant's key is under another."""
+    from chroniccare.commands import encryption, servers
+
+    with servers.servers(servers.data_dir(data_dir)) as settings:
+        gone = servers.work(settings, lambda: encryption.drop_masters(settings))
+    print(f"removed {', '.join(gone)}" if gone else "there is only one")
 
 
 def _finish(text: str, *, refused: bool) -> None:

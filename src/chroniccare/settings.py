@@ -20,6 +20,7 @@ from chroniccare.core.addresses import (
 )
 from chroniccare.settings_care import CareSettings
 from chroniccare.settings_keeping import KeepingSettings
+from chroniccare.settings_keys import KeySettings
 from chroniccare.settings_webhooks import WebhookSettings
 
 PREFIX = "CHRONICCARE_"
@@ -38,7 +39,7 @@ class SettingsError(Exception):
     """A setting is missing or unsafe; the message names it and says what to do."""
 
 
-class Settings(CareSettings, KeepingSettings, WebhookSettings):
+class Settings(CareSettings, KeepingSettings, KeySettings, WebhookSettings):
     """What an operator may set. Field names in capitals behind CHRONICCARE_ are the variables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -330,9 +331,8 @@ def _refuse_unsafe(settings: Settings) -> None:
     if live and settings.webhook_targets != "public":
         raise SettingsError(f"{variable('webhook_targets')}: must be public in production")
     if live:
-        missing = [
-            n for n in ("database_url", "redis_url", "key_pepper") if not values_of(settings, n)
-        ]
+        needed = ("database_url", "redis_url", "key_pepper", "master_key_file")
+        missing = [n for n in needed if not values_of(settings, n)]
         if missing:
             names = ", ".join(variable(n) for n in missing)
             raise SettingsError(f"{names}: must be set when the environment is production")

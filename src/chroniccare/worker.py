@@ -22,10 +22,13 @@ from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.devices import actions as devices
 from chroniccare.notifications.devices import loop as device_loop
+from chroniccare.notifications.devices import sealed as sealed_devices
 from chroniccare.notifications.inbound import loop as inbound
 from chroniccare.notifications.mesh import loop as mesh
 from chroniccare.notifications.plan import LOOP
+from chroniccare.notifications.proxies import sealed as proxies
 from chroniccare.notifications.receipts import loop as receipts
+from chroniccare.patients import sealed as patients
 from chroniccare.platform import wiring
 from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
@@ -35,6 +38,7 @@ from chroniccare.scheduling import lapse, lifecycle, openings, replies
 from chroniccare.scheduling.recall import rounds as recall
 from chroniccare.scheduling.waitlist import backfill
 from chroniccare.settings import Settings, load
+from chroniccare.tenancy import resealing
 from chroniccare.tenancy.actions import list_tenants
 from chroniccare.tenancy.idempotency import forget_old
 from chroniccare.webhooks import loop as webhooks
@@ -55,10 +59,14 @@ async def _forget(tenant_id: UUID) -> None:
         await forget_old(tx)
 
 
+SEALED = (*patients.SWEEPS, *proxies.SWEEPS, *sealed_devices.SWEEPS)
+"""Every column that is sealed anew after a rotation."""
+
 # What is done tenant by tenant: the work, the seconds between two rounds, and whose ring ends the
 # pause early.
 _BY_TENANT: dict[str, tuple[Work, float, str | None]] = {
     "housekeeping": (_forget, 3600.0, None),
+    "sealing": (partial(resealing.run, sweeps=SEALED), 60.0, None),
     "lifecycle": (lifecycle.mark_no_shows, 60.0, None),
     "holds": (lapse.sweep, 15.0, None),  # bookings do not wait for it
     "waitlist": (backfill.sweep, 15.0, openings.LOOP),

@@ -24,13 +24,14 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def here(urls: EngineUrls, database_url: str) -> Iterator[Run]:
+def here(urls: EngineUrls, database_url: str, master_keys: Path) -> Iterator[Run]:
     """Runs commands on this worker's database, with a data directory of their own."""
     with data_dir() as directory:
         base = {
             "DATABASE_URL": database_url,
             "REDIS_URL": urls.cache_url,
             "CHRONICCARE_DATA_DIR": str(directory),
+            "CHRONICCARE_MASTER_KEY_FILE": str(master_keys),
         }
 
         def run_here(
@@ -398,3 +399,39 @@ def test_sets_of_interactions_and_rxnorm_are_imported_whole_or_not_at_all(
     rxnorm = ("codes", "import-rxnorm", str(write(tmp_path)), "--tenant", tenant)
     assert made(here(*rxnorm, "--release", "2026-11-02")).startswith("loaded 17 concepts")
     assert "--release" in refused(here(*rxnorm, "--release", " "))
+
+
+def test_keys_of_fields_are_shown_rotated_and_shredded(here: Run) -> None:
+    tenant = new_tenant(here)
+    table = made(here("encryption", "status", "--tenant", tenant))
+    assert "record" in table
+    assert made(here("encryption", "rotate", "--tenant", tenant)) == ("version 2 seals from now on")
+    found = json.loads(made(here("encryption", "status", "--tenant", tenant, "--json")))
+    assert [(one["purpose"], one["version"], one["state"]) for one in found] == [
+        ("data", 1, "retiring"), ("data", 2, "active"), ("index", 1, "active"),
+        ("record", 1, "retiring"), ("record", 2, "active"),
+    ]  # fmt: skip
+    assert "wrapped" not in found[0]
+    unsure = here("encryption", "shred", "--tenant", tenant, "--confirm", "other")
+    assert unsure.returncode == 2
+    assert made(here("encryption", "shred", "--tenant", tenant, "--confirm", tenant)).startswith(
+        "destroyed 5 keys"
+    )
+    listed = json.loads(made(here("tenants", "list", "--json")))
+    assert next(one for one in listed if one["subdomain"] == tenant)["is_active"] is False
+    refused(here("encryption", "rotate", "--tenant", tenant))
+
+
+def test_master_keys_are_added_and_dropped_when_nothing_is_under_them() -> None:
+    with data_dir() as directory:
+        where = ("--data-dir", str(directory))
+        made(run("tenants", "create", "oak", "Oak Clinic", *where))
+        path = directory / "master.key"
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert made(run("encryption", "new-master", *where)).startswith("added m")
+        assert "run `rewrap` first" in refused(run("encryption", "drop-masters", *where))
+        assert made(run("encryption", "rewrap", *where)) == "wrapped 3 keys anew"
+        assert made(run("encryption", "drop-masters", *where)) == "removed m1"
+        assert made(run("encryption", "drop-masters", *where)) == "there is only one"
+        assert len(path.read_text().splitlines()) == 1
+        made(run("encryption", "status", *where))

@@ -20,7 +20,7 @@ from chroniccare.notifications.plan import (
 )
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, Query, begin, begin_system, database
-from tests.client import Clinic
+from tests.client import OPENS_OUTBOX, Clinic
 
 NOON = datetime(2031, 3, 4, 17, 0, tzinfo=UTC)
 """A Tuesday, 12:00 in New York: outside quiet hours, before the change of clocks on 9 March."""
@@ -110,6 +110,7 @@ _OUTBOX = Query(
     Kept,
     "SELECT id, notification_id, channel, recipient, subject, body, calendar"
     " FROM outbox_messages ORDER BY id",
+    OPENS_OUTBOX,
 )
 _ATTACHED = Query(
     Attached,

@@ -11,6 +11,7 @@ PRODUCTION = {
     "REDIS_URL": "redis://cache",
     "CHRONICCARE_KEY_PEPPER": "p" * 32,
     "CHRONICCARE_ENVIRONMENT": "production",
+    "CHRONICCARE_MASTER_KEY_FILE": "/etc/chroniccare/master.key",
     "CHRONICCARE_PUBLIC_URL": "https://api.oak.example",
     "CHRONICCARE_EMAIL_FROM": "Oak <noreply@oak.example>",
 }

@@ -6,6 +6,7 @@ from chroniccare.settings import SettingsError, address, load
 
 PRODUCTION = {
     "CHRONICCARE_ENVIRONMENT": "production",
+    "CHRONICCARE_MASTER_KEY_FILE": "/etc/chroniccare/master.key",
     "DATABASE_URL": "postgresql://db/clinic",
     "REDIS_URL": "redis://cache",
     "CHRONICCARE_KEY_PEPPER": "p" * 32,

@@ -9,6 +9,9 @@ from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Tx
 from chroniccare.tenancy.queries import Tenant
 
+_SEALED = frozenset({"contact_info", "emergency_contact", "insurance_info"})
+"""Fields whose values are sealed in the audit as they are in their own tables."""
+
 
 async def record(
     tx: Tx,
@@ -23,9 +26,11 @@ async def record(
 
     `before` and `after` are the record's dataclasses; only the fields that differ are kept.
     """
+    entry_id = new_id()
     await tx.run(
-        queries.INSERT, new_id(), tx.caller.tenant_id, entity_type, entity_id, action,
-        tx.caller.actor_id, tx.caller.actor_type, changes(before, after),
+        queries.INSERT, entry_id, tx.caller.tenant_id, entity_type, entity_id, action,
+        tx.caller.actor_id, tx.caller.actor_type,
+        await _sealed(tx, entry_id, changes(before, after)),
         {"requestId": tx.caller.request_id}, tx.caller.ip_address, tx.now,
     )  # fmt: skip
 
@@ -45,8 +50,13 @@ async def record_many(
     tx: Tx, *, action: str, entity_type: str, changed: dict[UUID, tuple[Any, Any]]
 ) -> None:
     """Write one action on many records in one statement; before and after by id, see `record`."""
+    ids = {entity_id: new_id() for entity_id in changed}
     rows = [
-        {"id": new_id(), "entity_id": entity_id, "changes": changes(before, after)}
+        {
+            "id": ids[entity_id],
+            "entity_id": entity_id,
+            "changes": await _sealed(tx, ids[entity_id], changes(before, after)),
+        }
         for entity_id, (before, after) in changed.items()
     ]
     await tx.run(
@@ -64,6 +74,12 @@ def changes(before: Any, after: Any) -> dict[str, Any]:
         "before": {name: old[name] for name in differing if name in old},
         "after": {name: new[name] for name in differing if name in new},
     }
+
+
+async def _sealed(tx: Tx, entry_id: UUID, found: dict[str, Any]) -> dict[str, Any]:
+    if not any(_SEALED & side.keys() for side in found.values()):
+        return found
+    return (await tx.keyring()).sealed_changes(queries.CHANGES, entry_id, found, _SEALED)
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Column, Opens
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class AuditEntry:
     ip_address: str | None
     created_at: datetime
 
+
+CHANGES = Column("audit_logs.changes", "record")
 
 INSERT = Command(
     "INSERT INTO audit_logs (id, tenant_id, entity_type, entity_id, action, user_id, user_type,"
@@ -53,4 +56,5 @@ SEARCH = Query(
     " AND ($5::timestamptz IS NULL OR created_at < $5)"
     " AND ($6::timestamptz IS NULL OR (created_at, id) < ($6, $7::uuid))"
     " ORDER BY created_at DESC, id DESC LIMIT $8",
+    (Opens(CHANGES, "changes", within="changes"),),
 )

@@ -36,7 +36,7 @@ def take(directory: Path, into: Path | None, *, keep: int) -> Iterator[str]:
         yield f"removed  {folder}"
     if place != kept:
         yield "this moment can be restored; any second since only with CHRONICCARE_BACKUP_DIR"
-    yield f"keep a copy of {directory / 'pepper'} elsewhere: no backup holds it"
+    yield f"keep copies of {directory / 'pepper'} and master.key beside it: no backup holds them"
 
 
 def restore(directory: Path, backup: Path, to: str | None) -> Iterator[str]:
@@ -58,4 +58,6 @@ def restore(directory: Path, backup: Path, to: str | None) -> Iterator[str]:
         yield f"the last change in it is of {last.isoformat(timespec='seconds')}"
     if not (directory / "pepper").exists():
         yield f"put the pepper back: {directory / 'pepper'}; without it no API key is accepted"
+    if not (directory / "master.key").exists():
+        yield f"put the master keys back: {directory / 'master.key'}; without them fields are lost"
     yield "start it with `chroniccare up`, and take a backup"

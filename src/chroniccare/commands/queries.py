@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chroniccare.notifications.queries_due import OUTBOX_BODY, OUTBOX_SUBJECT
 from chroniccare.platform.postgres import Query
+from chroniccare.platform.sealing import Opens
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,10 @@ _COLUMNS = (
     " FROM outbox_messages m"
     " JOIN notifications n ON n.tenant_id = m.tenant_id AND n.id = m.notification_id"
 )
-NEWEST = Query(Message, f"SELECT {_COLUMNS} ORDER BY m.created_at DESC, m.id DESC LIMIT $1")
+_OPENS = (Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"))
+NEWEST = Query(Message, f"SELECT {_COLUMNS} ORDER BY m.created_at DESC, m.id DESC LIMIT $1", _OPENS)
 SINCE = Query(
-    Message, f"SELECT {_COLUMNS} WHERE m.created_at >= $1 ORDER BY m.created_at, m.id LIMIT 1000"
+    Message,
+    f"SELECT {_COLUMNS} WHERE m.created_at >= $1 ORDER BY m.created_at, m.id LIMIT 1000",
+    _OPENS,
 )

@@ -1,7 +1,7 @@
-"""Where a command finds PostgreSQL, the cache and the pepper.
+"""Where a command finds PostgreSQL, the cache and the secrets.
 
 Each comes from the environment, else from an `up` that runs on the data directory; PostgreSQL is
-else started for the command's own duration. The pepper else comes from a file of the directory.
+else started for the command's own duration. The secrets else are files of the directory.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from chroniccare.migrations import runner
-from chroniccare.platform import probe, wiring
+from chroniccare.platform import masterkey_file, probe, wiring
 from chroniccare.platform.embedded import EngineError, default_data_dir, engines, running_urls
 from chroniccare.platform.embedded_process import make_data_dir
 from chroniccare.settings import DATA_DIR, Settings, SettingsError, load, values_of, variable
@@ -23,6 +23,7 @@ from chroniccare.settings import DATA_DIR, Settings, SettingsError, load, values
 T = TypeVar("T")
 
 _PEPPER = "pepper"
+_MASTER = "master.key"
 _PRIVATE = 0o600
 
 
@@ -49,11 +50,11 @@ def found(directory: Path) -> Settings:
     """
     settings = load()
     if settings.database_url and settings.redis_url:
-        return with_pepper(settings, directory)
+        return with_secrets(settings, directory)
     running = running_urls(directory)
     if running is not None:
         settings = with_urls(settings, running.database_url, running.cache_url)
-    return with_pepper(settings, directory) if settings.database_url else settings
+    return with_secrets(settings, directory) if settings.database_url else settings
 
 
 def with_urls(settings: Settings, database_url: str, redis_url: str) -> Settings:
@@ -94,7 +95,7 @@ def servers(directory: Path, *, migrated: bool = True) -> Iterator[Settings]:
         yield settings
         return
     with engines(directory, valkey=False, backup=backup_dir(settings)) as urls:
-        settings = with_pepper(with_urls(settings, urls.database_url, ""), directory)
+        settings = with_secrets(with_urls(settings, urls.database_url, ""), directory)
         if migrated:
             asyncio.run(runner.migrate(settings.database_url))
         yield settings
@@ -122,6 +123,27 @@ def work(settings: Settings, job: Callable[[], Awaitable[T]]) -> T:
             return await job()
 
     return asyncio.run(opened())
+
+
+def with_secrets(settings: Settings, directory: Path) -> Settings:
+    """Return `settings` with pepper and master keys of the data directory where none are set.
+
+    Raises:
+        SettingsError: other accounts may read a file.
+    """
+    settings = with_master_file(with_pepper(settings, directory), directory)
+    path = Path(settings.master_key_file)
+    if path == directory / _MASTER and not path.exists():
+        make_data_dir(directory)
+        masterkey_file.make(path)
+    return settings
+
+
+def with_master_file(settings: Settings, directory: Path) -> Settings:
+    """Return `settings` with the place of the data directory's master keys, unless one is set."""
+    if settings.master_key_file:
+        return settings
+    return settings.model_copy(update={"master_key_file": str(directory / _MASTER)})
 
 
 def with_pepper(settings: Settings, directory: Path) -> Settings:
@@ -165,8 +187,8 @@ def private_text(path: Path) -> str:
 
 
 def environment(settings: Settings, **more: Any) -> dict[str, str]:
-    """Return our own environment with `settings`' servers and pepper in it, for a child."""
-    names = ("database_url", "redis_url", "key_pepper")
+    """Return our own environment with `settings`' servers and secrets in it, for a child."""
+    names = ("database_url", "redis_url", "key_pepper", "master_key_file")
     return {
         **os.environ,
         **{variable(name): values_of(settings, name) for name in names},

@@ -16,6 +16,7 @@ from chroniccare.notifications.batch import BatchResult
 from chroniccare.notifications.replay.actions import Verdict
 from chroniccare.notifications.replay.queries import Failed, Group
 from chroniccare.tenancy.queries import ApiKey, Tenant
+from chroniccare.tenancy.queries_keys import TenantKey
 from chroniccare.tenancy.rules import SCOPES
 
 _WIDE = 200  # into a file or a pipe little is cut short
@@ -40,6 +41,14 @@ def keys(found: list[ApiKey]) -> str:
             for k in found
         ],
     )  # fmt: skip
+
+
+def tenant_keys(found: list[TenantKey]) -> str:
+    """Return a table of the keys that fields of a tenant are encrypted with."""
+    return _table(
+        ("For", "Version", "State", "Master key", "Created (UTC)", "Destroyed (UTC)"),
+        [(k.purpose, k.version, k.state, k.master_id, k.created_at, k.destroyed_at) for k in found],
+    )
 
 
 def messages(found: list[Message]) -> str:

@@ -24,6 +24,32 @@ _REPLACE = (
     " SELECT d.id, $2, $3, d.system, d.value, d.use, d.rank, $4 FROM jsonb_to_recordset($1::jsonb)"
     " AS d (id uuid, system text, value text, use text, rank smallint)"
 )
+# An address is sealed apart from its country, which decides what a patient may be sent.
+_STALE = (
+    "contact_info ->> 'address' IS NOT NULL"
+    " AND left(coalesce(contact_info ->> 'sealed', ''), 5) <> $1"
+)
+
+
+def find_stale_sql(table: str) -> str:
+    """Return the statement that finds addresses to seal anew, see `tenancy.resealing.Sweep`."""
+    return (
+        f"SELECT id, contact_info AS value FROM {table} WHERE {_STALE} AND id > $2"  # noqa: S608
+        " ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED"
+    )
+
+
+def any_stale_sql(table: str) -> str:
+    """Return the statement that says whether there are any."""
+    return f"SELECT EXISTS (SELECT FROM {table} WHERE {_STALE})"  # noqa: S608  a name of ours
+
+
+def reseal_sql(table: str) -> str:
+    """Return the statement that writes them."""
+    return (
+        f"UPDATE {table} t SET contact_info = d.value"  # noqa: S608  a name of ours
+        " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, value jsonb) WHERE t.id = d.id"
+    )
 
 
 def info_sql(alias: str, owner: Owner) -> str:

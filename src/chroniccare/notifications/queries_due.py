@@ -8,6 +8,7 @@ from uuid import UUID
 from chroniccare.notifications.queries_doses import DOSES, LIVE_DOSE, SUPPLY
 from chroniccare.notifications.queries_recipients import PATIENT_CONTACTS, PROXY, RELATED_CONTACTS
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Column
 
 # --- claims, across tenants -------------------------------------------------------------------
 
@@ -356,6 +357,9 @@ RECOVER = Command(
     ' || \'{"reason": "worker_lost"}\' ELSE n.delivery_details END'
     " FROM lost WHERE n.id = lost.id"
 )
+OUTBOX_SUBJECT = Column("outbox_messages.subject", "record")
+OUTBOX_BODY = Column("outbox_messages.body", "record")
+OUTBOX_CALENDAR = Column("outbox_messages.calendar", "record")
 INSERT_OUTBOX = Command(
     "INSERT INTO outbox_messages (id, tenant_id, notification_id, channel, recipient, subject,"
     " body, calendar, created_at) SELECT id, $2, notification_id, channel, recipient, subject,"

@@ -76,7 +76,8 @@ async def create(tx: Tx, body: PatientWrite) -> queries.Patient:
     """
     _check_birth(tx, body)
     patient_id = new_id()
-    if not await tx.run(queries.INSERT, _document(patient_id, body), tx.caller.tenant_id, tx.now):
+    document = await _document(tx, patient_id, body)
+    if not await tx.run(queries.INSERT, document, tx.caller.tenant_id, tx.now):
         raise MrnTaken
     await tx.run(queries.INSERT_RESOURCE, patient_id, tx.caller.tenant_id)
     await _write_parts(tx, patient_id, body)
@@ -96,7 +97,7 @@ async def update(tx: Tx, patient: queries.Patient, body: PatientWrite) -> querie
     _check_birth(tx, body)
     if body.mrn != patient.mrn and await tx.value(queries.MRN_TAKEN, body.mrn, patient.id):
         raise MrnTaken
-    await tx.run(queries.UPDATE, _document(patient.id, body), tx.now)
+    await tx.run(queries.UPDATE, await _document(tx, patient.id, body), tx.now)
     await tx.run(queries.DELETE_NAMES, patient.id)
     await _write_parts(tx, patient.id, body)
     changed = await get(tx, patient.id)
@@ -299,8 +300,15 @@ def _check_birth(tx: Tx, body: PatientWrite) -> None:
         raise Unprocessable.field("date_of_birth", "is more than 130 years ago", "past")
 
 
-def _document(patient_id: UUID, body: PatientWrite) -> dict[str, Any]:
+async def _document(tx: Tx, patient_id: UUID, body: PatientWrite) -> dict[str, Any]:
+    """Return the row, sealed where it must be."""
     document = body.model_dump(mode="json", exclude={"contact_info": {"telecom"}})
+    keys = await tx.keyring()
+    contact_info = document["contact_info"]
+    document["contact_info"] = keys.sealed_address(queries.CONTACT, patient_id, contact_info)
+    for column in (queries.EMERGENCY, queries.INSURANCE):
+        name = column.name.partition(".")[2]
+        document[name] = keys.sealed(column, patient_id, document[name])
     return {"id": str(patient_id), **document}
 
 

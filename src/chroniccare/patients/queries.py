@@ -7,6 +7,8 @@ from uuid import UUID
 
 from chroniccare.core import contact
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Column, Opens
+from chroniccare.tenancy.queries_keys import Stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,14 @@ class Assignment:
     ended_at: datetime | None
 
 
+CONTACT = Column("patients.contact_info")
+EMERGENCY = Column("patients.emergency_contact")
+INSURANCE = Column("patients.insurance_info")
+_OPENS = (
+    Opens(CONTACT, "contact_info", within="address"),
+    Opens(EMERGENCY, "emergency_contact"),
+    Opens(INSURANCE, "insurance_info"),
+)
 _CONTACT_INFO = contact.info_sql("p", "patient_id")
 _COLUMNS = (
     "p.id, p.mrn, p.first_name, p.last_name, p.date_of_birth, p.gender,"
@@ -67,10 +77,16 @@ _LISTED = (
 )
 _IN_ORDER = ' ORDER BY p.last_name COLLATE "C", p.first_name COLLATE "C", p.id LIMIT $8'
 
-GET = Query(Patient, f"SELECT {_COLUMNS} FROM patients p WHERE p.id = $1 AND p.deleted_at IS NULL")
-GET_FOR_UPDATE = Query(Patient, GET.sql + " FOR NO KEY UPDATE OF p")
+GET = Query(
+    Patient,
+    f"SELECT {_COLUMNS} FROM patients p WHERE p.id = $1 AND p.deleted_at IS NULL",
+    _OPENS,
+)
+GET_FOR_UPDATE = Query(Patient, GET.sql + " FOR NO KEY UPDATE OF p", _OPENS)
 LIST = Query(
-    Patient, f"SELECT {_COLUMNS} FROM patients p WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}"
+    Patient,
+    f"SELECT {_COLUMNS} FROM patients p WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
+    _OPENS,
 )
 # $9 and $10 are the ends of the ranges of each word's prefix; a patient must match every word.
 LIST_BY_PREFIX = Query(
@@ -80,6 +96,7 @@ LIST_BY_PREFIX = Query(
     " ON t.kind = 'word' AND t.token >= w.low AND t.token < w.high"
     " GROUP BY t.patient_id HAVING count(DISTINCT w.low) = cardinality($9::text[])) m"
     f" ON m.patient_id = p.id WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
+    _OPENS,
 )
 # $9 and $10 pair each typing-error token with the number of the word it came from; $11 words.
 LIST_BY_TYPO = Query(
@@ -89,6 +106,7 @@ LIST_BY_TYPO = Query(
     " ON t.kind = 'typo' AND t.token = w.token"
     " GROUP BY t.patient_id HAVING count(DISTINCT w.word) = $11::int) m"
     f" ON m.patient_id = p.id WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
+    _OPENS,
 )
 _DOCUMENT = (
     "jsonb_to_record($1::jsonb) AS d (id uuid, mrn text, first_name text, last_name text,"
@@ -170,4 +188,30 @@ END_ASSIGNMENT = Query(
 )
 PROVIDER_EXISTS = Command(
     "SELECT EXISTS (SELECT FROM providers WHERE id = $1 AND deleted_at IS NULL)"
+)
+
+_STALE_EMERGENCY = "emergency_contact <> '{}' AND left(emergency_contact #>> '{}', 5) <> $1"
+_STALE_INSURANCE = "insurance_info <> '{}' AND left(insurance_info #>> '{}', 5) <> $1"
+FIND_STALE_CONTACT = Query(Stale, contact.find_stale_sql("patients"))
+ANY_STALE_CONTACT = Command(contact.any_stale_sql("patients"))
+RESEAL_CONTACT = Command(contact.reseal_sql("patients"))
+FIND_STALE_EMERGENCY = Query(
+    Stale,
+    f"SELECT id, emergency_contact AS value FROM patients WHERE {_STALE_EMERGENCY}"
+    " AND id > $2 ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED",
+)
+ANY_STALE_EMERGENCY = Command(f"SELECT EXISTS (SELECT FROM patients WHERE {_STALE_EMERGENCY})")
+RESEAL_EMERGENCY = Command(
+    "UPDATE patients p SET emergency_contact = d.value"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, value jsonb) WHERE p.id = d.id"
+)
+FIND_STALE_INSURANCE = Query(
+    Stale,
+    f"SELECT id, insurance_info AS value FROM patients WHERE {_STALE_INSURANCE}"
+    " AND id > $2 ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED",
+)
+ANY_STALE_INSURANCE = Command(f"SELECT EXISTS (SELECT FROM patients WHERE {_STALE_INSURANCE})")
+RESEAL_INSURANCE = Command(
+    "UPDATE patients p SET insurance_info = d.value"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, value jsonb) WHERE p.id = d.id"
 )

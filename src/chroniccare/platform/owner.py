@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from chroniccare.platform.postgres import CONNECT_TIMEOUT_S, prepare_connection, translated
+from chroniccare.platform.outages import translated
+from chroniccare.platform.postgres import CONNECT_TIMEOUT_S, prepare_connection
 
 
 @asynccontextmanager

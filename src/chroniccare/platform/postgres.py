@@ -6,9 +6,8 @@ that the actions named; a rolled-back transaction does neither.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -18,11 +17,11 @@ import asyncpg
 import orjson
 
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import Conflict, Problem, Unavailable
+from chroniccare.core.errors import Unavailable
 from chroniccare.core.wire import dumps
+from chroniccare.platform import sealing
+from chroniccare.platform.outages import RETRY_AFTER_S, translate, translated
 from chroniccare.settings import Settings
-
-log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 _Connection = Any  # asyncpg's pool hands out proxies that its stubs do not call connections
@@ -38,7 +37,6 @@ _IDLE_IN_TRANSACTION_MS = "30000"
 CONNECT_TIMEOUT_S = 5.0
 _COMMAND_TIMEOUT_S = 8.0  # the server's own limit is no help when the server is mute
 _ACQUIRE_TIMEOUT_S = 5.0
-_RETRY_AFTER_S = 2
 _UNKNOWN_OUTCOME = (
     "The database went away while the change was being committed, so it may or may not have been"
     " made; repeat the request with the same Idempotency-Key."
@@ -47,10 +45,20 @@ _UNKNOWN_OUTCOME = (
 
 @dataclass(frozen=True, slots=True)
 class Query(Generic[R]):
-    """One SQL statement and the record its rows become; a test prepares each against the schema."""
+    """One SQL statement and the record its rows become; a test prepares each against the schema.
+
+    Attributes:
+        opens: fields of the record that are sealed in the table, see `sealing`.
+    """
 
     row: type[R]
     sql: str
+    opens: tuple[sealing.Opens, ...] = ()
+    places: sealing.Places = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Find the sealed fields once."""
+        object.__setattr__(self, "places", sealing.places(self.row, self.opens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ class Tx:
         caller: whose tenant and actor this transaction acts for.
         now: UTC instant at which the transaction began; the only clock inside it.
         settings: what the operator set.
+        rekeyed: it has changed the tenant's keys: they are read anew, and remembered by nobody.
     """
 
     connection: "asyncpg.Connection[asyncpg.Record]"
@@ -77,16 +86,22 @@ class Tx:
     dropped: list[str] = field(default_factory=list)
     bumped: list[str] = field(default_factory=list)
     woken: set[str] = field(default_factory=set)
+    rekeyed: bool = False
 
     async def one(self, query: Query[R], *args: Any) -> R | None:
         """Return the first row, or None."""
         record = await self.connection.fetchrow(query.sql, *args)
-        return None if record is None else query.row(*record)
+        if record is None:
+            return None
+        return (await self._opened(query, [record]))[0] if query.opens else query.row(*record)
 
     async def all(self, query: Query[R], *args: Any) -> list[R]:
         """Return every row."""
         row = query.row
-        return [row(*record) for record in await self.connection.fetch(query.sql, *args)]
+        records = await self.connection.fetch(query.sql, *args)
+        if query.opens:
+            return await self._opened(query, records)
+        return [row(*record) for record in records]
 
     async def value(self, command: Command, *args: Any) -> Any:
         """Return the first column of the first row, or None."""
@@ -100,6 +115,28 @@ class Tx:
         """Execute and return the number of rows affected."""
         status = await self.connection.execute(command.sql, *args)
         return int(status.rpartition(" ")[2]) if status[-1:].isdigit() else 0
+
+    async def keyring(self, *, afresh: bool = False) -> sealing.Keyring:
+        """Return the keys of the transaction's tenant; a process remembers them for seconds."""
+        tenant = self.caller.tenant_id
+        held = None if afresh or self.rekeyed else sealing.remembered(tenant)
+        if held is None:
+            rows = await self.connection.fetch(_KEYS.sql)
+            held = sealing.unlocked(tenant, [_KEYS.row(*row) for row in rows])
+            if not self.rekeyed:  # nobody may seal with a key that is rolled back
+                sealing.remember(held)
+        return held
+
+    async def _opened(self, query: Query[R], records: Sequence[Any]) -> list[R]:
+        row, places = query.row, query.places
+        if not any(sealing.is_sealed(places, record) for record in records):
+            return [row(*record) for record in records]
+        keys = await self.keyring()
+        try:
+            return [row(*keys.opened(places, one)) for one in records]
+        except sealing.UnknownVersion:  # rotated a moment ago, elsewhere
+            keys = await self.keyring(afresh=True)
+            return [row(*keys.opened(places, one)) for one in records]
 
     async def plan_afresh(self) -> None:
         """Have statements of this transaction planned for their values.
@@ -122,6 +159,11 @@ class Tx:
         self.woken.add(loop)
 
 
+_KEYS = Query(
+    sealing.WrappedKey,
+    "SELECT purpose, version, wrapped, master_id, state FROM tenant_keys"
+    " WHERE state <> 'destroyed'",
+)
 AfterCommit = Callable[[Tx], Awaitable[None]]
 
 
@@ -268,52 +310,6 @@ async def _no_reset(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Skip asyncpg's reset round trip: every setting of ours is LOCAL to a transaction."""
 
 
-_OUTAGES = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.DiskFullError,
-    asyncpg.InterfaceError,
-    # The server ended the session between two statements, and the socket's end was not read yet.
-    asyncpg.InternalClientError,
-)
-_CONTENTION = (
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    # An update met a unique key that another request took just now: a repeat is told which.
-    asyncpg.UniqueViolationError,
-)
-
-
-def _translate(error: BaseException) -> Problem | None:
-    """Return the problem behind a driver's error: an outage, or a lock that was not granted."""
-    if isinstance(error, _CONTENTION):
-        return Conflict("Another request is changing the same records; try again.")
-    if isinstance(error, _OUTAGES):
-        log.warning("database unavailable", extra={"kind": type(error).__name__})
-        return Unavailable(retry_after=_RETRY_AFTER_S)
-    return None
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise the problem behind a driver's error in its place."""
-    try:
-        yield
-    except Exception as error:
-        problem = _translate(error)
-        if problem is None:
-            raise
-        raise problem from None
-
-
 def begin(caller: Caller) -> "_Begin":
     """Open a transaction in which only the caller's tenant can be seen.
 
@@ -366,7 +362,7 @@ class _Begin:
     ) -> None:
         if error is not None:
             await self._end("ROLLBACK")
-            problem = _translate(error)
+            problem = translate(error)
             if problem is not None:
                 raise problem from None
             return
@@ -374,15 +370,17 @@ class _Begin:
             status = await self._end("COMMIT")
         except BaseException as failure:
             await self._after_commit()  # it may have been made: what it named is stale either way
-            if _translate(failure) is None:
+            if translate(failure) is None:
                 raise
-            raise Unavailable(_UNKNOWN_OUTCOME, retry_after=_RETRY_AFTER_S) from None
+            raise Unavailable(_UNKNOWN_OUTCOME, retry_after=RETRY_AFTER_S) from None
         if status != "COMMIT":
             # PostgreSQL answers ROLLBACK to COMMIT when a statement failed and was ignored.
-            raise Unavailable(retry_after=_RETRY_AFTER_S)
+            raise Unavailable(retry_after=RETRY_AFTER_S)
         await self._after_commit()
 
     async def _after_commit(self) -> None:
+        if self.tx.rekeyed:
+            sealing.forget(self.caller.tenant_id)
         if self.tx.dropped or self.tx.bumped or self.tx.woken:
             await self.database.after_commit(self.tx)
 

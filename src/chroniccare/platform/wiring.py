@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from chroniccare.platform import cache, postgres, wake
+from chroniccare.platform import cache, masterkey, masterkey_file, postgres, wake
 from chroniccare.settings import Settings
 
 
@@ -29,8 +29,11 @@ async def opened(
 
     Raises:
         Unavailable: PostgreSQL cannot be reached. An absent cache is no error.
+        SettingsError: the master keys cannot be read.
     """
     async with AsyncExitStack() as stack:
+        masterkey.hold(await masterkey_file.read(settings))
+        stack.callback(masterkey.hold, None)
         database = await postgres.open_database(settings)
         stack.push_async_callback(postgres.close_database)
         held = await cache.open_cache(settings.redis_url)

@@ -10,7 +10,7 @@ from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Invalid, NotFound
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Tx, begin, begin_system
-from chroniccare.tenancy import queries, rules
+from chroniccare.tenancy import keys, queries, rules
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -65,6 +65,7 @@ async def create_tenant(
     async with begin(system(tenant_id, job="create-tenant")) as tx:
         if not await tx.run(queries.INSERT_TENANT, tenant_id, name, subdomain, tx.now):
             raise Conflict("This subdomain is taken.")
+        await keys.ensure(tx)
         await also(tx, queries.Tenant(tenant_id, name, subdomain, True, tx.now))
     return tenant_id
 

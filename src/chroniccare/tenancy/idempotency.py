@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from chroniccare.core.errors import Invalid, Problem
+from chroniccare.platform import sealing
 from chroniccare.platform.postgres import Tx
 from chroniccare.tenancy import queries
 
 KEPT = timedelta(hours=48)
 _MAX_KEY = 255
+_BODY = sealing.Column("idempotency_keys.body", "record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,22 @@ async def once(
         kept = await tx.one(queries.GET_REPLY, key)
         if kept is None or kept.request_hash != request or kept.status is None:
             raise IdempotencyMismatch
-        return Reply(kept.status, kept.body or b"null", kept.headers or {}, replayed=True)
+        body = await opened(tx, key, kept.body or b"null")
+        return Reply(kept.status, body, kept.headers or {}, replayed=True)
     reply = await work()
-    await tx.run(queries.STORE_REPLY, key, reply.status, reply.headers, reply.data)
+    body = (await tx.keyring()).seal(_BODY, key, reply.data)
+    await tx.run(queries.STORE_REPLY, key, reply.status, reply.headers, body)
     return reply
+
+
+async def opened(tx: Tx, key: str, body: bytes) -> bytes:
+    """Return the answer kept under `key` in clear."""
+    if not sealing.is_sealed_bytes(body):  # kept from before the tenant had keys
+        return body
+    try:
+        return (await tx.keyring()).unseal(_BODY, key, body)
+    except sealing.UnknownVersion:
+        return (await tx.keyring(afresh=True)).unseal(_BODY, key, body)
 
 
 async def forget_old(tx: Tx) -> int:

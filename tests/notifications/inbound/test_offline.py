@@ -145,6 +145,7 @@ def test_production_takes_certificates_of_amazon_alone(url: str) -> None:
         load(
             {
                 "CHRONICCARE_ENVIRONMENT": "production",
+                "CHRONICCARE_MASTER_KEY_FILE": "/etc/chroniccare/master.key",
                 "CHRONICCARE_SNS_SIMULATOR_URL": url,
                 "DATABASE_URL": "postgresql://x@db/x",
                 "REDIS_URL": "redis://cache",

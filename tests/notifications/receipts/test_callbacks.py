@@ -318,6 +318,7 @@ def test_settings_that_would_let_strangers_in_are_refused(
 def test_production_takes_no_simulator() -> None:
     live = {
         "CHRONICCARE_ENVIRONMENT": "production",
+        "CHRONICCARE_MASTER_KEY_FILE": "/etc/chroniccare/master.key",
         "DATABASE_URL": "x",
         "REDIS_URL": "x",
         "CHRONICCARE_KEY_PEPPER": "p" * 32,

@@ -15,7 +15,7 @@ from chroniccare.platform.postgres import Command, begin
 from chroniccare.scheduling import openings
 from chroniccare.scheduling.waitlist import actions, backfill, offers
 from chroniccare.settings import Settings
-from tests.client import Clinic
+from tests.client import Clinic, kept_messages
 from tests.conftest import Running
 from tests.notifications.support import NOON, Clock, clear_the_desk, eventually
 from tests.scheduling.waitlist.desk import HOUR, START, Desk, at, id_of
@@ -311,10 +311,7 @@ async def sent(desk: Desk, entry: dict[str, Any], settings: Settings) -> list[st
     async with choice.opened(settings) as channels:
         await dispatch.drain(channels)
     [message] = await desk.messages(entry, "waitlist_offer")
-    bodies: list[str] = await desk.sql(
-        "SELECT body FROM outbox_messages WHERE notification_id = $1::uuid", message["id"]
-    )
-    return bodies
+    return [kept.body for kept in await kept_messages(desk.clinic, message["id"])]
 
 
 @pytest.mark.parametrize(

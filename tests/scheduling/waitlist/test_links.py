@@ -14,6 +14,7 @@ from chroniccare.core import signed
 from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels import choice
 from chroniccare.settings import Settings
+from tests.client import kept_messages
 from tests.conftest import PEPPER
 from tests.notifications.support import NOON, Clock, clear_the_desk
 from tests.scheduling.waitlist.desk import HOUR, START, Desk, id_of
@@ -31,10 +32,8 @@ async def offered(desk: Desk, settings: Settings, **fields: Any) -> tuple[dict[s
     async with choice.opened(settings) as channels:
         await dispatch.drain(channels)
     [message] = await desk.messages(entry, "waitlist_offer")
-    [body] = await desk.sql(
-        "SELECT body FROM outbox_messages WHERE notification_id = $1::uuid", message["id"]
-    )
-    found = _LINK.search(body)
+    [kept] = await kept_messages(desk.clinic, message["id"])
+    found = _LINK.search(kept.body)
     assert found is not None
     return entry, found[1]
 

@@ -1,32 +1,38 @@
 """Drivers without a provider: `outbox` keeps messages to look at, `null` drops them."""
 
 from itertools import groupby
+from typing import Any
 
 from chroniccare.core.caller import system
 from chroniccare.notifications import queries_due
 from chroniccare.notifications.channels.message import Keeps, Message, Outcome
 from chroniccare.platform.postgres import begin
+from chroniccare.platform.sealing import Keyring
 
 
 async def _keep(messages: list[Message]) -> list[Outcome]:
     """Write the messages; the attempt's id is the row's, so that a repetition adds nothing."""
     for tenant_id, group in groupby(messages, key=lambda message: message.tenant_id):
-        rows = [
-            {
-                "id": message.attempt_id,
-                "notification_id": message.notification_id,
-                "channel": message.channel,
-                "recipient": message.recipient,
-                "subject": message.text.subject,
-                "body": message.text.body,
-                "calendar": calendar.data.decode() if calendar else None,
-            }
-            for message in group
-            for calendar in (message.text.calendar,)
-        ]
         async with begin(system(tenant_id, job="outbox")) as tx:
+            keys = await tx.keyring()
+            rows = [_row(keys, message) for message in group]
             await tx.run(queries_due.INSERT_OUTBOX, rows, tenant_id, tx.now)
     return [Outcome("delivered")] * len(messages)
+
+
+def _row(keys: Keyring, message: Message) -> dict[str, Any]:
+    """Return the row, with what the patient reads sealed."""
+    row, text = message.attempt_id, message.text
+    calendar = text.calendar.data.decode() if text.calendar else None
+    return {
+        "id": row,
+        "notification_id": message.notification_id,
+        "channel": message.channel,
+        "recipient": message.recipient,
+        "subject": keys.sealed(queries_due.OUTBOX_SUBJECT, row, text.subject),
+        "body": keys.sealed(queries_due.OUTBOX_BODY, row, text.body),
+        "calendar": keys.sealed(queries_due.OUTBOX_CALENDAR, row, calendar),
+    }
 
 
 async def _drop(messages: list[Message]) -> list[Outcome]:

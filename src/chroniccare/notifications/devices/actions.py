@@ -13,6 +13,7 @@ from chroniccare.notifications.devices import queries
 from chroniccare.notifications.devices.schemas import DeviceWrite
 from chroniccare.patients import actions as patients
 from chroniccare.platform.postgres import Tx
+from chroniccare.platform.sealing import as_bytea
 from chroniccare.settings import drivers
 from chroniccare.webhooks.actions import EventType, emit
 
@@ -43,15 +44,17 @@ async def register(tx: Tx, patient_id: UUID, body: DeviceWrite) -> queries.Devic
     await patients.get_locked(tx, patient_id)
     _check_platform(tx, body)
     await tx.value(queries.LOCK_TOKEN, body.platform, body.token)
-    known = await tx.one(queries.BY_TOKEN, body.platform, body.token)
+    known = await tx.one(queries.BY_TOKEN, body.platform, body.token, await _blind(tx, body))
     if known is not None and known.patient_id == patient_id:
         return await _write(tx, known, body)
     if await tx.value(queries.COUNT, patient_id) >= MOST:
         raise Unprocessable.field("patient_id", f"has {MOST} devices already", "too_many")
     if known is not None:
+        await _seal(tx, known, body)
         await remove(tx, known)
     device_id = new_id()
-    document = {"id": str(device_id), "patient_id": str(patient_id), **body.model_dump(mode="json")}
+    document = await _document(tx, device_id, body)
+    document["patient_id"] = str(patient_id)
     await tx.run(queries.INSERT, document, tx.caller.tenant_id, tx.now)
     made = await get(tx, patient_id, device_id)
     tx.wake(LOOP)
@@ -70,19 +73,41 @@ async def update(tx: Tx, device: queries.Device, body: DeviceWrite) -> queries.D
     if body.platform != device.platform:
         raise Unprocessable.field("platform", "a device keeps its platform", "platform")
     await tx.value(queries.LOCK_TOKEN, body.platform, body.token)
-    known = await tx.one(queries.BY_TOKEN, body.platform, body.token)
+    known = await tx.one(queries.BY_TOKEN, body.platform, body.token, await _blind(tx, body))
     if known is not None and known.id != device.id:
         raise TokenTaken
     return await _write(tx, device, body)
 
 
 async def _write(tx: Tx, device: queries.Device, body: DeviceWrite) -> queries.Device:
-    await tx.run(queries.UPDATE, {"id": str(device.id), **body.model_dump(mode="json")}, tx.now)
+    await tx.run(queries.UPDATE, await _document(tx, device.id, body), tx.now)
     changed = await get(tx, device.patient_id, device.id)
     if changed.status == "waiting":
         tx.wake(LOOP)
     await tell(tx, "update", "device.registered", before=device, after=changed, device=changed)
     return changed
+
+
+async def _document(tx: Tx, device_id: UUID, body: DeviceWrite) -> dict[str, Any]:
+    """Return the row with its token sealed, and what it is found by."""
+    keys = await tx.keyring()
+    return {
+        **body.model_dump(mode="json"),
+        "id": str(device_id),
+        "token": keys.sealed(queries.TOKEN, device_id, body.token),
+        "token_index": as_bytea(keys.blind(queries.TOKEN, body.token)),
+    }
+
+
+async def _blind(tx: Tx, body: DeviceWrite) -> bytes:
+    return (await tx.keyring()).blind(queries.TOKEN, body.token)
+
+
+async def _seal(tx: Tx, device: queries.Device, body: DeviceWrite) -> None:
+    """Seal the token of a row that may be from before: what is shared is seen by its hash."""
+    row = await _document(tx, device.id, body)
+    written = {"id": row["id"], "value": row["token"], "blind": row["token_index"]}
+    await tx.run(queries.RESEAL_TOKENS, [written])
 
 
 async def remove(tx: Tx, device: queries.Device) -> None:

@@ -5,6 +5,10 @@ from datetime import datetime
 from uuid import UUID
 
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Column, Opens
+from chroniccare.tenancy.queries_keys import Stale
+
+TOKEN = Column("patient_devices.token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ GET = Query(Device, f"{_SELECT} WHERE v.patient_id = $1 AND v.id = $2 AND v.stat
 GET_FOR_UPDATE = Query(Device, GET.sql + " FOR UPDATE")
 BY_TOKEN = Query(
     Device,
-    f"{_SELECT} WHERE v.platform = $1 AND v.token = $2 AND v.status <> 'removed' FOR UPDATE",
+    f"{_SELECT} WHERE v.platform = $1 AND (v.token_index = $3 OR v.token_index IS NULL"
+    " AND v.token = $2) AND v.status <> 'removed' FOR UPDATE",
 )
 LIST = Query(
     Device,
@@ -65,19 +70,21 @@ COUNT = Command(
 # A token is one row's: two requests with the same one wait for each other here.
 LOCK_TOKEN = Command("SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 27))")
 INSERT = Command(
-    "INSERT INTO patient_devices (id, tenant_id, patient_id, platform, token, app, locale, status,"
-    " seen_at, next_try_at, created_at, updated_at) SELECT d.id, $2, d.patient_id, d.platform,"
-    " d.token, d.app, d.locale, 'waiting', $3, $3, $3, $3 FROM jsonb_to_record($1::jsonb) AS d"
-    " (id uuid, patient_id uuid, platform text, token text, app text, locale text)"
+    "INSERT INTO patient_devices (id, tenant_id, patient_id, platform, token, token_index, app,"
+    " locale, status, seen_at, next_try_at, created_at, updated_at) SELECT d.id, $2, d.patient_id,"
+    " d.platform, d.token, d.token_index, d.app, d.locale, 'waiting', $3, $3, $3, $3"
+    " FROM jsonb_to_record($1::jsonb) AS d (id uuid, patient_id uuid, platform text, token text,"
+    " token_index bytea, app text, locale text)"
 )
 # With another token, or after it was disabled, the provider is asked again; a sign of life of one
 # that it has is a sign of life.
 UPDATE = Command(
-    "UPDATE patient_devices v SET app = d.app, locale = d.locale, token = d.token, seen_at = $2,"
-    " status = CASE WHEN v.status = 'enabled' AND v.token = d.token THEN 'enabled' ELSE 'waiting'"
+    "UPDATE patient_devices v SET app = d.app, locale = d.locale, token = d.token,"
+    " token_index = d.token_index, seen_at = $2, status = CASE WHEN v.status = 'enabled'"
+    " AND (v.token_index = d.token_index OR v.token = d.token) THEN 'enabled' ELSE 'waiting'"
     " END, reason = NULL, tries = 0, next_try_at = $2, version = v.version + 1, updated_at = $2"
-    " FROM jsonb_to_record($1::jsonb) AS d (id uuid, token text, app text, locale text)"
-    " WHERE v.id = d.id"
+    " FROM jsonb_to_record($1::jsonb) AS d (id uuid, token text, token_index bytea, app text,"
+    " locale text) WHERE v.id = d.id"
 )
 REMOVE = Command(
     "UPDATE patient_devices SET status = 'removed', next_try_at = $2, tries = 0, reason = NULL,"
@@ -93,8 +100,9 @@ CLAIM = Query(
     " AND w.next_try_at <= $1 ORDER BY w.next_try_at LIMIT $3 FOR UPDATE SKIP LOCKED) due"
     " WHERE v.id = due.id RETURNING v.id, v.patient_id, v.platform, v.token, v.status, v.endpoint,"
     " v.tries, v.version, EXISTS (SELECT FROM patient_devices o WHERE o.tenant_id = v.tenant_id"
-    " AND o.platform = v.platform AND o.token = v.token AND o.id <> v.id"
-    " AND o.status <> 'removed') AS shared",
+    " AND o.platform = v.platform AND (o.token_index = v.token_index OR o.token = v.token)"
+    " AND o.id <> v.id AND o.status <> 'removed') AS shared",
+    (Opens(TOKEN, "token"),),
 )
 # Compare and set: what the app has changed meanwhile is looked at again.
 SETTLE = Query(
@@ -127,4 +135,16 @@ OTHERS = Command(
     " AND v.status = 'enabled' AND v.endpoint <> $1 AND NOT EXISTS (SELECT FROM suppressions s"
     " WHERE s.tenant_id = v.tenant_id AND s.channel = 'push' AND s.value = v.endpoint"
     " AND s.lifted_at IS NULL) ORDER BY v.seen_at DESC, v.id"
+)
+
+FIND_STALE_TOKENS = Query(
+    Stale,
+    "SELECT id, token AS value FROM patient_devices WHERE left(token, 5) <> $1 AND id > $2"
+    " ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED",
+)
+ANY_STALE_TOKEN = Command("SELECT EXISTS (SELECT FROM patient_devices WHERE left(token, 5) <> $1)")
+RESEAL_TOKENS = Command(
+    "UPDATE patient_devices v SET token = d.value, token_index = d.blind"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, value text, blind bytea)"
+    " WHERE v.id = d.id"
 )

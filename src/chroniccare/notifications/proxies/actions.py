@@ -43,9 +43,8 @@ async def create(tx: Tx, patient_id: UUID, body: RelatedPersonWrite) -> queries.
         raise Unprocessable.field("patient_id", f"has {MOST} related persons already", "too_many")
     await _check(tx, body, before={})
     person_id = new_id()
-    await tx.run(
-        queries.INSERT, _document(person_id, patient_id, body), tx.caller.tenant_id, tx.now
-    )
+    document = await _document(tx, person_id, patient_id, body)
+    await tx.run(queries.INSERT, document, tx.caller.tenant_id, tx.now)
     await _write_contact_points(tx, person_id, body)
     made = await get(tx, patient_id, person_id)
     await join(tx, patient_id, person_id)
@@ -58,7 +57,8 @@ async def update(
 ) -> queries.RelatedPerson:
     """Replace `person`, which this transaction has locked; see `create`."""
     await _check(tx, body, before=person.consents)
-    await tx.run(queries.UPDATE, _document(person.id, person.patient_id, body), tx.now)
+    document = await _document(tx, person.id, person.patient_id, body)
+    await tx.run(queries.UPDATE, document, tx.now)
     await _write_contact_points(tx, person.id, body)
     changed = await get(tx, person.patient_id, person.id)
     await join(tx, person.patient_id, person.id)
@@ -166,12 +166,16 @@ def _addresses(person: queries.RelatedPerson, channel: str) -> list[str]:
     return [point["value"] for point in telecom if point["system"] == system]
 
 
-def _document(person_id: UUID, patient_id: UUID, body: RelatedPersonWrite) -> dict[str, Any]:
+async def _document(
+    tx: Tx, person_id: UUID, patient_id: UUID, body: RelatedPersonWrite
+) -> dict[str, Any]:
     document = body.model_dump(mode="json", exclude={"contact_info": {"telecom"}})
     document["consents"] = {
         name: value for name, value in document["consents"].items() if value is not None
     }
-    return {"id": str(person_id), "patient_id": str(patient_id), **document}
+    keys = await tx.keyring()
+    info = keys.sealed_address(queries.CONTACT, person_id, document["contact_info"])
+    return {**document, "id": str(person_id), "patient_id": str(patient_id), "contact_info": info}
 
 
 async def _write_contact_points(tx: Tx, person_id: UUID, body: RelatedPersonWrite) -> None:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from chroniccare.core import contact
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Column, Opens
+from chroniccare.tenancy.queries_keys import Stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class RelatedPerson:
     updated_at: datetime
 
 
+CONTACT = Column("related_persons.contact_info")
+_OPENS = (Opens(CONTACT, "contact_info", within="address"),)
 _CONTACT_INFO = contact.info_sql("r", "related_person_id")
 _SELECT = (
     "SELECT r.id, r.patient_id, r.name, r.relationship, r.language, r.time_zone,"
@@ -40,14 +44,17 @@ _SELECT = (
     " r.is_active, r.version, r.created_at, r.updated_at FROM related_persons r"
 )
 GET = Query(
-    RelatedPerson, f"{_SELECT} WHERE r.patient_id = $1 AND r.id = $2 AND r.deleted_at IS NULL"
+    RelatedPerson,
+    f"{_SELECT} WHERE r.patient_id = $1 AND r.id = $2 AND r.deleted_at IS NULL",
+    _OPENS,
 )
-GET_FOR_UPDATE = Query(RelatedPerson, GET.sql + " FOR NO KEY UPDATE OF r")
+GET_FOR_UPDATE = Query(RelatedPerson, GET.sql + " FOR NO KEY UPDATE OF r", _OPENS)
 LIST = Query(
     RelatedPerson,
     f"{_SELECT} WHERE r.patient_id = $1 AND r.deleted_at IS NULL"
     " AND ($2::timestamptz IS NULL OR (r.created_at, r.id) > ($2, $3::uuid))"
     " ORDER BY r.created_at, r.id LIMIT $4",
+    _OPENS,
 )
 COUNT = Command("SELECT count(*) FROM related_persons WHERE patient_id = $1 AND deleted_at IS NULL")
 _DOCUMENT = (
@@ -87,3 +94,6 @@ GIVE_UP = Command(
     " WHERE patient_id = $1 AND related_person_id = $2"
     " AND delivery_status IN ('pending', 'held', 'queued')"
 )
+FIND_STALE_CONTACT = Query(Stale, contact.find_stale_sql("related_persons"))
+ANY_STALE_CONTACT = Command(contact.any_stale_sql("related_persons"))
+RESEAL_CONTACT = Command(contact.reseal_sql("related_persons"))

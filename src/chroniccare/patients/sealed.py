@@ -1,0 +1,19 @@
+"""What of patients is sealed, for the loop that seals it anew."""
+
+from chroniccare.patients import queries
+from chroniccare.tenancy.resealing import Sweep
+
+SWEEPS = (
+    Sweep(
+        queries.CONTACT, queries.FIND_STALE_CONTACT, queries.ANY_STALE_CONTACT,
+        queries.RESEAL_CONTACT, within="address",
+    ),
+    Sweep(
+        queries.EMERGENCY, queries.FIND_STALE_EMERGENCY, queries.ANY_STALE_EMERGENCY,
+        queries.RESEAL_EMERGENCY,
+    ),
+    Sweep(
+        queries.INSURANCE, queries.FIND_STALE_INSURANCE, queries.ANY_STALE_INSURANCE,
+        queries.RESEAL_INSURANCE,
+    ),
+)  # fmt: skip

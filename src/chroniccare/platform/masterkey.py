@@ -1,0 +1,71 @@
+"""Master keys: what the keys of tenants are wrapped with (ADR 0029); `masterkey_file` has them."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+class CannotUnwrap(Exception):  # noqa: N818  what is so, not what happened
+    """A tenant's key is wrapped under a master key that is not held, or was altered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A tenant's key as it is stored: the bytes, and the name of the master key around them."""
+
+    master_id: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKeys:
+    """The master keys that a process holds; `active` names the one that wraps."""
+
+    active: str
+    ciphers: Mapping[str, AESGCM] = field(repr=False)
+
+    def wrap(self, tenant_id: UUID, purpose: str, version: int, key: bytes) -> Wrapped:
+        """Return a tenant's key, wrapped and bound to what it is for."""
+        nonce = os.urandom(_NONCE_BYTES)
+        bound = _bound(tenant_id, purpose, version)
+        return Wrapped(self.active, nonce + self.ciphers[self.active].encrypt(nonce, key, bound))
+
+    def unwrap(self, tenant_id: UUID, purpose: str, version: int, wrapped: Wrapped) -> bytes:
+        """Return a tenant's key.
+
+        Raises:
+            CannotUnwrap: its master key is not held, or it is not this tenant's key.
+        """
+        cipher = self.ciphers.get(wrapped.master_id)
+        if cipher is None:
+            raise CannotUnwrap(f"no master key {wrapped.master_id} in the file of master keys")
+        nonce, sealed = wrapped.data[:_NONCE_BYTES], wrapped.data[_NONCE_BYTES:]
+        try:
+            return cipher.decrypt(nonce, sealed, _bound(tenant_id, purpose, version))
+        except (InvalidTag, ValueError):
+            raise CannotUnwrap(f"key {purpose} {version} of tenant {tenant_id}") from None
+
+
+def _bound(tenant_id: UUID, purpose: str, version: int) -> bytes:
+    return f"{tenant_id}|{purpose}|{version}".encode()
+
+
+_held: MasterKeys | None = None
+
+
+def hold(keys: MasterKeys | None) -> None:
+    """Keep `keys` for the process; the wiring calls it at the start and at the end."""
+    global _held  # noqa: PLW0603  one set a process, held by the wiring alone
+    _held = keys
+
+
+def held() -> MasterKeys | None:
+    """Return the process's master keys, None where fields are not encrypted."""
+    return _held
