@@ -4,6 +4,7 @@ import sys
 
 from . import (
     adherence,
+    audit,
     book,
     bundles,
     calendars,
@@ -42,6 +43,7 @@ ALL = {
     "adherence": adherence,
     "isolation": isolation,
     "doses": doses,
+    "audit": audit,
 }
 
 

@@ -44,6 +44,7 @@ from chroniccare.patients import api as patients
 from chroniccare.platform import wiring
 from chroniccare.platform.cache import cache
 from chroniccare.platform.telemetry import configure_logging
+from chroniccare.privacy import api as privacy
 from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
 from chroniccare.scheduling import lifecycle_api as lifecycle
@@ -110,6 +111,7 @@ ROUTERS = (
     codes.router,
     audit.router,
     webhooks.router,
+    privacy.router,
 )
 
 _DESCRIPTION = """

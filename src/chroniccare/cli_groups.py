@@ -12,6 +12,7 @@ dlq_app = typer.Typer(help="Messages that reached nobody: why, and sending them 
 interactions_app = typer.Typer(help="Sets of drug interactions that a site holds a licence for.")
 codes_app = typer.Typer(help="Tables of codes that a site loads.")
 encryption_app = typer.Typer(help="Keys that single fields of patients are encrypted with.")
+audit_app = typer.Typer(help="The audit: who did and saw what.")
 
 
 @dlq_app.command("list")
@@ -209,6 +210,27 @@ def drop_masters(data_dir: DataDir = None) -> None:
     with servers.servers(servers.data_dir(data_dir)) as settings:
         gone = servers.work(settings, lambda: encryption.drop_masters(settings))
     print(f"removed {', '.join(gone)}" if gone else "there is only one")
+
+
+@audit_app.command("verify")
+def verify_audit(
+    data_dir: DataDir = None,
+    tenant: Annotated[str | None, typer.Option(help="Subdomain; else every tenant.")] = None,
+    heads: Annotated[
+        Path | None, typer.Option(help="File of signed heads; else the settings' own.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Public key of the heads; else `head.pub` beside them.")
+    ] = None,
+) -> None:
+    """Find and locate whatever was changed, removed or slipped in; exit code 1 if anything was."""
+    from chroniccare.commands import audit, servers
+
+    directory = servers.data_dir(data_dir)
+    with servers.servers(directory) as settings:
+        told = audit.told(servers.with_heads(settings, directory), heads, key)
+        found = servers.work(settings, lambda: audit.verified(tenant, told))
+    _finish("\n".join(found.lines), refused=not found.ok)
 
 
 def _finish(text: str, *, refused: bool) -> None:

@@ -18,6 +18,7 @@ from chroniccare.core.addresses import (
     sender_fault,
     topic_list,
 )
+from chroniccare.settings_audit import AuditSettings
 from chroniccare.settings_care import CareSettings
 from chroniccare.settings_keeping import KeepingSettings
 from chroniccare.settings_keys import KeySettings
@@ -39,7 +40,7 @@ class SettingsError(Exception):
     """A setting is missing or unsafe; the message names it and says what to do."""
 
 
-class Settings(CareSettings, KeepingSettings, KeySettings, WebhookSettings):
+class Settings(AuditSettings, CareSettings, KeepingSettings, KeySettings, WebhookSettings):
     """What an operator may set. Field names in capitals behind CHRONICCARE_ are the variables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

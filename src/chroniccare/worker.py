@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
+from chroniccare.audit import heads, sealing
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
 from chroniccare.core.ids import new_id
@@ -34,6 +35,8 @@ from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
 from chroniccare.platform.telemetry import configure_logging
 from chroniccare.platform.wake import either
+from chroniccare.privacy import actions as privacy
+from chroniccare.privacy import retention
 from chroniccare.scheduling import lapse, lifecycle, openings, replies
 from chroniccare.scheduling.recall import rounds as recall
 from chroniccare.scheduling.waitlist import backfill
@@ -57,6 +60,8 @@ async def _forget(tenant_id: UUID) -> None:
     """Delete what is kept for a time only."""
     async with begin(system(tenant_id, job="housekeeping")) as tx:
         await forget_old(tx)
+        await privacy.tidy(tx)
+    await retention.run(tenant_id)
 
 
 SEALED = (*patients.SWEEPS, *proxies.SWEEPS, *sealed_devices.SWEEPS)
@@ -103,7 +108,10 @@ def loops(
         "webhook-relay": partial(relaying.run, bell=asyncio.Event(), stop=stop),
         "webhooks": partial(webhooks.run, settings, bell=bell(relaying.LOOP), stop=stop),
         "devices": partial(device_loop.run, settings, bell=bell(devices.LOOP), stop=stop),
+        "audit-seals": partial(sealing.run, stop=stop),
     }
+    if settings.audit_heads_dir:
+        found["audit-heads"] = partial(heads.run, settings, stop=stop)
     if not settings.no_show_grace_minutes:
         del found["lifecycle"]
     if selftest.is_needed(settings):

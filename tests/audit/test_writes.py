@@ -53,7 +53,9 @@ async def log_locked(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Reco
             await transaction.rollback()
 
 
-async def test_a_change_keeps_the_fields_that_differ_before_and_after(clinic: Clinic) -> None:
+async def test_sec_26_a_change_keeps_the_fields_that_differ_before_and_after(
+    clinic: Clinic,
+) -> None:
     body = clinic.patient_body()
     made = await clinic.make("/patients", body)
     path = f"/patients/{made['id']}"
@@ -82,7 +84,7 @@ async def test_a_refused_change_leaves_no_trace(clinic: Clinic) -> None:
     assert [row.action for row in await rows(clinic)] == ["create"]
 
 
-async def test_a_change_that_cannot_be_audited_is_not_made(
+async def test_sec_26_a_change_that_cannot_be_audited_is_not_made(
     clinic: Clinic, database_url: str
 ) -> None:
     body = clinic.patient_body()
@@ -95,7 +97,7 @@ async def test_a_change_that_cannot_be_audited_is_not_made(
     assert [row.action for row in await rows(clinic)] == ["create"]
 
 
-async def test_a_read_is_recorded_before_its_answer_leaves(
+async def test_sec_26_a_read_is_recorded_before_its_answer_leaves(
     clinic: Clinic, database_url: str
 ) -> None:
     made = await clinic.patient()
@@ -109,7 +111,9 @@ async def test_a_read_is_recorded_before_its_answer_leaves(
     assert [row.action for row in await rows(clinic)] == ["create", "read", "read"]
 
 
-async def test_a_read_that_cannot_be_recorded_is_refused(clinic: Clinic, database_url: str) -> None:
+async def test_sec_26_a_read_that_cannot_be_recorded_is_refused(
+    clinic: Clinic, database_url: str
+) -> None:
     made = await clinic.patient()
     async with log_locked(database_url):
         one, lists = await asyncio.gather(

@@ -37,6 +37,12 @@ async def _visit(clinic: Clinic, **patient: Any) -> dict[str, Any]:
     )
 
 
+async def _job(clinic: Clinic) -> dict[str, Any]:
+    """Export a patient of its own."""
+    patient = await clinic.patient()
+    return await clinic.make(f"/patients/{patient['id']}/export", {"reason": "Asked for."})
+
+
 async def _message(clinic: Clinic) -> dict[str, Any]:
     """Book a visit and return one of its messages; the confirmation has nowhere to go."""
     visit = await _visit(clinic, contact_info={"telecom": []})
@@ -273,6 +279,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "facility_id": ("/facilities", lambda clinic, _: clinic.facility()),
     "appointment_id": ("/appointments", lambda clinic, _: _visit(clinic)),
     "series_id": ("/appointments/series", lambda clinic, _: _series(clinic)),
+    "job_id": ("/privacy-jobs", lambda clinic, _: _job(clinic)),
     "notification_id": ("/notifications", lambda clinic, _: _message(clinic)),
     "group_session_id": ("/group-sessions", lambda clinic, _: _group_session(clinic)),
     "visit_type_id": ("/visit-types", lambda clinic, _: _visit_type(clinic)),

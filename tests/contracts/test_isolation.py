@@ -41,6 +41,7 @@ SYSTEM_READS = {
         "id", "tenant_id", "key_id", "key_hash", "environment", "scopes", "is_active",
         "expires_at", "revoked_at", "last_used_at",
     },
+    "audit_logs": {"tenant_id", "xact"},
     "notifications": {
         "id", "tenant_id", "priority", "delivery_status", "next_attempt_at", "lease_until",
         "fence",

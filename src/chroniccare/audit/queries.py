@@ -46,15 +46,53 @@ INSERT_MANY = Command(
     " entity_type text, entity_id uuid, action text, user_id uuid, user_type text, metadata jsonb,"
     " ip_address inet, created_at timestamptz)"
 )
+_COLUMNS = (
+    "id, entity_type, entity_id, action, user_id, user_type, changes, metadata,"
+    " host(ip_address) AS ip_address, created_at FROM audit_logs"
+)
 SEARCH = Query(
     AuditEntry,
-    "SELECT id, entity_type, entity_id, action, user_id, user_type, changes, metadata,"
-    " host(ip_address) AS ip_address, created_at FROM audit_logs"
-    " WHERE ($1::uuid IS NULL OR entity_id = $1) AND ($2::uuid IS NULL OR user_id = $2)"
-    " AND ($3::text IS NULL OR action = $3)"
-    " AND ($4::timestamptz IS NULL OR created_at >= $4)"
-    " AND ($5::timestamptz IS NULL OR created_at < $5)"
-    " AND ($6::timestamptz IS NULL OR (created_at, id) < ($6, $7::uuid))"
-    " ORDER BY created_at DESC, id DESC LIMIT $8",
+    f"SELECT {_COLUMNS}"
+    " WHERE ($1::text IS NULL OR entity_type = $1) AND ($2::uuid IS NULL OR entity_id = $2)"
+    " AND ($3::uuid IS NULL OR user_id = $3) AND ($4::text IS NULL OR user_type = $4)"
+    " AND ($5::text IS NULL OR action = $5)"
+    " AND ($6::timestamptz IS NULL OR created_at >= $6)"
+    " AND ($7::timestamptz IS NULL OR created_at < $7)"
+    " AND ($8::timestamptz IS NULL OR (created_at, id) < ($8, $9::uuid))"
+    " ORDER BY created_at DESC, id DESC LIMIT $10",
     (Opens(CHANGES, "changes", within="changes"),),
 )
+
+OF_A_PATIENT = (
+    "adherence_episodes", "appointment_series", "appointments", "calendar_feeds", "contact_points",
+    "inbound_messages", "medication_adherence", "medication_doses", "medication_fills",
+    "medications", "notifications", "patient_allergies", "patient_devices", "patient_providers",
+    "privacy_jobs", "recalls", "related_persons", "tasks", "waitlist",
+)  # fmt: skip
+"""Every table whose rows are a patient's and have an id; a test compares it with the schema."""
+_IDS = " UNION ALL ".join(
+    [
+        "SELECT $1::uuid",
+        *(f"SELECT id FROM {table} WHERE patient_id = $1" for table in OF_A_PATIENT),
+        (
+            "SELECT m.id FROM outbox_messages m JOIN notifications n ON n.tenant_id = m.tenant_id"
+            " AND n.id = m.notification_id WHERE n.patient_id = $1"
+        ),
+        (
+            "SELECT o.id FROM waitlist_offers o JOIN waitlist w ON w.tenant_id = o.tenant_id"
+            " AND w.id = o.entry_id WHERE w.patient_id = $1"
+        ),
+    ]
+)
+ACCESS = Query(
+    AuditEntry,
+    f"SELECT {_COLUMNS} WHERE entity_id IN ({_IDS})"
+    " AND ($2::text IS NULL OR action = $2)"
+    " AND ($3::timestamptz IS NULL OR created_at >= $3)"
+    " AND ($4::timestamptz IS NULL OR created_at < $4)"
+    " AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6::uuid))"
+    " ORDER BY created_at DESC, id DESC LIMIT $7",
+    (Opens(CHANGES, "changes", within="changes"),),
+)
+# A patient who was removed has a report, too.
+PATIENT_EXISTS = Command("SELECT EXISTS (SELECT FROM patients WHERE id = $1)")

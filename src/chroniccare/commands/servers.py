@@ -161,6 +161,13 @@ def with_pepper(settings: Settings, directory: Path) -> Settings:
     return settings.model_copy(update={"key_pepper": SecretStr(pepper)})
 
 
+def with_heads(settings: Settings, directory: Path) -> Settings:
+    """Return `settings` with the audit's heads exported to the data directory, unless set."""
+    if settings.audit_heads_dir:
+        return settings
+    return settings.model_copy(update={"audit_heads_dir": str(directory / "audit")})
+
+
 def _make_pepper(path: Path) -> None:
     """Write a new pepper in one step; of two processes that do so at once, one wins."""
     make_data_dir(path.parent)
@@ -187,8 +194,8 @@ def private_text(path: Path) -> str:
 
 
 def environment(settings: Settings, **more: Any) -> dict[str, str]:
-    """Return our own environment with `settings`' servers and secrets in it, for a child."""
-    names = ("database_url", "redis_url", "key_pepper", "master_key_file")
+    """Return our own environment with `settings`' servers, secrets and heads, for a child."""
+    names = ("database_url", "redis_url", "key_pepper", "master_key_file", "audit_heads_dir")
     return {
         **os.environ,
         **{variable(name): values_of(settings, name) for name in names},

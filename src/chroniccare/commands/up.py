@@ -15,7 +15,14 @@ from chroniccare.commands import demo, welcome
 from chroniccare.commands.children import Child, Say, await_old_ones, running
 from chroniccare.commands.interrupts import Interrupts, Stopped
 from chroniccare.commands.serve import free_port, is_free
-from chroniccare.commands.servers import backup_dir, environment, with_secrets, with_urls, work
+from chroniccare.commands.servers import (
+    backup_dir,
+    environment,
+    with_heads,
+    with_secrets,
+    with_urls,
+    work,
+)
 from chroniccare.commands.tail import Tail
 from chroniccare.migrations import runner
 from chroniccare.platform import probe
@@ -78,7 +85,7 @@ def _run(stack: ExitStack, wanted: Wanted, interrupts: Interrupts, say: Say) -> 
     )
     await_old_ones(wanted.directory)
     settings = with_urls(settings, urls.database_url, urls.cache_url)
-    settings = with_secrets(settings, wanted.directory)
+    settings = with_heads(with_secrets(settings, wanted.directory), wanted.directory)
     asyncio.run(_migrated(settings))
     shown = work(
         settings,

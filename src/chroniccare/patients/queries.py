@@ -53,7 +53,7 @@ class Assignment:
 CONTACT = Column("patients.contact_info")
 EMERGENCY = Column("patients.emergency_contact")
 INSURANCE = Column("patients.insurance_info")
-_OPENS = (
+OPENS = (
     Opens(CONTACT, "contact_info", within="address"),
     Opens(EMERGENCY, "emergency_contact"),
     Opens(INSURANCE, "insurance_info"),
@@ -80,13 +80,13 @@ _IN_ORDER = ' ORDER BY p.last_name COLLATE "C", p.first_name COLLATE "C", p.id L
 GET = Query(
     Patient,
     f"SELECT {_COLUMNS} FROM patients p WHERE p.id = $1 AND p.deleted_at IS NULL",
-    _OPENS,
+    OPENS,
 )
-GET_FOR_UPDATE = Query(Patient, GET.sql + " FOR NO KEY UPDATE OF p", _OPENS)
+GET_FOR_UPDATE = Query(Patient, GET.sql + " FOR NO KEY UPDATE OF p", OPENS)
 LIST = Query(
     Patient,
     f"SELECT {_COLUMNS} FROM patients p WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
-    _OPENS,
+    OPENS,
 )
 # $9 and $10 are the ends of the ranges of each word's prefix; a patient must match every word.
 LIST_BY_PREFIX = Query(
@@ -96,7 +96,7 @@ LIST_BY_PREFIX = Query(
     " ON t.kind = 'word' AND t.token >= w.low AND t.token < w.high"
     " GROUP BY t.patient_id HAVING count(DISTINCT w.low) = cardinality($9::text[])) m"
     f" ON m.patient_id = p.id WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
-    _OPENS,
+    OPENS,
 )
 # $9 and $10 pair each typing-error token with the number of the word it came from; $11 words.
 LIST_BY_TYPO = Query(
@@ -106,7 +106,7 @@ LIST_BY_TYPO = Query(
     " ON t.kind = 'typo' AND t.token = w.token"
     " GROUP BY t.patient_id HAVING count(DISTINCT w.word) = $11::int) m"
     f" ON m.patient_id = p.id WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
-    _OPENS,
+    OPENS,
 )
 _DOCUMENT = (
     "jsonb_to_record($1::jsonb) AS d (id uuid, mrn text, first_name text, last_name text,"

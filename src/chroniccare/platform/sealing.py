@@ -17,7 +17,7 @@ import logging
 import os
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 from uuid import UUID
@@ -195,6 +195,11 @@ class Keyring:
         for at, by, one in where:
             values[at] = self._within(one, values[by], values[at])
         return values
+
+    def opened_row(self, opens: Iterable[Opens], row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row as a JSON object, with its sealed columns in clear; see `opened`."""
+        clear = {one.field: self._within(one, row[one.by], row[one.field]) for one in opens}
+        return row | clear
 
     def _within(self, one: Opens, row: object, value: Any) -> Any:
         if one.within == "field" or not isinstance(value, dict):

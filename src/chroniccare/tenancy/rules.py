@@ -33,6 +33,8 @@ SCOPES = frozenset(
         "notifications:write",
         "patients:read",
         "patients:write",
+        "privacy:read",  # exports: everything about a patient
+        "privacy:write",  # export, erase, hold
         "providers:read",
         "providers:write",
         "recalls:read",

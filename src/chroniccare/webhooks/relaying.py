@@ -14,7 +14,8 @@ from chroniccare.webhooks import queries_deliveries as queries
 
 LOOP = "webhooks"
 """Whose ring means that there is something to deliver."""
-BATCH = 500
+BATCH = 100
+"""Events of a tenant in one turn: few, so that another tenant's turn comes soon."""
 _POLL_S = 0.5
 
 

@@ -1,24 +1,36 @@
 """The one place where secrets of endpoints go into the database and come out of it.
 
-Field encryption joins here: `seal` on the way in, `unseal` on the way out, each bound to the
-tenant of the transaction, the endpoint's row and its column.
+They are sealed with the tenant's own key, each bound to the endpoint's row and its column.
 """
 
 from typing import Literal
 from uuid import UUID
 
+from chroniccare.platform import sealing
 from chroniccare.platform.postgres import Tx
 
 Column = Literal["secret", "previous_secret"]
+_COLUMNS: dict[Column, sealing.Column] = {
+    "secret": sealing.Column("webhook_endpoints.secret", "record"),
+    "previous_secret": sealing.Column("webhook_endpoints.previous_secret", "record"),
+}
 
 
 async def seal(tx: Tx, secret: str, *, endpoint_id: UUID, column: Column) -> str:
     """Return what is stored of `secret` in `column` of the endpoint."""
-    del tx, endpoint_id, column
-    return secret
+    stored: str = (await tx.keyring()).sealed(_COLUMNS[column], endpoint_id, secret)
+    return stored
 
 
 async def unseal(tx: Tx, stored: str, *, endpoint_id: UUID, column: Column) -> str:
-    """Return the secret that `seal` made `stored` of."""
-    del tx, endpoint_id, column
-    return stored
+    """Return the secret that `seal` made `stored` of.
+
+    Raises:
+        Unreadable: it is of another place, altered, or its key is destroyed.
+    """
+    place = _COLUMNS[column]
+    try:
+        secret: str = (await tx.keyring()).unsealed(place, endpoint_id, stored)
+    except sealing.UnknownVersion:  # rotated since this process looked
+        secret = (await tx.keyring(afresh=True)).unsealed(place, endpoint_id, stored)
+    return secret

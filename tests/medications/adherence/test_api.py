@@ -109,7 +109,7 @@ async def test_a_report_can_be_neither_changed_nor_removed(
 ) -> None:
     await metformin.report(1, status="missed")
     for statement in (
-        "UPDATE medication_adherence SET notes = ''",
+        "UPDATE medication_adherence SET status = 'missed'",
         "DELETE FROM medication_adherence",
     ):
         with pytest.raises(Exception, match="permission denied"):

@@ -35,7 +35,7 @@ class RelatedPerson:
 
 
 CONTACT = Column("related_persons.contact_info")
-_OPENS = (Opens(CONTACT, "contact_info", within="address"),)
+OPENS = (Opens(CONTACT, "contact_info", within="address"),)
 _CONTACT_INFO = contact.info_sql("r", "related_person_id")
 _SELECT = (
     "SELECT r.id, r.patient_id, r.name, r.relationship, r.language, r.time_zone,"
@@ -46,15 +46,15 @@ _SELECT = (
 GET = Query(
     RelatedPerson,
     f"{_SELECT} WHERE r.patient_id = $1 AND r.id = $2 AND r.deleted_at IS NULL",
-    _OPENS,
+    OPENS,
 )
-GET_FOR_UPDATE = Query(RelatedPerson, GET.sql + " FOR NO KEY UPDATE OF r", _OPENS)
+GET_FOR_UPDATE = Query(RelatedPerson, GET.sql + " FOR NO KEY UPDATE OF r", OPENS)
 LIST = Query(
     RelatedPerson,
     f"{_SELECT} WHERE r.patient_id = $1 AND r.deleted_at IS NULL"
     " AND ($2::timestamptz IS NULL OR (r.created_at, r.id) > ($2, $3::uuid))"
     " ORDER BY r.created_at, r.id LIMIT $4",
-    _OPENS,
+    OPENS,
 )
 COUNT = Command("SELECT count(*) FROM related_persons WHERE patient_id = $1 AND deleted_at IS NULL")
 _DOCUMENT = (

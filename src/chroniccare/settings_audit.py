@@ -1,0 +1,37 @@
+"""What an operator may change about the audit and retention: a part of `settings.Settings`."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+
+class AuditSettings(BaseModel):
+    """Where the signed heads of the audit's chains go, and how long messages are kept."""
+
+    audit_heads_dir: Annotated[
+        str,
+        Field(
+            description="Directory to which the worker exports the signed heads of the audit's "
+            "chains. Empty: none are, and a cut tail cannot be seen; `up` sets its data directory's"
+            " `audit`."
+        ),
+    ] = ""
+    audit_key_file: Annotated[
+        str,
+        Field(
+            description="File of the key that signs them, made at first use, for its owner alone. "
+            "Empty: `head.key` in that directory."
+        ),
+    ] = ""
+    audit_head_seconds: Annotated[
+        int, Field(ge=1, le=86_400, description="Seconds between two exports of heads.")
+    ] = 60
+    retain_messages_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=36_500,
+            description="Days after which texts of messages and replies, addresses and receipts are"
+            " removed; 0: never. The audit is kept for ever.",
+        ),
+    ] = 90
