@@ -60,8 +60,14 @@ from chroniccare.scheduling.slots import api as slots
 from chroniccare.scheduling.waitlist import api as waitlist
 from chroniccare.scheduling.waitlist import link_api as waitlist_links
 from chroniccare.settings import Settings, load
+from chroniccare.settings_identity import issuers
+from chroniccare.staff import api as staff
+from chroniccare.staff.emergency import api as emergency
 from chroniccare.tasks import api as tasks
+from chroniccare.tenancy import masks
 from chroniccare.tenancy.caller import Authority
+from chroniccare.tenancy.guesses import Guesses
+from chroniccare.tenancy.people import People
 from chroniccare.webhooks import api as webhooks
 
 log = logging.getLogger(__name__)
@@ -112,6 +118,8 @@ ROUTERS = (
     audit.router,
     webhooks.router,
     privacy.router,
+    staff.router,
+    emergency.router,
 )
 
 _DESCRIPTION = """
@@ -148,6 +156,8 @@ def build(settings: Settings) -> FastAPI:
         pepper=settings.key_pepper.get_secret_value(),
         per_second=settings.rate_limit_per_minute / 60,
         burst=settings.rate_limit_burst,
+        people=People(issuers(settings.oidc_issuers)),
+        guesses=Guesses(settings.wrong_keys_per_minute),
     )
     for router in ROUTERS:
         # Not include_router: that tries every route twice, 5 us each (docs/benchmarks.md).
@@ -175,6 +185,7 @@ def _without_claims(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[
         for name in ("HTTPValidationError", "ValidationError"):
             made["components"]["schemas"].pop(name, None)
         made["components"]["schemas"] |= failure_schemas()
+        masks.describe(made)
         return made
 
     return document

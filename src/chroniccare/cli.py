@@ -241,6 +241,9 @@ def create_key(
         str | None, typer.Option(help="90d, 12h, a date or an instant; else never.")
     ] = None,
     environment: Annotated[str, typer.Option("--for", help="live or test.")] = "live",
+    networks: Annotated[
+        str | None, typer.Option("--from", help="Such as 10.1.0.0/16; else from anywhere.")
+    ] = None,
 ) -> None:
     """Create an API key and print it: the only time it can be read."""
     from chroniccare.commands import servers, tenants
@@ -249,7 +252,13 @@ def create_key(
         key = servers.work(
             settings,
             lambda: tenants.create_key(
-                settings, tenant, name=name, scopes=scopes, environment=environment, expires=expires
+                settings,
+                tenant,
+                name=name,
+                scopes=scopes,
+                environment=environment,
+                expires=expires,
+                networks=networks,
             ),
         )
     print(key)

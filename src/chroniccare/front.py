@@ -9,7 +9,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chroniccare.core import wire
-from chroniccare.core.errors import Problem, TooLarge, TooSlow
+from chroniccare.core.errors import Invalid, Problem, TooLarge, TooSlow
 from chroniccare.core.ids import new_id
 from chroniccare.platform.cache import Allowance
 
@@ -55,6 +55,7 @@ class Front:
         try:
             if _declared_length(scope) > self.max_body_bytes:
                 raise TooLarge  # noqa: TRY301  answered below, like a body that grows too large
+            _check_encoding(scope)
             await self.app(scope, self._limited(receive), send_with_headers)
         except Exception as error:  # nothing but an answer may leave
             problem = error if isinstance(error, Problem) else Problem()
@@ -101,6 +102,19 @@ def _declared_length(scope: Scope) -> int:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0
     return 0
+
+
+def _check_encoding(scope: Scope) -> None:
+    """Refuse a body that must be unpacked: a small one could become any size.
+
+    Raises:
+        Invalid: Content-Encoding is not `identity`.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
+            raise Invalid.field(
+                "Content-Encoding", "must be identity: bodies come unpacked", "type"
+            )
 
 
 def _headers(scope: Scope, request_id: str, status: int) -> list[tuple[bytes, bytes]]:

@@ -18,11 +18,8 @@ from chroniccare.core.addresses import (
     sender_fault,
     topic_list,
 )
-from chroniccare.settings_audit import AuditSettings
-from chroniccare.settings_care import CareSettings
-from chroniccare.settings_keeping import KeepingSettings
-from chroniccare.settings_keys import KeySettings
-from chroniccare.settings_webhooks import WebhookSettings
+from chroniccare.settings_identity import issuers
+from chroniccare.settings_parts import Parts
 
 PREFIX = "CHRONICCARE_"
 DATA_DIR = "CHRONICCARE_DATA_DIR"
@@ -40,7 +37,7 @@ class SettingsError(Exception):
     """A setting is missing or unsafe; the message names it and says what to do."""
 
 
-class Settings(AuditSettings, CareSettings, KeepingSettings, KeySettings, WebhookSettings):
+class Settings(Parts):
     """What an operator may set. Field names in capitals behind CHRONICCARE_ are the variables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -391,6 +388,10 @@ def _refuse_urls(settings: Settings) -> None:
             raise SettingsError(f"{variable(name)}: must be like https://sms.clinic.example/send")
         if url.startswith("http:") and settings.environment == "production":
             raise SettingsError(f"{variable(name)}: must be https://... in production")
+    if settings.environment == "production" and any(
+        "http:" in one.issuer + one.keys_at for one in issuers(settings.oidc_issuers)
+    ):
+        raise SettingsError(f"{variable('oidc_issuers')}: must be https://... in production")
 
 
 def values_of(settings: Settings, name: str) -> str:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import FastAPI
 
@@ -16,6 +16,8 @@ from chroniccare.notifications.inbound.queries import Waiting
 from chroniccare.notifications.inbound.receiving import receive
 from chroniccare.platform.postgres import begin
 from chroniccare.settings import Settings
+from chroniccare.staff.emergency.actions import start
+from chroniccare.staff.emergency.schemas import BreakGlassWrite
 from chroniccare.tasks.actions import New, open_tasks
 from tests.client import Clinic
 
@@ -126,6 +128,22 @@ async def _offer(clinic: Clinic) -> dict[str, Any]:
             "notify_patient": False,
         },
     )
+
+
+async def _staff(clinic: Clinic) -> dict[str, Any]:
+    """Add a member of staff."""
+    number = clinic.number("staff")
+    body = {"email": f"s{number}@clinic.example", "display_name": "Dana", "role": "front_desk"}
+    return await clinic.make("/staff", body)
+
+
+async def _glass(clinic: Clinic) -> dict[str, Any]:
+    """Break the glass as a new member of staff, who alone can."""
+    staff = UUID((await _staff(clinic))["id"])
+    caller = replace(clinic.caller, actor_id=staff, actor_type="staff", role="front_desk")
+    async with begin(caller) as tx:
+        glass = await start(tx, BreakGlassWrite(reason="A test."))
+    return {"id": str(glass.id)}
 
 
 _FEW = 5
@@ -292,6 +310,8 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "related_person_id": ("/patients/{patient_id}/related-persons", _related_person),
     "device_id": ("/patients/{patient_id}/devices", _device),
     "reply_id": ("/replies", lambda clinic, _: _reply(clinic)),
+    "staff_id": ("/staff", lambda clinic, _: _staff(clinic)),
+    "break_glass_id": ("/break-glass", lambda clinic, _: _glass(clinic)),
     "task_id": ("/tasks", lambda clinic, _: _task(clinic)),
     "plan_id": ("/notification-plans", lambda clinic, _: _plan(clinic)),
     "exception_id": ("/providers/{provider_id}/exceptions", _time_off),

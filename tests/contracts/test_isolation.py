@@ -31,6 +31,7 @@ SYSTEM_ONLY = {
 # Keys and indexes that do not begin with tenant_id, and why. A primary key on id alone may.
 LED_OTHERWISE = {
     "uk_api_keys_key_id": "a key is looked up before its tenant is known",
+    "idx_staff_users_subject": "a token is looked up before its tenant is known",
     "idx_notification_attempts_echo": "a receipt's tenant follows from the attempt",
     "idx_notification_attempts_started": "a driver's messages are counted over all tenants",
 }
@@ -39,9 +40,11 @@ SYSTEM_READS = {
     "tenants": {"id", "name", "subdomain", "is_active", "created_at"},
     "api_keys": {
         "id", "tenant_id", "key_id", "key_hash", "environment", "scopes", "is_active",
-        "expires_at", "revoked_at", "last_used_at",
+        "expires_at", "revoked_at", "last_used_at", "networks",
     },
     "audit_logs": {"tenant_id", "xact"},
+    "break_glass": {"id", "tenant_id", "staff_id", "expires_at", "ended_at"},
+    "staff_users": {"id", "tenant_id", "role", "is_active", "issuer", "subject", "created_at"},
     "notifications": {
         "id", "tenant_id", "priority", "delivery_status", "next_attempt_at", "lease_until",
         "fence",

@@ -31,7 +31,7 @@ async def record(
         queries.INSERT, entry_id, tx.caller.tenant_id, entity_type, entity_id, action,
         tx.caller.actor_id, tx.caller.actor_type,
         await _sealed(tx, entry_id, changes(before, after)),
-        {"requestId": tx.caller.request_id}, tx.caller.ip_address, tx.now,
+        tx.caller.trail, tx.caller.ip_address, tx.now,
     )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ async def record_many(
     ]
     await tx.run(
         queries.INSERT_CHANGES, rows, tx.caller.tenant_id, entity_type, action,
-        tx.caller.actor_id, tx.caller.actor_type, {"requestId": tx.caller.request_id},
+        tx.caller.actor_id, tx.caller.actor_type, tx.caller.trail,
         tx.caller.ip_address, tx.now,
     )  # fmt: skip
 

@@ -49,7 +49,7 @@ class ReadLog:
             "action": action,
             "user_id": caller.actor_id,
             "user_type": caller.actor_type,
-            "metadata": {"requestId": caller.request_id},
+            "metadata": caller.trail,
             "ip_address": caller.ip_address,
             "created_at": now,
         }

@@ -62,8 +62,11 @@ async def create_key(
     scopes: str | None,
     environment: str,
     expires: str | None,
+    networks: str | None = None,
 ) -> str:
     """Create a key and return it; `scopes` is a list with commas, None means every scope.
+
+    So is `networks`, the only ones it may be used from; None means any.
 
     Raises:
         Invalid: an unknown scope or environment, or an expiry that is none or lies in the past.
@@ -73,6 +76,7 @@ async def create_key(
         key = await actions.create_key(
             tx, pepper=values_of(settings, "key_pepper"), name=name, scopes=wanted,
             environment=environment, expires_at=expiry(expires, now=tx.now) if expires else None,
+            networks=(networks or "").replace(",", " ").split(),
         )  # fmt: skip
         await audit_new_key(tx, key)
     return key

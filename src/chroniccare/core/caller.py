@@ -18,6 +18,9 @@ class Caller:
         scopes: what the caller may do, such as `patients:read`.
         request_id: id of the request or job, for logs and audit.
         ip_address: address the request came from, if there was one.
+        role: of a member of staff; None for whoever has scopes of their own.
+        hidden: fields that the answer to this request must not hold.
+        emergency_id: the break-glass access that this request makes use of.
     """
 
     tenant_id: UUID
@@ -26,6 +29,16 @@ class Caller:
     scopes: frozenset[str] = field(default_factory=frozenset)
     request_id: str = ""
     ip_address: str | None = None
+    role: str | None = None
+    hidden: frozenset[str] = frozenset()
+    emergency_id: UUID | None = None
+
+    @property
+    def trail(self) -> dict[str, str]:
+        """Return what the audit keeps beside what was done: the request, and the broken glass."""
+        if self.emergency_id is None:
+            return {"requestId": self.request_id}
+        return {"requestId": self.request_id, "breakGlass": str(self.emergency_id)}
 
 
 def system(tenant_id: UUID, *, job: str) -> Caller:

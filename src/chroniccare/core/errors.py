@@ -80,7 +80,9 @@ class Unauthenticated(Problem):
 
     code = "UNAUTHENTICATED"
     status = 401
-    message = "A valid API key is required, as X-API-Key or as Authorization: Bearer."
+    message = (
+        "A valid API key is required, as X-API-Key or as Authorization: Bearer, or a valid token."
+    )
 
 
 class Forbidden(Problem):
@@ -88,7 +90,7 @@ class Forbidden(Problem):
 
     code = "FORBIDDEN"
     status = 403
-    message = "This API key lacks the scope that this operation needs."
+    message = "This key or role lacks the scope that this operation needs."
 
 
 class NotFound(Problem):

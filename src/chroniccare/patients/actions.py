@@ -94,6 +94,11 @@ async def update(tx: Tx, patient: queries.Patient, body: PatientWrite) -> querie
         MrnTaken: another patient has the MRN.
         Unprocessable: the birth date lies in the future or too far back.
     """
+    # What the caller does not see, they cannot have meant to change.
+    kept = {
+        one: getattr(patient, one) for one in tx.caller.hidden & PatientWrite.model_fields.keys()
+    }
+    body = body.model_copy(update=kept) if kept else body
     _check_birth(tx, body)
     if body.mrn != patient.mrn and await tx.value(queries.MRN_TAKEN, body.mrn, patient.id):
         raise MrnTaken

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Invalid, NotFound
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Tx, begin, begin_system
-from chroniccare.tenancy import keys, queries, rules
+from chroniccare.tenancy import guesses, keys, queries, rules
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -93,11 +93,13 @@ async def create_key(
     environment: str = "live",
     expires_at: datetime | None = None,
     rotated_from: "UUID | None" = None,
+    networks: Sequence[str] = (),
 ) -> str:
     """Create a key for the transaction's tenant and return it: the only time it can be read.
 
     Raises:
-        Invalid: an unknown scope or environment, a name that is none, or an expiry in the past.
+        Invalid: an unknown scope or environment, a name or a network that is none, or an expiry
+            in the past.
     """
     unknown = scopes - rules.SCOPES
     if unknown or not scopes:
@@ -107,11 +109,15 @@ async def create_key(
     name = _name(name)
     if expires_at is not None and expires_at <= tx.now:
         raise Invalid.field("expires_at", "must be in the future", "past")
+    try:
+        allowed = [str(one) for one in guesses.networks(list(networks))]
+    except ValueError:
+        raise Invalid.field("networks", "must be networks such as 10.1.0.0/16", "cidr") from None
     key, parts = rules.new_key(environment)
     await tx.run(
         queries.INSERT_KEY, new_id(), tx.caller.tenant_id, name, parts.key_id,
         rules.key_hash(parts, pepper), environment, sorted(scopes), expires_at, tx.now,
-        rotated_from,
+        rotated_from, allowed,
     )  # fmt: skip
     return key
 
@@ -133,7 +139,7 @@ async def rotate_key(tx: Tx, *, pepper: str, key_id: str, overlap: timedelta) ->
     return await create_key(
         tx, pepper=pepper, name=old.key_name, scopes=frozenset(old.scopes),
         environment=old.environment, expires_at=None if life is None else tx.now + life,
-        rotated_from=old.id,
+        rotated_from=old.id, networks=old.networks,
     )  # fmt: skip
 
 

@@ -7,9 +7,11 @@ A handler names its permission in its signature:
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
+import orjson
 from fastapi import Header, Query, Request, Response
 from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.routing import APIRoute
@@ -30,37 +32,60 @@ from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 from chroniccare.platform.postgres import Tx, begin, database
 from chroniccare.tenancy.caller import Authority, with_request
 from chroniccare.tenancy.idempotency import Reply, fingerprint, once
+from chroniccare.tenancy.masks import hidden, masked, named
 
 _BEARER = "bearer "
-_ETAGS = re.compile(r'\s*(\*|((W/)?"[^"]*"\s*,?\s*)+)')  # RFC 9110, 13.1.1
+# RFC 9110, 13.1.1. Blanks fit in one place only: in two, a header of 4 KiB took minutes to refuse.
+_ETAGS = re.compile(r'\s*(?:\*|(?:(?:W/)?"[^"]*"\s*(?:,\s*)?)+)')
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_DEEPEST = 32
 
 
 class _KeyInHeader(SecurityBase):
-    """X-API-Key, or the same key as Authorization: Bearer."""
+    """X-API-Key; or the same key, or a token of an issuer, as Authorization: Bearer."""
 
     def __init__(self) -> None:
         self.scheme_name = "ApiKey"
         self.model = APIKey(
             **{"in": APIKeyIn.header},  # type: ignore[arg-type]  # `in` is a keyword
             name="X-API-Key",
-            description="A key `cck_...`; `Authorization: Bearer cck_...` works as well.",
+            description="A key `cck_...`; `Authorization: Bearer cck_...` works as well, as does "
+            "the token of a member of staff (docs/identity.md).",
         )
 
     async def __call__(self, request: Request, scopes: SecurityScopes) -> Caller:
         caller: Caller = request.scope["chroniccare.caller"]
         if not caller.scopes.issuperset(scopes.scopes):
             raise Forbidden
+        if caller.hidden:
+            await _refuse_hidden(request, caller.hidden)
         if request.scope["query_string"]:
             _check_query(request)
         return caller
 
 
-async def _identify(request: Request) -> Caller:
-    """Return the caller behind the request's key, with a token taken from its bucket.
+async def _refuse_hidden(request: Request, names: frozenset[str]) -> None:
+    """Refuse a body or a filter that names a field which the caller does not see.
 
     Raises:
-        Unauthenticated: no key, or none that is valid.
-        RateLimited: the bucket is empty.
+        Invalid: each of them is named; what is hidden must be neither guessed nor overwritten.
+    """
+    found = sorted({name for name in request.query_params if name in names})
+    if body := await request.body():
+        with suppress(orjson.JSONDecodeError):  # the handler says what is wrong with it
+            found += named(orjson.loads(body), names)
+    if found:
+        raise Invalid(
+            details=[FieldError(one, "is hidden from your role", "hidden") for one in found]
+        )
+
+
+async def _identify(request: Request, tag: str) -> Caller:
+    """Return the caller behind the request's key or token; their bucket is one less.
+
+    Raises:
+        Unauthenticated: no key or token, or none that is valid.
+        RateLimited: the bucket is empty, or too many were wrong.
     """
     authority: Authority = request.app.state.authority
     headers = request.headers
@@ -70,16 +95,22 @@ async def _identify(request: Request) -> Caller:
         if not bearer.lower().startswith(_BEARER):
             raise Unauthenticated
         key = bearer[len(_BEARER) :].strip()
-    caller = await authority.authenticate(key, now=database().clock())
+    elif "." in key:  # a token is no key
+        raise Unauthenticated
+    client = request.client
+    address = client.host if client else None
+    caller = await authority.identify(
+        key, now=database().clock(), address=address, clinic=headers.get("x-tenant")
+    )
     allowance = await authority.take(caller)
     request.scope["chroniccare.allowance"] = allowance
     if not allowance.allowed:
         raise RateLimited(retry_after=allowance.wait_s)
-    client = request.client
     return with_request(
         caller,
         request_id=request.scope["chroniccare.request_id"],
-        ip_address=client.host if client else None,
+        ip_address=address,
+        hidden=hidden(caller, request.method, tag),
     )
 
 
@@ -89,12 +120,31 @@ class KeyFirst(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler behind the look at the key."""
         handler = super().get_route_handler()
+        tag = str(self.tags[0])
 
         async def key_first(request: Request) -> Response:
-            request.scope["chroniccare.caller"] = await _identify(request)
+            request.scope["chroniccare.caller"] = await _identify(request, tag)
+            if request.method != "GET":
+                _check_depth(await request.body())
             return await handler(request)
 
         return key_first
+
+
+def _check_depth(body: bytes) -> None:
+    """Refuse JSON that is nested more deeply than anything we take, before it is parsed.
+
+    Raises:
+        Invalid: more than 32 arrays and objects stand in one another.
+    """
+    if body.count(b"[") + body.count(b"{") <= _DEEPEST:
+        return
+    depth = 0
+    for match in _TOKENS.finditer(body):
+        first = match[0][0]
+        depth += 1 if first in b"[{" else -1 if first in b"]}" else 0
+        if depth > _DEEPEST:
+            raise Invalid.field("body", f"is nested more than {_DEEPEST} deep", "depth")
 
 
 def _check_query(request: Request) -> None:
@@ -179,11 +229,19 @@ class Made(Protocol):
         ...
 
 
+def shown_to(caller: Caller, data: bytes) -> bytes:
+    """Return rendered `data` as the caller may see them: every answer passes here."""
+    return masked(data, caller.hidden) if caller.hidden else data
+
+
 def answer(caller: Caller, data: bytes, *, status: int = 200, etag: int | None = None) -> Response:
     """Return `data` in the envelope; `etag` is the record's version."""
     headers = None if etag is None else {"etag": f'"{etag}"'}
     return Response(
-        wire.success(data, caller.request_id), status, headers=headers, media_type=wire.JSON
+        wire.success(shown_to(caller, data), caller.request_id),
+        status,
+        headers=headers,
+        media_type=wire.JSON,
     )
 
 
@@ -243,7 +301,7 @@ async def post(
         if replayed is not None:
             await replayed(tx, headers["location"])
     data = reply.data if shown is None else shown(reply)
-    body = wire.success(data, tx.caller.request_id)
+    body = wire.success(shown_to(tx.caller, data), tx.caller.request_id)
     return Response(body, reply.status, headers=headers, media_type=wire.JSON)
 
 

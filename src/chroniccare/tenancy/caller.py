@@ -16,10 +16,14 @@ from chroniccare.platform.cache import Allowance, LocalBucket, cache
 from chroniccare.platform.postgres import begin_system
 from chroniccare.platform.redis_connection import CacheAway
 from chroniccare.tenancy import queries, rules
+from chroniccare.tenancy.guesses import Guess, Guesses, Network, inside, networks
+from chroniccare.tenancy.people import People
 
 _REMEMBER_S = 0.8
 _NOTE_USE_EVERY = timedelta(minutes=1)
 _MAX_REMEMBERED = 10_000
+_DOTS = 2
+"""Between the parts of a signed token; a key has none."""
 _STRANGERS = 2
 """Look-ups at a time of keys this process has never accepted: guesses must not use up the pool."""
 
@@ -29,6 +33,7 @@ class _Remembered:
     caller: Caller
     expires_at: datetime | None
     until: float  # monotonic seconds
+    networks: tuple[Network, ...]
 
 
 @dataclass(slots=True)
@@ -39,27 +44,56 @@ class Authority:
         pepper: keys the hashes of API keys.
         per_second: tokens a second that each key's bucket gains.
         burst: tokens a full bucket holds.
+        people: who turns the tokens of staff into callers.
+        guesses: counts wrong keys and tokens by where they come from.
     """
 
     pepper: str
     per_second: float
     burst: int
+    people: People = field(default_factory=lambda: People([]))
+    guesses: Guesses = field(default_factory=lambda: Guesses(10))
     remembered: dict[str, _Remembered] = field(default_factory=dict)
     asking: "dict[str, asyncio.Task[_Remembered]]" = field(default_factory=dict)
     local: LocalBucket = field(default_factory=LocalBucket)
     strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STRANGERS))
 
-    async def authenticate(self, key: str, *, now: datetime) -> Caller:
+    async def identify(
+        self, credential: str, *, now: datetime, address: str | None, clinic: str | None
+    ) -> Caller:
+        """Return the caller behind a key or a token that comes from `address`.
+
+        Raises:
+            Unauthenticated: see `authenticate` and `People.authenticate`.
+            TooManyGuesses: it proves nothing, as others before it, and is not known here.
+            Unavailable: the database, or the issuer's keys, cannot be reached.
+        """
+        is_token = credential.count(".") == _DOTS
+        known = self.people.knows(credential) if is_token else credential in self.remembered
+        if not known:
+            self.guesses.check(address)
+        try:
+            if is_token:
+                return await self.people.authenticate(credential, now=now, clinic=clinic)
+            return await self.authenticate(credential, now=now, address=address)
+        except Guess:
+            await self.guesses.note(address)
+            raise Unauthenticated from None
+
+    async def authenticate(self, key: str, *, now: datetime, address: str | None = None) -> Caller:
         """Return the caller behind `key`, without request id and address.
 
         Raises:
-            Unauthenticated: malformed, unknown, wrong, expired or revoked; all answer the same.
+            Unauthenticated: malformed, unknown, wrong, expired, revoked, or used from another
+                network than its own; all answer the same.
             Unavailable: the database cannot say.
         """
         found = self.remembered.get(key)
         if found is None or found.until < time.monotonic():
             found = await self._ask_once(key)
         if found.expires_at is not None and found.expires_at <= now:
+            raise Unauthenticated
+        if found.networks and not inside(address, found.networks):
             raise Unauthenticated
         return found.caller
 
@@ -90,10 +124,10 @@ class Authority:
             wanted = rules.key_hash(parts, self.pepper)
             # An unknown id is compared too, so that both take the same time.
             held = record.key_hash if record else bytes(len(wanted))
+            if not hmac.compare_digest(held, wanted) or record is None:
+                raise Guess
             if (
-                not hmac.compare_digest(held, wanted)
-                or record is None
-                or not record.is_active
+                not record.is_active
                 or not record.tenant_is_active
                 or record.environment != parts.environment
             ):
@@ -103,7 +137,9 @@ class Authority:
         caller = Caller(record.tenant_id, record.id, "api_key", frozenset(record.scopes))
         if len(self.remembered) >= _MAX_REMEMBERED:
             self.remembered.clear()
-        found = _Remembered(caller, record.expires_at, started + _REMEMBER_S)
+        found = _Remembered(
+            caller, record.expires_at, started + _REMEMBER_S, networks(record.networks)
+        )
         self.remembered[key] = found
         return found
 
@@ -122,8 +158,12 @@ class Authority:
             return self.local.take(name, per_second=rate, burst=most)
 
 
-def with_request(caller: Caller, *, request_id: str, ip_address: str | None) -> Caller:
+def with_request(
+    caller: Caller, *, request_id: str, ip_address: str | None,
+    hidden: frozenset[str] = frozenset(),
+) -> Caller:  # fmt: skip
     """Return `caller` for one request; dataclasses.replace takes four times as long."""
     return Caller(
-        caller.tenant_id, caller.actor_id, caller.actor_type, caller.scopes, request_id, ip_address
-    )
+        caller.tenant_id, caller.actor_id, caller.actor_type, caller.scopes, request_id, ip_address,
+        caller.role, hidden, caller.emergency_id,
+    )  # fmt: skip

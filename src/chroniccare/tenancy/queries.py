@@ -32,6 +32,18 @@ class KeyRecord:
     expires_at: datetime | None
     last_used_at: datetime | None
     tenant_is_active: bool
+    networks: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What authentication needs of a member of staff, with break-glass access if there is any."""
+
+    id: UUID
+    tenant_id: UUID
+    role: str
+    emergency_id: UUID | None
+    emergency_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,7 @@ class ApiKey:
     expires_at: datetime | None
     created_at: datetime
     revoked_at: datetime | None
+    networks: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +87,18 @@ INSERT_TENANT = Command(
 FIND_KEY = Query(
     KeyRecord,
     "SELECT k.id, k.tenant_id, k.key_hash, k.environment, k.scopes, k.is_active, k.expires_at,"
-    " k.last_used_at, t.is_active AS tenant_is_active"
+    " k.last_used_at, t.is_active AS tenant_is_active, k.networks"
     " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id WHERE k.key_id = $1",
+)
+# Of several clinics the one named, else the one that has known them longest: no clinic can come
+# between a person and another one.
+FIND_MEMBER = Query(
+    Member,
+    "SELECT s.id, s.tenant_id, s.role, b.id AS emergency_id, b.expires_at AS emergency_until"
+    " FROM staff_users s JOIN tenants t ON t.id = s.tenant_id LEFT JOIN break_glass b"
+    " ON b.tenant_id = s.tenant_id AND b.staff_id = s.id AND b.ended_at IS NULL"
+    " WHERE s.issuer = $1 AND s.subject = $2 AND s.is_active AND t.is_active"
+    " AND ($3::text IS NULL OR t.subdomain = $3) ORDER BY s.created_at, s.id LIMIT 1",
 )
 # Authentication never waits for whoever holds the row.
 NOTE_KEY_USE = Command(
@@ -85,11 +108,12 @@ NOTE_KEY_USE = Command(
 LIST_KEYS = Query(
     ApiKey,
     "SELECT id, key_name, key_id, environment, scopes, is_active, last_used_at, expires_at,"
-    " created_at, revoked_at FROM api_keys ORDER BY created_at, id",
+    " created_at, revoked_at, networks FROM api_keys ORDER BY created_at, id",
 )
 INSERT_KEY = Command(
     "INSERT INTO api_keys (id, tenant_id, key_name, key_id, key_hash, environment, scopes,"
-    " expires_at, created_at, rotated_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+    " expires_at, created_at, rotated_from, networks)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 )
 REVOKE_KEY = Command(
     "UPDATE api_keys SET is_active = false, revoked_at = coalesce(revoked_at, $2)"
@@ -101,7 +125,7 @@ EXPIRE_KEY = Command(
 FIND_OWN_KEY = Query(
     ApiKey,
     "SELECT id, key_name, key_id, environment, scopes, is_active, last_used_at, expires_at,"
-    " created_at, revoked_at FROM api_keys WHERE key_id = $1",
+    " created_at, revoked_at, networks FROM api_keys WHERE key_id = $1",
 )
 
 CLAIM_IDEMPOTENCY_KEY = Command(

@@ -24,6 +24,8 @@ SCOPES = frozenset(
         "appointments:read",
         "appointments:write",
         "audit:read",
+        "break_glass:read",
+        "break_glass:write",  # see what a clinician sees, with a reason
         "facilities:read",
         "facilities:write",
         "medications:override",  # set a contraindicated finding aside, with a reason
@@ -44,6 +46,8 @@ SCOPES = frozenset(
         "scheduling:write",
         "spend:read",
         "spend:write",
+        "staff:read",
+        "staff:write",
         "tasks:read",
         "tasks:write",
         "telehealth:read",  # links into video visits

@@ -1,0 +1,96 @@
+"""Who may sign in: a part of `settings.Settings`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from chroniccare.core.addresses import is_http, is_loopback
+
+
+class Issuer(BaseModel):
+    """An issuer of OpenID Connect whose tokens are taken.
+
+    Attributes:
+        issuer: exactly as its tokens name it in `iss`.
+        audiences: of which one must stand in `aud`; for Cognito's access tokens, in `client_id`.
+        token_use: Cognito's; None for issuers that have no such claim.
+        jwks_url: where its keys are; None: `/.well-known/jwks.json` below the issuer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: Annotated[str, Field(max_length=255)]
+    audiences: Annotated[frozenset[str], Field(min_length=1, max_length=20)]
+    token_use: Literal["access", "id"] | None = None
+    jwks_url: str | None = None
+
+    @property
+    def has_client_id(self) -> bool:
+        """Return whether its tokens name whom they are for in `client_id`."""
+        return self.token_use == "access"  # noqa: S105  a kind of token, no secret
+
+    @property
+    def keys_at(self) -> str:
+        """Return the address of its key set."""
+        return self.jwks_url or self.issuer.rstrip("/") + "/.well-known/jwks.json"
+
+
+_LIST = TypeAdapter(list[Issuer])
+
+
+def issuers(text: str) -> list[Issuer]:
+    """Return the issuers that a setting lists.
+
+    Raises:
+        ValueError: it is no such list, or an address in it is neither https nor loopback's.
+    """
+    if not text:
+        return []
+    try:
+        found = _LIST.validate_json(text)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        place = ".".join(str(step) for step in first["loc"])
+        raise ValueError(
+            f"must be a JSON list of issuers; {place or 'it'}: {first['msg']}"
+        ) from None
+    for one in found:
+        for url in (one.issuer, one.keys_at):
+            if not (is_loopback_at(url) or (is_http(url) and url.startswith("https:"))):
+                raise ValueError("issuers and their keys must be at https://...")
+    if len({one.issuer for one in found}) != len(found):
+        raise ValueError("an issuer is listed twice")
+    return found
+
+
+def is_loopback_at(url: str) -> bool:
+    """Return whether `url` is at a port of this machine, in clear text."""
+    scheme, _, rest = url.partition("://")
+    return is_loopback(f"{scheme}://{rest.partition('/')[0]}")
+
+
+def _listed(text: str) -> str:
+    issuers(text)
+    return text
+
+
+class IdentitySettings(BaseModel):
+    """Staff's tokens."""
+
+    oidc_issuers: Annotated[
+        str,
+        AfterValidator(_listed),
+        Field(
+            description="Issuers of OpenID Connect whose tokens staff sign in with, as a JSON "
+            "list; docs/identity.md says of what. Empty: none."
+        ),
+    ] = ""
+    wrong_keys_per_minute: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Wrong keys and tokens a minute from one address, after which it must "
+            "wait, a minute at first and an hour at most.",
+        ),
+    ] = 10

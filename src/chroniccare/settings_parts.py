@@ -1,0 +1,14 @@
+"""The parts of `settings.Settings` that have files of their own."""
+
+from chroniccare.settings_audit import AuditSettings
+from chroniccare.settings_care import CareSettings
+from chroniccare.settings_identity import IdentitySettings
+from chroniccare.settings_keeping import KeepingSettings
+from chroniccare.settings_keys import KeySettings
+from chroniccare.settings_webhooks import WebhookSettings
+
+
+class Parts(
+    AuditSettings, CareSettings, IdentitySettings, KeepingSettings, KeySettings, WebhookSettings
+):
+    """All of them."""

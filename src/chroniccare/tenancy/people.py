@@ -1,0 +1,171 @@
+"""From a token of an issuer to the member of staff behind it.
+
+The token proves who somebody is. Which clinic they work for and what they may do there stands in
+`staff_users` and nowhere else; it is remembered for less than a second, as keys are (ADR 0007), a
+proved token for a minute.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import Unauthenticated, Unavailable
+from chroniccare.platform import jose
+from chroniccare.platform.fetch import FetchError, fetch
+from chroniccare.platform.postgres import begin_system
+from chroniccare.settings_identity import Issuer
+from chroniccare.tenancy import queries, roles
+from chroniccare.tenancy.claims import Person, person
+from chroniccare.tenancy.guesses import Guess
+
+log = logging.getLogger(__name__)
+
+ALGORITHMS = frozenset({"RS256", "ES256"})
+_BETWEEN_FETCHES_S = 60.0
+_BETWEEN_FIRST_S = 5.0
+"""As long as an issuer's keys could never be fetched, nobody can sign in: ask again sooner."""
+_OLD_S = 3600.0
+_TOO_OLD_S = 86_400.0
+_PROVED_S = 60.0
+_MEMBER_S = 0.8
+_MOST = 10_000
+
+
+@dataclass(slots=True)
+class KeySet:
+    """The keys of one issuer: fetched when they are an hour old, or for a key that is unknown.
+
+    Never more than once a minute, whatever tokens name.
+    """
+
+    url: str
+    keys: dict[str, jose.Key] = field(default_factory=dict)
+    tried_at: float = float("-inf")  # monotonic seconds, as below
+    read_at: float = float("-inf")
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def find(self, kid: str) -> jose.Key | None:
+        """Return the key with this id, if the issuer has it.
+
+        Raises:
+            Unavailable: no keys could be fetched for a day.
+        """
+        now = time.monotonic()
+        if kid not in self.keys or now - self.read_at > _OLD_S:
+            async with self.turn:
+                await self._fetch(kid)
+        if time.monotonic() - self.read_at > _TOO_OLD_S:
+            raise Unavailable(retry_after=int(_BETWEEN_FIRST_S))
+        return self.keys.get(kid)
+
+    async def _fetch(self, kid: str) -> None:
+        now = time.monotonic()
+        wait = _BETWEEN_FETCHES_S if self.keys else _BETWEEN_FIRST_S
+        fresh = kid in self.keys and now - self.read_at <= _OLD_S  # by whoever had the turn before
+        if fresh or now - self.tried_at < wait:
+            return
+        self.tried_at = now
+        try:
+            self.keys = jose.key_set(await fetch(self.url), ALGORITHMS)
+        except (FetchError, ValueError) as error:
+            log.warning("no keys of an issuer", extra={"kind": type(error).__name__})
+            return
+        self.read_at = now
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    caller: Caller
+    emergency: Caller | None
+    emergency_until: datetime | None
+    until: float  # monotonic seconds
+
+
+@dataclass(slots=True)
+class People:
+    """What one process needs to turn tokens into callers."""
+
+    issuers: list[Issuer]
+    sets: dict[str, KeySet] = field(init=False)
+    proved: dict[bytes, tuple[Person, float]] = field(default_factory=dict)
+    members: dict[tuple[str, str, str | None], _Member] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sets = {one.issuer: KeySet(one.keys_at) for one in self.issuers}
+
+    def knows(self, token: str) -> bool:
+        """Return whether `token` has been proved here lately."""
+        return hashlib.sha256(token.encode()).digest() in self.proved
+
+    async def authenticate(self, token: str, *, now: datetime, clinic: str | None) -> Caller:
+        """Return the caller behind `token`; `clinic` is the subdomain of one they work for.
+
+        Without it, the clinic that has known them longest.
+
+        Raises:
+            Unauthenticated: no token for us and for now, or of nobody who works for a clinic.
+            Unavailable: the issuer's keys, or the database, cannot be reached.
+        """
+        who = await self._who(token, now=now)
+        if who.until <= now.timestamp():
+            raise Unauthenticated
+        key = (who.issuer, who.subject, clinic)
+        member = self.members.get(key)
+        if member is None or member.until < time.monotonic():
+            member = await self._look_up(key)
+        end = member.emergency_until
+        if member.emergency is not None and end is not None and now < end:
+            return member.emergency
+        return member.caller
+
+    async def _who(self, token: str, *, now: datetime) -> Person:
+        digest = hashlib.sha256(token.encode()).digest()
+        held = self.proved.get(digest)
+        if held is not None and time.monotonic() < held[1]:
+            return held[0]
+        until = time.monotonic() + _PROVED_S
+        who = await self._prove(token, now=now)
+        if len(self.proved) >= _MOST:
+            self.proved.clear()
+        self.proved[digest] = (who, until)
+        return who
+
+    async def _prove(self, token: str, *, now: datetime) -> Person:
+        try:
+            named: Any = jose.unproved(token).get("iss")
+            issuer = next((one for one in self.issuers if one.issuer == named), None)
+            if issuer is None:
+                raise Guess
+            key = await self.sets[issuer.issuer].find(jose.key_id(token))
+            if key is None:
+                raise Guess
+            who = person(jose.proved(token, key), issuer, now=now)
+        except jose.BadToken:
+            raise Guess from None
+        if who is None:
+            raise Unauthenticated
+        return who
+
+    async def _look_up(self, key: tuple[str, str, str | None]) -> _Member:
+        started = time.monotonic()  # before the read, as for keys
+        async with begin_system("authenticate") as tx:
+            found = await tx.one(queries.FIND_MEMBER, *key)
+        if found is None or found.role not in roles.STAFF:
+            raise Unauthenticated
+        scopes = roles.ROLES[found.role]
+        caller = Caller(found.tenant_id, found.id, "staff", scopes, role=found.role)
+        emergency = None
+        if found.emergency_id is not None:
+            emergency = replace(
+                caller, scopes=scopes | roles.EMERGENCY, emergency_id=found.emergency_id
+            )
+        member = _Member(caller, emergency, found.emergency_until, started + _MEMBER_S)
+        if len(self.members) >= _MOST:
+            self.members.clear()
+        self.members[key] = member
+        return member

@@ -1,0 +1,1 @@
+"""Tests of staff: tokens, roles, what each role sees."""

@@ -1,0 +1,82 @@
+"""Roles (SEC-14): each role x route x method is granted or refused as docs/identity.md says."""
+
+import re
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+
+from chroniccare.tenancy.roles import ROLES, STAFF
+from chroniccare.tenancy.rules import SCOPES
+from tests.checks.code import ROOT
+from tests.client import Contract
+from tests.contracts.operations import example, operations
+from tests.staff.conftest import Person
+
+TABLE = re.compile(r"^\| `(\w+:\w+)` \|(.+)\|$", re.MULTILINE)
+COLUMNS = ("administrator", "clinician", "front_desk", "auditor")
+
+_TOKEN, _SIGNED = "the address is a signed secret", "the body is signed by the provider"
+PUBLIC = {
+    "GET /openapi.json": "what there is, and no data",
+    "* /static-offline-docs": "as above",
+    "GET /docs": "as above",
+    "GET /docs/oauth2-redirect": "as above",
+    "GET /healthz": "one word",
+    "GET /readyz": "two words",
+    "POST /receipts/sns": _SIGNED,
+    "POST /receipts/http": _SIGNED,
+    "POST /inbound/sns": _SIGNED,
+    "POST /inbound/http": _SIGNED,
+    "GET /calendars/{token}.ics": _TOKEN,
+    "GET /offers/{token}": _TOKEN,
+    "POST /offers/{token}/{step}": _TOKEN,
+    "GET /visits/{token}": _TOKEN,
+    "POST /visits/{token}/{step}": _TOKEN,
+}
+"""Routes without a scope, and what guards them instead."""
+
+
+def documented() -> dict[str, set[str]]:
+    """Return the scopes of each role as the page shows them."""
+    text = (ROOT / "docs/identity.md").read_text(encoding="utf-8")
+    found: dict[str, set[str]] = {role: set() for role in COLUMNS}
+    for scope, cells in TABLE.findall(text):
+        for role, cell in zip(COLUMNS, cells.split("|"), strict=True):
+            if cell.strip():
+                found[role].add(scope)
+    return found
+
+
+def test_sec_14_the_page_says_what_each_role_may_do() -> None:
+    assert {role: set(scopes) for role, scopes in ROLES.items() if role in STAFF} == documented()
+    assert ROLES["system"] == SCOPES
+    assert set(COLUMNS) == STAFF
+
+
+def test_sec_14_a_route_without_a_declared_scope_is_listed_as_public(door: FastAPI) -> None:
+    declared = {(one.method, f"/api/v1{one.path}") for one in operations() if one.scope}
+    bare = {
+        f"{method} {path}"
+        for route in door.routes
+        if (path := getattr(route, "path", ""))
+        for method in getattr(route, "methods", None) or {"*"}
+        if method != "HEAD" and (method, path) not in declared
+    }
+    assert bare == PUBLIC.keys()
+
+
+@pytest.mark.parametrize("role", sorted(STAFF))
+async def test_sec_14_every_cell_of_role_route_and_method(person: Person, role: str) -> None:
+    who, wrong = await person(role), []
+    Contract.counting = False
+    try:
+        for operation in operations():
+            path = operation.at({name: str(uuid4()) for name in operation.ids})
+            body = None if operation.schema is None else example(operation.schema)
+            answer = await who.send(operation.method, path, json=body)
+            if (answer.status_code == 403) == (operation.scope in documented()[role]):
+                wrong.append(f"{operation.name}: {answer.status_code}")
+    finally:
+        Contract.counting = True
+    assert not wrong
