@@ -187,23 +187,25 @@ def test_a_file_is_sent_once_and_its_bad_rows_are_listed(here: Run, tmp_path: Pa
 
 
 def test_the_outbox_is_followed(here: Run, tmp_path: Path, database_url: str) -> None:
-    tenant = new_tenant(here)
+    tenant = f"cli-{str(new_id())[-12:]}"
     with data_dir() as directory:
-        environment = clean_environment(
-            DATABASE_URL=database_url, CHRONICCARE_DATA_DIR=str(directory)
-        )
+        own = {"CHRONICCARE_DATA_DIR": str(directory)}
+        made(here("tenants", "create", tenant, "Followed", **own))
+        environment = clean_environment(DATABASE_URL=database_url, **own)
         follower = subprocess.Popen(
             [*COMMAND, "outbox", "--follow", "--json", "--tenant", tenant],
             env=environment, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert follower.stdout is not None
         try:
-            assert here("notify", str(write_file(tmp_path)), "--tenant", tenant).returncode == 0
+            made(here("notify", str(write_file(tmp_path)), "--tenant", tenant, **own))
             arrived = [json.loads(follower.stdout.readline()) for _ in range(2)]
             assert {message["recipient"] for message in arrived} == {
                 "+12125550101",
                 "p2@example.com",
             }
+            elsewhere = here("outbox", "--tenant", tenant)  # a directory with keys of its own
+            assert "use the file of master keys of the others" in refused(elsewhere)
         finally:
             follower.send_signal(signal.SIGINT)
             assert follower.wait(10) == 130

@@ -5,9 +5,12 @@ from chroniccare.migrations.runner import MigrationError
 from chroniccare.notifications.batch_file import BatchFileError
 from chroniccare.platform import probe
 from chroniccare.platform.embedded import EngineError
+from chroniccare.platform.masterkey import CannotUnwrap
 from chroniccare.settings import SettingsError
 
-_OURS = (SettingsError, EngineError, MigrationError, BatchFileError, probe.ProbeError)
+_OURS = (
+    SettingsError, EngineError, MigrationError, BatchFileError, CannotUnwrap, probe.ProbeError
+)  # fmt: skip
 
 
 def explained(error: BaseException) -> str | None:

@@ -45,12 +45,17 @@ class MasterKeys:
         """
         cipher = self.ciphers.get(wrapped.master_id)
         if cipher is None:
-            raise CannotUnwrap(f"no master key {wrapped.master_id} in the file of master keys")
+            raise CannotUnwrap(
+                f"no master key {wrapped.master_id} here: use the file of master keys of the others"
+            )
         nonce, sealed = wrapped.data[:_NONCE_BYTES], wrapped.data[_NONCE_BYTES:]
         try:
             return cipher.decrypt(nonce, sealed, _bound(tenant_id, purpose, version))
         except (InvalidTag, ValueError):
-            raise CannotUnwrap(f"key {purpose} {version} of tenant {tenant_id}") from None
+            raise CannotUnwrap(
+                f"master key {wrapped.master_id} here is not the one that wrapped key {purpose}"
+                f" {version} of tenant {tenant_id}: use the file of master keys of the others"
+            ) from None
 
 
 def _bound(tenant_id: UUID, purpose: str, version: int) -> bytes:
