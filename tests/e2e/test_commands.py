@@ -186,25 +186,28 @@ def test_a_file_is_sent_once_and_its_bad_rows_are_listed(here: Run, tmp_path: Pa
     assert "p1@example.com" not in made(here("outbox", "--tenant", tenant, "--limit", "1"))
 
 
-def test_the_outbox_is_followed(here: Run, tmp_path: Path, database_url: str) -> None:
-    tenant = f"cli-{str(new_id())[-12:]}"
+def test_the_outbox_is_followed(
+    here: Run, tmp_path: Path, database_url: str, master_keys: Path
+) -> None:
+    tenant = new_tenant(here)
     with data_dir() as directory:
-        own = {"CHRONICCARE_DATA_DIR": str(directory)}
-        made(here("tenants", "create", tenant, "Followed", **own))
-        environment = clean_environment(DATABASE_URL=database_url, **own)
+        environment = clean_environment(
+            DATABASE_URL=database_url, CHRONICCARE_DATA_DIR=str(directory),
+            CHRONICCARE_MASTER_KEY_FILE=str(master_keys),
+        )  # fmt: skip
         follower = subprocess.Popen(
             [*COMMAND, "outbox", "--follow", "--json", "--tenant", tenant],
             env=environment, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert follower.stdout is not None
         try:
-            made(here("notify", str(write_file(tmp_path)), "--tenant", tenant, **own))
+            made(here("notify", str(write_file(tmp_path)), "--tenant", tenant))
             arrived = [json.loads(follower.stdout.readline()) for _ in range(2)]
             assert {message["recipient"] for message in arrived} == {
                 "+12125550101",
                 "p2@example.com",
             }
-            elsewhere = here("outbox", "--tenant", tenant)  # a directory with keys of its own
+            elsewhere = here("outbox", "--tenant", tenant, CHRONICCARE_MASTER_KEY_FILE="")
             assert "use the file of master keys of the others" in refused(elsewhere)
         finally:
             follower.send_signal(signal.SIGINT)
