@@ -14,6 +14,7 @@ from chroniccare.audit import heads, sealing
 from chroniccare.audit.queries_seals import COLUMNS
 from chroniccare.audit.rules import Finding, Head
 from chroniccare.audit.verifying import verify
+from chroniccare.commands import audit as command
 from chroniccare.platform.owner import owner_connection
 from chroniccare.settings import Settings
 from tests.audit.chain import APART, NOON, Chain, Owner, chain_of, write
@@ -253,3 +254,23 @@ async def test_a_line_that_was_changed_is_no_head(
     changed[byte] = ord("7") if changed[byte] != ord("7") else ord("3")
     file.write_bytes(bytes(changed) + b"no json\n" + b"".join(lines[1:]))
     assert [one for one in heads.read_file(file) if isinstance(one, int)] == [1, 2]
+
+
+async def test_two_heads_of_one_number_tell_of_a_chain_written_anew(
+    clinic: Clinic, settings: Settings, database_url: str, tmp_path: Path
+) -> None:
+    there = settings.model_copy(update={"audit_heads_dir": str(tmp_path)})
+    chain = await chain_of(clinic, 2)
+    await heads.export(there, {})
+    assert command.told(there, None, None).twice == set()
+    async with owner_connection(database_url) as owner:
+        await owner.execute(
+            "UPDATE audit_seals SET hash = sha256(hash) WHERE tenant_id = $1 AND seq = 2",
+            chain.tenant_id,
+        )
+    await heads.export(there, {})  # as a worker does that was started again
+    given = command.told(there, None, None)
+    assert given.twice == {(chain.tenant_id, 2)}
+    found = await command.verified(None, given)
+    assert not found.ok
+    assert any("rewritten at number 2: two heads" in line for line in found.lines)

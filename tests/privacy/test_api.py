@@ -9,6 +9,7 @@ import pytest
 
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin
+from chroniccare.platform.sealing import is_sealed_bytes
 from chroniccare.privacy import actions, retention
 from chroniccare.privacy.queries_erasing import KEPT, STEPS
 from chroniccare.privacy.queries_tables import NOT_EXPORTED, ROWS
@@ -266,3 +267,44 @@ async def test_what_is_settled_late_goes_with_the_next_round(clinic: Clinic) -> 
         await tx.run(settled, "expired")
         await tx.run(Command("UPDATE privacy_jobs SET created_at = now() - interval '25 hours'"))
     assert await retention.run(clinic.tenant_id) == count
+
+
+async def test_a_hold_keeps_texts_past_their_time_until_it_is_lifted(clinic: Clinic) -> None:
+    patient_id, _ = await planted(clinic)
+    settled = Command(
+        "UPDATE notifications SET delivery_status = 'expired',"
+        " scheduled_send_time = now() - interval '200 days'"
+    )
+    async with begin(clinic.caller) as tx:
+        count = await tx.run(settled)
+    hold = f"/patients/{patient_id}/legal-hold"
+    assert (await clinic.put(hold, ASKED)).is_success
+    assert await retention.run(clinic.tenant_id) == 0
+    assert (await clinic.delete(hold)).is_success
+    async with begin(clinic.caller) as tx:
+        await tx.run(Command("UPDATE privacy_jobs SET created_at = now() - interval '25 hours'"))
+    assert await retention.run(clinic.tenant_id) == count
+
+
+async def test_an_export_is_kept_sealed(clinic: Clinic) -> None:
+    patient_id, _ = await planted(clinic)
+    await clinic.post(f"/patients/{patient_id}/export", ASKED)
+    async with begin(clinic.caller) as tx:
+        stored = await tx.value(Command("SELECT bundle FROM privacy_jobs"))
+    assert is_sealed_bytes(stored)
+    assert [word for word in CANARIES if word.encode() in stored] == []
+
+
+async def test_an_erased_patients_kept_answers_are_gone_and_nobody_elses(clinic: Clinic) -> None:
+    made, other = await clinic.patient(), await clinic.patient()
+    body = {**await visit_body(clinic), "patient_id": made["id"]}
+    key = {"Idempotency-Key": "before-the-erasure"}
+    assert (await clinic.post("/appointments", body, headers=key)).status_code == 201
+    same = {"name": "Ann Example", "relationship": "spouse", "receives": "besides"}
+    theirs = {"Idempotency-Key": "of-somebody-else"}
+    path = f"/patients/{other['id']}/related-persons"
+    first = await clinic.post(path, same, headers=theirs)
+    assert (await clinic.post(f"/patients/{made['id']}/erase", ASKED)).status_code == 201
+    again = await clinic.post("/appointments", body, headers=key)
+    assert again.status_code == 422, again.text  # the patient is gone, and so is the answer
+    assert (await clinic.post(path, same, headers=theirs)).json()["data"] == first.json()["data"]

@@ -116,3 +116,18 @@ def test_a_mask_names_a_role_and_operations_that_there_are() -> None:
 def test_a_mask_reaches_any_depth() -> None:
     data = b'{"a":[{"b":1,"c":{"b":2,"d":"b"}}],"e":null}'
     assert masked(data, frozenset({"b"})) == b'{"a":[{"c":{"d":"b"}}],"e":null}'
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+async def test_sec_15_a_body_in_another_encoding_hides_no_field(
+    clinic: Clinic, person: Person, encoding: str
+) -> None:
+    await clinic.patient()
+    who = await person("front_desk")
+    body = '{"first_name": "Ann", "primary_diagnosis": "E11.9"}'
+    answer = await who.send(
+        "POST", "/patients", content=body.encode(encoding),
+        headers={"content-type": "application/json"},
+    )  # fmt: skip
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["field"] == "body"

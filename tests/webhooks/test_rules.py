@@ -51,6 +51,8 @@ def test_retry_after_lengthens_the_wait_within_bounds(asked: timedelta, wait: ti
         ("120", 120), (" 5 ", 5), ("Tue, 01 Dec 2026 12:01:00 GMT", 60),
         ("Tue, 01 Dec 2026 11:00:00 GMT", 0), ("-1", None), ("soon", None), ("", None),
         ("1e9", None), ("\u0661", None), ("9" * 30, None), (None, None),
+        ("Tue, 01 Dec 99999999999999999999 12:00:00 GMT", None),
+        ("Tue, 01 Dec 2026 12:00:00 +99999999999999999999", None),
     ],
 )  # fmt: skip
 def test_retry_after_is_seconds_or_a_date(text: str | None, seconds: int | None) -> None:

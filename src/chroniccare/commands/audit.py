@@ -33,10 +33,13 @@ class Told:
     Attributes:
         heads: by tenant and number.
         bad: numbers of the lines that are no heads.
+        twice: tenants and numbers that were signed with two hashes: the chain was written anew in
+            between, and its worker signed the second one.
     """
 
     heads: dict[UUID, dict[int, Head]] = field(default_factory=lambda: defaultdict(dict))
     bad: list[int] = field(default_factory=list)
+    twice: set[tuple[UUID, int]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,10 @@ def told(settings: Settings, heads: Path | None, key: Path | None) -> Told:
         for one in exported.read_file(heads, key):
             if isinstance(one, int):
                 found.bad.append(one)
-            else:
-                found.heads[one.tenant_id][one.seq] = one
+                continue
+            first = found.heads[one.tenant_id].setdefault(one.seq, one)
+            if first.hash != one.hash:
+                found.twice.add((one.tenant_id, one.seq))
     except (BadKeyFile, OSError) as error:
         raise Invalid.field("heads", str(error), "unreadable") from None
     return found
@@ -78,7 +83,11 @@ async def verified(subdomain: str | None, given: Told) -> Verified:
     """
     chosen = [await tenants.choose(subdomain)] if subdomain else await list_tenants()
     lines = [f"heads, line {number}: {_TEXTS['head']}" for number in given.bad]
-    ok = not given.bad
+    lines += [
+        f"{tenant_id}: rewritten at number {seq}: two heads have been signed for it"
+        for tenant_id, seq in sorted(given.twice)
+    ]
+    ok = not given.bad and not given.twice
     for tenant in chosen:
         report = await verify(tenant.id, given.heads.get(tenant.id))
         lines.append(f"{tenant.subdomain}: {_summary(report)}")

@@ -9,10 +9,13 @@ from chroniccare.audit.actions import record
 from chroniccare.core import paging, wire
 from chroniccare.core.errors import NotFound
 from chroniccare.core.ids import new_id
+from chroniccare.platform import sealing
+from chroniccare.platform.opening import opened
 from chroniccare.platform.postgres import Tx
 from chroniccare.privacy import queries
 
 ENTITY = "privacy_job"
+_BUNDLE = sealing.Column("privacy_jobs.bundle", "record")
 _KEPT = timedelta(days=7)
 """How long an export can be fetched: it is a second copy of all there is about somebody."""
 
@@ -26,12 +29,7 @@ async def export(tx: Tx, patient_id: UUID, *, reason: str) -> queries.Job:
     await check_patient(tx, patient_id)
     await tx.plan_afresh()
     parts = await tx.all(queries.BUNDLE, patient_id)
-    keyring = await tx.keyring()
-    tables = {
-        part.name: [keyring.opened_row(queries.OPENS.get(part.name, ()), row) for row in part.rows]
-        for part in parts
-        if part.rows
-    }
+    tables = await opened(tx, lambda keyring: _clear(parts, keyring))
     bundle = wire.dumps({"patient_id": patient_id, "exported_at": tx.now, "tables": tables})
     report = {
         "rows": {name: len(rows) for name, rows in tables.items()},
@@ -46,6 +44,15 @@ async def export(tx: Tx, patient_id: UUID, *, reason: str) -> queries.Job:
         after={"job_id": job.id, "reason": reason, **report},
     )  # fmt: skip
     return job
+
+
+def _clear(parts: list[queries.Part], keyring: sealing.Keyring) -> dict[str, Any]:
+    """Return the rows by table, sealed fields in clear."""
+    return {
+        part.name: [keyring.opened_row(queries.OPENS.get(part.name, ()), row) for row in part.rows]
+        for part in parts
+        if part.rows
+    }
 
 
 async def check_patient(tx: Tx, patient_id: UUID) -> None:
@@ -79,7 +86,9 @@ async def bundle(tx: Tx, job: queries.Job) -> bytes:
     found: bytes | None = await tx.value(queries.GET_BUNDLE, job.id, tx.now)
     if found is None:
         raise NotFound("This job has nothing to fetch, or no longer.")
-    return found
+    if not sealing.is_sealed_bytes(found):  # from before the tenant had keys
+        return found
+    return await opened(tx, lambda keyring: keyring.unseal(_BUNDLE, job.id, found))
 
 
 async def listed(
@@ -104,8 +113,11 @@ async def write(
     bundle: bytes | None = None, until: datetime | None = None,
 ) -> queries.Job:  # fmt: skip
     """Keep what was done, with its report."""
+    job_id = new_id()
+    if bundle is not None:
+        bundle = (await tx.keyring()).seal(_BUNDLE, job_id, bundle)
     job = await tx.one(
-        queries.INSERT, new_id(), tx.caller.tenant_id, kind, patient_id, reason, report, bundle,
+        queries.INSERT, job_id, tx.caller.tenant_id, kind, patient_id, reason, report, bundle,
         until, tx.now,
     )  # fmt: skip
     if job is None:

@@ -11,6 +11,7 @@ from chroniccare.platform.postgres import Tx
 from chroniccare.privacy import actions, queries, queries_erasing
 from chroniccare.scheduling import actions as scheduling
 from chroniccare.scheduling import telling
+from chroniccare.tenancy import idempotency
 from chroniccare.webhooks.actions import emit
 
 _REASON = "patient erased"
@@ -42,6 +43,7 @@ async def erase(tx: Tx, patient_id: UUID, *, reason: str) -> queries.Job:
     rows = {"appointments_cancelled": len(coming)}
     for name, step in queries_erasing.STEPS:
         rows[name] = await tx.run(step, patient_id, tx.now)
+    rows["idempotency_keys"] = await idempotency.forget_about(tx, str(patient_id))
     report = {"rows": {name: count for name, count in rows.items() if count}}
     job = await actions.write(tx, "erasure", patient_id, reason=reason, report=report)
     await record(

@@ -127,12 +127,6 @@ EXPORTS = Command(
     "UPDATE privacy_jobs SET bundle = NULL WHERE bundle IS NOT NULL"
     " AND $2::timestamptz IS NOT NULL AND patient_id = $1"
 )
-# Answers kept for repeated keys: those of and about the patient have the id in them.
-ANSWERS = Command(
-    "DELETE FROM idempotency_keys WHERE $2::timestamptz IS NOT NULL"
-    " AND (position(convert_to($1::uuid::text, 'UTF8') IN body) > 0"
-    " OR position($1::uuid::text IN headers->>'location') > 0)"
-)
 # In this order: messages are found by the patient, addresses by the related persons.
 STEPS: tuple[tuple[str, Command], ...] = (
     ("appointments", APPOINTMENTS),
@@ -140,7 +134,6 @@ STEPS: tuple[tuple[str, Command], ...] = (
     ("calendar_feeds", FEEDS),
     ("contact_points", ADDRESSES),
     ("dosing_times", DOSING),
-    ("idempotency_keys", ANSWERS),
     ("inbound_messages", REPLIES),
     ("medication_adherence", ADHERENCE),
     ("medication_fills", FILLS),

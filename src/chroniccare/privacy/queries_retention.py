@@ -23,10 +23,16 @@ LAST = Query(
     "SELECT created_at, (report->>'until')::timestamptz AS until FROM privacy_jobs"
     " WHERE kind = 'retention' ORDER BY created_at DESC LIMIT 1",
 )
+# A lawsuit or an inquiry keeps everything of its patient; see `legal_holds`.
+_N_NOT_HELD = " AND NOT EXISTS (SELECT FROM legal_holds h WHERE h.patient_id = n.patient_id)"
+_I_NOT_HELD = " AND NOT EXISTS (SELECT FROM legal_holds h WHERE h.patient_id = i.patient_id)"
+HOLD_LIFTED = Command(
+    "SELECT EXISTS (SELECT FROM audit_logs WHERE action = 'lift_hold' AND created_at >= $1)"
+)
 _SETTLED = (
     "n.scheduled_send_time >= $1 AND n.scheduled_send_time < $2 AND n.delivery_status IN"
     " ('accepted', 'delivered', 'unconfirmed', 'failed', 'suppressed', 'expired', 'cancelled',"
-    " 'superseded')"
+    f" 'superseded'){_N_NOT_HELD}"
 )
 _ATTEMPTS = (
     "FROM notifications n JOIN notification_attempts a"
@@ -47,12 +53,14 @@ MESSAGES = Command(
 )
 BODIES = Command(
     "DELETE FROM outbox_messages WHERE id IN (SELECT m.id FROM outbox_messages m"
-    " WHERE m.created_at >= $1 AND m.created_at < $2 LIMIT $3)"
+    " JOIN notifications n ON n.tenant_id = m.tenant_id AND n.id = m.notification_id"
+    f" WHERE m.created_at >= $1 AND m.created_at < $2{_N_NOT_HELD} LIMIT $3)"
 )
 REPLIES = Command(
     "UPDATE inbound_messages SET body = '', sender = '', recipient = NULL WHERE id IN"
     " (SELECT i.id FROM inbound_messages i WHERE i.received_at >= $1 AND i.received_at < $2"
-    " AND i.sender <> '' AND i.action_status IS DISTINCT FROM 'waiting' LIMIT $3)"
+    " AND i.sender <> '' AND i.action_status IS DISTINCT FROM 'waiting'"
+    f"{_I_NOT_HELD} LIMIT $3)"
 )
 STEPS: tuple[tuple[str, Command], ...] = (
     ("inbound_messages", REPLIES),

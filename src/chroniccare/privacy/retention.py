@@ -7,7 +7,7 @@ from chroniccare.audit.actions import record
 from chroniccare.core.caller import Caller, system
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.privacy import actions
-from chroniccare.privacy.queries_retention import LAST, STEPS
+from chroniccare.privacy.queries_retention import HOLD_LIFTED, LAST, STEPS
 
 _BATCH = 5000
 _DAY = timedelta(days=1)
@@ -19,12 +19,15 @@ _EVER = datetime(1900, 1, 1, tzinfo=UTC)
 async def run(tenant_id: UUID) -> int:
     """Remove texts and addresses of messages past their time; return from how many rows."""
     caller = system(tenant_id, job="retention")
+    anew = False  # what a hold kept is older than what is looked at again
     async with begin(caller) as tx:
         days, last, now = tx.settings.retain_messages_days, await tx.one(LAST), tx.now
+        if last is not None and now >= last.created_at + _DAY:
+            anew = await tx.value(HOLD_LIFTED, last.created_at)
     if not days or (last is not None and now < last.created_at + _DAY):
         return 0
     until = now - timedelta(days=days)
-    since = _EVER if last is None else min(last.until, until) - _AGAIN
+    since = _EVER if last is None or anew else min(last.until, until) - _AGAIN
     rows = {name: await _removed(caller, step, since, until) for name, step in STEPS}
     report = {"until": until, "rows": {name: count for name, count in rows.items() if count}}
     async with begin(caller) as tx:

@@ -73,6 +73,15 @@ class StoredReply:
     body: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class KeptReply:
+    """An answer that is kept, by its key."""
+
+    key: str
+    headers: dict[str, Any] | None
+    body: bytes
+
+
 LIST_TENANTS = Query(
     Tenant, "SELECT id, name, subdomain, is_active, created_at FROM tenants ORDER BY subdomain"
 )
@@ -138,4 +147,8 @@ GET_REPLY = Query(
 STORE_REPLY = Command(
     "UPDATE idempotency_keys SET status = $2, headers = $3, body = $4 WHERE key = $1"
 )
+KEPT_REPLIES = Query(
+    KeptReply, "SELECT key, headers, body FROM idempotency_keys WHERE body IS NOT NULL"
+)
+FORGET_THESE = Command("DELETE FROM idempotency_keys WHERE key = ANY($1::text[])")
 FORGET_REPLIES = Command("DELETE FROM idempotency_keys WHERE created_at < $1")

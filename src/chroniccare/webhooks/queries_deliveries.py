@@ -27,6 +27,7 @@ class Event:
     entity_type: str
     entity_id: UUID
     seq: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +36,20 @@ class Wish:
 
     id: UUID
     events: list[str]
+    created_at: datetime
 
 
 UNRELAYED = Query(
     Event,
-    "SELECT id, event_type, entity_type, entity_id, seq FROM outbox WHERE relayed_at IS NULL"
+    "SELECT id, event_type, entity_type, entity_id, seq, created_at FROM outbox"
+    " WHERE relayed_at IS NULL"
     " ORDER BY seq LIMIT $1",
 )
 # FOR SHARE: whoever records an outcome or disables the endpoint comes before or after, never
 # in between, so that the first of each line is always known.
 WISHES = Query(
     Wish,
-    "SELECT id, events FROM webhook_endpoints WHERE enabled AND deleted_at IS NULL"
+    "SELECT id, events, created_at FROM webhook_endpoints WHERE enabled AND deleted_at IS NULL"
     " ORDER BY id FOR SHARE",
 )
 INSERT = Command(

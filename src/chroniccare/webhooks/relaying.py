@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ LOOP = "webhooks"
 BATCH = 100
 """Events of a tenant in one turn: few, so that another tenant's turn comes soon."""
 _POLL_S = 0.5
+_BEFORE = timedelta(minutes=1)
+"""Events from so long before a webhook was made may go to it: clocks differ. Older ones do not."""
 
 
 async def run(*, bell: asyncio.Event, stop: asyncio.Event) -> None:
@@ -57,6 +60,7 @@ async def relay(tenant_id: UUID) -> int:
             for event in events
             for wish in wishes
             if rules.wants(wish.events, event.event_type)
+            and event.created_at >= wish.created_at - _BEFORE
         ]
         if rows:
             await add(tx, rows)

@@ -78,7 +78,7 @@ def retry_after(text: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=int(text))
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # such as a year of twenty digits
         return None
     return max(until - now, timedelta(0)) if until.tzinfo is not None else None
 

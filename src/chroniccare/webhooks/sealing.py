@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from chroniccare.platform import sealing
+from chroniccare.platform.opening import opened
 from chroniccare.platform.postgres import Tx
 
 Column = Literal["secret", "previous_secret"]
@@ -29,8 +30,5 @@ async def unseal(tx: Tx, stored: str, *, endpoint_id: UUID, column: Column) -> s
         Unreadable: it is of another place, altered, or its key is destroyed.
     """
     place = _COLUMNS[column]
-    try:
-        secret: str = (await tx.keyring()).unsealed(place, endpoint_id, stored)
-    except sealing.UnknownVersion:  # rotated since this process looked
-        secret = (await tx.keyring(afresh=True)).unsealed(place, endpoint_id, stored)
+    secret: str = await opened(tx, lambda keyring: keyring.unsealed(place, endpoint_id, stored))
     return secret

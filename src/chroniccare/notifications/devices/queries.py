@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from chroniccare.platform.postgres import Command, Query
-from chroniccare.platform.sealing import Column, Opens
+from chroniccare.platform.sealing import Column
 from chroniccare.tenancy.queries_keys import Stale
 
 TOKEN = Column("patient_devices.token")
@@ -102,7 +102,6 @@ CLAIM = Query(
     " v.tries, v.version, EXISTS (SELECT FROM patient_devices o WHERE o.tenant_id = v.tenant_id"
     " AND o.platform = v.platform AND (o.token_index = v.token_index OR o.token = v.token)"
     " AND o.id <> v.id AND o.status <> 'removed') AS shared",
-    (Opens(TOKEN, "token"),),
 )
 # Compare and set: what the app has changed meanwhile is looked at again.
 SETTLE = Query(

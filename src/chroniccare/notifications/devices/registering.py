@@ -8,6 +8,7 @@ tenant    write what became of it, unless the app has changed the device meanwhi
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import random
 from uuid import UUID
@@ -20,6 +21,7 @@ from chroniccare.notifications.devices import actions, queries
 from chroniccare.notifications.devices.registrars import NotNow, Refused, Registrar
 from chroniccare.notifications.preferences import optouts
 from chroniccare.notifications.receipts import queries as receipts
+from chroniccare.platform.opening import opened
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.webhooks.actions import emit
 
@@ -49,6 +51,15 @@ async def sweep(tenant_id: UUID, registrar: Registrar) -> int:
     return len(due)
 
 
+async def _with_token(tenant_id: UUID, device: queries.Waiting) -> queries.Waiting:
+    """Return the device with its token in clear; one that cannot be opened harms no other."""
+    async with begin(system(tenant_id, job="devices")) as tx:
+        token = await opened(
+            tx, lambda keyring: keyring.unsealed(queries.TOKEN, device.id, device.token)
+        )
+    return replace(device, token=token)
+
+
 async def _deal_with(tenant_id: UUID, device: queries.Waiting, registrar: Registrar) -> None:
     status, endpoint, reason = "enabled", device.endpoint, None
     try:
@@ -56,7 +67,7 @@ async def _deal_with(tenant_id: UUID, device: queries.Waiting, registrar: Regist
             if device.endpoint is not None and not device.shared:
                 await registrar.forget(device.endpoint)
         else:
-            endpoint = await registrar.register(device)
+            endpoint = await registrar.register(await _with_token(tenant_id, device))
     except Refused as refused:
         status, reason = "disabled", refused.code
     except NotNow as error:
