@@ -212,7 +212,7 @@ async def test_each_change_is_audited_with_what_differed(clinic: Clinic) -> None
     await clinic.delete(path)
     async with begin(clinic.caller) as tx:
         entries = await tx.all(
-            audit.SEARCH, UUID(made["id"]), None, None, None, None, None, None, 10
+            audit.SEARCH, None, UUID(made["id"]), *[None] * 7, 10
         )
     assert [entry.action for entry in entries] == ["delete", "update", "create"]
     changes = entries[1].changes
