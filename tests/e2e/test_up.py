@@ -245,8 +245,13 @@ async def test_the_embedded_postgresql_has_room_for_more_workers() -> None:
         started.interrupt()
 
 
-def test_up_takes_the_servers_that_are_set_and_starts_no_other(urls: EngineUrls) -> None:
-    servers = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.cache_url}
+def test_up_takes_the_servers_that_are_set_and_starts_no_other(
+    urls: EngineUrls, master_keys: Path
+) -> None:
+    servers = {
+        "DATABASE_URL": urls.database_url, "REDIS_URL": urls.cache_url,
+        "CHRONICCARE_MASTER_KEY_FILE": str(master_keys),
+    }  # fmt: skip
     with (
         data_dir() as directory,
         up(directory, "--port", str(free_port()), HOME="", **servers) as started,
