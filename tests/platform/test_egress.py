@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from chroniccare.platform import egress
-from chroniccare.platform.egress import Egress, EgressError
+from chroniccare.platform import egress, public_hosts
+from chroniccare.platform.egress import Egress
+from chroniccare.platform.public_hosts import EgressError
 
 REFUSED_URLS = [
     # schemes, ports, users, fragments, what is no URL
@@ -70,7 +71,7 @@ PUBLIC = ["8.8.8.8", "1.1.1.1", "100.63.255.255", "100.128.0.0", "172.32.0.1", "
 @pytest.mark.parametrize("url", REFUSED_URLS)
 def test_sec_29_a_url_is_refused(url: str) -> None:
     with pytest.raises(EgressError) as refused:
-        egress.target(url)
+        public_hosts.target(url)
     assert refused.value.code == "url"
     assert refused.value.reason
 
@@ -81,12 +82,12 @@ def test_sec_29_there_are_enough_vectors() -> None:
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_sec_29_an_address_is_not_public(address: str) -> None:
-    assert not egress.is_public(address)
+    assert not public_hosts.is_public(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_is_public(address: str) -> None:
-    assert egress.is_public(address)
+    assert public_hosts.is_public(address)
 
 
 @pytest.mark.parametrize(
@@ -102,15 +103,15 @@ def test_a_public_address_is_public(address: str) -> None:
     ],
 )  # fmt: skip
 def test_a_url_that_may_be_asked(url: str, host: str, shown: str) -> None:
-    found = egress.target(url)
+    found = public_hosts.target(url)
     assert (found.host, found.url, found.port) == (host, shown, 443)
 
 
 def test_in_development_any_port_and_host_may_be_asked() -> None:
-    found = egress.target("http://127.0.0.1:8080/in", anywhere=True)
+    found = public_hosts.target("http://127.0.0.1:8080/in", anywhere=True)
     assert (found.url, found.port) == ("http://127.0.0.1:8080/in", 8080)
     with pytest.raises(EgressError):
-        egress.target("http://u:p@127.0.0.1/", anywhere=True)
+        public_hosts.target("http://u:p@127.0.0.1/", anywhere=True)
 
 
 def _names(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
@@ -122,7 +123,7 @@ def _names(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
         found = answers[min(len(asked), len(answers)) - 1]
         return [(socket.AF_INET6 if ":" in one else socket.AF_INET, (one, port)) for one in found]
 
-    monkeypatch.setattr(egress, "_look_up", look_up)
+    monkeypatch.setattr(public_hosts, "_look_up", look_up)
     return asked
 
 
@@ -132,7 +133,7 @@ async def test_sec_29_one_private_address_among_public_ones_is_enough(
 ) -> None:
     _names(monkeypatch, ["8.8.8.8", address])
     with pytest.raises(EgressError) as refused:
-        await egress.check("https://hooks.example.org/", anywhere=False)
+        await public_hosts.check("https://hooks.example.org/", anywhere=False)
     assert refused.value.code == "address"
 
 
@@ -140,7 +141,7 @@ async def test_sec_29_a_name_that_turns_private_is_refused_at_the_next_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = _names(monkeypatch, ["8.8.8.8"], ["127.0.0.1"])
-    await egress.check("https://hooks.example.org/", anywhere=False)
+    await public_hosts.check("https://hooks.example.org/", anywhere=False)
     sender = Egress()
     with pytest.raises(EgressError) as refused:
         await sender.post("https://hooks.example.org/", body=b"{}", headers={})
@@ -153,7 +154,7 @@ async def test_sec_29_the_socket_itself_refuses_what_was_not_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever is wrong above: the last look is at the address that is connected to."""
-    target = egress.Target("https://127.0.0.1/", "127.0.0.1", 443)
+    target = public_hosts.Target("https://127.0.0.1/", "127.0.0.1", 443)
     monkeypatch.setattr(egress, "target", lambda _url, **_: target)
     sender = Egress()
     with pytest.raises(EgressError) as refused:
@@ -166,9 +167,9 @@ async def test_a_name_that_is_not_known_is_told_apart(monkeypatch: pytest.Monkey
     def fails(_host: str, _port: int) -> None:
         raise socket.gaierror
 
-    monkeypatch.setattr(egress, "_look_up", fails)
+    monkeypatch.setattr(public_hosts, "_look_up", fails)
     with pytest.raises(EgressError) as refused:
-        await egress.check("https://nowhere.example.org/", anywhere=False)
+        await public_hosts.check("https://nowhere.example.org/", anywhere=False)
     assert refused.value.code == "unresolvable"
 
 

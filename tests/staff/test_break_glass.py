@@ -51,6 +51,17 @@ async def test_sec_18_it_shows_what_a_clinician_sees_and_is_marked(
     assert before == {"break_glass", "task"}  # what breaking it wrote
 
 
+async def test_sec_18_what_was_hidden_shows_although_the_version_is_known(
+    clinic: Clinic, person: Person
+) -> None:
+    patient = await clinic.patient(insurance_info={"payer": "Acme"})
+    path, who = f"/patients/{patient['id']}", await person("front_desk")
+    known = {"If-None-Match": (await who.get(path)).headers["etag"]}
+    assert (await who.get(path, headers=known)).status_code == 304
+    await broken(who)
+    assert (await who.get(path, headers=known)).json()["data"]["insurance_info"]
+
+
 async def test_sec_18_colleagues_are_told(clinic: Clinic, person: Person) -> None:
     who = await person("front_desk")
     glass = await who.make("/break-glass", BODY)

@@ -139,7 +139,7 @@ async def test_a_name_that_leads_inside_is_refused_at_create(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "chroniccare.platform.egress._look_up", lambda _host, port: [(2, ("10.1.2.3", port))]
+        "chroniccare.platform.public_hosts._look_up", lambda _host, port: [(2, ("10.1.2.3", port))]
     )
     refused = await clinic.post("/webhooks", body(url="https://hooks.example.org/"))
     assert refused.status_code == 422

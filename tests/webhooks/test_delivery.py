@@ -15,6 +15,7 @@ from chroniccare.platform import egress as egress_module
 from chroniccare.platform.egress import Egress
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin, database
+from chroniccare.platform.public_hosts import TIMEOUT_S
 from chroniccare.webhooks import delivery, loop, relaying
 from chroniccare.webhooks.actions import emit
 from tests.client import Clinic
@@ -93,6 +94,19 @@ async def test_an_event_whose_transaction_commits_late_is_not_passed_over(
         assert versions(receiver) == [2]
     await drain()
     assert versions(receiver) == [2, 1]
+
+
+async def test_a_new_webhook_gets_nothing_of_before(
+    clinic: Clinic, hook: Hook, drain: Drain, receiver: Receiver
+) -> None:
+    await clinic.patient()
+    old = Command("UPDATE outbox SET created_at = created_at - interval '2 minutes'")
+    async with begin(clinic.caller) as tx:
+        assert await tx.run(old)
+    await hook(receiver)
+    new = await clinic.patient()
+    await drain()
+    assert [came.document["data"]["entity_id"] for came in receiver.came] == [new["id"]]
 
 
 async def test_only_wanted_events_go_and_a_disabled_webhook_gets_none(
@@ -378,4 +392,4 @@ async def test_an_address_that_turned_private_is_a_failure_and_tried_again(
 
 
 def test_the_lease_outlasts_a_call_twice() -> None:
-    assert 2 * timedelta(seconds=egress_module.TIMEOUT_S) < delivery.LEASE
+    assert 2 * timedelta(seconds=TIMEOUT_S) < delivery.LEASE

@@ -16,6 +16,7 @@ from chroniccare.tenancy import queries
 
 KEPT = timedelta(hours=48)
 _MAX_KEY = 255
+_BATCH = 500
 _BODY = sealing.Column("idempotency_keys.body", "record")
 
 
@@ -88,11 +89,13 @@ async def forget_about(tx: Tx, text: str) -> int:
 
     Each is opened, for they are sealed: all of two days, and for erasure alone.
     """
-    found = []
-    for kept in await tx.all(queries.KEPT_REPLIES):
-        said = await opened(tx, kept.key, kept.body)
-        if text.encode() in said or text in (kept.headers or {}).get("location", ""):
-            found.append(kept.key)
+    found, after = [], ""
+    while batch := await tx.all(queries.KEPT_REPLIES, after, _BATCH):
+        for kept in batch:
+            said = await opened(tx, kept.key, kept.body)
+            if text.encode() in said or text in (kept.headers or {}).get("location", ""):
+                found.append(kept.key)
+        after = batch[-1].key
     return await tx.run(queries.FORGET_THESE, found)
 
 

@@ -148,7 +148,9 @@ STORE_REPLY = Command(
     "UPDATE idempotency_keys SET status = $2, headers = $3, body = $4 WHERE key = $1"
 )
 KEPT_REPLIES = Query(
-    KeptReply, "SELECT key, headers, body FROM idempotency_keys WHERE body IS NOT NULL"
+    KeptReply,
+    "SELECT key, headers, body FROM idempotency_keys WHERE body IS NOT NULL AND key > $1"
+    " ORDER BY key LIMIT $2",
 )
 FORGET_THESE = Command("DELETE FROM idempotency_keys WHERE key = ANY($1::text[])")
 FORGET_REPLIES = Command("DELETE FROM idempotency_keys WHERE created_at < $1")

@@ -19,8 +19,9 @@ from uuid import UUID
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unavailable
 from chroniccare.core.ids import new_id
-from chroniccare.platform.egress import TIMEOUT_S, Answer, Egress, EgressError
+from chroniccare.platform.egress import Answer, Egress
 from chroniccare.platform.postgres import Tx, begin, begin_system
+from chroniccare.platform.public_hosts import TIMEOUT_S, EgressError
 from chroniccare.webhooks import disabling, relaying, rules, sealing, signing
 from chroniccare.webhooks import queries_deliveries as queries
 

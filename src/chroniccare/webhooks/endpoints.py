@@ -8,9 +8,9 @@ from chroniccare.audit.actions import record
 from chroniccare.core import paging
 from chroniccare.core.errors import NotFound, Unprocessable
 from chroniccare.core.ids import new_id
-from chroniccare.platform import egress
-from chroniccare.platform.egress import EgressError
+from chroniccare.platform import public_hosts
 from chroniccare.platform.postgres import Tx
+from chroniccare.platform.public_hosts import EgressError
 from chroniccare.settings import Settings
 from chroniccare.webhooks import queries_deliveries, sealing, signing
 from chroniccare.webhooks import queries_endpoints as queries
@@ -29,7 +29,7 @@ async def checked(body: EndpointWrite, settings: Settings) -> str:
         Unprocessable: it cannot be resolved, or events may not be sent there.
     """
     try:
-        found = await egress.check(body.url, anywhere=settings.webhook_targets == "any")
+        found = await public_hosts.check(body.url, anywhere=settings.webhook_targets == "any")
     except EgressError as error:
         raise Unprocessable.field("url", error.reason, error.code) from None
     return found.url
