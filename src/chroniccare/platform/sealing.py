@@ -56,12 +56,21 @@ class Unreadable(Problem):
 
     def __init__(self, column: "Column", row: object) -> None:
         super().__init__()
-        self.where = f"{column.name} of {row}"
-        log.error("cannot decrypt", extra={"column": column.name, "row": str(row)})
+        shown = _id_of(row)
+        self.where = f"{column.name} of {shown}"
+        log.error("cannot decrypt", extra={"column": column.name, "row": shown})
 
     def __str__(self) -> str:
         """Return what cannot be decrypted; never the value."""
         return f"cannot decrypt {self.where}"
+
+
+def _id_of(row: object) -> str:
+    """Return the row's id; a key that a client chose may say anything and is left out."""
+    try:
+        return str(UUID(str(row)))
+    except ValueError:
+        return "a row"
 
 
 class UnknownVersion(Unreadable):
