@@ -28,6 +28,7 @@ check: $(VENV)/.dev
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(ARGS)
 	$(BIN)/python -m tests.chaos.messages $(ARGS)
+	$(BIN)/python -m tests.chaos.repeats $(ARGS)
 	$(BIN)/python -m tests.chaos.webhooks $(ARGS)
 
 bench: $(VENV)/.dev
