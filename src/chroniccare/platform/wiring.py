@@ -32,8 +32,8 @@ async def opened(
         SettingsError: the master keys cannot be read.
     """
     async with AsyncExitStack() as stack:
+        stack.callback(masterkey.hold, masterkey.held())  # whoever had opened before keeps theirs
         masterkey.hold(await masterkey_file.read(settings))
-        stack.callback(masterkey.hold, None)
         database = await postgres.open_database(settings)
         stack.push_async_callback(postgres.close_database)
         held = await cache.open_cache(settings.redis_url)
