@@ -140,7 +140,7 @@ def build(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with wiring.opened(settings) as platform:
+        async with wiring.opened_soon(settings) as platform:
             app.state.platform = platform
             wiring.keep_what_stands()
             yield
