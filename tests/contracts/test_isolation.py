@@ -33,6 +33,7 @@ LED_OTHERWISE = {
     "uk_api_keys_key_id": "a key is looked up before its tenant is known",
     "uk_smart_tokens_hash": "a token is looked up before its tenant is known",
     "idx_staff_users_subject": "a token is looked up before its tenant is known",
+    "idx_receipt_inbox_attempt": "a receipt's tenant follows from the attempt",
     "idx_notification_attempts_echo": "a receipt's tenant follows from the attempt",
     "idx_notification_attempts_started": "a driver's messages are counted over all tenants",
 }

@@ -257,6 +257,7 @@ PREPARE_ATTEMPTS = Command(
 # nothing was committed since it was prepared that forbids the message to its recipient. `opt_in`: a
 # consent has to be on record; `day` is the date where the recipient lives.
 # Channels that we do not know count as none, as in `rules.wanted_channels`.
+# What waits in the inbox about an earlier attempt is applied first: it may be the echo of it.
 # The ids stand in $3 and $4 once more: for a young table the planner expects one row, and would
 # compare every attempt, and every message, that is open with every one of these.
 _KNOWN = "?| '{sms,email,push}'"
@@ -302,7 +303,10 @@ START = Command(
     f" AND r.is_active AND {_RELATED_WANTS}))"
     " AND (n.notification_type IN ('reply_stopped', 'reply_help')"
     " OR NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
-    " AND s.channel = a.channel AND s.value = d.recipient AND s.lifted_at IS NULL)) RETURNING a.id"
+    " AND s.channel = a.channel AND s.value = d.recipient AND s.lifted_at IS NULL))"
+    " AND (a.number = 1 OR NOT EXISTS (SELECT FROM notification_attempts e JOIN receipt_inbox i"
+    " ON i.attempt_id = e.id WHERE e.tenant_id = n.tenant_id AND e.notification_id = n.id))"
+    " RETURNING a.id"
 )
 
 _OUTCOMES = (
