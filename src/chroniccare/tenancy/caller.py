@@ -75,7 +75,8 @@ class Authority:
         # A token proves itself by arithmetic, so good ones are let in meanwhile: staff get new ones
         # every few minutes, and behind a proxy everybody has one address.
         if not known and not is_token:
-            self.guesses.check(address)
+            name = self._name(credential) if _is_whole(credential) else ""
+            await self.guesses.check_stranger(address, name)
         try:
             if is_token:
                 return await self.people.authenticate(credential, now=now, clinic=clinic)
@@ -105,7 +106,7 @@ class Authority:
 
     async def _ask_once(self, key: str) -> _Remembered:
         """Ask the database once for all requests that wait for the same key."""
-        if rules.parse_key(key) is None and not rules.is_token(key):
+        if not _is_whole(key):
             raise Unauthenticated
         task = self.asking.get(key)
         if task is None:
@@ -131,7 +132,12 @@ class Authority:
         if len(self.remembered) >= _MAX_REMEMBERED:
             self.remembered.clear()
         self.remembered[key] = found
+        self.guesses.good(self._name(key))
         return found
+
+    def _name(self, key: str) -> str:
+        """Return what other processes call a key, which the cache must not hold."""
+        return rules.token_hash(key, self.pepper).hex()
 
     async def _key(self, tx: Tx, parts: rules.KeyParts) -> _Remembered:
         record = await tx.one(queries.FIND_KEY, parts.key_id)
@@ -181,6 +187,11 @@ class Authority:
             return await cache().take(name, per_second=rate, burst=most)
         except CacheAway:
             return self.local.take(name, per_second=rate, burst=most)
+
+
+def _is_whole(credential: str) -> bool:
+    """Return whether this is a key or an access token by its form: others ask nobody."""
+    return rules.parse_key(credential) is not None or rules.is_token(credential)
 
 
 def with_request(
