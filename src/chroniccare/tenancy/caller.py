@@ -18,6 +18,7 @@ from chroniccare.platform.redis_connection import CacheAway
 from chroniccare.tenancy import queries, rules, smart_scopes
 from chroniccare.tenancy.guesses import Guess, Guesses, Network, inside, networks
 from chroniccare.tenancy.people import People
+from chroniccare.tenancy.turns import Turns
 
 _REMEMBER_S = 0.8
 _NOTE_USE_EVERY = timedelta(minutes=1)
@@ -48,6 +49,7 @@ class Authority:
         burst: tokens a full bucket holds.
         people: who turns the tokens of staff into callers.
         guesses: counts wrong keys and tokens by where they come from.
+        turns: how many requests of one tenant are worked on at once.
     """
 
     pepper: str
@@ -55,6 +57,7 @@ class Authority:
     burst: int
     people: People = field(default_factory=lambda: People([]))
     guesses: Guesses = field(default_factory=lambda: Guesses(10))
+    turns: Turns = field(default_factory=lambda: Turns(8))
     remembered: dict[str, _Remembered] = field(default_factory=dict)
     asking: "dict[str, asyncio.Task[_Remembered]]" = field(default_factory=dict)
     local: LocalBucket = field(default_factory=LocalBucket)
