@@ -14,11 +14,12 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from chroniccare.notifications.inbound.queries import PEOPLE
 from chroniccare.patients import actions as patients
 from chroniccare.platform import masterkey, sealing
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin, utc_now
-from chroniccare.tenancy import keys, queries_keys, resealing
+from chroniccare.tenancy import addresses, keys, queries_keys, resealing
 from chroniccare.worker import SEALED
 from tests.client import Clinic, new_clinic
 from tests.conftest import Running
@@ -32,6 +33,7 @@ AUDITED = Command(
     "SELECT jsonb_agg(changes) FROM audit_logs WHERE entity_id = $1::uuid AND changes <> '{}'"
 )
 TOKENS = Command("SELECT token FROM patient_devices ORDER BY id")
+POINTS_STORED = Command("SELECT ARRAY[value, value_index] FROM contact_points ORDER BY id")
 REPLIES = Command("SELECT body FROM idempotency_keys")
 
 
@@ -46,6 +48,21 @@ def telling(**more: Any) -> dict[str, Any]:
         },
         **more,
     }
+
+
+POINTS: dict[str, list[dict[str, Any]]] = {
+    "telecom": [
+        {"system": "phone", "value": "+17745550137", "use": "mobile", "rank": 1},
+        {"system": "email", "value": "kanarie@example.com", "use": "home", "rank": 2},
+    ]
+}
+
+FROM_BEFORE: dict[str, list[dict[str, Any]]] = {
+    "telecom": [
+        {"system": "phone", "value": "+17745550138", "use": "mobile", "rank": 1},
+        {"system": "email", "value": "before@example.com", "use": "home", "rank": 2},
+    ]
+}
 
 
 def device(token: str) -> dict[str, Any]:
@@ -66,6 +83,18 @@ async def states(clinic: Clinic) -> dict[tuple[str, int], str]:
 async def tokens(clinic: Clinic) -> list[str]:
     async with begin(clinic.caller) as tx:
         return await tx.values(TOKENS)
+
+
+async def points(clinic: Clinic) -> list[tuple[str, str | None]]:
+    async with begin(clinic.caller) as tx:
+        return [(value, index) for value, index in await tx.values(POINTS_STORED)]
+
+
+async def owners(clinic: Clinic) -> list[str]:
+    """Return the patients whose telephone number FROM_BEFORE has."""
+    async with begin(clinic.caller) as tx:
+        number = addresses.either(await tx.keyring(), [FROM_BEFORE["telecom"][0]["value"]])
+        return [str(one.id) for one in await tx.all(PEOPLE, number)]
 
 
 async def rotated(clinic: Clinic) -> int:
@@ -98,17 +127,22 @@ def names_of(folder: Path, needle: bytes) -> list[str]:
 async def test_sec_20_no_file_of_the_database_holds_what_is_encrypted(
     clinic: Clinic, database_url: str
 ) -> None:
-    body = clinic.patient_body(first_name="Kontrollvogel", **telling())
+    told = telling()
+    told["contact_info"] |= POINTS
+    body = clinic.patient_body(first_name="Kontrollvogel", **told)
     first = await clinic.post("/patients", body, headers={"Idempotency-Key": "canary"})
     again = await clinic.post("/patients", body, headers={"Idempotency-Key": "canary"})
     assert first.json()["data"] == again.json()["data"]
     made = first.json()["data"]
-    changed = telling()
+    changed = {**told, "emergency_contact": dict(told["emergency_contact"])}
     changed["emergency_contact"]["name"] = "Ana Goudvink"
     await clinic.put(f"/patients/{made['id']}", {**body, **changed})
     person = {
         "name": "Rosa", "relationship": "daughter", "receives": "besides", "language": "en",
-        "contact_info": {"address": {"line": ["9 Distelfink Street"], "country": "US"}},
+        "contact_info": {
+            "telecom": [{"system": "email", "value": "distel@example.com"}],
+            "address": {"line": ["9 Distelfink Street"], "country": "US"},
+        },
     }  # fmt: skip
     await clinic.make(f"/patients/{made['id']}/related-persons", person)
     await clinic.make(f"/patients/{made['id']}/devices", device("kanarie-token"))
@@ -122,7 +156,7 @@ async def test_sec_20_no_file_of_the_database_holds_what_is_encrypted(
     assert any(name.startswith("pg_wal/") for name in control)
     for canary in (
         b"Kanarienvogel", b"+17745550136", b"KANARIE-778", b"Canary Wharf", b"Goudvink",
-        b"Distelfink", b"kanarie-token",
+        b"Distelfink", b"kanarie-token", b"+17745550137", b"kanarie@example", b"distel@example",
     ):  # fmt: skip
         assert names_of(folder, canary) == [], canary
 
@@ -289,18 +323,22 @@ async def test_a_clinic_from_before_gets_keys_and_its_rows_are_sealed(
     with monkeypatch.context() as without:
         without.setattr(masterkey, "_held", None)
         async with new_clinic(running.app, running.contract) as clinic:
-            made = await clinic.patient(**telling())
-            empty = await clinic.patient()
+            told = telling()
+            told["contact_info"] |= FROM_BEFORE
+            made = await clinic.patient(**told)
+            empty = await clinic.patient(contact_info={})
             devices = f"/patients/{made['id']}/devices"
             phone = await clinic.make(devices, device("a-token-from-before"))
             person = {
                 "name": "Rosa", "relationship": "daughter", "receives": "besides", "language": "en",
-                "contact_info": {"address": {"line": ["9 Elm"], "country": "US"}},
+                "contact_info": {**FROM_BEFORE, "address": {"line": ["9 Elm"], "country": "US"}},
             }  # fmt: skip
             related = await clinic.make(f"/patients/{made['id']}/related-persons", person)
     stored = await kept(clinic, made["id"])
     assert stored["emergency"] == telling()["emergency_contact"]
     assert (await tokens(clinic))[0] == "a-token-from-before"
+    assert {*await points(clinic)} == {(one["value"], None) for one in FROM_BEFORE["telecom"]}
+    assert await owners(clinic) == [made["id"]]
     sealing.forget(clinic.tenant_id)
     await resealing.run(clinic.tenant_id, SEALED)  # gives keys, seals
     stored = await kept(clinic, made["id"])
@@ -308,9 +346,14 @@ async def test_a_clinic_from_before_gets_keys_and_its_rows_are_sealed(
     assert stored["contact"]["address"] == {"country": "US"}
     assert stored["version"] == 1  # an ETag that a client holds stays good
     assert (await kept(clinic, empty["id"]))["emergency"] == {}
+    stored_points = await points(clinic)
+    assert all(value.startswith(sealing.lead(1)) for value, _ in stored_points)
+    assert len(stored_points) == 2 * len({index for _, index in stored_points}) == 4
+    assert await owners(clinic) == [made["id"]]  # found by its hash
     async with again(running, clinic) as reopened:
         read = (await reopened.get(f"/patients/{made['id']}")).json()["data"]
         assert read["emergency_contact"] == telling()["emergency_contact"]
+        assert read["contact_info"]["telecom"] == FROM_BEFORE["telecom"]
         assert (await tokens(clinic))[0].startswith(sealing.lead(1))
         same = await reopened.post(devices, device("a-token-from-before"))
         assert same.json()["data"]["id"] == phone["id"]  # found by its blind index

@@ -24,7 +24,7 @@ from chroniccare.notifications.mesh import routing
 from chroniccare.notifications.mesh.routing import Verdict
 from chroniccare.notifications.mesh.switchboard import Line, Lines
 from chroniccare.notifications.plans import actions as plans
-from chroniccare.notifications.preferences import recipients
+from chroniccare.notifications.preferences import optouts, recipients
 from chroniccare.notifications.spend import budget
 from chroniccare.notifications.templates import active
 from chroniccare.notifications.templates.making import Texts
@@ -71,8 +71,7 @@ async def prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> l
         read = await tx.all(queries_due.READ_DUE, locked)
         rows = [plans.afresh(recipients.up_to_date(due)) for due in read]
         addresses = {value for due in rows for value in decide.every_address(due)}
-        found = await tx.all(queries_due.SUPPRESSED, list(addresses))
-        suppressed = {(entry.channel, entry.value) for entry in found}
+        suppressed = await optouts.barred(tx, addresses)
         calendar = await attachments.read(tx, rows)
         texts = await active.load(tx, {due.notification_type for due in rows})
         links = {due.id: _link(tenant_id, due, tx.settings) for due in rows}

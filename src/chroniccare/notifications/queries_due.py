@@ -6,9 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.notifications.queries_doses import DOSES, LIVE_DOSE, SUPPLY
-from chroniccare.notifications.queries_recipients import PATIENT_CONTACTS, PROXY, RELATED_CONTACTS
+from chroniccare.notifications.queries_recipients import (
+    OPENS_CONTACTS,
+    OPENS_PROXIES,
+    PATIENT_CONTACTS,
+    PROXY,
+    RELATED_CONTACTS,
+)
 from chroniccare.platform.postgres import Command, Query
-from chroniccare.platform.sealing import Column
+from chroniccare.platform.sealing import Column, Opens
+from chroniccare.tenancy.queries_addresses import POINT
 
 # --- claims, across tenants -------------------------------------------------------------------
 
@@ -84,6 +91,7 @@ class Due:
     was not delivered in time, while it may still arrive. `care_stands` is False when the medication
     that it is about is no longer taken, or the patient's adherence has recovered. `doses` are the
     open ones of a bundle, `supply` is what a refill is about, both as in `queries_doses`.
+    `facility_phone` is the contact point `{"value"}`.
     """
 
     id: UUID
@@ -134,7 +142,7 @@ class Due:
     held_since: datetime | None
     plan_steps: list[dict[str, Any]] | None
     moved_on: UUID | None
-    facility_phone: str | None
+    facility_phone: dict[str, str] | None
     care_stands: bool
     doses: list[dict[str, Any]] | None
     supply: dict[str, Any] | None
@@ -142,10 +150,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """An address that must not be written to on a channel."""
+    """What an address is found by that must not be written to on a channel."""
 
     channel: str
-    value: str
+    found_by: str
 
 
 # SKIP LOCKED: a row that is being cancelled right now is left; if it is not cancelled after all,
@@ -203,9 +211,9 @@ READ_DUE = Query(
     " (SELECT t.id FROM notification_attempts t WHERE t.tenant_id = n.tenant_id"
     " AND t.id = (n.delivery_details #>> '{moved_on,attempt}')::uuid AND t.status = 'accepted')"
     " AS moved_on,"
-    " (SELECT c.value FROM contact_points c WHERE c.tenant_id = f.tenant_id"
-    " AND c.facility_id = f.id AND c.system = 'phone' AND c.use <> 'old'"
-    " ORDER BY c.rank, c.id LIMIT 1) AS facility_phone,"
+    " (SELECT jsonb_build_object('point', c.id, 'value', c.value) FROM contact_points c"
+    " WHERE c.tenant_id = f.tenant_id AND c.facility_id = f.id AND c.system = 'phone'"
+    " AND c.use <> 'old' ORDER BY c.rank, c.id LIMIT 1) AS facility_phone,"
     " CASE WHEN n.notification_type = 'low_adherence' THEN EXISTS (SELECT"
     " FROM adherence_episodes e JOIN medications m ON m.tenant_id = e.tenant_id"
     " AND m.id = e.medication_id WHERE e.tenant_id = n.tenant_id AND e.patient_id = n.patient_id"
@@ -222,10 +230,12 @@ READ_DUE = Query(
     " FROM notification_attempts t WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
     " ORDER BY t.number DESC LIMIT 1) l ON true"
     " WHERE n.id = ANY ($1::uuid[])",
+    (OPENS_CONTACTS, OPENS_PROXIES, Opens(POINT, "facility_phone", within="points")),
 )
 SUPPRESSED = Query(
     Suppressed,
-    "SELECT channel, value FROM suppressions WHERE value = ANY ($1::text[]) AND lifted_at IS NULL",
+    "SELECT channel, coalesce(value_index, value) AS found_by FROM suppressions"
+    " WHERE coalesce(value_index, value) = ANY ($1::text[]) AND lifted_at IS NULL",
 )
 # The rows are locked, so their fences are those that were read. Why a row was held is over.
 PREPARE = Command(
@@ -279,7 +289,7 @@ _RELATED_WANTS = (
 START = Command(
     "UPDATE notification_attempts a SET status = 'in_flight', started_at = $2"
     " FROM jsonb_to_recordset($1::jsonb) AS d (attempt_id uuid, fence int, lease timestamptz,"
-    " recipient text, category text, opt_in boolean, day date), notifications n"
+    " found_by text[], category text, opt_in boolean, day date), notifications n"
     " WHERE a.id = d.attempt_id AND a.id = ANY ($3::uuid[]) AND a.status = 'prepared'"
     " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id AND n.fence = d.fence"
     " AND n.delivery_status = 'sending' AND n.lease_until >= d.lease"
@@ -301,7 +311,8 @@ START = Command(
     f" AND r.is_active AND {_RELATED_WANTS}))"
     " AND (n.notification_type IN ('reply_stopped', 'reply_help')"
     " OR NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
-    " AND s.channel = a.channel AND s.value = d.recipient AND s.lifted_at IS NULL)) RETURNING a.id"
+    " AND s.channel = a.channel AND coalesce(s.value_index, s.value) = ANY (d.found_by)"
+    " AND s.lifted_at IS NULL)) RETURNING a.id"
 )
 
 _OUTCOMES = (

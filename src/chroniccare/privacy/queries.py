@@ -11,8 +11,10 @@ from chroniccare.patients import queries as patients
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Opens
 from chroniccare.privacy.queries_tables import WHAT
+from chroniccare.tenancy.queries_addresses import POINT
 
 OPENS = {
+    "contact_points": (Opens(POINT, "value"),),
     "outbox_messages": (
         Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"),
         Opens(OUTBOX_CALENDAR, "calendar"),

@@ -41,6 +41,7 @@ NOT_EXPORTED = {
 
 _ALWAYS = "'tenant_id'"
 _DROPPED = {
+    "contact_points": "'tenant_id', 'value_index'",
     "privacy_jobs": "'tenant_id', 'bundle'",  # the export of an export
     # Who has them can send to the telephone.
     "patient_devices": "'tenant_id', 'token', 'endpoint'",

@@ -15,7 +15,7 @@ from uuid import UUID
 from chroniccare.core.caller import Caller, system
 from chroniccare.platform import masterkey, sealing
 from chroniccare.platform.postgres import Command, Query, Tx, begin
-from chroniccare.tenancy import keys
+from chroniccare.tenancy import addresses, keys
 from chroniccare.tenancy import queries_keys as queries
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ class Sweep:
     Attributes:
         find: rows after the id $2 whose value does not begin with $1, at most $3 by id, locked.
         left: whether there is any.
-        write: takes one jsonb document: `id`, `value` and, if it is `blind`, the blind index.
+        write: takes one jsonb document: `id`, `value` and, if it is `blind`, the blind index:
+            one of its column, or that of an address.
     """
 
     column: sealing.Column
@@ -42,7 +43,7 @@ class Sweep:
     left: Command
     write: Command
     within: Literal["field", "address"] = "field"
-    blind: bool = False
+    blind: Literal["", "column", "address"] = ""
 
 
 async def run(tenant_id: UUID, sweeps: Sequence[Sweep]) -> None:
@@ -52,7 +53,9 @@ async def run(tenant_id: UUID, sweeps: Sequence[Sweep]) -> None:
         await keys.ensure(tx)
         found = await tx.all(queries.LIST)
     active = next((key for key in found if key.purpose == "data" and key.state == "active"), None)
-    if active is None or active.swept_at is not None:
+    if active is None:
+        return
+    if active.swept_at is not None and active.swept_columns == len(sweeps):
         return
     try:
         for sweep in sweeps:
@@ -67,7 +70,7 @@ async def run(tenant_id: UUID, sweeps: Sequence[Sweep]) -> None:
         for sweep in sweeps:
             if await tx.value(sweep.left, lead):
                 return
-        if await tx.run(queries.SWEPT, tx.now, active.version):
+        if await tx.run(queries.SWEPT, tx.now, active.version, len(sweeps)):
             await tx.run(queries.DESTROY_RETIRED, tx.now)
             tx.rekeyed = True
 
@@ -104,6 +107,8 @@ def _resealed(held: sealing.Keyring, sweep: Sweep, row: queries.Stale) -> dict[s
         return {"id": row.id, "value": held.sealed_address(column, row.id, info)}
     plain = held.unsealed(column, row.id, value)
     found = {"id": row.id, "value": held.sealed(column, row.id, plain)}
-    if sweep.blind:
+    if sweep.blind == "address":
+        found["blind"] = addresses.index(held, plain)
+    elif sweep.blind:
         found["blind"] = sealing.as_bytea(held.blind(column, plain))
     return found

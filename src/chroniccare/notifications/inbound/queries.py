@@ -153,7 +153,8 @@ REMINDED = Query(
 PEOPLE = Query(
     Person,
     "SELECT p.id, p.language FROM contact_points c JOIN patients p ON p.tenant_id = c.tenant_id"
-    " AND p.id = c.patient_id WHERE c.system = 'phone' AND c.value = $1 AND p.deleted_at IS NULL"
+    " AND p.id = c.patient_id WHERE c.system = 'phone'"
+    " AND coalesce(c.value_index, c.value) = ANY ($1::text[]) AND p.deleted_at IS NULL"
     " ORDER BY p.id LIMIT 5",
 )
 QUESTION = Query(
@@ -186,9 +187,9 @@ INSERT = Command(
 # The patient's own word stands above what a provider found: it is not lifted with that.
 SUPPRESS = Query(
     Suppression,
-    "INSERT INTO suppressions AS s (id, tenant_id, channel, value, reason, created_at)"
-    " VALUES ($1, $2, 'sms', $3, 'opted_out', $4)"
-    " ON CONFLICT (tenant_id, channel, value) WHERE lifted_at IS NULL"
+    "INSERT INTO suppressions AS s (id, value, value_index, tenant_id, channel, reason, created_at)"
+    " VALUES ($1, $2, $3, $4, 'sms', 'opted_out', $5)"
+    " ON CONFLICT (tenant_id, channel, (coalesce(value_index, value))) WHERE lifted_at IS NULL"
     " DO UPDATE SET reason = 'opted_out' WHERE s.reason = 'bounced_hard'"
     " RETURNING s.id, s.channel, s.reason",
 )
@@ -196,7 +197,7 @@ SUPPRESS = Query(
 LIFT = Query(
     Suppression,
     "UPDATE suppressions s SET lifted_at = $2, lifted_because = 'asked for it by text'"
-    " WHERE s.channel = 'sms' AND s.value = $1"
+    " WHERE s.channel = 'sms' AND coalesce(s.value_index, s.value) = ANY ($1::text[])"
     " AND s.reason = 'opted_out' AND s.lifted_at IS NULL RETURNING s.id, s.channel, s.reason",
 )
 

@@ -23,6 +23,7 @@ from chroniccare.notifications.inbound.keywords import Intent
 from chroniccare.notifications.preferences import optouts
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.tenancy.actions import list_tenants
+from chroniccare.tenancy.addresses import either
 from chroniccare.webhooks.actions import EventType, emit
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,8 @@ def lock_key(tenant_id: UUID, sender: str) -> int:
 async def _situation(tx: Tx, sender: str) -> Situation:
     written = await tx.all(queries.WRITTEN, sender, tx.now - _FORGOTTEN)
     reminded = await tx.all(queries.REMINDED, sender, tx.now - rules_doses.ANSWERABLE)
-    people = await tx.all(queries.PEOPLE, sender)
+    found_by = either(await tx.keyring(), [sender])
+    people = await tx.all(queries.PEOPLE, found_by)
     question = await tx.one(queries.QUESTION, sender, tx.now - rules.ASKED_FOR)
     prompts = [
         rules.Prompt(
@@ -228,12 +230,13 @@ async def _bar(tx: Tx, sender: str, outcome: str, patient_id: UUID | None) -> bo
     if outcome in {"stopped", "stopped_unsure"}:
         action = "create"
         await optouts.lock_owners(tx, [sender])
-        found = await tx.one(queries.SUPPRESS, new_id(), tx.caller.tenant_id, sender, tx.now)
+        entry = await optouts.entry(tx, channel="sms", address=sender)
+        found = await tx.one(queries.SUPPRESS, *entry, tx.caller.tenant_id, tx.now)
         await optouts.recorded(tx, channel="sms", address=sender, reason="opted_out")
     elif outcome == "started":
         action = "lift"
         await optouts.lock_owners(tx, [sender])
-        found = await tx.one(queries.LIFT, sender, tx.now)
+        found = await tx.one(queries.LIFT, either(await tx.keyring(), [sender]), tx.now)
         if found is not None:
             await optouts.set_consent(tx, channel="sms", address=sender, given=True)
     else:

@@ -96,7 +96,6 @@ class Suppression:
 
     id: UUID
     channel: str
-    value: str
     reason: str
 
 
@@ -175,10 +174,10 @@ CHANGE_ATTEMPTS = Command(
 )
 SUPPRESS = Query(
     Suppression,
-    "INSERT INTO suppressions AS s (id, tenant_id, channel, value, reason, created_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6)"
-    " ON CONFLICT (tenant_id, channel, value) WHERE lifted_at IS NULL DO NOTHING"
-    " RETURNING s.id, s.channel, s.value, s.reason",
+    "INSERT INTO suppressions AS s (id, value, value_index, tenant_id, channel, reason, created_at)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id, channel,"
+    " (coalesce(value_index, value))) WHERE lifted_at IS NULL DO NOTHING"
+    " RETURNING s.id, s.channel, s.reason",
 )
 
 # --- doubts, in one tenant ----------------------------------------------------------------------
