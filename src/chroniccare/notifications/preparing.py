@@ -30,7 +30,9 @@ from chroniccare.notifications.templates import active
 from chroniccare.notifications.templates.making import Texts
 from chroniccare.notifications.templates.text import Text
 from chroniccare.platform.postgres import Tx, begin
+from chroniccare.platform.sealing import Keyring
 from chroniccare.settings import Settings
+from chroniccare.tenancy.addresses import index
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +92,13 @@ async def prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> l
         prepared = [_prepared(due, verdict, tx.now, tx.settings) for due, verdict in planned]
         await tx.run(queries_due.PREPARE, prepared, tx.now)
         if jobs:
+            keys = await tx.keyring()
             await tx.run(
                 queries_due.PREPARE_ATTEMPTS,
-                [{**_attempt(job), **budget.entry(costs.get(job.due.id), tx.now)} for job in jobs],
+                [
+                    {**_attempt(job, keys), **budget.entry(costs.get(job.due.id), tx.now)}
+                    for job in jobs
+                ],
                 tenant_id,
                 tx.now,
             )
@@ -213,14 +219,16 @@ def _prepared(
     }
 
 
-def _attempt(job: Job) -> dict[str, Any]:
+def _attempt(job: Job, keys: Keyring) -> dict[str, Any]:
+    attempt_id, recipient = job.message.attempt_id, job.send.recipient
     return {
-        "id": job.message.attempt_id,
+        "id": attempt_id,
         "notification_id": job.due.id,
         "number": job.number,
         "channel": job.send.channel,
         "driver": job.driver.name,
-        "recipient": job.send.recipient,
+        "recipient": keys.sealed(queries_due.RECIPIENT, attempt_id, recipient),
+        "recipient_index": index(keys, recipient) if job.send.channel == "sms" else None,
         "status": "prepared" if isinstance(job.driver, Calls) else "in_flight",
         "template_version_id": job.message.text.version_id,
         "template_locale": job.message.text.locale,

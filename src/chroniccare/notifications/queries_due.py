@@ -248,18 +248,21 @@ PREPARE = Command(
     " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb,"
     " evidence_due_at timestamptz) WHERE n.id = d.id"
 )
+RECIPIENT = Column("notification_attempts.recipient")
 # An attempt that was prepared but never made is taken up again under its own id.
 PREPARE_ATTEMPTS = Command(
     "INSERT INTO notification_attempts (id, tenant_id, notification_id, number, channel, driver,"
-    " recipient, status, started_at, segments, micros, country, spend_day, template_version_id,"
-    " template_locale) SELECT d.id, $2, d.notification_id, d.number, d.channel, d.driver,"
-    " d.recipient, d.status, $3, d.segments, d.micros, d.country, d.spend_day,"
-    " d.template_version_id, d.template_locale FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
-    " notification_id uuid, number smallint, channel text, driver text, recipient text, status"
-    " text, segments smallint, micros bigint, country text, spend_day date,"
-    " template_version_id uuid, template_locale text) ON CONFLICT (id) DO UPDATE SET"
-    " status = excluded.status, recipient = excluded.recipient, started_at = excluded.started_at,"
-    " segments = excluded.segments, micros = excluded.micros, country = excluded.country,"
+    " recipient, recipient_index, status, started_at, segments, micros, country, spend_day,"
+    " template_version_id, template_locale) SELECT d.id, $2, d.notification_id, d.number,"
+    " d.channel, d.driver, d.recipient, d.recipient_index, d.status, $3, d.segments, d.micros,"
+    " d.country, d.spend_day, d.template_version_id, d.template_locale"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, notification_id uuid, number smallint,"
+    " channel text, driver text, recipient text, recipient_index text, status text,"
+    " segments smallint, micros bigint, country text, spend_day date, template_version_id uuid,"
+    " template_locale text) ON CONFLICT (id) DO UPDATE SET status = excluded.status,"
+    " recipient = excluded.recipient, recipient_index = excluded.recipient_index,"
+    " started_at = excluded.started_at, segments = excluded.segments, micros = excluded.micros,"
+    " country = excluded.country,"
     " spend_day = excluded.spend_day, template_version_id = excluded.template_version_id,"
     " template_locale = excluded.template_locale"
 )
@@ -368,6 +371,7 @@ RECOVER = Command(
     ' || \'{"reason": "worker_lost"}\' ELSE n.delivery_details END'
     " FROM lost WHERE n.id = lost.id"
 )
+OUTBOX_RECIPIENT = Column("outbox_messages.recipient", "record")
 OUTBOX_SUBJECT = Column("outbox_messages.subject", "record")
 OUTBOX_BODY = Column("outbox_messages.body", "record")
 OUTBOX_CALENDAR = Column("outbox_messages.calendar", "record")

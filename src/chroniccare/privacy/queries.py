@@ -6,7 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.notifications.proxies import queries as proxies
-from chroniccare.notifications.queries_due import OUTBOX_BODY, OUTBOX_CALENDAR, OUTBOX_SUBJECT
+from chroniccare.notifications.queries_due import (
+    OUTBOX_BODY,
+    OUTBOX_CALENDAR,
+    OUTBOX_RECIPIENT,
+    OUTBOX_SUBJECT,
+    RECIPIENT,
+)
 from chroniccare.patients import queries as patients
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Opens
@@ -15,7 +21,9 @@ from chroniccare.tenancy.queries_addresses import POINT
 
 OPENS = {
     "contact_points": (Opens(POINT, "value"),),
+    "notification_attempts": (Opens(RECIPIENT, "recipient"),),
     "outbox_messages": (
+        Opens(OUTBOX_RECIPIENT, "recipient"),
         Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"),
         Opens(OUTBOX_CALENDAR, "calendar"),
     ),

@@ -74,7 +74,8 @@ MESSAGES = Command(
     " WHERE patient_id = $1"
 )
 ATTEMPTS = Command(
-    "UPDATE notification_attempts SET recipient = NULL WHERE recipient IS NOT NULL"
+    "UPDATE notification_attempts SET recipient = NULL, recipient_index = NULL"
+    " WHERE recipient IS NOT NULL"
     " AND $2::timestamptz IS NOT NULL AND notification_id IN"
     " (SELECT id FROM notifications WHERE patient_id = $1)"
 )

@@ -39,7 +39,8 @@ _ATTEMPTS = (
     " ON a.tenant_id = n.tenant_id AND a.notification_id = n.id"
 )
 ADDRESSES = Command(
-    f"UPDATE notification_attempts SET recipient = NULL WHERE id IN (SELECT a.id {_ATTEMPTS}"
+    "UPDATE notification_attempts SET recipient = NULL, recipient_index = NULL"
+    f" WHERE id IN (SELECT a.id {_ATTEMPTS}"
     f" WHERE a.recipient IS NOT NULL AND {_SETTLED} LIMIT $3)"
 )
 RECEIPTS = Command(

@@ -13,3 +13,11 @@ ALTER TABLE tenant_keys ADD COLUMN swept_columns smallint NOT NULL DEFAULT 0;
 ALTER TABLE suppressions ADD COLUMN value_index text COLLATE "C" CHECK (length(value_index) = 44);
 CREATE UNIQUE INDEX uk_suppressions_address ON suppressions (tenant_id, channel, (coalesce(value_index, value)))
     WHERE lifted_at IS NULL;
+
+-- Only text messages are looked for by the number that they went to: replies come from it.
+ALTER TABLE notification_attempts
+    ADD COLUMN recipient_index text COLLATE "C" CHECK (length(recipient_index) = 44);
+CREATE INDEX idx_notification_attempts_address ON notification_attempts
+    (tenant_id, (coalesce(recipient_index, recipient)))
+    WHERE channel = 'sms' AND recipient IS NOT NULL;
+DROP INDEX idx_notification_attempts_recipient;

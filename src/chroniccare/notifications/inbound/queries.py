@@ -109,13 +109,18 @@ class Suppression:
 
 
 LAST_WRITTEN = Command(
-    "SELECT max(started_at) FROM notification_attempts WHERE channel = 'sms' AND recipient = $1"
+    "SELECT max(started_at) FROM notification_attempts WHERE channel = 'sms'"
+    " AND recipient IS NOT NULL AND coalesce(recipient_index, recipient) = ANY ($1::text[])"
     " AND status NOT IN ('prepared', 'rejected')"
 )
 # Replies of one number are read one after another.
 LOCK_SENDER = Command("SELECT pg_advisory_xact_lock($1)")
 SEEN = Command("SELECT id FROM inbound_messages WHERE driver = $1 AND message_id = $2")
 CLINIC = Command("SELECT name FROM tenants WHERE id = $1")
+_TO_THE_NUMBER = (
+    "t.channel = 'sms' AND t.recipient IS NOT NULL"
+    " AND coalesce(t.recipient_index, t.recipient) = ANY ($1::text[])"
+)
 # $2 how long ago is of no interest any more.
 WRITTEN = Query(
     Written,
@@ -129,7 +134,7 @@ WRITTEN = Query(
     " JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " JOIN facilities f ON f.tenant_id = a.tenant_id AND f.id = a.facility_id"
     " JOIN patients p ON p.tenant_id = a.tenant_id AND p.id = a.patient_id"
-    " WHERE t.channel = 'sms' AND t.recipient = $1 AND t.started_at > $2"
+    f" WHERE {_TO_THE_NUMBER} AND t.started_at > $2"
     " AND t.status NOT IN ('prepared', 'rejected', 'transient')"
     " AND n.notification_type IN ('appointment_confirmation', 'appointment_rescheduled',"
     " 'appointment_reminder', 'waitlist_offer')"
@@ -145,7 +150,7 @@ REMINDED = Query(
     " AND n.id = t.notification_id JOIN patients p ON p.tenant_id = n.tenant_id"
     " AND p.id = n.patient_id LEFT JOIN related_persons r ON r.tenant_id = n.tenant_id"
     " AND r.id = n.related_person_id"
-    " WHERE t.channel = 'sms' AND t.recipient = $1 AND t.started_at > $2"
+    f" WHERE {_TO_THE_NUMBER} AND t.started_at > $2"
     " AND t.status NOT IN ('prepared', 'rejected', 'transient')"
     " AND n.notification_type = 'medication_reminder' AND n.template_data ? 'bundle_id'"
     " ORDER BY n.id, t.started_at DESC, t.id DESC",

@@ -98,7 +98,8 @@ async def _deal_with(row: queries.Waiting) -> None:
         # One transaction a clinic: across clinics nobody can see whom they wrote to.
         for tenant_id in tenants:
             async with begin(system(tenant_id, job="inbound")) as tx:
-                last = await tx.value(queries.LAST_WRITTEN, row.sender)
+                number = either(await tx.keyring(), [row.sender])
+                last = await tx.value(queries.LAST_WRITTEN, number)
             if last is not None:
                 wrote[tenant_id] = last
     only = tenants[0] if len(tenants) == 1 else None
@@ -142,10 +143,10 @@ def lock_key(tenant_id: UUID, sender: str) -> int:
 
 
 async def _situation(tx: Tx, sender: str) -> Situation:
-    written = await tx.all(queries.WRITTEN, sender, tx.now - _FORGOTTEN)
-    reminded = await tx.all(queries.REMINDED, sender, tx.now - rules_doses.ANSWERABLE)
-    found_by = either(await tx.keyring(), [sender])
-    people = await tx.all(queries.PEOPLE, found_by)
+    number = either(await tx.keyring(), [sender])
+    written = await tx.all(queries.WRITTEN, number, tx.now - _FORGOTTEN)
+    reminded = await tx.all(queries.REMINDED, number, tx.now - rules_doses.ANSWERABLE)
+    people = await tx.all(queries.PEOPLE, number)
     question = await tx.one(queries.QUESTION, sender, tx.now - rules.ASKED_FOR)
     prompts = [
         rules.Prompt(

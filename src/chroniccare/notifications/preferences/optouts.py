@@ -46,7 +46,7 @@ async def entry(tx: Tx, *, channel: str, address: str) -> tuple[UUID, str, str |
     return entry_id, keys.sealed(queries.BARRED, entry_id, address), found_by
 
 
-async def lock_owners(tx: Tx, addresses: Sequence[str]) -> None:
+async def lock_owners(tx: Tx, addresses: Collection[str]) -> None:
     """Lock the profiles that opt-outs of these addresses would change.
 
     To be called before messages or the opt-out list are touched: whoever changes a visit locks in
@@ -59,7 +59,8 @@ async def lock_owners(tx: Tx, addresses: Sequence[str]) -> None:
 
 async def lock_owners_of(tx: Tx, attempt_ids: Sequence[UUID]) -> None:
     """Do the same for the addresses that these attempts went to."""
-    await lock_owners(tx, await tx.values(queries.RECIPIENTS, list(attempt_ids)))
+    reached = await tx.all(queries.RECIPIENTS, list(attempt_ids))
+    await lock_owners(tx, {one.recipient for one in reached})
 
 
 async def recorded(tx: Tx, *, channel: str, address: str, reason: str) -> None:

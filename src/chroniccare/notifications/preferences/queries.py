@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.notifications.queries_due import RECIPIENT
 from chroniccare.notifications.queries_recipients import (
     OPENS_CONTACTS,
     OPENS_PROXIES,
@@ -42,6 +43,14 @@ class OptOut:
     address: str
     reason: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Where an attempt went to."""
+
+    id: UUID
+    recipient: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +104,11 @@ FIND_BY_INDEX = Command(
     "UPDATE suppressions SET value_index = $3 WHERE channel = $1 AND value = $2"
     " AND value_index IS NULL AND lifted_at IS NULL"
 )
-RECIPIENTS = Command(
-    "SELECT DISTINCT recipient FROM notification_attempts WHERE id = ANY ($1::uuid[])"
-    " AND recipient IS NOT NULL"
+RECIPIENTS = Query(
+    Reached,
+    "SELECT id, recipient FROM notification_attempts WHERE id = ANY ($1::uuid[])"
+    " AND recipient IS NOT NULL",
+    (Opens(RECIPIENT, "recipient"),),
 )
 # By value alone, whatever the channel: a few too many do no harm.
 _OWNERS = (

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chroniccare.notifications.queries_due import RECIPIENT
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Opens
 
 # --- the inbox, across tenants ------------------------------------------------------------------
 
@@ -135,6 +137,7 @@ STATES = Query(
     " AND t.status = 'accepted') AS hoped"
     " FROM notification_attempts a JOIN notifications n ON n.tenant_id = a.tenant_id"
     " AND n.id = a.notification_id WHERE a.id = ANY ($1::uuid[]) AND n.id = ANY ($2::uuid[])",
+    (Opens(RECIPIENT, "recipient", by="attempt_id"),),
 )
 SEEN = Command(
     "SELECT r.driver || ' ' || r.provider_event_id FROM notification_receipts r"
