@@ -14,11 +14,14 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from chroniccare.notifications.inbound.queries import PEOPLE
+from chroniccare.commands import encryption
+from chroniccare.core.errors import Conflict
+from chroniccare.notifications.inbound.queries import PEOPLE, REMOVE, STORE
 from chroniccare.patients import actions as patients
 from chroniccare.platform import masterkey, sealing
 from chroniccare.platform.owner import owner_connection
-from chroniccare.platform.postgres import Command, begin, utc_now
+from chroniccare.platform.postgres import Command, begin, begin_system, utc_now
+from chroniccare.settings import Settings
 from chroniccare.tenancy import addresses, keys, queries_keys, resealing
 from chroniccare.worker import SEALED
 from tests.client import Clinic, new_clinic
@@ -409,6 +412,23 @@ async def test_keys_are_wrapped_under_a_new_master_key(
         found = await patients.get(tx, UUID(made["id"]))
     assert found.emergency_contact == telling()["emergency_contact"]
     sealing.forget(clinic.tenant_id)
+
+
+async def test_master_keys_stay_while_a_reply_waits_that_one_of_them_sealed(
+    clinic: Clinic, settings: Settings
+) -> None:
+    waiting = {
+        "id": clinic.tenant_id, "driver": "http", "message_id": str(clinic.tenant_id),
+        "sender": "-", "body": "AA==", "cut": False, "master_id": "older",
+    }  # fmt: skip
+    async with begin_system("test") as tx:
+        await tx.run(STORE, [waiting], tx.now)
+    try:
+        with pytest.raises(Conflict, match="A reply waits"):
+            await encryption.drop_masters(settings)
+    finally:
+        async with begin_system("test") as tx:
+            await tx.run(REMOVE, clinic.tenant_id)
 
 
 async def test_an_unreadable_row_does_not_keep_the_others_from_being_sealed(

@@ -3,12 +3,14 @@
 from chroniccare.notifications import queries_due
 from chroniccare.notifications import queries_sealed as queries
 from chroniccare.notifications.devices import sealed as devices
+from chroniccare.notifications.inbound import sealed as inbound
 from chroniccare.notifications.preferences import sealed as preferences
 from chroniccare.notifications.proxies import sealed as proxies
 from chroniccare.tenancy.resealing import Sweep
 
 SWEEPS = (
     *devices.SWEEPS,
+    *inbound.SWEEPS,
     *preferences.SWEEPS,
     *proxies.SWEEPS,
     Sweep(

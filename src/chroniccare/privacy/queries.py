@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.notifications.inbound import queries as inbound
 from chroniccare.notifications.proxies import queries as proxies
 from chroniccare.notifications.queries_due import (
     OUTBOX_BODY,
@@ -21,6 +22,7 @@ from chroniccare.tenancy.queries_addresses import POINT
 
 OPENS = {
     "contact_points": (Opens(POINT, "value"),),
+    "inbound_messages": inbound.OPENS,
     "notification_attempts": (Opens(RECIPIENT, "recipient"),),
     "outbox_messages": (
         Opens(OUTBOX_RECIPIENT, "recipient"),

@@ -21,3 +21,18 @@ CREATE INDEX idx_notification_attempts_address ON notification_attempts
     (tenant_id, (coalesce(recipient_index, recipient)))
     WHERE channel = 'sms' AND recipient IS NOT NULL;
 DROP INDEX idx_notification_attempts_recipient;
+
+-- A sealed text is longer than the 2,000 characters that are kept of a reply.
+ALTER TABLE inbound_messages
+    ADD COLUMN sender_index text COLLATE "C" CHECK (length(sender_index) = 44),
+    DROP CONSTRAINT inbound_messages_body_check,
+    ADD CONSTRAINT inbound_messages_body_check CHECK (length(body) <= 20000);
+CREATE INDEX idx_inbound_messages_address ON inbound_messages
+    (tenant_id, (coalesce(sender_index, sender)), received_at, id);
+DROP INDEX idx_inbound_messages_sender;
+-- Whose a reply is in the inbox is not known yet: sender and body are sealed together, in `body`,
+-- under the master key that `master_id` names; `sender` is a dash then.
+ALTER TABLE inbound_inbox
+    ADD COLUMN master_id text COLLATE "C",
+    DROP CONSTRAINT inbound_inbox_body_check,
+    ADD CONSTRAINT inbound_inbox_body_check CHECK (length(body) <= 20000);
