@@ -3,10 +3,9 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,13 +18,13 @@ from chroniccare.core.errors import Conflict
 from chroniccare.notifications.inbound.queries import PEOPLE, REMOVE, STORE
 from chroniccare.patients import actions as patients
 from chroniccare.platform import masterkey, sealing
-from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin, begin_system, utc_now
 from chroniccare.settings import Settings
 from chroniccare.tenancy import addresses, keys, queries_keys, resealing
 from chroniccare.worker import SEALED
 from tests.client import Clinic, new_clinic
 from tests.conftest import Running
+from tests.files import data_directory, names_of
 
 STORED = Command(
     "SELECT jsonb_build_object('emergency', emergency_contact, 'insurance', insurance_info,"
@@ -117,16 +116,6 @@ def later(running: Running) -> Iterator[None]:
     running.platform.database.clock = utc_now
 
 
-def names_of(folder: Path, needle: bytes) -> list[str]:
-    """Return the files below `folder` that contain `needle`, as a server may be changing them."""
-    found = []
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError, IsADirectoryError):
-            if needle in path.read_bytes():
-                found.append(str(path.relative_to(folder)))
-    return found
-
-
 async def test_sec_20_no_file_of_the_database_holds_what_is_encrypted(
     clinic: Clinic, database_url: str
 ) -> None:
@@ -150,9 +139,7 @@ async def test_sec_20_no_file_of_the_database_holds_what_is_encrypted(
     await clinic.make(f"/patients/{made['id']}/related-persons", person)
     await clinic.make(f"/patients/{made['id']}/devices", device("kanarie-token"))
     await clinic.delete(f"/patients/{made['id']}")
-    async with owner_connection(database_url) as owner:
-        await owner.execute("CHECKPOINT")
-        folder = Path(await owner.fetchval("SHOW data_directory"))
+    folder = await data_directory(database_url)
     # The clear name shows that the search finds what is there: in the table and in the log.
     control = names_of(folder, b"Kontrollvogel")
     assert any(name.startswith("base/") for name in control)

@@ -11,6 +11,7 @@ from chroniccare.notifications.queries_recipients import (
     PATIENT_CONTACTS,
     RELATED_CONTACTS,
 )
+from chroniccare.notifications.queries_sealed import OPENS_DATA
 from chroniccare.platform.postgres import Command, Query
 
 # --- planning ---------------------------------------------------------------------------------
@@ -92,6 +93,7 @@ WAITING = Query(
     " WHERE patient_id = $1 AND related_person_id IS NULL"
     " AND delivery_status IN ('pending', 'held', 'queued')"
     " AND (expires_at IS NULL OR expires_at > $2)",
+    (OPENS_DATA,),
 )
 INSERT = Command(f"{_PLANNED} NOTHING")
 # A row of a file that reached nobody before is taken up again with what the file says now.

@@ -13,6 +13,7 @@ from chroniccare.notifications.queries_recipients import (
     PROXY,
     RELATED_CONTACTS,
 )
+from chroniccare.notifications.queries_sealed import OPENS_DATA
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Column, Opens
 from chroniccare.tenancy.queries_addresses import POINT
@@ -106,6 +107,7 @@ class Due:
     created_at: datetime
     expires_at: datetime | None
     template_data: dict[str, Any]
+    dedupe_key: str
     retry_count: int
     visit_status: str | None
     visit_start: datetime | None
@@ -176,8 +178,9 @@ READ_DUE = Query(
     Due,
     "SELECT n.id, n.fence, n.patient_id, n.provider_id, n.appointment_id, n.notification_type,"
     " n.channel, n.channel_plan, n.scheduled_send_time, n.created_at, n.expires_at,"
-    " n.template_data, n.retry_count, a.status AS visit_status, a.scheduled_start AS visit_start,"
-    " a.provider_id AS visit_provider_id, a.telehealth_details ->> 'link' AS visit_link,"
+    " n.template_data, n.dedupe_key, n.retry_count, a.status AS visit_status,"
+    " a.scheduled_start AS visit_start, a.provider_id AS visit_provider_id,"
+    " a.telehealth_details ->> 'link' AS visit_link,"
     " nullif(concat_ws(' ', d.first_name, d.last_name), '') AS provider_name,"
     # What is about no visit comes from the clinic itself.
     " coalesce(f.name, CASE WHEN n.notification_type IN ('medication_reminder', 'refill_reminder')"
@@ -230,7 +233,7 @@ READ_DUE = Query(
     " FROM notification_attempts t WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
     " ORDER BY t.number DESC LIMIT 1) l ON true"
     " WHERE n.id = ANY ($1::uuid[])",
-    (OPENS_CONTACTS, OPENS_PROXIES, Opens(POINT, "facility_phone", within="points")),
+    (OPENS_CONTACTS, OPENS_PROXIES, Opens(POINT, "facility_phone", within="points"), OPENS_DATA),
 )
 SUPPRESSED = Query(
     Suppressed,

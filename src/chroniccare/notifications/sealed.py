@@ -17,4 +17,8 @@ SWEEPS = (
         queries_due.RECIPIENT, queries.FIND_STALE_RECIPIENTS, queries.ANY_STALE_RECIPIENT,
         queries.RESEAL_RECIPIENTS, blind="address",
     ),
+    Sweep(
+        queries.DATA, queries.FIND_STALE_DATA, queries.ANY_STALE_DATA, queries.RESEAL_DATA,
+        clear=queries.CLEAR,
+    ),
 )  # fmt: skip

@@ -93,14 +93,14 @@ class Opens:
     Attributes:
         by: field of the record that names the row; it must be in the record.
         within: what is sealed: the field itself, the parts of an `address` apart from the country,
-            single values in the `changes` of an audit entry, or the values of contact `points`,
-            each of which says by `point` which row it is of.
+            the `rest` of a document, single values in the `changes` of an audit entry, or the
+            values of contact `points`, each of which says by `point` which row it is of.
     """
 
     column: Column
     field: str
     by: str = "id"
-    within: Literal["field", "address", "changes", "points"] = "field"
+    within: Literal["field", "address", "rest", "changes", "points"] = "field"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +187,21 @@ class Keyring:
         country = {k: v for k, v in address.items() if k == "country" and v is not None}
         return {"address": country, "sealed": self.sealed(column, row, info)}
 
+    def sealed_rest(
+        self, column: Column, row: object, document: dict[str, Any], *, clear: frozenset[str]
+    ) -> dict[str, Any]:
+        """Return a document in which all but the parts named in `clear` is sealed."""
+        rest = {name: part for name, part in document.items() if name not in clear}
+        if not rest or column.purpose not in self.active:
+            return document
+        kept = {name: part for name, part in document.items() if name in clear}
+        return {**kept, "sealed": self.sealed(column, row, rest)}
+
+    def unsealed_rest(self, column: Column, row: object, value: dict[str, Any]) -> dict[str, Any]:
+        """Return a document with what of it is sealed in clear; see `unsealed`."""
+        rest = {name: part for name, part in value.items() if name != "sealed"}
+        return rest | (self.unsealed(column, row, value.get("sealed")) or {})
+
     def blind(self, column: Column, value: str) -> bytes:
         """Return 32 bytes that are equal for equal values of one tenant and tell nobody else any.
 
@@ -217,9 +232,8 @@ class Keyring:
             return self._points(one.column, value)
         if one.within == "field" or not isinstance(value, dict):
             return self.unsealed(one.column, row, value)
-        if one.within == "address":
-            rest = {name: part for name, part in value.items() if name != "sealed"}
-            return rest | (self.unsealed(one.column, row, value.get("sealed")) or {})
+        if one.within in {"address", "rest"}:
+            return self.unsealed_rest(one.column, row, value)
         return {
             side: {
                 name: self.unsealed(_inside(one.column, side, name), row, part)

@@ -14,6 +14,7 @@ from chroniccare.notifications.queries_due import (
     OUTBOX_SUBJECT,
     RECIPIENT,
 )
+from chroniccare.notifications.queries_sealed import OPENS_DATA
 from chroniccare.patients import queries as patients
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Opens
@@ -24,6 +25,7 @@ OPENS = {
     "contact_points": (Opens(POINT, "value"),),
     "inbound_messages": inbound.OPENS,
     "notification_attempts": (Opens(RECIPIENT, "recipient"),),
+    "notifications": (OPENS_DATA,),
     "outbox_messages": (
         Opens(OUTBOX_RECIPIENT, "recipient"),
         Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"),

@@ -32,6 +32,13 @@ class Stale:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class StaleRest(Stale):
+    """A document of which a part is, in the row that `row` names."""
+
+    row: str
+
+
 LIST = Query(
     TenantKey,
     "SELECT purpose, version, master_id, state, created_at, retired_at, destroyed_at, swept_at,"

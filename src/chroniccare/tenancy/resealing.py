@@ -36,14 +36,16 @@ class Sweep:
         left: whether there is any.
         write: takes one jsonb document: `id`, `value` and, if it is `blind`, the blind index:
             one of its column, or that of an address.
+        clear: what of a document is not sealed, if it is a document.
     """
 
     column: sealing.Column
-    find: Query[queries.Stale]
+    find: Query[Any]  # of a Stale, or a StaleRest
     left: Command
     write: Command
     within: Literal["field", "address"] = "field"
     blind: Literal["", "column", "address"] = ""
+    clear: frozenset[str] = frozenset()
 
 
 async def run(tenant_id: UUID, sweeps: Sequence[Sweep]) -> None:
@@ -84,7 +86,7 @@ async def _sweep(caller: Caller, sweep: Sweep, version: int) -> None:
 
 async def _batch(tx: Tx, sweep: Sweep, version: int, after: UUID) -> UUID | None:
     """Seal one batch; return its last id, None when it was the last batch."""
-    rows = await tx.all(sweep.find, sealing.lead(version), after, BATCH)
+    rows: list[queries.Stale] = await tx.all(sweep.find, sealing.lead(version), after, BATCH)
     if not rows:
         return None
     held = await tx.keyring()
@@ -102,6 +104,9 @@ async def _batch(tx: Tx, sweep: Sweep, version: int, after: UUID) -> UUID | None
 
 def _resealed(held: sealing.Keyring, sweep: Sweep, row: queries.Stale) -> dict[str, Any]:
     column, value = sweep.column, row.value
+    if isinstance(row, queries.StaleRest):
+        rest = held.unsealed_rest(column, row.row, value)
+        return {"id": row.id, "value": held.sealed_rest(column, row.row, rest, clear=sweep.clear)}
     if sweep.within == "address":
         info = held.unsealed(column, row.id, value["sealed"]) if "sealed" in value else value
         return {"id": row.id, "value": held.sealed_address(column, row.id, info)}
