@@ -25,12 +25,13 @@ from chroniccare.notifications.mesh.routing import Verdict
 from chroniccare.notifications.mesh.switchboard import Line, Lines
 from chroniccare.notifications.plans import actions as plans
 from chroniccare.notifications.preferences import optouts, recipients
+from chroniccare.notifications.queries_sealed import CANNOT_BE_MADE
 from chroniccare.notifications.spend import budget
 from chroniccare.notifications.templates import active
 from chroniccare.notifications.templates.making import Texts
 from chroniccare.notifications.templates.text import Text
 from chroniccare.platform.postgres import Tx, begin
-from chroniccare.platform.sealing import Keyring
+from chroniccare.platform.sealing import Keyring, Unreadable
 from chroniccare.settings import Settings
 from chroniccare.tenancy.addresses import index
 
@@ -70,7 +71,7 @@ async def prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> l
         locked = await _locked(tx, ids)
         if not locked:
             return []
-        read = await tx.all(queries_due.READ_DUE, locked)
+        read = await _read(tx, locked)
         rows = [plans.afresh(recipients.up_to_date(due)) for due in read]
         addresses = {value for due in rows for value in decide.every_address(due)}
         suppressed = await optouts.barred(tx, addresses)
@@ -119,6 +120,20 @@ async def _locked(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
         await asyncio.sleep(pause)
         locked += await tx.values(queries_due.LOCK_QUEUED, list(missing))
     return locked
+
+
+async def _read(tx: Tx, ids: list[UUID]) -> list[queries_due.Due]:
+    """Return what decides; a message of which something cannot be decrypted fails alone."""
+    try:
+        return await tx.all(queries_due.READ_DUE, ids)
+    except Unreadable:
+        found: list[queries_due.Due] = []
+    for one in ids:
+        try:
+            found += await tx.all(queries_due.READ_DUE, [one])
+        except Unreadable:  # it has been logged
+            await tx.run(CANNOT_BE_MADE, one, tx.now)
+    return found
 
 
 def _verdict(

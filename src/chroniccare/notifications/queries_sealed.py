@@ -41,3 +41,9 @@ RESEAL_DATA = Command(
     "UPDATE notifications n SET template_data = d.value"
     " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, value jsonb) WHERE n.id = d.id"
 )
+# Something that it is made from cannot be decrypted; the row is locked.
+CANNOT_BE_MADE = Command(
+    "UPDATE notifications SET delivery_status = 'failed', lease_until = NULL, fence = fence + 1,"
+    " delivery_details = delivery_details - 'held' || '{\"reason\": \"cannot_be_made\"}',"
+    " updated_at = $2 WHERE id = $1"
+)

@@ -162,6 +162,24 @@ async def test_an_address_that_two_releases_listed_is_one_entry_that_is_found(
         assert await optouts.barred(tx, [written.number]) == {("sms", written.number)}
 
 
+async def test_a_message_to_a_number_that_cannot_be_opened_fails_alone(bench: Bench) -> None:
+    one, two = [await bench.planned(patient_id=await bench.patient()) for _ in range(2)]
+    await bench.sql(
+        "UPDATE contact_points c SET value = o.value FROM contact_points o"
+        " WHERE c.patient_id = $1 AND o.patient_id = $2 AND c.system = 'phone'"
+        " AND o.system = 'phone'", one.patient_id, two.patient_id,
+    )  # fmt: skip
+    await bench.drain()
+    rows = {
+        row.appointment_id: (row.delivery_status, row.details.get("reason"))
+        for row in await bench.rows()
+        if row.notification_type == "appointment_confirmation"
+    }
+    assert rows == {
+        one.appointment_id: ("failed", "cannot_be_made"), two.appointment_id: ("delivered", None),
+    }  # fmt: skip
+
+
 async def test_the_hash_of_a_number_is_another_one_in_every_clinic(
     bench: Bench, other_clinic: Any
 ) -> None:
