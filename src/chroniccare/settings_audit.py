@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class AuditSettings(BaseModel):
-    """Where the signed heads of the audit's chains go, and how long messages are kept."""
+    """Where the signed heads of the audit's chains go, and how long the rest is kept."""
 
     audit_heads_dir: Annotated[
         str,
@@ -31,7 +31,25 @@ class AuditSettings(BaseModel):
         Field(
             ge=0,
             le=36_500,
-            description="Days after which texts of messages and replies, addresses and receipts are"
-            " removed; 0: never. The audit is kept for ever.",
+            description="Days after which texts and data of messages and replies, and addresses, "
+            "are removed; 0: never. The audit is kept for ever.",
+        ),
+    ] = 90
+    retain_delivery_log_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=36_500,
+            description="Days after which receipts of providers and the log of webhooks are "
+            "removed; 0: never.",
+        ),
+    ] = 90
+    retain_events_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=36_500,
+            description="Days after which events are removed that were handed on and are in no "
+            "log any more; 0: never.",
         ),
     ] = 90
