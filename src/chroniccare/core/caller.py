@@ -1,7 +1,9 @@
 """Who is asking, and what that caller may do."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
+
+_BY_PATIENTS = frozenset({"patient", "visit_link", "waitlist_offer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Caller:
         role: of a member of staff; None for whoever has scopes of their own.
         hidden: fields that the answer to this request must not hold.
         emergency_id: the break-glass access that this request makes use of.
+        purpose: what the request is for, if that does not follow from who asks; see `use`.
     """
 
     tenant_id: UUID
@@ -32,13 +35,36 @@ class Caller:
     role: str | None = None
     hidden: frozenset[str] = frozenset()
     emergency_id: UUID | None = None
+    purpose: str = ""
+
+    @property
+    def use(self) -> str:
+        """Return the purpose of use: `treatment` unless it is known to be another one.
+
+        `break_glass`: an emergency; `patient_request`: the patient asked for it, or does it;
+        `operations`: the system's own work.
+        """
+        if self.emergency_id is not None:
+            return "break_glass"
+        if self.actor_type in _BY_PATIENTS:
+            return "patient_request"
+        return self.purpose or ("operations" if self.actor_type == "system" else "treatment")
 
     @property
     def trail(self) -> dict[str, str]:
-        """Return what the audit keeps beside what was done: the request, and the broken glass."""
-        if self.emergency_id is None:
-            return {"requestId": self.request_id}
-        return {"requestId": self.request_id, "breakGlass": str(self.emergency_id)}
+        """Return what the audit keeps beside what was done: request, purpose, outcome.
+
+        The outcome is that it was done; of what was refused, `refused` stands there instead.
+        """
+        kept = {"requestId": self.request_id, "purpose": self.use, "outcome": "success"}
+        if self.emergency_id is not None:
+            kept["breakGlass"] = str(self.emergency_id)
+        return kept
+
+
+def at_request(caller: Caller) -> Caller:
+    """Return `caller`, who acts because the patient has asked for it."""
+    return replace(caller, purpose="patient_request")
 
 
 def system(tenant_id: UUID, *, job: str) -> Caller:
