@@ -26,6 +26,15 @@ class AuditSettings(BaseModel):
     audit_head_seconds: Annotated[
         int, Field(ge=1, le=86_400, description="Seconds between two exports of heads.")
     ] = 60
+    audit_copy: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^file:/.+$|^cloudwatch:arn:aws[a-z-]*:logs:[a-z0-9-]+:\d{12}:log-group:"
+            r"[A-Za-z0-9._/#-]{1,512}$",
+            description="Where the worker copies the sealed audit to, without values: "
+            "`file:/path/audit.jsonl`, or `cloudwatch:` and a log group's ARN. Empty: nowhere.",
+        ),
+    ] = ""
     retain_messages_days: Annotated[
         int,
         Field(

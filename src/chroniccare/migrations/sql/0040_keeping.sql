@@ -53,3 +53,11 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION erase_rows_of_tenant(regclass[], uuid, integer) FROM PUBLIC;
+
+-- Up to which seal the audit of a tenant has been copied elsewhere, and who is at it.
+CREATE TABLE audit_copies (
+    tenant_id uuid PRIMARY KEY REFERENCES tenants (id),
+    seq bigint NOT NULL DEFAULT 0 CHECK (seq >= 0),
+    lease_until timestamptz NOT NULL
+);
+SELECT protect_tenant_table('audit_copies', 'SELECT, INSERT, UPDATE');
