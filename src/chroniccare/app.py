@@ -41,6 +41,7 @@ from chroniccare.notifications.replay import api as replay
 from chroniccare.notifications.single import api as single
 from chroniccare.notifications.spend import api as spend
 from chroniccare.notifications.templates import api as templates
+from chroniccare.notifications.unsubscribing import api as unsubscribing
 from chroniccare.notifications.why import api as why
 from chroniccare.patients import api as patients
 from chroniccare.platform import wiring
@@ -113,6 +114,7 @@ ROUTERS = (
     calendars.public,
     waitlist_links.public,
     visit_links.public,
+    unsubscribing.public,
     tasks.router,
     allergies.router,
     interactions.router,

@@ -31,7 +31,8 @@ class AuditEntry(Wire):
         str | None,
         Field(
             description="`api_key`, `staff`, `calendar_feed`, `waitlist_offer` (the patient, by"
-            " the link in an offer) or `system`.",
+            " the link in an offer), `visit_link`, `unsubscribe_link` (in an email), `patient` (by"
+            " a reply) or `system`.",
             examples=["api_key"],
         ),
     ]

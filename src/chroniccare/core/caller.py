@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-_BY_PATIENTS = frozenset({"patient", "visit_link", "waitlist_offer"})
+_BY_PATIENTS = frozenset({"patient", "unsubscribe_link", "visit_link", "waitlist_offer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,8 @@ class Caller:
         actor_id: API key, staff user, calendar feed, offer, visit or patient; None for the
             system's own work.
         actor_type: `api_key`, `staff`, `calendar_feed`, `waitlist_offer` (the patient, through the
-            link in an offer), `visit_link` (in a message about a visit), `patient` (by a reply) or
-            `system`; the audit's `user_type`.
+            link in an offer), `visit_link` (in a message about a visit), `unsubscribe_link` (in an
+            email), `patient` (by a reply) or `system`; the audit's `user_type`.
         scopes: what the caller may do, such as `patients:read`.
         request_id: id of the request or job, for logs and audit.
         ip_address: address the request came from, if there was one.
