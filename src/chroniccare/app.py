@@ -13,10 +13,12 @@ from starlette.routing import Route
 
 from chroniccare import __version__
 from chroniccare.audit import api as audit
+from chroniccare.audit.refusals import note_refused
 from chroniccare.codes import api as codes
 from chroniccare.core import wire
+from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import failure_schemas
-from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
+from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.front import Front
 from chroniccare.medications import api as medications
@@ -39,6 +41,7 @@ from chroniccare.notifications.replay import api as replay
 from chroniccare.notifications.single import api as single
 from chroniccare.notifications.spend import api as spend
 from chroniccare.notifications.templates import api as templates
+from chroniccare.notifications.unsubscribing import api as unsubscribing
 from chroniccare.notifications.why import api as why
 from chroniccare.patients import api as patients
 from chroniccare.platform import wiring
@@ -115,6 +118,7 @@ ROUTERS = (
     calendars.public,
     waitlist_links.public,
     visit_links.public,
+    unsubscribing.public,
     tasks.router,
     allergies.router,
     interactions.router,
@@ -247,6 +251,10 @@ def _answer(request: Request, problem: Problem) -> Response:
 
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101  registered for this class alone
+    caller: Caller | None = request.scope.get("chroniccare.caller")
+    if isinstance(error, Forbidden) and caller is not None:
+        tag = str(request.scope["route"].tags[0])
+        await note_refused(caller, request.method, request.path_params, tag)
     return _answer(request, error)
 
 

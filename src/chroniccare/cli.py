@@ -219,6 +219,27 @@ def create_tenant(
     print(made)
 
 
+@tenants_app.command("erase")
+def erase_tenant(
+    subdomain: Annotated[str, typer.Argument(help="Subdomain of the tenant.")],
+    confirm: Annotated[str, typer.Option(help="The subdomain once more.")],
+    reason: Annotated[str, typer.Option(help="Who asked for it and why; the report has it.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Erase a tenant for good: every row, and its keys, which shreds its backups."""
+    from chroniccare.commands import servers
+    from chroniccare.privacy import tenant_erasing
+
+    if confirm != subdomain:
+        raise typer.BadParameter("--confirm must repeat the subdomain: this cannot be undone")
+    directory = servers.data_dir(data_dir)
+    with servers.servers(directory) as settings:
+        told = servers.with_heads(settings, directory)
+        done = servers.work(told, lambda: tenant_erasing.erase(told, subdomain, reason=reason))
+    rows = done.report["rows"]
+    print(f"erased {sum(rows.values())} rows of {len(rows)} tables; report: {done.path}")
+
+
 @keys_app.command("list")
 def list_keys(data_dir: DataDir = None, tenant: TenantName = None, as_json: AsJson = False) -> None:
     """List the API keys of a tenant; secrets are not kept."""

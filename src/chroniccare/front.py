@@ -20,7 +20,7 @@ _BODY_S = 20.0
 """Seconds a body may take: it is read before the key is looked at."""
 _REFUSED = 400
 _SERVER_ERROR = 500
-_BY_ADDRESS = ("/calendars/", "/offers/", "/visits/")
+_BY_ADDRESS = ("/calendars/", "/offers/", "/unsubscribe/", "/visits/")
 """Whoever has such an address may use what is there, so it must not be passed on by accident."""
 _FOR_NOBODY_ELSE = [
     (b"referrer-policy", b"no-referrer"),

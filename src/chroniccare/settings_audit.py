@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class AuditSettings(BaseModel):
-    """Where the signed heads of the audit's chains go, and how long messages are kept."""
+    """Where the signed heads of the audit's chains go, and how long the rest is kept."""
 
     audit_heads_dir: Annotated[
         str,
@@ -26,12 +26,39 @@ class AuditSettings(BaseModel):
     audit_head_seconds: Annotated[
         int, Field(ge=1, le=86_400, description="Seconds between two exports of heads.")
     ] = 60
+    audit_copy: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^file:/.+$|^cloudwatch:arn:aws[a-z-]*:logs:[a-z0-9-]+:\d{12}:log-group:"
+            r"[A-Za-z0-9._/#-]{1,512}$",
+            description="Where the worker copies the sealed audit to, without values: "
+            "`file:/path/audit.jsonl`, or `cloudwatch:` and a log group's ARN. Empty: nowhere.",
+        ),
+    ] = ""
     retain_messages_days: Annotated[
         int,
         Field(
             ge=0,
             le=36_500,
-            description="Days after which texts of messages and replies, addresses and receipts are"
-            " removed; 0: never. The audit is kept for ever.",
+            description="Days after which texts and data of messages and replies, and addresses, "
+            "are removed; 0: never. The audit is kept for ever.",
+        ),
+    ] = 90
+    retain_delivery_log_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=36_500,
+            description="Days after which receipts of providers and the log of webhooks are "
+            "removed; 0: never.",
+        ),
+    ] = 90
+    retain_events_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=36_500,
+            description="Days after which events are removed that were handed on and are in no "
+            "log any more; 0: never.",
         ),
     ] = 90

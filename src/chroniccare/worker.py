@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
-from chroniccare.audit import heads, sealing
+from chroniccare.audit import copying, heads, sealing
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem
 from chroniccare.core.ids import new_id
@@ -114,6 +114,8 @@ def loops(
     }
     if settings.audit_heads_dir:
         found["audit-heads"] = partial(heads.run, settings, stop=stop)
+    if settings.audit_copy:
+        found["audit-copies"] = partial(copying.run, settings, stop=stop)
     if not settings.no_show_grace_minutes:
         del found["lifecycle"]
     if selftest.is_needed(settings):

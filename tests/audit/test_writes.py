@@ -69,7 +69,9 @@ async def test_sec_26_a_change_keeps_the_fields_that_differ_before_and_after(
     assert set(updated.changes["after"]) == {"language", "version", "updated_at"}
     assert updated.changes["before"]["language"] == "en"
     assert updated.changes["after"]["language"] == "es"
-    assert updated.metadata == {"requestId": "my-own-request"}
+    assert updated.metadata == {
+        "requestId": "my-own-request", "purpose": "treatment", "outcome": "success",
+    }  # fmt: skip
     assert (deleted.action, deleted.changes["after"]) == ("delete", {})
     assert deleted.changes["before"]["mrn"] == made["mrn"]
     assert {row.entity_id for row in (created, updated, deleted)} == {UUID(made["id"])}

@@ -39,7 +39,7 @@ LED_OTHERWISE = {
 }
 # What the system's own work across tenants may read: ids, due times, and what proves a key.
 SYSTEM_READS = {
-    "tenants": {"id", "name", "subdomain", "is_active", "created_at"},
+    "tenants": {"id", "name", "subdomain", "is_active", "created_at", "erased_at"},
     "api_keys": {
         "id", "tenant_id", "key_id", "key_hash", "environment", "scopes", "is_active",
         "expires_at", "revoked_at", "last_used_at", "networks",

@@ -11,7 +11,7 @@ import pytest
 
 from chroniccare.platform import cache as cache_module
 from chroniccare.platform.cache import Cache, Listing, LocalBucket, Rendered, open_cache
-from chroniccare.platform.redis_connection import CacheAway, connect
+from chroniccare.platform.redis_connection import CacheAway, Reply, connect
 from tests.platform.valkey import OwnValkey, own_valkey
 
 OLD, NEW = Rendered(1, b'"old"'), Rendered(2, b'"new"')
@@ -245,6 +245,54 @@ async def test_a_cache_that_hangs_costs_half_a_second_once(cache: Cache, valkey:
     finally:
         valkey.process.send_signal(signal.SIGCONT)
     await back(cache)
+
+
+async def raw(valkey: OwnValkey, *words: bytes | str) -> Reply:
+    """Do what somebody does who reaches the cache, but not our secret."""
+    connection = await connect(valkey.url)
+    try:
+        return await connection.send(*words)
+    finally:
+        connection.close()
+
+
+async def test_sec_08_a_value_is_served_under_its_own_key_alone(
+    cache: Cache, valkey: OwnValkey
+) -> None:
+    await cache.through("patient:a:1", 300, load_old)
+    held = await raw(valkey, "GET", "patient:a:1")
+    assert isinstance(held, bytes)
+    await raw(valkey, "SET", "patient:b:1", held)
+    assert await cache.through("patient:b:1", 300, load_new) == NEW
+    assert await cache.through("patient:a:1", 300, must_not_load) == OLD
+    # What was put there is gone, so that the right value can take its place.
+    assert await raw(valkey, "GET", "patient:b:1") == b""
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"x", b"1\n{}", bytes(16), bytes(16) + b"1\n{}", b"\xff" * 40, b"\n" * 16 + b"1\n"]
+)
+async def test_sec_08_garbage_is_a_miss(cache: Cache, valkey: OwnValkey, garbage: bytes) -> None:
+    await raw(valkey, "SET", "patient:a:1", garbage)
+    assert await cache.through("patient:a:1", 300, load_old) == OLD
+
+
+async def test_sec_08_every_flipped_bit_is_a_miss(cache: Cache, valkey: OwnValkey) -> None:
+    await cache.through("k", 300, load_old)
+    held = await raw(valkey, "GET", "k")
+    assert isinstance(held, bytes)
+    for bit in range(len(held) * 8):
+        altered = bytearray(held)
+        altered[bit // 8] ^= 1 << bit % 8
+        await raw(valkey, "SET", "k", bytes(altered))
+        assert await cache.get("k") is None
+
+
+async def test_sec_08_who_has_another_secret_is_not_believed(valkey: OwnValkey) -> None:
+    async with opened(valkey.url) as one, opened(valkey.url) as other:
+        one.secret, other.secret = b"one", b"other"
+        await one.through("k", 300, load_old)
+        assert await other.through("k", 300, load_new) == NEW
 
 
 async def test_without_a_url_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:

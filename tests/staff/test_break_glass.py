@@ -42,11 +42,13 @@ async def test_sec_18_it_shows_what_a_clinician_sees_and_is_marked(
     body = {**clinic.patient_body(), "insurance_info": {}}
     assert (await who.post("/patients", body)).status_code == 400
     await who.post("/patients", clinic.patient_body())
-    rows = (await clinic.get("/audit", params={"user_id": glass["staff_id"]})).json()["data"]
+    told = {"user_id": glass["staff_id"], "outcome": "success"}
+    rows = (await clinic.get("/audit", params=told)).json()["data"]
     marked = [one for one in rows["items"] if one["metadata"].get("breakGlass") == glass["id"]]
     assert {(one["entity_type"], one["action"]) for one in marked} >= {
         ("patient", "read"), ("patient", "create"), ("medication", "list"),
     }  # fmt: skip
+    assert {one["metadata"]["purpose"] for one in marked} == {"break_glass"}
     before = {one["entity_type"] for one in rows["items"] if one not in marked}
     assert before == {"break_glass", "task"}  # what breaking it wrote
 

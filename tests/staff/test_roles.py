@@ -34,6 +34,8 @@ PUBLIC = {
     "GET /calendars/{token}.ics": _TOKEN,
     "GET /offers/{token}": _TOKEN,
     "POST /offers/{token}/{step}": _TOKEN,
+    "GET /unsubscribe/{token}": _TOKEN,
+    "POST /unsubscribe/{token}": _TOKEN,
     "GET /visits/{token}": _TOKEN,
     "POST /visits/{token}/{step}": _TOKEN,
 }

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from chroniccare.platform.egress import Egress
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin, database
 from chroniccare.platform.public_hosts import TIMEOUT_S
-from chroniccare.webhooks import delivery, loop, relaying
+from chroniccare.webhooks import delivery, loop, relaying, resending
 from chroniccare.webhooks.actions import emit
 from tests.client import Clinic
 from tests.notifications.support import Clock
@@ -196,7 +196,8 @@ async def test_gone_disables_at_once_with_notice_and_what_waits_can_be_sent_late
     assert (await clinic.post(f"{path}/ping")).status_code == 409
     receiver.status = lambda _: 204
     await clinic.put(path, {"url": receiver.url, "events": ["patient.*"]})
-    sent = await clinic.post(f"{path}/resend", {"since": "2020-01-01T00:00:00Z"})
+    before = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    sent = await clinic.post(f"{path}/resend", {"since": before})
     assert sent.json()["data"] == {"count": 2}
     await drain()
     assert versions(receiver) == [1, 1, 2]
@@ -297,6 +298,76 @@ async def test_a_range_is_sent_again_and_what_was_never_sent_with_it(
     empty = await clinic.post(path, {"since": start, "until": start})
     assert empty.status_code == 422
     assert empty.json()["error"]["details"][0]["field"] == "until"
+
+
+async def test_a_range_that_begins_before_what_is_kept_is_refused_with_its_beginning(
+    clinic: Clinic, clock: Clock, hook: Hook, receiver: Receiver
+) -> None:
+    made = await hook(receiver)
+    path = f"/webhooks/{made['id']}/resend"
+    first = clock() - timedelta(days=90)
+    refused = await clinic.post(path, {"since": (first - timedelta(seconds=1)).isoformat()})
+    assert refused.status_code == 422
+    (detail,) = refused.json()["error"]["details"]
+    assert (detail["field"], detail["code"]) == ("since", "no_longer_kept")
+    assert first.isoformat(timespec="seconds") in refused.text
+    allowed = await clinic.post(path, {"since": first.isoformat()})
+    assert allowed.json()["data"] == {"count": 0}
+
+
+async def test_only_wanted_events_count_towards_the_most_that_are_sent_again(
+    clinic: Clinic, hook: Hook, drain: Drain, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resending, "MOST", 2)
+    made = await hook(receiver, events=["webhook.*", "patient.created"])
+    start = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    for _ in range(3):
+        await told(clinic, new_id(), 1)
+    async with begin(clinic.caller) as tx:
+        for _ in range(2):
+            await emit(tx, "patient.created", entity_type="patient", entity_id=new_id())
+    await drain()
+    path = f"/webhooks/{made['id']}/resend"
+    sent = await clinic.post(path, {"since": start, "delivered": True})
+    assert sent.json()["data"] == {"count": 2}
+    await drain()
+    assert len(receiver.came) == 4
+    await clinic.put(f"/webhooks/{made['id']}", {"url": receiver.url, "events": ["patient.*"]})
+    refused = await clinic.post(path, {"since": start, "delivered": True})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["details"][0]["code"] == "too_many"
+
+
+async def test_a_secret_that_cannot_be_opened_is_tried_for_three_days_and_then_told(
+    clinic: Clinic, clock: Clock, hook: Hook, drain: Drain, receiver: Receiver
+) -> None:
+    made = await hook(receiver, events=["patient.*"])
+    other = await hook(receiver, events=["webhook.*"])
+    swapped = Command(
+        "UPDATE webhook_endpoints SET secret = (SELECT o.secret FROM webhook_endpoints o"
+        " WHERE o.id = $2) WHERE id = $1"
+    )
+    async with begin(clinic.caller) as tx:
+        await tx.run(swapped, UUID(made["id"]), UUID(other["id"]))
+    await told(clinic, new_id(), 1)
+    await drain()
+    (row,) = await deliveries(clinic, made)
+    assert [(a["error"], a["request_headers"]) for a in row["attempts"]] == [("secret", {})]
+    assert row["next_attempt_at"] > clock().isoformat()
+    for _ in range(7 * 24):
+        await drain()
+        clock.forward(minutes=30)
+    state = (await clinic.get(f"/webhooks/{made['id']}")).json()["data"]
+    assert (state["enabled"], state["disabled_reason"]) == (False, "unreadable")
+    (row,) = await deliveries(clinic, made)
+    assert 8 <= row["attempt"] <= 40
+    assert [came.document["data"]["reason"] for came in receiver.came] == ["unreadable"]
+    path = f"/webhooks/{made['id']}"
+    assert (await clinic.post(f"{path}/rotate", params={"overlap_hours": 0})).is_success
+    await clinic.put(path, {"url": receiver.url, "events": ["patient.*"]})
+    await told(clinic, new_id(), 2)
+    await drain()
+    assert versions(receiver)[-1] == 2
 
 
 async def test_a_worker_that_died_leaves_nothing_undone(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response, Security
 from chroniccare.audit import queries, schemas
 from chroniccare.audit.reads import note_read
 from chroniccare.core import paging
-from chroniccare.core.caller import Caller
+from chroniccare.core.caller import Caller, at_request
 from chroniccare.core.envelope import Listed, errors
 from chroniccare.core.errors import NotFound
 from chroniccare.core.fields import Instant, Word
@@ -53,11 +53,15 @@ async def search_audit(
     action: Action = None,
     from_: From = None,
     to: To = None,
+    purpose: Annotated[schemas.Purpose | None, Query(description="What it was done for.")] = None,
+    outcome: Annotated[
+        schemas.Outcome | None, Query(description="`refused`: what somebody was not let do.")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page, the latest first; the search is itself noted in the audit."""
-    filters = [entity_type, entity_id, user_id, user_type, action, from_, to]
+    filters = [entity_type, entity_id, user_id, user_type, action, from_, to, purpose, outcome]
     after = _after(cursor, "audit", filters)
     async with begin(caller) as tx:
         await tx.plan_afresh()
@@ -96,7 +100,8 @@ async def access_report(
         await tx.plan_afresh()
         rows = await tx.all(queries.ACCESS, *filters, *after, limit + 1)
     found = _page(rows, limit, "access", filters)
-    await note_read(caller, entity_type="patient", seen=[patient_id], action="access_report")
+    asked = at_request(caller)
+    await note_read(asked, entity_type="patient", seen=[patient_id], action="access_report")
     return page(caller, found.items, found.next_cursor)
 
 

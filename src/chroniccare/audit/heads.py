@@ -60,20 +60,40 @@ async def export(settings: Settings, told: dict[UUID, int]) -> int:
     return len(found)
 
 
-async def _heads() -> list[Head]:
-    found = []
-    for tenant in await list_tenants():
-        async with begin(system(tenant.id, job="audit-heads")) as tx:
-            last = await tx.one(queries_seals.LAST)
-            if last is not None:
-                found.append(Head(tenant.id, last.seq, last.hash, tx.now))
+async def export_one(settings: Settings, tenant_id: UUID) -> Head | None:
+    """Append the head of one chain and return it; see `export`."""
+    found = await _head(tenant_id)
+    if found is not None:
+        await asyncio.to_thread(_append, settings, [found])
     return found
 
 
-def _append(settings: Settings, found: Iterable[Head]) -> None:
+async def _heads() -> list[Head]:
+    found = [await _head(tenant.id) for tenant in await list_tenants()]
+    return [head for head in found if head is not None]
+
+
+async def _head(tenant_id: UUID) -> Head | None:
+    async with begin(system(tenant_id, job="audit-heads")) as tx:
+        last = await tx.one(queries_seals.LAST)
+        return None if last is None else Head(tenant_id, last.seq, last.hash, tx.now)
+
+
+def signer(settings: Settings) -> PrivateKey:
+    """Return the key that signs heads, made at first use; its public half stands beside them.
+
+    Raises:
+        BadKeyFile: the key cannot be used.
+        OSError: the directory cannot be written.
+    """
     directory = Path(settings.audit_heads_dir)
     key = key_file.private_key(Path(settings.audit_key_file or directory / _KEY))
     key_file.export_public(key, directory / PUBLIC)
+    return key
+
+
+def _append(settings: Settings, found: Iterable[Head]) -> None:
+    directory, key = Path(settings.audit_heads_dir), signer(settings)
     lines = b"".join(line(key, head) for head in found)
     descriptor = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "ab") as file:

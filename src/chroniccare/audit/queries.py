@@ -58,8 +58,10 @@ SEARCH = Query(
     " AND ($5::text IS NULL OR action = $5)"
     " AND ($6::timestamptz IS NULL OR created_at >= $6)"
     " AND ($7::timestamptz IS NULL OR created_at < $7)"
-    " AND ($8::timestamptz IS NULL OR (created_at, id) < ($8, $9::uuid))"
-    " ORDER BY created_at DESC, id DESC LIMIT $10",
+    " AND ($8::text IS NULL OR metadata->>'purpose' = $8)"
+    " AND ($9::text IS NULL OR metadata->>'outcome' = $9)"
+    " AND ($10::timestamptz IS NULL OR (created_at, id) < ($10, $11::uuid))"
+    " ORDER BY created_at DESC, id DESC LIMIT $12",
     (Opens(CHANGES, "changes", within="changes"),),
 )
 

@@ -33,8 +33,9 @@ class ReadLog:
     committing: "asyncio.Task[None] | None" = None
 
     async def record(
-        self, caller: Caller, *, entity_type: str, seen: Sequence[Id], action: str
-    ) -> None:
+        self, caller: Caller, *, entity_type: str, seen: Sequence[Id], action: str,
+        outcome: str = "success",
+    ) -> None:  # fmt: skip
         """Wait until it is durable that the caller saw these records; one row for each.
 
         A list with nothing in it leaves one row without an entity.
@@ -49,7 +50,7 @@ class ReadLog:
             "action": action,
             "user_id": caller.actor_id,
             "user_type": caller.actor_type,
-            "metadata": caller.trail,
+            "metadata": {**caller.trail, "outcome": outcome},
             "ip_address": caller.ip_address,
             "created_at": now,
         }

@@ -1,11 +1,14 @@
 """Wire shapes of the audit log."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from chroniccare.core.fields import Instant, Wire
+
+Purpose = Literal["treatment", "break_glass", "patient_request", "operations"]
+Outcome = Literal["success", "refused"]
 
 
 class AuditEntry(Wire):
@@ -28,7 +31,8 @@ class AuditEntry(Wire):
         str | None,
         Field(
             description="`api_key`, `staff`, `smart_client`, `calendar_feed`, `waitlist_offer` (the"
-            " patient, by the link in an offer) or `system`.",
+            " patient, by the link in an offer), `visit_link`, `unsubscribe_link` (in an email),"
+            " `patient` (by a reply) or `system`.",
             examples=["api_key"],
         ),
     ]
@@ -41,7 +45,12 @@ class AuditEntry(Wire):
     ]
     metadata: Annotated[
         dict[str, Any],
-        Field(description="Request id and, of a list, the ids seen.", examples=[{"requestId": ""}]),
+        Field(
+            description="Request id, `purpose` of use (`treatment`, `break_glass`, "
+            "`patient_request`, `operations`) and `outcome` (`success`, `refused`); with "
+            "`breakGlass` the access that was made use of.",
+            examples=[{"requestId": "", "purpose": "treatment", "outcome": "success"}],
+        ),
     ]
     ip_address: Annotated[
         str | None, Field(description="Address of the request.", examples=["192.0.2.7"])

@@ -11,6 +11,7 @@ from chroniccare.audit.verifying import Report, verify
 from chroniccare.commands import tenants
 from chroniccare.core.errors import Invalid
 from chroniccare.platform.key_file import BadKeyFile
+from chroniccare.privacy import tenant_erasing
 from chroniccare.settings import Settings
 from chroniccare.tenancy.actions import list_tenants
 
@@ -94,7 +95,12 @@ async def verified(subdomain: str | None, given: Told) -> Verified:
         lines += [f"  {_told(finding)}" for finding in report.findings]
         ok = ok and not report.wrong
     if not subdomain:
-        gone = given.heads.keys() - {tenant.id for tenant in chosen}
+        unlisted = given.heads.keys() - {tenant.id for tenant in chosen}
+        erased = unlisted & await tenant_erasing.erased()
+        lines += [
+            f"{tenant_id}: erased; its report has the last head" for tenant_id in sorted(erased)
+        ]
+        gone = unlisted - erased
         lines += [f"{tenant_id}: the tenant of signed heads is gone" for tenant_id in sorted(gone)]
         ok = ok and not gone
     return Verified(lines, ok)

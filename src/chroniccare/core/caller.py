@@ -1,10 +1,11 @@
 """Who is asking, and what that caller may do."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 Filters = tuple[tuple[str, str], ...]
 """Search parameters and values, all of which a record must match."""
+_BY_PATIENTS = frozenset({"patient", "unsubscribe_link", "visit_link", "waitlist_offer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Caller:
             for the system's own work.
         actor_type: `api_key`, `staff`, `smart_client`, `calendar_feed`, `waitlist_offer` (the
             patient, through the link in an offer), `visit_link` (in a message about a visit),
-            `patient` (by a reply) or `system`; the audit's `user_type`.
+            `unsubscribe_link` (in an email), `patient` (by a reply) or `system`; the audit's
+            `user_type`.
         scopes: what the caller may do, such as `patients:read`.
         request_id: id of the request or job, for logs and audit.
         ip_address: address the request came from, if there was one.
@@ -43,6 +45,7 @@ class Caller:
         emergency_id: the break-glass access that this request makes use of.
         smart_scopes: what a SMART client may do under /fhir; empty for all others, who have
             `scopes`. A SMART client has none of those.
+        purpose: what the request is for, if that does not follow from who asks; see `use`.
     """
 
     tenant_id: UUID
@@ -55,13 +58,36 @@ class Caller:
     hidden: frozenset[str] = frozenset()
     emergency_id: UUID | None = None
     smart_scopes: tuple[SmartScope, ...] = ()
+    purpose: str = ""
+
+    @property
+    def use(self) -> str:
+        """Return the purpose of use: `treatment` unless it is known to be another one.
+
+        `break_glass`: an emergency; `patient_request`: the patient asked for it, or does it;
+        `operations`: the system's own work.
+        """
+        if self.emergency_id is not None:
+            return "break_glass"
+        if self.actor_type in _BY_PATIENTS:
+            return "patient_request"
+        return self.purpose or ("operations" if self.actor_type == "system" else "treatment")
 
     @property
     def trail(self) -> dict[str, str]:
-        """Return what the audit keeps beside what was done: the request, and the broken glass."""
-        if self.emergency_id is None:
-            return {"requestId": self.request_id}
-        return {"requestId": self.request_id, "breakGlass": str(self.emergency_id)}
+        """Return what the audit keeps beside what was done: request, purpose, outcome.
+
+        The outcome is that it was done; of what was refused, `refused` stands there instead.
+        """
+        kept = {"requestId": self.request_id, "purpose": self.use, "outcome": "success"}
+        if self.emergency_id is not None:
+            kept["breakGlass"] = str(self.emergency_id)
+        return kept
+
+
+def at_request(caller: Caller) -> Caller:
+    """Return `caller`, who acts because the patient has asked for it."""
+    return replace(caller, purpose="patient_request")
 
 
 def system(tenant_id: UUID, *, job: str) -> Caller:

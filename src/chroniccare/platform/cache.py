@@ -20,6 +20,9 @@ Keys and lifetimes are the seed's, each with its tenant:
     sender:{channel}:{driver}                        until what was planned for it has been sent;
                                                      no tenant: all share the sender
 
+Each value begins with 16 bytes that bind it to its key, made with a secret that Redis has not:
+what somebody else put there, or took from another key, is not served.
+
 A changed record is not deleted but replaced by an empty value for a few seconds, and a record is
 only cached where no value stands: so a reader that read the old row before the change committed
 cannot put it back afterwards. A list's key holds a generation that every change replaces
@@ -34,6 +37,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from math import ceil
 from secrets import token_bytes
 from typing import Any
@@ -52,6 +56,8 @@ _CONNECT_S = 2.0
 _FRESH_S = 8  # a tombstone may have come and gone while a slower reader read
 _LONGEST_S = 3600  # the longest lifetime of what is cached
 _MAX_OWED = 100_000
+_SEAL_BYTES = 16
+_SECRET_BYTES = 64
 
 # Atomic token bucket on the server's clock. Returns whether it was allowed, and what is left.
 _BUCKET = b"""
@@ -137,6 +143,7 @@ class Cache:
     """One multiplexed connection, reopened in the background when it is lost."""
 
     url: str
+    secret: bytes = field(default=b"", repr=False)
     connection: Connection | None = None
     script: bytes = b""
     owed: "dict[str, _Debt]" = field(default_factory=dict)
@@ -144,21 +151,39 @@ class Cache:
     keeper: "asyncio.Task[None] | None" = None
 
     async def get(self, key: str) -> bytes | None:
-        """Return what is cached under `key`; None for nothing, a tombstone or no cache."""
+        """Return what is cached under `key`; None for nothing, a tombstone or no cache.
+
+        What was not put under this very key by who holds the secret, such as another tenant's
+        value, is none of ours; it is buried, so that what is loaded can take its place.
+        """
         try:
             reply = await self._ask("GET", key)
         except CacheAway:
+            reply = None
+        if not isinstance(reply, bytes) or not reply:
             return None
-        return reply if isinstance(reply, bytes) and reply else None
+        seal, value = reply[:_SEAL_BYTES], reply[_SEAL_BYTES:]
+        if compare_digest(seal, self._seal(key, value)):
+            return value
+        log.warning("cache holds what is not ours", extra={"kind": key.partition(":")[0]})
+        self._tell(*_drop_words(key, is_list=False))
+        return None
 
     def put(self, key: str, value: bytes, ttl_s: int) -> None:
-        """Cache `value` for `ttl_s` seconds unless a value or a tombstone stands there.
+        """Cache `value` for `ttl_s` seconds unless a value or a tombstone stands there; at once."""
+        self._tell("SET", key, self._seal(key, value) + value, "NX", "EX", str(ttl_s))
 
-        Returns at once: nobody need wait for it, and replies come in order anyway.
-        """
-        with suppress(CacheAway):
-            if self.connection is not None:
-                self.connection.send("SET", key, value, "NX", "EX", str(ttl_s))
+    def _tell(self, *words: bytes | str) -> None:
+        if self.connection is not None:
+            with suppress(CacheAway):
+                self.connection.send(*words)
+
+    def _seal(self, key: str, value: bytes) -> bytes:
+        """Return what binds `value` to its key, and so to its tenant."""
+        made = hashlib.blake2b(key.encode(), key=self.secret, digest_size=_SEAL_BYTES)
+        made.update(b"\n")
+        made.update(value)
+        return made.digest()
 
     async def through(
         self, key: str, ttl_s: int, load: Callable[[], Awaitable[Rendered]]
@@ -253,10 +278,9 @@ class Cache:
 
     async def ping(self) -> bool:
         """Say whether the cache answers."""
-        try:
+        with suppress(CacheAway):
             return await self._ask("PING") in {b"PONG", "PONG"}
-        except CacheAway:
-            return False
+        return False
 
     async def open(self) -> None:
         """Connect, and keep connecting in the background; an absent cache is no error."""
@@ -357,10 +381,14 @@ class LocalBucket:
 _cache = Cache("")
 
 
-async def open_cache(url: str) -> Cache:
-    """Open the process's cache; the wiring calls it once. An empty `url` means no cache."""
+async def open_cache(url: str, secret: str = "") -> Cache:
+    """Open the process's cache; the wiring calls it once. An empty `url` means no cache.
+
+    What is cached is sealed with `secret`, which every process of the installation has.
+    """
     global _cache  # noqa: PLW0603  one a process, opened and closed by the wiring alone
-    _cache = Cache(url)
+    key = hashlib.blake2b(secret.encode(), digest_size=_SECRET_BYTES, person=b"cache").digest()
+    _cache = Cache(url, key)
     if url:
         await _cache.open()
     return _cache

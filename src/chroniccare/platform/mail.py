@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email import policy
 from email.errors import MessageError
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry, UniqueUnstructuredHeader
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Literal
@@ -29,7 +29,19 @@ _IDLE_S = 30.0
 _REFUSED = 400
 _PERMANENT = 500
 _CLOSING = 421
-_POLICY = policy.SMTP.clone(cte_type="7bit")
+
+
+class _Whole(UniqueUnstructuredHeader):
+    """A header that is not folded: the library would put a long address into an encoded word."""
+
+    def fold(self, *, policy: "policy.Policy[EmailMessage]") -> str:
+        """Return the header as one line."""
+        return f"List-Unsubscribe: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Whole)  # type: ignore[arg-type]  # it is mixed in
+_POLICY = policy.SMTP.clone(cte_type="7bit", header_factory=_HEADERS)
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +65,8 @@ class MailError(Exception):
 class Letter:
     """One message to one address; `id` becomes part of the Message-ID, `at` (UTC) its date.
 
-    `calendar` is iCalendar in UTF-8, or nothing; `calendar_method` is its METHOD.
+    `calendar` is iCalendar in UTF-8, or nothing; `calendar_method` is its METHOD. `unsubscribe` is
+    an https address at which the recipient ends such letters (RFC 8058), or nothing.
     """
 
     id: str
@@ -64,6 +77,7 @@ class Letter:
     at: datetime
     calendar: bytes = b""
     calendar_method: str = ""
+    unsubscribe: str = ""
 
 
 @dataclass(slots=True)
@@ -202,6 +216,9 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
     except (ValueError, IndexError, MessageError):
         raise MailError("permanent", "unsafe_header") from None
     message["Date"] = format_datetime(letter.at)
+    if letter.unsubscribe:
+        message["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
     message.set_content(letter.text)
     if letter.html:

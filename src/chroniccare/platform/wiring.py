@@ -41,7 +41,7 @@ async def opened(
         masterkey.hold(await masterkey_file.read(settings))
         database = await postgres.open_database(settings)
         stack.push_async_callback(postgres.close_database)
-        held = await cache.open_cache(settings.redis_url)
+        held = await cache.open_cache(settings.redis_url, settings.key_pepper.get_secret_value())
         stack.push_async_callback(held.close)
         bell = wake.Bell(settings.database_url, hear)
         bell.open()

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response, Security
 from chroniccare.audit.actions import replayed
 from chroniccare.audit.reads import note_read
 from chroniccare.core import wire
-from chroniccare.core.caller import Caller
+from chroniccare.core.caller import Caller, at_request
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.platform.postgres import begin
@@ -53,7 +53,7 @@ async def export_patient(
 
     The bundle is fetched from the job for seven days. A patient who was removed can be exported.
     """
-    async with begin(caller) as tx:
+    async with begin(at_request(caller)) as tx:
 
         async def work() -> Reply:
             job = await actions.export(tx, patient_id, reason=body.reason)
@@ -81,7 +81,7 @@ async def erase_patient(
     Visits to come are cancelled and messages are not sent. The audit is kept. Under a legal hold it
     answers 409.
     """
-    async with begin(caller) as tx:
+    async with begin(at_request(caller)) as tx:
 
         async def work() -> Reply:
             job = await erasing.erase(tx, patient_id, reason=body.reason)
@@ -177,5 +177,6 @@ async def read_bundle(job_id: UUID, caller: PrivacyRead) -> Response:
         job = await actions.get(tx, job_id)
         data = await actions.bundle(tx, job)
     seen = [job.patient_id] if job.patient_id else []
-    await note_read(caller, entity_type="patient", seen=seen, action="read_export")
+    asked = at_request(caller)
+    await note_read(asked, entity_type="patient", seen=seen, action="read_export")
     return answer(caller, data)

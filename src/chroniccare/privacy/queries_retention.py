@@ -6,22 +6,30 @@ One that may still go out, or is looked into, keeps what it needs.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
+from chroniccare.audit.queries import OF_A_PATIENT
 from chroniccare.platform.postgres import Command, Query
+
+Kept = Literal["messages", "delivery_log", "events"]
+"""What is kept for a time of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """When it was last looked, and up to which time."""
+    """When it was last looked, and up to which time messages and the log were; None: never."""
 
     created_at: datetime
-    until: datetime
+    messages: datetime | None
+    delivery_log: datetime | None
 
 
+# Jobs from before there were three times name one: of messages, and of the log with them.
 LAST = Query(
     Last,
-    "SELECT created_at, (report->>'until')::timestamptz AS until FROM privacy_jobs"
-    " WHERE kind = 'retention' ORDER BY created_at DESC LIMIT 1",
+    "SELECT created_at, (report->>'until')::timestamptz AS messages,"
+    " coalesce(report->>'delivery_log_until', report->>'until')::timestamptz AS delivery_log"
+    " FROM privacy_jobs WHERE kind = 'retention' ORDER BY created_at DESC LIMIT 1",
 )
 # A lawsuit or an inquiry keeps everything of its patient; see `legal_holds`.
 _N_NOT_HELD = " AND NOT EXISTS (SELECT FROM legal_holds h WHERE h.patient_id = n.patient_id)"
@@ -63,10 +71,54 @@ REPLIES = Command(
     " AND i.received_at < $2 AND i.sender <> '' AND i.action_status IS DISTINCT FROM 'waiting'"
     f"{_I_NOT_HELD} LIMIT $3)"
 )
-STEPS: tuple[tuple[str, Command], ...] = (
-    ("inbound_messages", REPLIES),
-    ("notification_attempts", ADDRESSES),
-    ("notification_receipts", RECEIPTS),
-    ("notifications", MESSAGES),
-    ("outbox_messages", BODIES),
+# --- webhooks: what was handed on, and the events themselves -------------------------------------
+# An event is a held patient's by its record. Found by `idx_outbox_created`: what is old is few, as
+# it goes.
+_HELD = " UNION ALL ".join(
+    [
+        "SELECT patient_id FROM legal_holds",
+        *(
+            f"SELECT t.id FROM legal_holds h JOIN {table} t ON t.tenant_id = h.tenant_id"
+            " AND t.patient_id = h.patient_id"
+            for table in OF_A_PATIENT
+        ),
+    ]
 )
+# One that nobody has looked at yet, of whatever age, stays.
+_PAST = (
+    "o.created_at >= $1 AND o.created_at < $2 AND o.relayed_at IS NOT NULL"
+    f" AND o.entity_id NOT IN ({_HELD})"
+)
+_LOG = (
+    "outbox o JOIN webhook_deliveries d ON d.tenant_id = o.tenant_id AND d.event_id = o.id"
+    " AND d.status <> 'pending' AND d.updated_at < $2"  # sent again, it is young again
+)
+ATTEMPTS = Command(
+    f"DELETE FROM webhook_attempts WHERE id IN (SELECT a.id FROM {_LOG} JOIN webhook_attempts a"
+    f" ON a.tenant_id = d.tenant_id AND a.delivery_id = d.id WHERE {_PAST} LIMIT $3)"
+)
+# The status is asked twice: of a row that is sent again at this moment, only the outer question
+# is asked anew.
+DELIVERIES = Command(
+    "DELETE FROM webhook_deliveries WHERE status <> 'pending' AND id IN"
+    f" (SELECT d.id FROM {_LOG} WHERE {_PAST} AND NOT EXISTS (SELECT FROM webhook_attempts a"
+    " WHERE a.tenant_id = d.tenant_id AND a.delivery_id = d.id) LIMIT $3)"
+)
+EVENTS = Command(
+    f"DELETE FROM outbox WHERE id IN (SELECT o.id FROM outbox o WHERE {_PAST}"
+    " AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.tenant_id = o.tenant_id"
+    " AND d.event_id = o.id) LIMIT $3)"
+)
+STEPS: tuple[tuple[str, Kept, Command], ...] = (
+    ("inbound_messages", "messages", REPLIES),
+    ("notification_attempts", "messages", ADDRESSES),
+    ("notification_receipts", "delivery_log", RECEIPTS),
+    ("notifications", "messages", MESSAGES),
+    ("outbox_messages", "messages", BODIES),
+    ("webhook_attempts", "delivery_log", ATTEMPTS),
+    ("webhook_deliveries", "delivery_log", DELIVERIES),
+    ("outbox", "events", EVENTS),
+)
+"""In this order: attempts before their delivery, deliveries before their event."""
+GOES_WHOLE = frozenset({"outbox", "webhook_attempts", "webhook_deliveries"})
+"""Rows are removed and need no second look: each round looks from the beginning."""

@@ -1,5 +1,6 @@
 """What has been kept long enough goes, clinic by clinic, once a day; a job says how much of it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -7,7 +8,8 @@ from chroniccare.audit.actions import record
 from chroniccare.core.caller import Caller, system
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.privacy import actions
-from chroniccare.privacy.queries_retention import HOLD_LIFTED, LAST, STEPS
+from chroniccare.privacy.queries_retention import GOES_WHOLE, HOLD_LIFTED, LAST, STEPS, Kept, Last
+from chroniccare.settings import Settings
 
 _BATCH = 5000
 _DAY = timedelta(days=1)
@@ -17,26 +19,56 @@ _EVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 async def run(tenant_id: UUID) -> int:
-    """Remove texts and addresses of messages past their time; return from how many rows."""
+    """Remove what is past its time, each class by its own; return from how many rows."""
     caller = system(tenant_id, job="retention")
     anew = False  # what a hold kept is older than what is looked at again
     async with begin(caller) as tx:
-        days, last, now = tx.settings.retain_messages_days, await tx.one(LAST), tx.now
+        kept, last, now = days_kept(tx.settings), await tx.one(LAST), tx.now
         if last is not None and now >= last.created_at + _DAY:
             anew = await tx.value(HOLD_LIFTED, last.created_at)
-    if not days or (last is not None and now < last.created_at + _DAY):
+    if not kept or (last is not None and now < last.created_at + _DAY):
         return 0
-    until = now - timedelta(days=days)
-    since = _EVER if last is None or anew else min(last.until, until) - _AGAIN
-    rows = {name: await _removed(caller, step, since, until) for name, step in STEPS}
-    report = {"until": until, "rows": {name: count for name, count in rows.items() if count}}
+    until = {name: now - timedelta(days=days) for name, days in kept.items()}
+    rows = {}
+    for table, name, step in STEPS:
+        if name in until:
+            fresh = last is None or anew or table in GOES_WHOLE
+            since = _EVER if fresh else _since(last, name, until[name])
+            rows[table] = await _removed(caller, step, since, until[name])
+    await _report(caller, kept, until, rows)
+    return sum(rows.values())
+
+
+def days_kept(settings: Settings) -> dict[Kept, int]:
+    """Return for how many days each class is kept; what is kept for ever is not named."""
+    days: dict[Kept, int] = {
+        "messages": settings.retain_messages_days,
+        "delivery_log": settings.retain_delivery_log_days,
+        "events": settings.retain_events_days,
+    }
+    return {name: count for name, count in days.items() if count}
+
+
+def _since(last: Last | None, name: Kept, until: datetime) -> datetime:
+    """Return from when on a class is looked at, if what was looked at before left rows behind."""
+    before = None
+    if last is not None:
+        before = last.messages if name == "messages" else last.delivery_log
+    return _EVER if before is None else min(before, until) - _AGAIN
+
+
+async def _report(
+    caller: Caller, kept: Mapping[Kept, int], until: Mapping[Kept, datetime], rows: dict[str, int]
+) -> None:
+    """Keep what was removed as a job; `until` is that of messages, as it always was."""
+    times = {"until" if name == "messages" else f"{name}_until": at for name, at in until.items()}
+    report = {**times, "rows": {table: count for table, count in rows.items() if count}}
+    days = ", ".join(f"{name.replace('_', ' ')} {count} days" for name, count in kept.items())
     async with begin(caller) as tx:
-        reason = f"kept for {days} days"
-        job = await actions.write(tx, "retention", None, reason=reason, report=report)
+        job = await actions.write(tx, "retention", None, reason=f"kept: {days}", report=report)
         await record(
             tx, action="retention", entity_type=actions.ENTITY, entity_id=job.id, after=report
         )
-    return sum(rows.values())
 
 
 async def _removed(caller: Caller, step: Command, since: datetime, until: datetime) -> int:

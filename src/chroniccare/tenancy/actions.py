@@ -26,7 +26,7 @@ async def _nothing(_tx: Tx, _tenant: queries.Tenant) -> None:
 
 
 async def list_tenants() -> list[queries.Tenant]:
-    """Return every tenant, by subdomain."""
+    """Return every tenant, by subdomain; those that were erased are none any more."""
     async with begin_system("tenants") as tx:
         return await tx.all(queries.LIST_TENANTS)
 

@@ -40,6 +40,10 @@ _BEARER = "bearer "
 _ETAGS = re.compile(r'\s*(?:\*|(?:(?:W/)?"[^"]*"\s*(?:,\s*)?)+)')
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _DEEPEST = 32
+_OPERATIONS = frozenset(
+    {"audit", "break-glass", "privacy", "spend", "staff", "templates", "webhooks"}
+)
+"""Tags of what is not done to treat a patient."""
 
 
 class ForFhirAlone(Forbidden):
@@ -120,6 +124,7 @@ async def _identify(request: Request, tag: str) -> Caller:
         request_id=request.scope["chroniccare.request_id"],
         ip_address=address,
         hidden=hidden(caller, request.method, tag),
+        purpose="operations" if tag in _OPERATIONS else "",
     )
 
 

@@ -199,10 +199,10 @@ def _is_whole(credential: str) -> bool:
 
 def with_request(
     caller: Caller, *, request_id: str, ip_address: str | None,
-    hidden: frozenset[str] = frozenset(),
+    hidden: frozenset[str] = frozenset(), purpose: str = "",
 ) -> Caller:  # fmt: skip
     """Return `caller` for one request; dataclasses.replace takes four times as long."""
     return Caller(
         caller.tenant_id, caller.actor_id, caller.actor_type, caller.scopes, request_id, ip_address,
-        caller.role, hidden, caller.emergency_id, caller.smart_scopes,
+        caller.role, hidden, caller.emergency_id, caller.smart_scopes, purpose,
     )  # fmt: skip

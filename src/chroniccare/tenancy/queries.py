@@ -96,7 +96,9 @@ class KeptReply:
 
 
 LIST_TENANTS = Query(
-    Tenant, "SELECT id, name, subdomain, is_active, created_at FROM tenants ORDER BY subdomain"
+    Tenant,
+    "SELECT id, name, subdomain, is_active, created_at FROM tenants WHERE erased_at IS NULL"
+    " ORDER BY subdomain",
 )
 FIND_TENANT = Query(
     Tenant,

@@ -50,13 +50,13 @@ AILING = Lane(ailing=True, slots=16, of_tenant=4, of_endpoint=1)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An attempt that is committed and now made."""
+    """An attempt that is committed and now made; without headers it cannot be signed, nor made."""
 
     attempt_id: UUID
     due: queries.Due
     fence: int
     body: bytes
-    headers: dict[str, str]
+    headers: dict[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,7 @@ async def deliver(claimed: queries.Claim, egress: Egress) -> None:
     job = await _begun(claimed)
     if job is None:
         return
-    begun = time.monotonic()
-    answer, error = None, None
-    try:
-        answer = await egress.post(job.due.url, body=job.body, headers=job.headers)
-    except EgressError as failure:
-        error = failure.code
-    came = Came(answer, error, round((time.monotonic() - begun) * 1000))
+    came = await _asked(job, egress)
     # An outcome that cannot be written is kept for a moment: losing it repeats the event.
     for pause in (0.2, 1.0, 3.0, None):
         try:
@@ -107,26 +101,32 @@ async def deliver(claimed: queries.Claim, egress: Egress) -> None:
             return
 
 
+async def _asked(job: Job, egress: Egress) -> Came:
+    if job.headers is None:
+        return Came(None, rules.UNREADABLE, 0)
+    begun = time.monotonic()
+    answer, error = None, None
+    try:
+        answer = await egress.post(job.due.url, body=job.body, headers=job.headers)
+    except EgressError as failure:
+        error = failure.code
+    return Came(answer, error, round((time.monotonic() - begun) * 1000))
+
+
 async def _begun(claimed: queries.Claim) -> Job | None:
     async with begin(system(claimed.tenant_id, job="webhooks")) as tx:
         due = await tx.one(queries.BEGIN, claimed.id, claimed.fence, tx.now, tx.now + _CALL)
         if due is None:
             return None
-        live = [await sealing.unseal(tx, due.secret, endpoint_id=due.endpoint_id, column="secret")]
-        if due.previous_secret is not None:
-            live.append(
-                await sealing.unseal(
-                    tx, due.previous_secret, endpoint_id=due.endpoint_id, column="previous_secret"
-                )
-            )
+        live = await sealing.live(tx, due.secret, due.previous_secret, endpoint_id=due.endpoint_id)
         body = rules.body(
             event_type=due.event_type, entity_type=due.entity_type, entity_id=due.entity_id,
             payload=due.payload, at=due.created_at,
         )  # fmt: skip
-        headers = {"Content-Type": "application/json"} | signing.headers(
+        headers = None if live is None else {"Content-Type": "application/json"} | signing.headers(
             event_id=due.event_id, event_type=due.event_type, at=tx.now, body=body, live=live
-        )
-        kept = {k: v for k, v in headers.items() if k.lower() not in signing.SIGNATURES}
+        )  # fmt: skip
+        kept = {k: v for k, v in (headers or {}).items() if k.lower() not in signing.SIGNATURES}
         attempt_id = new_id()
         await tx.run(
             queries.BEGIN_ATTEMPT, attempt_id, tx.caller.tenant_id, due.id, due.attempt, tx.now,
@@ -172,7 +172,8 @@ async def _failed(tx: Tx, job: Job, came: Came, state: queries.State) -> None:
     if came.status == rules.GONE:
         await disabling.disable(tx, endpoint_id, "gone")
     elif rules.is_given_up(failing_since=state.failing_since or tx.now, now=tx.now):
-        await disabling.disable(tx, endpoint_id, "failing")
+        reason: disabling.Reason = "unreadable" if came.error == rules.UNREADABLE else "failing"
+        await disabling.disable(tx, endpoint_id, reason)
 
 
 async def _finish(tx: Tx, job: Job, came: Came, status: str) -> None:

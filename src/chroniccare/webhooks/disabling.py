@@ -1,4 +1,7 @@
-"""An endpoint that is disabled by itself: it is gone, or has failed for three days."""
+"""An endpoint that is disabled by itself: it is gone, or has failed for three days.
+
+`unreadable`: all it failed at in the end was its own secret, which cannot be opened here.
+"""
 
 import logging
 from typing import Literal
@@ -13,6 +16,7 @@ from chroniccare.webhooks.actions import emit
 log = logging.getLogger(__name__)
 
 ENTITY = "webhook"
+Reason = Literal["gone", "failing", "unreadable"]
 
 
 async def park_rest() -> int:
@@ -28,7 +32,7 @@ async def park_rest() -> int:
     return count
 
 
-async def disable(tx: Tx, endpoint_id: UUID, reason: Literal["gone", "failing"]) -> None:
+async def disable(tx: Tx, endpoint_id: UUID, reason: Reason) -> None:
     """Disable an endpoint whose row is locked, park what waits for it, and tell."""
     before = await tx.one(queries_endpoints.GET, endpoint_id)
     if before is None or not await tx.run(queries_deliveries.DISABLE, endpoint_id, reason, tx.now):

@@ -81,14 +81,16 @@ async def rotate(
     tx: Tx, endpoint: queries.Endpoint, *, overlap: timedelta
 ) -> tuple[queries.Endpoint, str]:
     """Give an endpoint, locked by this transaction, a new secret; the old one signs meanwhile."""
-    stored = await tx.value(queries.GET_SECRET, endpoint.id)
-    old = await sealing.unseal(tx, stored, endpoint_id=endpoint.id, column="secret")
+    kept = None
+    if overlap:  # without one an old secret that cannot be opened any more is replaced, too
+        stored = await tx.value(queries.GET_SECRET, endpoint.id)
+        old = await sealing.unseal(tx, stored, endpoint_id=endpoint.id, column="secret")
+        kept = await sealing.seal(tx, old, endpoint_id=endpoint.id, column="previous_secret")
     secret = signing.new_secret("ed25519" if endpoint.signing == "ed25519" else "hmac")
-    kept = await sealing.seal(tx, old, endpoint_id=endpoint.id, column="previous_secret")
     await tx.run(
         queries.ROTATE, endpoint.id,
         await sealing.seal(tx, secret, endpoint_id=endpoint.id, column="secret"),
-        signing.public_key(secret), kept if overlap else None,
+        signing.public_key(secret), kept,
         tx.now + overlap if overlap else None, tx.now,
     )  # fmt: skip
     changed = await get(tx, endpoint.id)

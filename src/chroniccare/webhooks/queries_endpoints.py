@@ -140,7 +140,8 @@ PAST = Query(
     "SELECT o.id, o.event_type, o.entity_type, o.entity_id, o.seq, d.status FROM outbox o"
     " LEFT JOIN webhook_deliveries d ON d.tenant_id = o.tenant_id AND d.endpoint_id = $1"
     " AND d.event_id = o.id WHERE o.created_at >= $2 AND o.created_at < $3"
-    " AND o.relayed_at IS NOT NULL AND o.event_type <> 'webhook.ping'"
+    " AND o.relayed_at IS NOT NULL AND o.event_type = ANY ($5::text[])"
+    " AND o.event_type <> 'webhook.ping'"
     " AND (d.status IS NULL OR d.status IN ('failed', 'disabled') OR $4 AND d.status = 'delivered')"
-    " ORDER BY o.created_at, o.seq LIMIT $5",
+    " ORDER BY o.created_at, o.seq LIMIT $6",
 )

@@ -1,6 +1,7 @@
 """The log of deliveries, test events, and events that are sent again."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import get_args
 from uuid import UUID
 
 from chroniccare.audit.actions import record
@@ -12,6 +13,7 @@ from chroniccare.webhooks import endpoints, relaying, rules
 from chroniccare.webhooks import queries_deliveries as handed
 from chroniccare.webhooks import queries_endpoints as queries
 from chroniccare.webhooks.disabling import ENTITY
+from chroniccare.webhooks.schemas import EventType
 
 MOST = 5000
 """Most events that are sent again at once."""
@@ -79,16 +81,17 @@ async def resend_range(
 
     Raises:
         WebhookDisabled: nothing is sent there.
-        Unprocessable: they are too many, or the range is empty.
+        Unprocessable: they are too many, the range is empty, or it begins before what is kept.
     """
     _enabled(endpoint)
     if since >= until:
         raise Unprocessable.field("until", "must be after since", "range")
+    _kept(tx, since)
+    types = [one for one in get_args(EventType) if rules.wants(endpoint.events, one)]
     await tx.plan_afresh()
-    found = await tx.all(queries.PAST, endpoint.id, since, until, delivered, MOST + 1)
-    if len(found) > MOST:
+    wanted = await tx.all(queries.PAST, endpoint.id, since, until, delivered, types, MOST + 1)
+    if len(wanted) > MOST:
         raise Unprocessable.field("until", f"there are more than {MOST} events", "too_many")
-    wanted = [one for one in found if rules.wants(endpoint.events, one.event_type)]
     await tx.run(queries.AGAIN, endpoint.id, [one.id for one in wanted if one.status], tx.now)
     fresh = [relaying.row(endpoint.id, one) for one in wanted if one.status is None]
     if fresh:
@@ -138,3 +141,17 @@ async def listed(
 def _enabled(endpoint: queries.Endpoint) -> None:
     if not endpoint.enabled:
         raise WebhookDisabled
+
+
+def _kept(tx: Tx, since: datetime) -> None:
+    """Refuse a range whose beginning may be gone: what was delivered then is not known any more."""
+    days = [tx.settings.retain_events_days, tx.settings.retain_delivery_log_days]
+    least = min((one for one in days if one), default=None)
+    if least is None or since >= (first := tx.now - timedelta(days=least)):
+        return
+    raise Unprocessable.field(
+        "since",
+        f"events and their log are kept for {least} days: nothing before"
+        f" {first.isoformat(timespec='seconds')} can be sent again",
+        "no_longer_kept",
+    )

@@ -18,6 +18,8 @@ _PAUSE_FIRST_S, _PAUSE_MOST_S = 1.0, 300.0
 SLOW_MS = 1000
 """An endpoint that takes longer shares the slots of those that fail."""
 GONE = 410
+UNREADABLE = "secret"
+"""Error of an attempt that was not made: the secret cannot be opened, so nothing can be signed."""
 ANSWER_KEPT = 500
 """Characters of an answer that are kept."""
 

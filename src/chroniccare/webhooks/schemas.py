@@ -137,8 +137,11 @@ class Endpoint(EndpointWrite):
 
     id: Annotated[UUID, Field(description="UUID version 7.")]
     disabled_reason: Annotated[
-        Literal["gone", "failing", "by_hand"] | None,
-        Field(description="`gone`: it answered 410; `failing`: three days without success."),
+        Literal["gone", "failing", "unreadable", "by_hand"] | None,
+        Field(
+            description="`gone`: it answered 410; `failing`: three days without success; "
+            "`unreadable`: three days, in the end because its secret could not be opened."
+        ),
     ]
     signing: Annotated[Signing, Field(description="How deliveries are signed.")]
     public_key: Annotated[
@@ -235,7 +238,7 @@ class Attempt(Wire):
         str | None,
         Field(
             description="Why there was none: `url`, `unresolvable`, `address` (not public), "
-            "`unreachable`, `tls`, `timeout`, `disconnected`.",
+            "`unreachable`, `tls`, `timeout`, `disconnected`; `secret`: it could not be signed.",
             examples=["timeout"],
         ),
     ]

@@ -3,12 +3,15 @@
 They are sealed with the tenant's own key, each bound to the endpoint's row and its column.
 """
 
+import logging
 from typing import Literal
 from uuid import UUID
 
-from chroniccare.platform import sealing
+from chroniccare.platform import masterkey, sealing
 from chroniccare.platform.opening import opened
 from chroniccare.platform.postgres import Tx
+
+log = logging.getLogger(__name__)
 
 Column = Literal["secret", "previous_secret"]
 _COLUMNS: dict[Column, sealing.Column] = {
@@ -32,3 +35,19 @@ async def unseal(tx: Tx, stored: str, *, endpoint_id: UUID, column: Column) -> s
     place = _COLUMNS[column]
     secret: str = await opened(tx, lambda keyring: keyring.unsealed(place, endpoint_id, stored))
     return secret
+
+
+async def live(tx: Tx, secret: str, previous: str | None, *, endpoint_id: UUID) -> list[str] | None:
+    """Return the secrets that sign, the newest first; None if one of them cannot be opened."""
+    try:
+        found = [await unseal(tx, secret, endpoint_id=endpoint_id, column="secret")]
+        if previous is not None:
+            place: Column = "previous_secret"
+            found.append(await unseal(tx, previous, endpoint_id=endpoint_id, column=place))
+    except (sealing.Unreadable, masterkey.CannotUnwrap) as error:
+        log.error(  # noqa: TRY400  what it is stands in the line; there is nothing to trace
+            "webhook secret cannot be opened",
+            extra={"webhook_id": str(endpoint_id), "kind": type(error).__name__},
+        )
+        return None
+    return found

@@ -25,4 +25,5 @@ def letter(message: Message) -> Letter:
         at=message.at,
         calendar=calendar.data if calendar else b"",
         calendar_method=calendar.method if calendar else "",
+        unsubscribe=message.text.unsubscribe,
     )

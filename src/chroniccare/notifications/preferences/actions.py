@@ -32,7 +32,7 @@ async def shown(tx: Tx, patient_id: UUID) -> dict[str, Any]:
     Raises:
         NotFound: no such patient.
     """
-    stored = await _stored(tx, patient_id)
+    stored = await held(tx, patient_id)
     return view.effective(
         stored, await _opt_outs(tx, stored), now=tx.now,
         clinic=messages.parse_quiet_hours(tx.settings.quiet_hours),
@@ -46,7 +46,7 @@ async def locked(tx: Tx, patient_id: UUID) -> queries.Stored:
         NotFound: no such patient.
     """
     await patients.get_locked(tx, patient_id)
-    return await _stored(tx, patient_id)
+    return await held(tx, patient_id)
 
 
 async def replace(tx: Tx, stored: queries.Stored, body: PreferencesWrite) -> dict[str, Any]:
@@ -93,11 +93,16 @@ async def resubscribe(tx: Tx, patient_id: UUID, body: ResubscribeWrite) -> dict[
     return await shown(tx, patient_id)
 
 
-async def _stored(tx: Tx, patient_id: UUID) -> queries.Stored:
-    stored = await tx.one(queries.GET, patient_id)
-    if stored is None:
+async def held(tx: Tx, patient_id: UUID) -> queries.Stored:
+    """Return a patient's preferences as they are stored.
+
+    Raises:
+        NotFound: no such patient.
+    """
+    found = await tx.one(queries.GET, patient_id)
+    if found is None:
         raise NotFound("No such patient.")
-    return stored
+    return found
 
 
 async def _opt_outs(tx: Tx, stored: queries.Stored) -> list[queries.OptOut]:

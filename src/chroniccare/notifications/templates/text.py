@@ -66,6 +66,7 @@ class Text:
         locale: the language tag of the template it was made from.
         version_id: that version of the clinic's own template; None: the built-in text.
         segments: parts that an SMS is charged as; 0 for anything else.
+        unsubscribe: where the recipient of an email ends such emails, or nothing.
     """
 
     body: str
@@ -75,3 +76,4 @@ class Text:
     locale: str | None = None
     version_id: UUID | None = None
     segments: int = 0
+    unsubscribe: str = ""

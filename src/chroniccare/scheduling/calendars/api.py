@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response, Security
 
 from chroniccare.audit.actions import replayed
+from chroniccare.audit.reads import note_read
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
@@ -113,6 +114,7 @@ async def read_feed(feed_id: UUID, request: Request, caller: CalendarsRead) -> R
     """Answer one feed with its ETag; never its address."""
     async with begin(caller) as tx:
         feed = await actions.get(tx, feed_id)
+    await note_read(caller, entity_type="calendar_feed", seen=[feed_id])
     return record(caller, request, wire.dumps(feed), version=feed.version)
 
 
@@ -172,4 +174,6 @@ async def _listed(
 ) -> Response:
     async with begin(caller) as tx:
         found = await actions.search(tx, field, party_id, cursor=cursor, limit=limit)
+    seen = [feed.id for feed in found.items]
+    await note_read(caller, entity_type="calendar_feed", seen=seen, action="list")
     return page(caller, found.items, found.next_cursor)

@@ -1,0 +1,1 @@
+"""Emails of one kind are ended by the link in their header, without a login."""
