@@ -10,7 +10,8 @@ import pytest
 from chroniccare.fhir import validation
 from chroniccare.fhir.validation import encode, parse
 from chroniccare.fhir.validation_issues import MAX_ISSUES, InvalidResourceError
-from tests.fhir.examples import EXAMPLES, PATIENT, PATIENT_BYTES, XHTML, coded, to
+from tests.fhir.examples import PATIENT, PATIENT_BYTES, XHTML, coded, to
+from tests.fhir.examples_records import EXAMPLES
 
 Json = dict[str, Any]
 
