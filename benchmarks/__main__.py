@@ -22,6 +22,7 @@ from . import (
     slots,
     spend,
     start,
+    validation,
 )
 
 ALL = {
@@ -44,6 +45,7 @@ ALL = {
     "isolation": isolation,
     "doses": doses,
     "audit": audit,
+    "validation": validation,
 }
 
 

@@ -37,6 +37,17 @@ _HERE = {"Element", "BackboneElement"}
 """Types of an element whose own elements stand below it in the same definition."""
 _TOO_MANY = 400
 """A value set with more codes is no list that a struct should hold (languages, currencies)."""
+_ADDED = {
+    "Binary": {"url"},
+    "DeviceDefinition": {"bodySite", "classification"},
+    "HealthcareService": {"offeredIn"},
+    "Meta": {"account", "accounts", "author", "compartment", "deleted", "onBehalfOf", "project"},
+    "ObservationDefinition": {"publisher"},
+}
+_REWRITTEN = {"DetectedIssue", "EvidenceVariable", "ResearchStudy"}
+"""What the package's publisher put into HL7's definitions: elements of its own, and types after R5
+that are left out whole. Found against r4.d.ts of @types/fhir 0.0.42, made of the same definitions
+by others: in all else names, cardinalities and codes agree."""
 _TAKEN_TWICE = "inv-1"
 """Three rules of R4 have this key; ours are `inv-1:Task` and so on."""
 _SYSTEM_STRING = "http://hl7.org/fhirpath/System.String"
@@ -149,7 +160,7 @@ def types_of(definition: Json, codes: Codes, rules: dict[str, list[str]]) -> dic
         if not parent:
             found[path] = {"resource": resource, "rules": keys, "elements": []}
             continue
-        if element["max"] == "0":
+        if element["max"] == "0" or set(path.split(".")[1:2]) & _ADDED.get(definition["id"], set()):
             continue
         if {each["code"] for each in element.get("type", [])} <= _HERE and "type" in element:
             found[path] = {"resource": False, "rules": keys, "elements": []}
@@ -208,7 +219,7 @@ def _is_wanted(definition: Json) -> bool:
         definition["resourceType"] == "StructureDefinition"
         and definition["fhirVersion"] == "4.0.1"
         and definition["kind"] in {"complex-type", "resource"}
-        and definition["id"] not in _ABSTRACT
+        and definition["id"] not in _ABSTRACT | _REWRITTEN
     )
 
 

@@ -33,6 +33,11 @@ _NUMBERS: dict[str, list[Any]] = {
 }
 
 
+def thrown(seed: int) -> random.Random:
+    """Return the dice of a seed: Hypothesis draws it, and would rather not draw every throw."""
+    return random.Random(seed)  # noqa: S311  no secret
+
+
 def resource(name: str, dice: random.Random, share: float) -> Json:
     """Return a resource of a type; `share` of what may be there is."""
     made = _object(type_of(name), dice, share, 0)
