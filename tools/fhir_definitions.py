@@ -11,7 +11,7 @@ The table, one line an entry, so that a change can be read:
     types   type or backbone path -> elements and keys of its rules
             an element: [name, types, min, many, extra]; `types` are separated by blanks;
             `Quantity:SimpleQuantity` is named by the first and checked as the second; extra is the
-            value set, or the types that a reference may point to
+            value set, or the types that a reference may point to; `string!` has no extensions
     rules   key -> severity, sentence, FHIRPath
 """
 
@@ -179,7 +179,7 @@ def _element(element: Json, name: str, codes: Codes, *, resource: bool) -> list[
     elif {each["code"] for each in element["type"]} <= _HERE:
         types = path
     elif element["type"][0]["code"] == _SYSTEM_STRING:
-        types = "id" if resource and path.count(".") == 1 else "string"
+        types = "id!" if resource and path.count(".") == 1 else "string!"
     else:
         types = " ".join(_type(each) for each in element["type"])
     line: list[Any] = [name, types, element["min"], int(element["max"] != "1")]

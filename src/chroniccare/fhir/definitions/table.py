@@ -148,11 +148,12 @@ def _properties(line: list[Any]) -> Iterator[Property]:
     element, kinds = _bare(name), types.split(" ")
     listed = codes(extra) if isinstance(extra, str) else None
     for kind in kinds:
-        outer, _, inner = kind.partition(":")
+        bare = kind.endswith("!")  # FHIRPath's own string, which nothing can extend
+        outer, _, inner = kind.removesuffix("!").partition(":")
         json, step = element, element
         if name.endswith("[x]"):
             json, step = f"{element}{outer[0].upper()}{outer[1:]}", f"{element}.ofType({outer})"
         targets = tuple(extra) if isinstance(extra, list) and outer == "Reference" else ()
         yield Property(json, element, step, inner or outer, bool(many), listed, targets)
-        if outer in PRIMITIVES:
+        if outer in PRIMITIVES and not bare:
             yield Property(f"_{json}", element, step, "Element", bool(many))
