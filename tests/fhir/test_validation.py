@@ -26,7 +26,7 @@ def issues(resource: Json | bytes, type_name: str | None = None) -> list[tuple[s
     return []
 
 
-def changed(type_name: str, **members: Any) -> Json:
+def changed(type_name: str, /, **members: Any) -> Json:
     """Return the example of a type with these members; None takes one away."""
     made = {**copy.deepcopy(EXAMPLES[type_name]), **members}
     return {name: value for name, value in made.items() if value is not None}

@@ -15,12 +15,15 @@ from typing import Any
 import msgspec
 import orjson
 
+from chroniccare.fhir import validation_us_core
 from chroniccare.fhir.definitions import structs
 from chroniccare.fhir.definitions.table import resource_types, type_of
 from chroniccare.fhir.invariants import RULES
 from chroniccare.fhir.validation_issues import (
     InvalidResourceError,
     Issue,
+    Issues,
+    ProfileError,
     TooManyIssuesError,
 )
 from chroniccare.fhir.validation_narrative import is_fit
@@ -53,6 +56,7 @@ def parse(
     body: bytes | dict[str, Any],
     *,
     nested: bool = True,
+    us_core: bool = False,
 ) -> dict[str, Any]:
     """Return a valid resource as a dict.
 
@@ -61,11 +65,25 @@ def parse(
         body: JSON as it came, or a dict (which is written and read again).
         nested: whether the resources within a Bundle or Parameters must be valid as well; a batch
             looks at each entry itself.
+        us_core: whether the resource must also conform to US Core 7; not what it contains or
+            bundles.
 
     Raises:
         InvalidResourceError: with every issue.
+        ProfileError: it is valid, but against US Core, with every issue.
     """
     raw = body if isinstance(body, bytes) else encode(body)
+    found = _valid(type_name, raw, nested=nested)
+    if us_core:
+        issues = Issues()
+        with suppress(TooManyIssuesError):
+            validation_us_core.check(found, issues)
+        if issues.found:
+            raise ProfileError(tuple(issues.found))
+    return found
+
+
+def _valid(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
     if type_name in resource_types() and _is_surely_valid(type_name, raw, nested=nested):
         with suppress(msgspec.MsgspecError, structs.UnsureError):
             found: dict[str, Any] = _SHORT.decode(raw)
