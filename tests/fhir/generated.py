@@ -67,7 +67,11 @@ def _member(each: Property, dice: random.Random, share: float, depth: int) -> An
 
 def _value(each: Property, dice: random.Random, share: float, depth: int) -> Any:
     if each.codes is not None:
-        return dice.choice(sorted(each.codes))
+        code = dice.choice(sorted(each.codes))
+        if each.primitive:
+            return code
+        system, _, code = code.rpartition("|")
+        return {"coding": [{"code": "x"}, {"system": system, "code": code}]}
     if each.primitive:
         return dice.choice(_TEXTS.get(each.type) or _NUMBERS[each.type])
     small = 0.0 if depth > 3 else share

@@ -102,7 +102,8 @@ def break_code(place: Place, dice: random.Random) -> str | None:
     if not found:
         return None
     each = dice.choice(found)
-    value[each.name] = ["no-such-code"] if each.many else "no-such-code"
+    wrong: Any = "no-such-code" if each.primitive else {"text": "no-such-code"}
+    value[each.name] = [wrong] if each.many else wrong
     return f"{path}.{first(each)}"
 
 

@@ -2,7 +2,7 @@
 
 The quick way decodes the bytes into a Struct that is dropped; what the Struct is not sure about is
 walked through. Both end with the body as a dict, in which every number with a point or an exponent
-is a Decimal with the digits that were sent (1.50 stays 1.50); `encode` writes them back so.
+is a Decimal with the digits that were sent: 1.50 stays 1.50, and `wire.dumps` writes it so.
 """
 
 import re
@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any
 
 import msgspec
-import orjson
 
+from chroniccare.core.wire import dumps
 from chroniccare.fhir import validation_us_core
 from chroniccare.fhir.definitions import structs
 from chroniccare.fhir.definitions.table import resource_types, type_of
@@ -72,7 +72,7 @@ def parse(
         InvalidResourceError: with every issue.
         ProfileError: it is valid, but against US Core, with every issue.
     """
-    raw = body if isinstance(body, bytes) else encode(body)
+    raw = body if isinstance(body, bytes) else dumps(body)
     found = _valid(type_name, raw, nested=nested)
     if us_core:
         issues = Issues()
@@ -89,17 +89,6 @@ def _valid(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
             found: dict[str, Any] = _SHORT.decode(raw)
             return found
     return _walked(type_name, raw, nested=nested)
-
-
-def encode(resource: Any) -> bytes:
-    """Return the JSON of a resource, decimals with the digits that they came with."""
-    return orjson.dumps(resource, default=_default)
-
-
-def _default(value: Any) -> orjson.Fragment:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
-    raise TypeError(type(value).__name__)
 
 
 def _is_surely_valid(type_name: str, raw: bytes | msgspec.Raw, *, nested: bool) -> bool:

@@ -7,7 +7,7 @@ Struct may be stricter than R4, never more lenient. Nothing keeps one: it is dec
 """
 
 import keyword
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -127,7 +127,7 @@ def _post_init(
     type_: Type, properties: Sequence[Property], checks: Sequence[Check]
 ) -> Callable[[Any], None] | None:
     """Return what looks at a new Struct: its choices, then `checks`; None if there is nothing."""
-    every = [*_choices(type_, properties), *checks]
+    every = [*_choices(type_, properties), *_concepts(properties), *checks]
     if not every:
         return None
     if len(every) == 1:
@@ -145,6 +145,25 @@ def _post_init(
                 raise UnsureError
 
     return look
+
+
+def _concepts(properties: Sequence[Property]) -> Iterator[Check]:
+    """Yield the checks that concepts have a code of the value set that they are bound to."""
+    for each in properties:
+        if each.codes is not None and not each.primitive:
+            yield _concept(attribute(each.name), each.codes, many=each.many)
+
+
+def _concept(name: str, codes: frozenset[str], *, many: bool) -> Check:
+    def bound(struct: Any) -> bool:
+        value = getattr(struct, name)
+        values = () if value is None else value if many else (value,)
+        return all(
+            any(f"{each.system}|{each.code}" in codes for each in concept.coding or ())
+            for concept in values
+        )
+
+    return bound
 
 
 def _choices(type_: Type, properties: Sequence[Property]) -> list[Check]:

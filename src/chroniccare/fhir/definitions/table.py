@@ -33,7 +33,8 @@ class Property:
         step: how FHIRPath goes there: `value.ofType(Quantity)`, `birthDate`.
         type: the type of one value; `Element` behind `_birthDate`.
         many: whether the values stand in an array.
-        codes: the codes of the required binding; None for any.
+        codes: the codes of the required binding; None for any. Of a CodeableConcept `system|code`,
+            of which one must be among its codings.
         targets: the types that a reference may point to; empty for any.
     """
 
