@@ -1,0 +1,1 @@
+"""The FHIR R4 face of the same data."""
