@@ -18,6 +18,8 @@ from chroniccare.core import wire
 from chroniccare.core.envelope import failure_schemas
 from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
+from chroniccare.fhir import api as fhir
+from chroniccare.fhir import outcome
 from chroniccare.front import Front
 from chroniccare.medications import api as medications
 from chroniccare.medications.adherence import api as adherence
@@ -120,6 +122,8 @@ ROUTERS = (
     privacy.router,
     staff.router,
     emergency.router,
+    fhir.public,  # before the router, whose /{kind} would take its path
+    fhir.router,
 )
 
 _DESCRIPTION = """
@@ -229,8 +233,12 @@ def _answer(request: Request, problem: Problem) -> Response:
     headers = {} if problem.retry_after is None else {"retry-after": str(problem.retry_after)}
     if problem.status == 401:  # noqa: PLR2004  RFC 9110 asks for it with this status
         headers["www-authenticate"] = "Bearer"
-    body = wire.failure(problem, request.scope.get("chroniccare.request_id", ""))
-    return Response(body, problem.status, headers=headers, media_type=wire.JSON)
+    if outcome.is_fhir(request.url.path):
+        body, media = outcome.body(problem), outcome.MEDIA_TYPE
+    else:
+        body = wire.failure(problem, request.scope.get("chroniccare.request_id", ""))
+        media = wire.JSON
+    return Response(body, problem.status, headers=headers, media_type=media)
 
 
 async def _problem(request: Request, error: Exception) -> Response:
