@@ -27,8 +27,8 @@ class AuditEntry(Wire):
     user_type: Annotated[
         str | None,
         Field(
-            description="`api_key`, `staff`, `calendar_feed`, `waitlist_offer` (the patient, by"
-            " the link in an offer) or `system`.",
+            description="`api_key`, `staff`, `smart_client`, `calendar_feed`, `waitlist_offer` (the"
+            " patient, by the link in an offer) or `system`.",
             examples=["api_key"],
         ),
     ]

@@ -79,6 +79,11 @@ def parse_all(text: str) -> tuple[SmartScope, ...]:
     return tuple(dict.fromkeys(map(parse, listed)))
 
 
+def parsed(listed: Sequence[str]) -> tuple[SmartScope, ...]:
+    """Return what scopes mean that were `written`."""
+    return tuple(map(parse, listed))
+
+
 def written(scope: SmartScope) -> str:
     """Return the scope as text, in letters of the second edition."""
     pairs = [f"{name}={quote(value, safe=_PLAIN)}" for name, value in scope.filters]
