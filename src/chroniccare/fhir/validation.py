@@ -1,0 +1,160 @@
+"""Whether a body is a valid resource of R4: quickly yes, or everything that is wrong with it.
+
+The quick way decodes the bytes into a Struct that is dropped; what the Struct is not sure about is
+walked through. Both end with the body as a dict, in which every number with a point or an exponent
+is a Decimal with the digits that were sent (1.50 stays 1.50); `encode` writes them back so.
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import msgspec
+import orjson
+
+from chroniccare.fhir.definitions import structs
+from chroniccare.fhir.definitions.table import resource_types, type_of
+from chroniccare.fhir.invariants import RULES
+from chroniccare.fhir.validation_issues import (
+    InvalidResourceError,
+    Issue,
+    TooManyIssuesError,
+)
+from chroniccare.fhir.validation_narrative import is_fit
+from chroniccare.fhir.validation_walk import Walk
+
+_CONTROL = re.compile(rb"\\(?:u00[01]|[bf])")
+_EMPTY = re.compile(rb"\{\s*\}")
+_MOST_DIGITS = 40
+
+
+def _short_decimal(text: str) -> Decimal:
+    if len(text) > _MOST_DIGITS or "e" in text.lower():
+        raise structs.UnsureError  # the walk looks how far it goes
+    return Decimal(text)
+
+
+_ANYTHING = msgspec.json.Decoder(float_hook=Decimal)
+_SHORT = msgspec.json.Decoder(float_hook=_short_decimal)
+
+
+class _Head(msgspec.Struct, gc=False):
+    resource_type: str = msgspec.field(name="resourceType")
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+def parse(
+    type_name: str,
+    body: bytes | dict[str, Any],
+    *,
+    nested: bool = True,
+) -> dict[str, Any]:
+    """Return a valid resource as a dict.
+
+    Args:
+        type_name: `Patient` and so on: the type that it must have.
+        body: JSON as it came, or a dict (which is written and read again).
+        nested: whether the resources within a Bundle or Parameters must be valid as well; a batch
+            looks at each entry itself.
+
+    Raises:
+        InvalidResourceError: with every issue.
+    """
+    raw = body if isinstance(body, bytes) else encode(body)
+    if type_name in resource_types() and _is_surely_valid(type_name, raw, nested=nested):
+        with suppress(msgspec.MsgspecError, structs.UnsureError):
+            found: dict[str, Any] = _SHORT.decode(raw)
+            return found
+    return _walked(type_name, raw, nested=nested)
+
+
+def encode(resource: Any) -> bytes:
+    """Return the JSON of a resource, decimals with the digits that they came with."""
+    return orjson.dumps(resource, default=_default)
+
+
+def _default(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError(type(value).__name__)
+
+
+def _is_surely_valid(type_name: str, raw: bytes | msgspec.Raw, *, nested: bool) -> bool:
+    """Whether the Struct says so; False means that it is not sure."""
+    body = bytes(raw)
+    if b"#" in body or _EMPTY.search(body) or (b"\\" in body and _CONTROL.search(body)):
+        return False
+    try:
+        struct = structs.decoder(type_name, _checks).decode(body)
+    except (msgspec.MsgspecError, RecursionError):  # a Struct's own check is one of the former
+        return False
+    if not nested:
+        return True
+    if type_name == "Bundle":
+        return all(_entry(each) for each in struct.entry or ())
+    return type_name != "Parameters" or _parameters(struct.parameter or ())
+
+
+def _entry(entry: Any) -> bool:
+    if entry.resource is not None and not _any(entry.resource):
+        return False
+    response = entry.response
+    return response is None or response.outcome is None or _any(response.outcome)
+
+
+def _parameters(parameters: Sequence[Any]) -> bool:
+    return all(
+        (each.resource is None or _any(each.resource)) and _parameters(each.part or ())
+        for each in parameters
+    )
+
+
+def _any(raw: msgspec.Raw) -> bool:
+    try:
+        name = _HEAD.decode(raw).resource_type
+    except msgspec.MsgspecError:
+        return False
+    return name in resource_types() and _is_surely_valid(name, raw, nested=True)
+
+
+@cache
+def _checks(type_name: str) -> tuple[structs.Check, ...]:
+    if type_name == "Extension":
+        return ()  # its choice is its only rule: structs.py counts
+    type_ = type_of(type_name)
+    found = [RULES[key] for key in type_.rules if key in RULES]
+    if type_name == "Narrative":
+        return (*found, lambda narrative: is_fit(narrative.div))
+    found += [
+        _of_element(element, tuple(RULES[key] for key in keys if key in RULES))
+        for element, keys in type_.element_rules.items()
+    ]
+    return tuple(found)
+
+
+def _of_element(name: str, element_rules: tuple[structs.Check, ...]) -> structs.Check:
+    def holds(struct: Any) -> bool:
+        value = getattr(struct, name, None)
+        values = value if isinstance(value, list) else () if value is None else (value,)
+        return all(rule(each) for each in values for rule in element_rules)
+
+    return holds
+
+
+def _walked(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = _ANYTHING.decode(raw)
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+        issue = Issue("fatal", "structure", "The body is not JSON that can be read.", type_name)
+        raise InvalidResourceError((issue,)) from None
+    walk = Walk(nested=nested)
+    with suppress(TooManyIssuesError):
+        walk.root(found, type_name, type_name)
+    if walk.issues.found:
+        raise InvalidResourceError(tuple(walk.issues.found))
+    return found
