@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from chroniccare.fhir.validation import parse
 from tests.client import Clinic
 
 
@@ -22,6 +23,7 @@ class Server:
         assert response.headers["x-request-id"]
         if response.content:
             assert response.headers["content-type"] == "application/fhir+json"
+            parse(response.json()["resourceType"], response.content)  # every answer is valid R4
         if response.status_code >= 400:
             assert response.json()["resourceType"] == "OperationOutcome"
             assert response.json()["issue"]

@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller, Filters
 from chroniccare.core.errors import NotFound
@@ -15,6 +17,7 @@ from chroniccare.fhir.asking import MOST, Ask
 from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.fhir.parameters import Asked, Reference
 from chroniccare.fhir.registry import KINDS, opened
+from chroniccare.fhir.resources import extra
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import address
 from chroniccare.tenancy.masks import hidden
@@ -42,7 +45,7 @@ async def read(caller: Caller, kind: Kind, text: str) -> Resource:
         raise NotFound from None
     async with begin(caller) as tx:
         if granted:
-            asked = await _asked(tx, zones=True)
+            asked = await asked_of(tx, zones=True)
             wanted = [f"{kind.id} = {asked.put(record_id, 'uuid')}"]
             wanted += conditions.scope_conditions(kind, granted, asked)
             order = [(kind.id, "uuid", False)]
@@ -65,7 +68,8 @@ def rendered(caller: Caller, kind: Kind, row: Any) -> Resource:
     names = {one for one in hidden(caller, "GET", kind.tag) if one in _EMPTY}
     names = {one for one in names if hasattr(row, one)}
     if not names:
-        return kind.to_fhir(row, caller.tenant_id)
+        told = kind.to_fhir(row, caller.tenant_id)
+        return extra.whole(told, getattr(row, "extra", None))
     row = replace(row, **{one: _EMPTY[one] for one in names})
     return bundles.tagged(kind.to_fhir(row, caller.tenant_id))
 
@@ -80,7 +84,7 @@ async def search(caller: Caller, kind: Kind, ask: Ask) -> Resource:
     for source, name, _ in ask.includes + ask.revincludes:
         _check_includes(caller, KINDS[source], name, of=kind)
     async with begin(caller) as tx:
-        asked = await _asked(tx, zones=conditions.needs_zones(kind, ask.filters))
+        asked = await asked_of(tx, zones=conditions.needs_zones(kind, ask.filters))
         wanted = conditions.scoped(caller, kind, asked)
         wanted += conditions.conditions(caller, kind, ask.filters, asked)
         total = None
@@ -100,7 +104,14 @@ async def search(caller: Caller, kind: Kind, ask: Ask) -> Resource:
     return bundles.searchset(entries, links=links, total=total)
 
 
-async def _asked(tx: Tx, *, zones: bool) -> Asked:
+def plain(raw: bytes) -> Resource:
+    """Return JSON read back."""
+    found: Resource = orjson.loads(raw)
+    return found
+
+
+async def asked_of(tx: Tx, *, zones: bool) -> Asked:
+    """Return what conditions need to know; `zones` only where a time may have no offset."""
     names = await tx.values(queries.ZONES) if zones else []
     found: list[ZoneInfo] = [zone(name) for name in names or ["UTC"]]
     return Asked(tx.caller.tenant_id, tx.now, found, KINDS, base_of(tx))
@@ -183,7 +194,7 @@ async def _by_ids(
     tx: Tx, kind: Kind, template: str, ids: set[UUID], granted: list[Filters]
 ) -> list[Any]:
     """Return the records that refer to these ids, or have them, as far as the scopes open them."""
-    asked = await _asked(tx, zones=bool(granted))
+    asked = await asked_of(tx, zones=bool(granted))
     wanted = [template.format(f"= ANY({asked.put(list(ids), 'uuid[]')})")]
     wanted += conditions.scope_conditions(kind, granted, asked)
     order = [(kind.id, "uuid", False)]

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request, Response
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
-from chroniccare.fhir import actions, asking, bundles, capability, outcome
-from chroniccare.fhir.kind import Kind, Resource
+from chroniccare.fhir import actions, asking, bundles, capability, outcome, writing
+from chroniccare.fhir.kind import Check, Kind, Resource
 from chroniccare.fhir.registry import KINDS, found
 from chroniccare.settings import address
-from chroniccare.tenancy.api import KeyFirst
+from chroniccare.tenancy.api import KeyFirst, check_version
 from chroniccare.tenancy.masks import hidden
 
 router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=KeyFirst, include_in_schema=False)
@@ -74,6 +74,69 @@ def _head(request: Request, response: Response) -> Response:
     if request.method == "HEAD":
         response.body = b""
     return response
+
+
+@router.post("/{kind}")
+async def create_resource(kind: str, request: Request) -> Response:
+    """Make a record; with If-None-Exist only if none matches."""
+    _check_format(request)
+    _check_media(request)
+    one = found(kind)
+    unless = request.headers.get("if-none-exist")
+    caller, body = _seen_by(_caller(request), one), await request.body()
+    written = await writing.create(caller, one, body, unless=unless)
+    return _told(request, written)
+
+
+@router.put("/{kind}/{resource_id}")
+async def update_resource(kind: str, resource_id: str, request: Request) -> Response:
+    """Replace a record; with If-Match only if nobody changed it since."""
+    _check_format(request)
+    _check_media(request)
+    one = found(kind)
+    caller, body = _seen_by(_caller(request), one), await request.body()
+    written = await writing.update(caller, one, resource_id, body, check=_check(request))
+    return _told(request, written)
+
+
+@router.delete("/{kind}/{resource_id}")
+async def delete_resource(kind: str, resource_id: str, request: Request) -> Response:
+    """Remove a record; 204, also when it is gone already."""
+    await writing.delete(_caller(request), found(kind), resource_id, check=_check(request))
+    return Response(status_code=204)
+
+
+def _check(request: Request) -> Check:
+    """Return what compares a version with If-Match, whose ETags are weak here."""
+    wanted = request.headers.get("if-match")
+    return lambda version: check_version(wanted and wanted.replace("W/", ""), version)
+
+
+def _check_media(request: Request) -> None:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in {"application/fhir+json", wire.JSON}:
+        raise outcome.UnsupportedMedia
+
+
+def _told(request: Request, written: writing.Written) -> Response:
+    """Return what was written, as much of it as the client prefers."""
+    resource = written.resource
+    name = f"{resource['resourceType']}/{resource['id']}"
+    base = address(request.app.state.platform.database.settings) + outcome.BASE
+    headers = {
+        "etag": f'W/"{resource["meta"]["versionId"]}"',
+        "last-modified": _http_date(resource),
+        "location": f"{base}/{name}",
+    }
+    status = 201 if written.is_new else 200
+    prefer = request.headers.get("prefer", "").replace(" ", "")
+    if "return=minimal" in prefer:
+        return Response(status_code=status, headers=headers)
+    if "return=OperationOutcome" in prefer:
+        resource = outcome.information(f"{name} is written.")
+    return Response(
+        _written(request, resource), status, headers=headers, media_type=outcome.MEDIA_TYPE
+    )
 
 
 def _caller(request: Request) -> Caller:

@@ -37,14 +37,22 @@ def statement(base: str) -> bytes:
     )
 
 
+def _interactions(kind: Kind) -> list[str]:
+    writes = ["create", "update"] if kind.writer else []
+    if kind.writer and kind.writer.delete:
+        writes.append("delete")
+    return ["read", *writes, "search-type"]
+
+
 def resource(kind: Kind) -> dict[str, Any]:
     """Return what the server does with one type."""
     found: dict[str, Any] = {
         "type": kind.name,
-        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "interaction": [{"code": code} for code in _interactions(kind)],
         "versioning": "versioned",
         "readHistory": False,
         "updateCreate": False,
+        "conditionalCreate": kind.writer is not None,
         "searchParam": [{"name": one.name, "type": one.type} for one in kind.parameters.values()],
     }
     if kind.includes:

@@ -1,13 +1,13 @@
 """What the server knows of one resource type."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from chroniccare.fhir.parameters import Parameter
-from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.postgres import Command, Query, Tx
 
 Resource = dict[str, Any]
 
@@ -44,6 +44,31 @@ class Include:
     ids: Callable[[Any], list[UUID]]
 
 
+Check = Callable[[int], None]
+"""Raises when the record's version is not the one that the client knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """How records of a type are written: through the actions of their own slice.
+
+    Attributes:
+        scope: what keys and staff need.
+        places: where in the resource a field of the record is, for errors.
+        create: returns the id of the record that it makes of a resource.
+        update: replaces a record by a resource.
+        delete: removes a record; None: they cannot be removed.
+        patient: of whom a record is.
+    """
+
+    scope: str
+    places: Mapping[str, str]
+    create: Callable[[Tx, Resource], Awaitable[UUID]]
+    update: Callable[[Tx, UUID, Resource, Check], Awaitable[None]]
+    delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
+    patient: Callable[[Any], UUID]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One resource type.
@@ -62,6 +87,7 @@ class Kind:
         includes: by the name of the parameter, for `_include`.
         order: parameters that a search sorts by unless told.
         to_fhir: makes the resource of a record; the second argument is the tenant.
+        writer: None: it is only read.
         shown: what of a record the caller's scopes leave.
         always: elements that `_elements` and `_summary` never leave out.
         summary: elements of `_summary=true`, beside those.
@@ -82,6 +108,7 @@ class Kind:
     to_fhir: Callable[[Any, UUID], Resource]
     always: frozenset[str]
     summary: frozenset[str]
+    writer: Writer | None = None
     shown: Callable[[Any, Any], Any] = field(default=lambda _caller, row: row)
 
 

@@ -31,12 +31,12 @@ _ISSUE = {
     429: "throttled",
     503: "transient",
 }
-_DETAIL = {
-    "unknown": "not-found",
-    "taken": "duplicate",
-    "required": "required",
-    "missing": "required",
-}
+_CODES = frozenset(
+    {"business-rule", "code-invalid", "duplicate", "extension", "invalid", "invariant",
+     "not-found", "not-supported", "required", "structure", "value"}
+)  # fmt: skip
+_DETAIL = {"taken": "duplicate", "missing": "required"}
+"""Codes of ours that FHIR has a word for."""
 
 
 class NotAcceptable(Problem):
@@ -63,6 +63,22 @@ class UnsupportedMedia(Problem):
     message = "Bodies are application/fhir+json, and of _search application/x-www-form-urlencoded."
 
 
+class NotWritable(Problem):
+    """The type does not take this."""
+
+    code = "METHOD"
+    status = 405
+    message = "This type does not take this; see /fhir/metadata."
+
+
+class Ambiguous(Problem):
+    """If-None-Exist finds several records."""
+
+    code = "MULTIPLE_MATCHES"
+    status = 412
+    message = "Several records match If-None-Exist."
+
+
 def is_fhir(path: str) -> bool:
     """Say whether `path` is one of this part of the API."""
     return path == BASE or path.startswith(BASE + "/")
@@ -75,7 +91,7 @@ def issue(problem: Problem, detail: FieldError | None = None) -> dict[str, Any]:
     if detail is None:
         text = problem.message
     else:
-        code = _DETAIL.get(detail.code, code) if problem.status != 400 else code  # noqa: PLR2004
+        code = detail.code if detail.code in _CODES else _DETAIL.get(detail.code, code)
         text = f"{detail.field}: {detail.reason}"
     found: dict[str, Any] = {
         "severity": severity,
@@ -97,6 +113,12 @@ def outcome(problem: Problem) -> dict[str, Any]:
 def body(problem: Problem) -> bytes:
     """Return the OperationOutcome of `problem` as it goes over the wire."""
     return dumps(outcome(problem))
+
+
+def information(text: str) -> dict[str, Any]:
+    """Return an OperationOutcome of something that went well."""
+    issues = [{"severity": "information", "code": "informational", "diagnostics": text}]
+    return {"resourceType": "OperationOutcome", "issue": issues}
 
 
 def warnings(texts: Iterable[str]) -> dict[str, Any]:

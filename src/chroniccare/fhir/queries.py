@@ -9,9 +9,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core import contact
 from chroniccare.facilities import queries as facilities
 from chroniccare.medications import queries as medications
 from chroniccare.patients import queries as patients
+from chroniccare.patients import queries_extras as extras
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.providers import queries as providers
 from chroniccare.scheduling import queries as scheduling
@@ -25,6 +27,7 @@ class PatientRow(patients.Patient):
     """A patient, with the providers who care for them first."""
 
     practitioner_ids: list[UUID]
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -102,6 +105,7 @@ class ScheduleRow:
 class AppointmentRow(scheduling.Appointment):
     """A visit."""
 
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -112,13 +116,14 @@ class RequestRow(medications.Medication):
     keys: list[Any]
 
 
+_EXTRA = "(SELECT e.extra FROM fhir_extras e WHERE e.id = x.id) AS extra"
 _PATIENT = patients.GET.sql.replace("$1", "page.id")
 PATIENT = Query(
     PatientRow,
     "SELECT x.*, ARRAY(SELECT g.provider_id FROM patient_providers g WHERE g.patient_id = x.id"
-    " AND g.is_primary AND g.ended_at IS NULL) AS practitioner_ids,"
+    f" AND g.is_primary AND g.ended_at IS NULL) AS practitioner_ids, {_EXTRA},"
     f" page.keys FROM {ONE} CROSS JOIN LATERAL ({_PATIENT}) x",
-    patients.OPENS,
+    (*patients.OPENS, *extras.OPENS),
 )
 PATIENT_GONE = Command(
     "SELECT EXISTS (SELECT FROM patients WHERE id = $1 AND deleted_at IS NOT NULL)"
@@ -137,19 +142,15 @@ ROLE_SOURCE = (
     " JOIN providers p ON p.tenant_id = w.tenant_id AND p.id = w.provider_id"
     " JOIN facilities l ON l.tenant_id = w.tenant_id AND l.id = w.facility_id"
 )
-_TELECOM = (
-    "jsonb_build_object('telecom', coalesce((SELECT jsonb_agg(jsonb_build_object("
-    "'system', c.system, 'value', c.value, 'use', c.use, 'rank', c.rank) ORDER BY c.rank, c.id)"
-    " FROM contact_points c WHERE c.tenant_id = w.tenant_id AND c.provider_id = w.provider_id),"
-    " '[]'))"
-)
+_CONTACT_INFO = contact.info_sql("p", "provider_id")
 ROLE = Query(
     RoleRow,
     "SELECT w.id, w.provider_id, w.facility_id,"
     " p.first_name || ' ' || p.last_name AS provider_name, l.name AS facility_name, w.is_primary,"
     " p.is_active AND l.is_active AS is_active, w.associated_at, p.specializations,"
-    f" {_TELECOM} AS contact_info, p.version, p.updated_at, page.keys"
+    f" {_CONTACT_INFO}, p.version, p.updated_at, page.keys"
     f" FROM {ONE} JOIN {ROLE_SOURCE} ON w.id = page.id WHERE p.deleted_at IS NULL",
+    providers.GET.opens,
 )
 _LOCATION = facilities.GET.sql.replace("$1", "page.id")
 LOCATION = Query(
@@ -185,11 +186,14 @@ SCHEDULE = Query(
 )
 _APPOINTMENT = scheduling.GET.sql.replace("$1", "page.id")
 APPOINTMENT = Query(
-    AppointmentRow, f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_APPOINTMENT}) x"
+    AppointmentRow,
+    f"SELECT x.*, {_EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_APPOINTMENT}) x",
+    extras.OPENS,
 )
 _REQUEST = medications.GET.sql.replace("$1", "page.id")
 REQUEST = Query(RequestRow, f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_REQUEST}) x")
 
+LOCK = Command("SELECT pg_advisory_xact_lock($1::bigint)")
 # The zone of most facilities first; removed ones count too, for visits have been there.
 ZONES = Command(
     "SELECT timezone FROM facilities GROUP BY timezone"

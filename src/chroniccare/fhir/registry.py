@@ -6,6 +6,7 @@ from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.kinds import care, people, places
 from chroniccare.tenancy.smart_scopes import grants
 
+_WRITES = "cud"
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -35,7 +36,7 @@ def found(name: str) -> Kind:
 
 
 def opened(caller: Caller, kind: Kind, letter: str) -> list[Filters]:
-    """Return which records the caller may read (`r`) or search (`s`); nothing means all.
+    """Return which records the caller may do with what a letter of `cruds` says; nothing: all.
 
     SMART clients go by their scopes, all others by those of /api/v1.
 
@@ -46,7 +47,12 @@ def opened(caller: Caller, kind: Kind, letter: str) -> list[Filters]:
         granted = grants(caller.smart_scopes, kind.name, letter)
         if granted is None:
             raise Forbidden
-        return [] if granted == "all" else list(granted)
-    if kind.scope not in caller.scopes:
+        if granted == "all":
+            return []
+        if letter in _WRITES:  # what is written may be outside of what the parameters open
+            raise Forbidden
+        return list(granted)
+    scope = kind.writer.scope if letter in _WRITES and kind.writer else kind.scope
+    if scope not in caller.scopes:
         raise Forbidden
     return []

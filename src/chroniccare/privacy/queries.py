@@ -8,11 +8,13 @@ from uuid import UUID
 from chroniccare.notifications.proxies import queries as proxies
 from chroniccare.notifications.queries_due import OUTBOX_BODY, OUTBOX_CALENDAR, OUTBOX_SUBJECT
 from chroniccare.patients import queries as patients
+from chroniccare.patients import queries_extras as extras
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Opens
 from chroniccare.privacy.queries_tables import WHAT
 
 OPENS = {
+    "fhir_extras": extras.OPENS,
     "outbox_messages": (
         Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"),
         Opens(OUTBOX_CALENDAR, "calendar"),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir.kinds import writers
 from chroniccare.fhir.kinds.common import BOOLEAN, email, every, phone
 from chroniccare.fhir.parameters import Date, Numbers, Parameter, Reference, Text, Token
 from chroniccare.fhir.resources import common, patient, practitioner
@@ -103,6 +104,7 @@ PATIENT = Kind(
     },
     order=("_id",),
     to_fhir=patient.to_fhir,
+    writer=writers.PATIENT,
     always=frozenset({"identifier", "name", "gender"}),
     summary=frozenset(
         {"active", "telecom", "birthDate", "deceasedBoolean", "address", "managingOrganization"}
