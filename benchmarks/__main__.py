@@ -11,6 +11,7 @@ from . import (
     day,
     doses,
     due_time,
+    fhir,
     isolation,
     races,
     rate,
@@ -44,6 +45,7 @@ ALL = {
     "isolation": isolation,
     "doses": doses,
     "audit": audit,
+    "fhir": fhir,
 }
 
 

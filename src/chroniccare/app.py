@@ -83,6 +83,8 @@ ROUTERS = (
     slots.router,  # before appointments, whose /{appointment_id} would take its path
     series.router,  # likewise
     appointments.router,
+    fhir.public,  # before the router, whose /{kind} would take its path
+    fhir.router,
     lifecycle.router,
     providers.router,
     availability.router,
@@ -125,8 +127,6 @@ ROUTERS = (
     privacy.router,
     staff.router,
     emergency.router,
-    fhir.public,  # before the router, whose /{kind} would take its path
-    fhir.router,
     smart_clients.router,
     token_api.public,
 )

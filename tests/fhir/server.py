@@ -91,3 +91,47 @@ async def prescription(clinic: Clinic, **fields: Any) -> dict[str, Any]:
         **fields,
     }
     return await clinic.make(f"/patients/{patient['id']}/medications", body)
+
+
+async def beside(clinic: Clinic, patient: dict[str, Any], provider: dict[str, Any]) -> "Beside":
+    """Give a patient a daughter, a provider, a drug as needed, a fill and a report."""
+    of = f"/patients/{patient['id']}"
+    link = {"provider_id": provider["id"], "relationship_type": "diabetes", "is_primary": True}
+    await clinic.make(f"{of}/providers", link)
+    person = {
+        "name": "Lucia Quist",
+        "relationship": "daughter",
+        "categories": ["appointments"],
+        "contact_info": {"telecom": [{"system": "phone", "value": "+14155550188"}]},
+    }
+    related = await clinic.make(f"{of}/related-persons", person)
+    drug = await prescription(
+        clinic, patient=patient, provider=provider, sig="1 tablet by mouth as needed for pain",
+        start_date=(datetime.now(UTC) - timedelta(days=2)).date().isoformat(),
+    )  # fmt: skip
+    fill = {
+        "filled_on": "2026-01-01", "days_supply": 30, "quantity": 60, "pharmacy": "Main St",
+        "kind": "first_fill",
+    }  # fmt: skip
+    filled = await clinic.make(f"/medications/{drug['id']}/fills", fill)
+    report = {"status": "taken", "taken_at": datetime.now(UTC).isoformat()}
+    reported = await clinic.make(f"/medications/{drug['id']}/adherence", report)
+    return Beside(related, drug, filled, reported)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What `beside` made, as /api/v1 answers it."""
+
+    related: dict[str, Any]
+    drug: dict[str, Any]
+    fill: dict[str, Any]
+    report: dict[str, Any]
+
+
+async def everything(clinic: Clinic) -> None:
+    """Make a record of each type."""
+    patient, provider = await clinic.patient(), await clinic.provider()
+    await visit(clinic, patient=patient, provider=provider)
+    await beside(clinic, patient, provider)
+    await clinic.make("/visit-types", {"code": "dialysis", "name": "D", "duration_minutes": 30})

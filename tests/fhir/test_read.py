@@ -12,7 +12,7 @@ from chroniccare.platform.postgres import begin
 from chroniccare.tenancy.actions import create_key
 from chroniccare.tenancy.rules import SCOPES
 from tests.client import Clinic
-from tests.fhir.server import Server, prescription, visit
+from tests.fhir.server import Server, beside, everything, prescription, visit
 
 
 async def test_a_patient_says_what_the_record_says(clinic: Clinic, fhir: Server) -> None:
@@ -114,6 +114,33 @@ async def test_a_prescription(clinic: Clinic, fhir: Server) -> None:
     assert said["dispenseRequest"]["expectedSupplyDuration"]["value"] == 30
 
 
+async def test_what_stands_beside_a_patient(clinic: Clinic, fhir: Server) -> None:
+    patient, provider = await clinic.patient(), await clinic.provider()
+    made = await beside(clinic, patient, provider)
+    person = await fhir.read("RelatedPerson", made.related["id"])
+    assert person["relationship"] == [{"text": "daughter"}]
+    assert person["telecom"][0]["value"] == "+14155550188"
+    team = await fhir.read("CareTeam", patient["id"])
+    assert team["status"] == "active"
+    assert team["participant"][0]["member"]["reference"] == f"Practitioner/{provider['id']}"
+    await clinic.delete(f"/patients/{patient['id']}/providers/{provider['id']}")
+    ended = await fhir.read("CareTeam", patient["id"])
+    assert (ended["status"], ended["meta"]["versionId"]) == ("inactive", "2")
+    assert "end" in ended["participant"][0]["period"]
+    fill = await fhir.read("MedicationDispense", made.fill["id"])
+    assert (fill["status"], fill["quantity"], fill["daysSupply"]["value"]) == (
+        "completed", {"value": 60.0}, 30
+    )  # fmt: skip
+    assert fill["authorizingPrescription"][0]["reference"] == f"MedicationRequest/{made.drug['id']}"
+    await clinic.delete(f"/medications/{made.drug['id']}/fills/{made.fill['id']}")
+    voided = await fhir.read("MedicationDispense", made.fill["id"])
+    assert voided["status"] == "entered-in-error"
+    taken = await fhir.read("MedicationAdministration", made.report["id"])
+    assert taken["status"] == "completed"
+    assert taken["effectiveDateTime"] == made.report["taken_at"]
+    assert taken["performer"][0]["actor"]["reference"] == f"Patient/{patient['id']}"
+
+
 async def test_a_version_is_the_etag(clinic: Clinic, fhir: Server) -> None:
     made = await clinic.patient()
     path = f"/Patient/{made['id']}"
@@ -156,9 +183,7 @@ async def test_a_removed_record_is_gone(clinic: Clinic, fhir: Server, other_fhir
 async def test_another_clinics_record_was_never_there(
     clinic: Clinic, fhir: Server, other_fhir: Server, kind: str
 ) -> None:
-    await visit(clinic)
-    await prescription(clinic)
-    await clinic.make("/visit-types", {"code": "dialysis", "name": "D", "duration_minutes": 30})
+    await everything(clinic)
     [own, *_] = await fhir.ids(kind)
     answers = [await other_fhir.send("GET", f"/{kind}/{one}") for one in (own, uuid4())]
     assert {one.status_code for one in answers} == {404}

@@ -3,7 +3,7 @@
 from chroniccare.core.caller import Caller, Filters
 from chroniccare.core.errors import Forbidden, NotFound
 from chroniccare.fhir.kind import Kind
-from chroniccare.fhir.kinds import care, people, places
+from chroniccare.fhir.kinds import beside, care, people, places
 from chroniccare.tenancy.smart_scopes import grants
 
 _WRITES = "cud"
@@ -19,6 +19,10 @@ KINDS: dict[str, Kind] = {
         places.SCHEDULE,
         care.APPOINTMENT,
         care.REQUEST,
+        beside.RELATED,
+        beside.TEAM,
+        beside.DISPENSE,
+        beside.ADMINISTRATION,
     )
 }
 

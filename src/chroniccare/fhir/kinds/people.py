@@ -38,7 +38,8 @@ def _points(
     )
 
 
-def _contacts(owner: str, id_: str) -> tuple[Parameter, ...]:
+def contacts(owner: str, id_: str) -> tuple[Parameter, ...]:
+    """Return `phone`, `email` and `telecom` of a kind of owner."""
     return (
         _points(owner, id_, "phone", ("phone",), phone),
         _points(owner, id_, "email", ("email",), email),
@@ -88,7 +89,7 @@ PATIENT = Kind(
             cast="boolean",
         ),
         Token(name="language", match="p.language = {}", systems=(common.LANGUAGES,)),
-        *_contacts("patient_id", "p.id"),
+        *contacts("patient_id", "p.id"),
         Reference(
             name="general-practitioner",
             targets={"Practitioner": _MAIN},
@@ -145,7 +146,7 @@ PRACTITIONER = Kind(
             ),
             systems=(common.LANGUAGES,),
         ),
-        *_contacts("provider_id", "p.id"),
+        *contacts("provider_id", "p.id"),
     ),
     includes={},
     order=("_id",),
@@ -185,7 +186,7 @@ ROLE = Kind(
             codes=BOOLEAN,
             cast="boolean",
         ),
-        *_contacts("provider_id", "w.provider_id"),
+        *contacts("provider_id", "w.provider_id"),
     ),
     includes={
         "practitioner": (Include("Practitioner", lambda row: [row.provider_id]),),

@@ -1,7 +1,8 @@
 """Parts that resources share: identifiers, names, contact points, addresses, codes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -16,6 +17,7 @@ LANGUAGES = "urn:ietf:bcp:47"
 _SHOWN_SYSTEMS = {"phone", "email"}
 
 
+@lru_cache(maxsize=4096)
 def local(tenant_id: UUID, name: str) -> str:
     """Return the URI of a clinic's own system of codes or numbers: `mrn`, `visit-type`, ..."""
     return f"urn:uuid:{uuid5(tenant_id, name)}"
@@ -86,6 +88,11 @@ def concept(
         return {"text": text}
     coding = said({}, system=system, code=code, display=display)
     return {"coding": [coding], "text": text}
+
+
+def ids(texts: Iterable[str]) -> list[UUID]:
+    """Return ids that stood in a document."""
+    return [UUID(text) for text in texts]
 
 
 def lines(document: Mapping[str, Any]) -> str:
