@@ -12,6 +12,7 @@ from . import (
     doses,
     due_time,
     fairness,
+    fhir,
     isolation,
     races,
     rate,
@@ -48,6 +49,7 @@ ALL = {
     "audit": audit,
     "fairness": fairness,
     "validation": validation,
+    "fhir": fhir,
 }
 
 

@@ -20,6 +20,8 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import failure_schemas
 from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
+from chroniccare.fhir import api as fhir
+from chroniccare.fhir import outcome
 from chroniccare.front import Front
 from chroniccare.medications import api as medications
 from chroniccare.medications.adherence import api as adherence
@@ -85,6 +87,8 @@ ROUTERS = (
     slots.router,  # before appointments, whose /{appointment_id} would take its path
     series.router,  # likewise
     appointments.router,
+    fhir.public,  # before the router, whose /{kind} would take its path
+    fhir.router,
     lifecycle.router,
     providers.router,
     availability.router,
@@ -245,8 +249,12 @@ def _answer(request: Request, problem: Problem) -> Response:
     headers = {} if problem.retry_after is None else {"retry-after": str(problem.retry_after)}
     if problem.status == 401:  # noqa: PLR2004  RFC 9110 asks for it with this status
         headers["www-authenticate"] = "Bearer"
-    body = wire.failure(problem, request.scope.get("chroniccare.request_id", ""))
-    return Response(body, problem.status, headers=headers, media_type=wire.JSON)
+    if outcome.is_fhir(request.url.path):
+        body, media = outcome.body(problem), outcome.MEDIA_TYPE
+    else:
+        body = wire.failure(problem, request.scope.get("chroniccare.request_id", ""))
+        media = wire.JSON
+    return Response(body, problem.status, headers=headers, media_type=media)
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chroniccare.core import wire
 from chroniccare.core.errors import Invalid, Problem, TooLarge, TooSlow
 from chroniccare.core.ids import new_id
+from chroniccare.fhir import outcome
 from chroniccare.platform.cache import Allowance
 
 log = logging.getLogger("chroniccare.access")
@@ -63,7 +64,7 @@ class Front:
                 raise  # the answer has begun: the server must cut the connection
             if problem.status >= _SERVER_ERROR:
                 log.exception("unhandled", extra={"requestId": request_id})
-            await _answer(problem, request_id, send_with_headers)
+            await _answer(scope, problem, request_id, send_with_headers)
         finally:
             _log(scope, request_id, status, started)
 
@@ -119,7 +120,7 @@ def _check_encoding(scope: Scope) -> None:
 
 def _headers(scope: Scope, request_id: str, status: int) -> list[tuple[bytes, bytes]]:
     headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
-    if scope["path"].startswith("/api/"):
+    if scope["path"].startswith("/api/") or outcome.is_fhir(scope["path"]):
         headers.append((b"cache-control", b"no-store"))  # answers may hold patient data
     if scope["path"].startswith(_BY_ADDRESS):
         headers += _FOR_NOBODY_ELSE
@@ -133,10 +134,11 @@ def _headers(scope: Scope, request_id: str, status: int) -> list[tuple[bytes, by
     return headers
 
 
-async def _answer(problem: Problem, request_id: str, send: Send) -> None:
-    body = wire.failure(problem, request_id)
+async def _answer(scope: Scope, problem: Problem, request_id: str, send: Send) -> None:
+    is_fhir = outcome.is_fhir(scope["path"])
+    body = outcome.body(problem) if is_fhir else wire.failure(problem, request_id)
     headers: list[tuple[bytes, bytes]] = [
-        (b"content-type", wire.JSON.encode()),
+        (b"content-type", (outcome.MEDIA_TYPE if is_fhir else wire.JSON).encode()),
         (b"content-length", b"%d" % len(body)),
     ]
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})

@@ -69,7 +69,7 @@ OF_A_PATIENT = (
     "adherence_episodes", "appointment_series", "appointments", "calendar_feeds", "contact_points",
     "inbound_messages", "medication_adherence", "medication_doses", "medication_fills",
     "medications", "notifications", "patient_allergies", "patient_devices", "patient_providers",
-    "privacy_jobs", "recalls", "related_persons", "tasks", "waitlist",
+    "privacy_jobs", "recalls", "related_persons", "tasks", "waitlist", "fhir_extras",
 )  # fmt: skip
 """Every table whose rows are a patient's and have an id; a test compares it with the schema."""
 _IDS = " UNION ALL ".join(

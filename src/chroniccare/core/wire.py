@@ -25,6 +25,11 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value, default=_default, option=_OPTIONS)
 
 
+def pretty(value: Any) -> bytes:
+    """Return `value` as JSON bytes for people to read."""
+    return orjson.dumps(value, default=_default, option=_OPTIONS | orjson.OPT_INDENT_2)
+
+
 def _default(value: Any) -> str | orjson.Fragment:
     if isinstance(value, UUID):  # asyncpg's is a subclass, which orjson does not take for one
         return str(value)

@@ -1,1 +1,1 @@
-"""The FHIR R4 face of the same data."""
+"""FHIR R4 under /fhir: the same records, rules and audit as /api/v1, in the standard's words."""

@@ -1,6 +1,6 @@
 """What of patients is sealed, for the loop that seals it anew."""
 
-from chroniccare.patients import queries
+from chroniccare.patients import queries, queries_extras
 from chroniccare.tenancy.resealing import Sweep
 
 SWEEPS = (
@@ -15,5 +15,9 @@ SWEEPS = (
     Sweep(
         queries.INSURANCE, queries.FIND_STALE_INSURANCE, queries.ANY_STALE_INSURANCE,
         queries.RESEAL_INSURANCE,
+    ),
+    Sweep(
+        queries_extras.EXTRA, queries_extras.FIND_STALE, queries_extras.ANY_STALE,
+        queries_extras.RESEAL,
     ),
 )  # fmt: skip

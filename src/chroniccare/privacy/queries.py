@@ -16,6 +16,7 @@ from chroniccare.notifications.queries_due import (
 )
 from chroniccare.notifications.queries_sealed import OPENS_DATA
 from chroniccare.patients import queries as patients
+from chroniccare.patients import queries_extras as extras
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Opens
 from chroniccare.privacy.queries_tables import WHAT
@@ -26,6 +27,7 @@ OPENS = {
     "inbound_messages": inbound.OPENS,
     "notification_attempts": (Opens(RECIPIENT, "recipient"),),
     "notifications": (OPENS_DATA,),
+    "fhir_extras": extras.OPENS,
     "outbox_messages": (
         Opens(OUTBOX_RECIPIENT, "recipient"),
         Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"),

@@ -33,6 +33,7 @@ PATIENT = Command(
     " is_active = false, deleted_at = coalesce(deleted_at, $2), updated_at = $2,"
     " version = version + 1 WHERE id = $1"
 )
+EXTRAS = Command("DELETE FROM fhir_extras WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL")
 NAMES = Command(
     "DELETE FROM patient_name_tokens WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL"
 )
@@ -145,6 +146,7 @@ STEPS: tuple[tuple[str, Command], ...] = (
     ("outbox_messages", BODIES),
     ("patient_allergies", ALLERGIES),
     ("patient_devices", DEVICES),
+    ("fhir_extras", EXTRAS),
     ("patient_name_tokens", NAMES),
     ("privacy_jobs", EXPORTS),
     ("recall_calls", CALLS),

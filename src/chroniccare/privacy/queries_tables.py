@@ -9,7 +9,7 @@ _OWN = (
     "dosing_times", "inbound_messages", "legal_holds", "medication_adherence", "medication_doses",
     "medication_fills", "medication_supplies", "medications", "notifications", "patient_allergies",
     "patient_devices", "patient_providers", "privacy_jobs", "recalls", "related_persons", "tasks",
-    "waitlist",
+    "waitlist", "fhir_extras",
 )  # fmt: skip
 _VISITS = "(SELECT id FROM appointments WHERE patient_id = $1)"
 _MEDICATIONS = "(SELECT id FROM medications WHERE patient_id = $1)"

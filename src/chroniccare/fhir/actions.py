@@ -1,0 +1,225 @@
+"""Reads and searches: one transaction, the audit of what was seen, then the answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from chroniccare.audit.reads import note_read
+from chroniccare.core.caller import Caller, Filters
+from chroniccare.core.errors import NotFound
+from chroniccare.core.time import zone
+from chroniccare.fhir import bundles, composing, conditions, cursors, outcome, queries
+from chroniccare.fhir.asking import MOST, Ask
+from chroniccare.fhir.kind import Kind, Resource
+from chroniccare.fhir.parameters import Asked, Reference
+from chroniccare.fhir.registry import KINDS, opened
+from chroniccare.fhir.resources import extra
+from chroniccare.platform.postgres import Tx, begin
+from chroniccare.settings import address
+from chroniccare.tenancy.masks import hidden
+
+_EMPTY: Mapping[str, Any] = {"contact_info": {}, "emergency_contact": {}, "insurance_info": {}}
+
+
+def base_of(tx: Tx) -> str:
+    """Return the address under which clients reach the types."""
+    return address(tx.settings) + outcome.BASE
+
+
+async def read(caller: Caller, kind: Kind, text: str) -> Resource:
+    """Return one resource; the read is audited first.
+
+    Raises:
+        Forbidden: the caller's scopes do not open the type.
+        NotFound: none with this id in the caller's tenant, or none that the scopes open.
+        Gone: it was removed.
+    """
+    granted = opened(caller, kind, "r")
+    try:
+        record_id = UUID(text)
+    except ValueError:
+        raise NotFound from None
+    async with begin(caller) as tx:
+        if granted:
+            asked = await asked_of(tx, zones=True)
+            wanted = [f"{kind.id} = {asked.put(record_id, 'uuid')}"]
+            wanted += conditions.scope_conditions(kind, granted, asked)
+            order = [(kind.id, "uuid", False)]
+            statement = composing.page(kind, asked, wanted, order, after=None, limit=1)
+            row = await tx.one(statement, *asked.arguments)
+        else:
+            row = await tx.one(kind.read, record_id)
+        if row is None and kind.gone is not None and await tx.value(kind.gone, record_id):
+            raise outcome.Gone
+    if row is None:
+        raise NotFound
+    if kind.entity is not None:
+        await note_read(caller, entity_type=kind.entity, seen=[record_id])
+    return rendered(caller, kind, row)
+
+
+def rendered(caller: Caller, kind: Kind, row: Any) -> Resource:
+    """Return a record as the caller may see it."""
+    row = kind.shown(caller, row)
+    names = {one for one in hidden(caller, "GET", kind.tag) if one in _EMPTY}
+    names = {one for one in names if hasattr(row, one)}
+    if not names:
+        told = kind.to_fhir(row, caller.tenant_id)
+        return extra.whole(told, getattr(row, "extra", None))
+    row = replace(row, **{one: _EMPTY[one] for one in names})
+    return bundles.tagged(kind.to_fhir(row, caller.tenant_id))
+
+
+async def search(caller: Caller, kind: Kind, ask: Ask) -> Resource:
+    """Return one page of a search; everything in it is audited as seen.
+
+    Raises:
+        Forbidden: the caller's scopes do not open a type that is searched or brought along.
+        Invalid: values or the cursor are wrong.
+    """
+    for source, name, _ in ask.includes + ask.revincludes:
+        _check_includes(caller, KINDS[source], name, of=kind)
+    async with begin(caller) as tx:
+        asked = await asked_of(tx, zones=conditions.needs_zones(kind, ask.filters))
+        wanted = conditions.scoped(caller, kind, asked)
+        wanted += conditions.conditions(caller, kind, ask.filters, asked)
+        total = None
+        if ask.total != "none" or ask.summary == "count":
+            total = await tx.value(composing.count(kind, wanted), *asked.arguments)
+        links = [("self", bundles.address(asked.base, kind, ask.pairs))]
+        if ask.summary == "count" or ask.count == 0:
+            return bundles.searchset([], links=links, total=total)
+        rows, link = await _page(tx, kind, ask, asked, wanted)
+        links += link
+        brought = await _brought(tx, caller, kind, ask, rows)
+    await _note(caller, [(kind, rows), *brought], action="list")
+    entries = _entries(caller, asked.base, ask, [(kind, rows), *brought])
+    if ask.ignored:
+        told = outcome.warnings(f"{name} is not known and was left out" for name in ask.ignored)
+        entries.append({"resource": told, "search": {"mode": "outcome"}})
+    return bundles.searchset(entries, links=links, total=total)
+
+
+def plain(raw: bytes) -> Resource:
+    """Return JSON read back."""
+    found: Resource = orjson.loads(raw)
+    return found
+
+
+async def asked_of(tx: Tx, *, zones: bool) -> Asked:
+    """Return what conditions need to know; `zones` only where a time may have no offset."""
+    names = await tx.values(queries.ZONES) if zones else []
+    found: list[ZoneInfo] = [zone(name) for name in names or ["UTC"]]
+    return Asked(tx.caller.tenant_id, tx.now, found, KINDS, base_of(tx))
+
+
+async def _page(
+    tx: Tx, kind: Kind, ask: Ask, asked: Asked, wanted: Sequence[str]
+) -> tuple[list[Any], list[tuple[str, str]]]:
+    """Return the records of a page, and the link to the next if there is one."""
+    order = ordered(kind, ask)
+    search_ = cursors.digest([kind.name, sorted(p for p in ask.pairs if p[0] != "_count")])
+    after = None
+    if ask.cursor is not None:
+        casts = [cast for _, cast, _ in order]
+        after = cursors.read(tx.settings, tx.caller.tenant_id, search_, ask.cursor, casts)
+    statement = composing.page(kind, asked, wanted, order, after=after, limit=ask.count + 1)
+    rows = await tx.all(statement, *asked.arguments)
+    if len(rows) <= ask.count:
+        return rows, []
+    rows = rows[: ask.count]
+    text = cursors.written(tx.settings, tx.caller.tenant_id, search_, rows[-1].keys)
+    url = bundles.address(asked.base, kind, [*ask.pairs, ("_cursor", text)])
+    return rows, [("next", url)]
+
+
+def ordered(kind: Kind, ask: Ask) -> list[tuple[str, str, bool]]:
+    """Return what a search sorts by; the id last, so that no two records stand together."""
+    names = ask.sort or [(name, False) for name in kind.order]
+    found: dict[str, tuple[str, str, bool]] = {}
+    for name, is_down in names:
+        expression, cast = kind.parameters[name].sort or (kind.id, "uuid")
+        found.setdefault(expression, (expression, cast, is_down))
+    is_down = next(iter(found.values()))[2]
+    found.setdefault(kind.id, (kind.id, "uuid", is_down))
+    return list(found.values())
+
+
+def _check_includes(caller: Caller, source: Kind, name: str, *, of: Kind) -> None:
+    """Check that the caller may read what a search brings along.
+
+    Raises:
+        Forbidden: not all of it.
+    """
+    if source is not of:
+        opened(caller, source, "s")
+        return
+    for include in source.includes.get(name, ()):
+        opened(caller, KINDS[include.target], "r")
+
+
+Brought = list[tuple[Kind, list[Any]]]
+
+
+async def _brought(tx: Tx, caller: Caller, kind: Kind, ask: Ask, rows: list[Any]) -> Brought:
+    """Return what comes along with the matches, each record once."""
+    wanted: dict[str, set[UUID]] = {}
+    for _, name, target in ask.includes:
+        for include in kind.includes[name]:
+            if target in {None, include.target}:
+                for row in rows:
+                    wanted.setdefault(include.target, set()).update(include.ids(row))
+    found: Brought = []
+    for name, ids in wanted.items():
+        if ids:
+            other = KINDS[name]
+            rows_ = await _by_ids(tx, other, f"{other.id} {{}}", ids, opened(caller, other, "r"))
+            found.append((other, rows_))
+    for source, name, _ in ask.revincludes:
+        if rows:
+            other = KINDS[source]
+            reference = other.parameters[name]
+            assert isinstance(reference, Reference)  # noqa: S101  `asking` has looked
+            template, ids = reference.targets[kind.name], {row.id for row in rows}
+            rows_ = await _by_ids(tx, other, template, ids, opened(caller, other, "s"))
+            found.append((other, rows_))
+    return found
+
+
+async def _by_ids(
+    tx: Tx, kind: Kind, template: str, ids: set[UUID], granted: list[Filters]
+) -> list[Any]:
+    """Return the records that refer to these ids, or have them, as far as the scopes open them."""
+    asked = await asked_of(tx, zones=bool(granted))
+    wanted = [template.format(f"= ANY({asked.put(list(ids), 'uuid[]')})")]
+    wanted += conditions.scope_conditions(kind, granted, asked)
+    order = [(kind.id, "uuid", False)]
+    statement = composing.page(kind, asked, wanted, order, after=None, limit=MOST)
+    return await tx.all(statement, *asked.arguments)
+
+
+async def _note(caller: Caller, seen: Brought, *, action: str) -> None:
+    """Write to the audit what was seen; a search that found nothing is written too."""
+    for number, (kind, rows) in enumerate(seen):
+        if kind.entity is not None and (rows or number == 0):
+            ids = [row.id for row in rows]
+            await note_read(caller, entity_type=kind.entity, seen=ids, action=action)
+
+
+def _entries(caller: Caller, base: str, ask: Ask, seen: Brought) -> list[Resource]:
+    """Return the entries, the matches first, each record once."""
+    shown: set[tuple[str, UUID]] = set()
+    entries: list[Resource] = []
+    for number, (kind, rows) in enumerate(seen):
+        for row in rows:
+            if (kind.name, row.id) in shown:
+                continue
+            shown.add((kind.name, row.id))
+            whole = rendered(caller, kind, row)
+            resource = bundles.reduced(kind, whole, summary=ask.summary, elements=ask.elements)
+            entries.append(bundles.entry(base, resource, "include" if number else "match"))
+    return entries

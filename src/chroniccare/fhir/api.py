@@ -1,0 +1,202 @@
+"""/fhir: R4 reads and searches, the tenant by the credential."""
+
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response
+
+from chroniccare.core import wire
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import Invalid
+from chroniccare.fhir import actions, asking, bundles, capability, outcome, writing
+from chroniccare.fhir.kind import Check, Kind, Resource
+from chroniccare.fhir.registry import KINDS, found
+from chroniccare.settings import address
+from chroniccare.tenancy.api import KeyFirst, check_version
+from chroniccare.tenancy.masks import hidden
+
+router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=KeyFirst, include_in_schema=False)
+public = APIRouter(prefix="/fhir", include_in_schema=False)
+
+_JSON = {"json", "application/json", "application/fhir+json", "text/json"}
+_ANY = {"*/*", "application/*"}
+_FORM = "application/x-www-form-urlencoded"
+
+
+@public.get("/metadata")
+async def metadata(request: Request) -> Response:
+    """Answer what the server can do; it is the same for everybody, so nobody is asked for a key."""
+    _check_format(request)
+    base = address(request.app.state.platform.database.settings) + outcome.BASE
+    return Response(capability.statement(base), media_type=outcome.MEDIA_TYPE)
+
+
+@router.api_route("/{kind}/{resource_id}", methods=["GET", "HEAD"])
+async def read_resource(kind: str, resource_id: str, request: Request) -> Response:
+    """Answer one resource."""
+    _check_format(request)
+    caller = _caller(request)
+    one = found(kind)
+    resource = await actions.read(_seen_by(caller, one), one, resource_id)
+    return _answer(request, one, resource)
+
+
+@router.post("/{kind}/_search")
+async def search_by_form(kind: str, request: Request) -> Response:
+    """Answer a search whose parameters are in the body, where no log sees them."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != _FORM:
+        raise outcome.UnsupportedMedia
+    try:
+        body = (await request.body()).decode()
+    except UnicodeDecodeError:
+        raise Invalid.field("body", "is not UTF-8", "encoding") from None
+    return await _search(kind, request, [*_pairs(request), *_parsed(body)])
+
+
+@router.api_route("/{kind}", methods=["GET", "HEAD"])
+async def search(kind: str, request: Request) -> Response:
+    """Answer one page of a search."""
+    return await _search(kind, request, _pairs(request))
+
+
+async def _search(name: str, request: Request, pairs: list[tuple[str, str]]) -> Response:
+    _check_format(request, pairs)
+    caller, kind = _caller(request), found(name)
+    strict = "handling=lenient" not in request.headers.get("prefer", "").replace(" ", "")
+    ask = asking.read(kind, KINDS, pairs, strict=strict)
+    bundle = await actions.search(_seen_by(caller, kind), kind, ask)
+    return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
+
+
+def _head(request: Request, response: Response) -> Response:
+    """Return the answer, of HEAD without its body; its length stays."""
+    if request.method == "HEAD":
+        response.body = b""
+    return response
+
+
+@router.post("/{kind}")
+async def create_resource(kind: str, request: Request) -> Response:
+    """Make a record; with If-None-Exist only if none matches."""
+    _check_format(request)
+    _check_media(request)
+    one = found(kind)
+    unless = request.headers.get("if-none-exist")
+    caller, body = _seen_by(_caller(request), one), await request.body()
+    written = await writing.create(caller, one, body, unless=unless)
+    return _told(request, written)
+
+
+@router.put("/{kind}/{resource_id}")
+async def update_resource(kind: str, resource_id: str, request: Request) -> Response:
+    """Replace a record; with If-Match only if nobody changed it since."""
+    _check_format(request)
+    _check_media(request)
+    one = found(kind)
+    caller, body = _seen_by(_caller(request), one), await request.body()
+    written = await writing.update(caller, one, resource_id, body, check=_check(request))
+    return _told(request, written)
+
+
+@router.delete("/{kind}/{resource_id}")
+async def delete_resource(kind: str, resource_id: str, request: Request) -> Response:
+    """Remove a record; 204, also when it is gone already."""
+    await writing.delete(_caller(request), found(kind), resource_id, check=_check(request))
+    return Response(status_code=204)
+
+
+def _check(request: Request) -> Check:
+    """Return what compares a version with If-Match, whose ETags are weak here."""
+    wanted = request.headers.get("if-match")
+    return lambda version: check_version(wanted and wanted.replace("W/", ""), version)
+
+
+def _check_media(request: Request) -> None:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in {"application/fhir+json", wire.JSON}:
+        raise outcome.UnsupportedMedia
+
+
+def _told(request: Request, written: writing.Written) -> Response:
+    """Return what was written, as much of it as the client prefers."""
+    resource = written.resource
+    name = f"{resource['resourceType']}/{resource['id']}"
+    base = address(request.app.state.platform.database.settings) + outcome.BASE
+    headers = {
+        "etag": f'W/"{resource["meta"]["versionId"]}"',
+        "last-modified": _http_date(resource),
+        "location": f"{base}/{name}",
+    }
+    status = 201 if written.is_new else 200
+    prefer = request.headers.get("prefer", "").replace(" ", "")
+    if "return=minimal" in prefer:
+        return Response(status_code=status, headers=headers)
+    if "return=OperationOutcome" in prefer:
+        resource = outcome.information(f"{name} is written.")
+    return Response(
+        _written(request, resource), status, headers=headers, media_type=outcome.MEDIA_TYPE
+    )
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.scope["chroniccare.caller"]
+    return caller
+
+
+def _seen_by(caller: Caller, kind: Kind) -> Caller:
+    """Return the caller with what the role does not see of this type; a search is a read."""
+    names = hidden(caller, "GET", kind.tag)
+    return replace(caller, hidden=names) if names else caller
+
+
+def _pairs(request: Request) -> list[tuple[str, str]]:
+    return _parsed(request.scope["query_string"].decode("latin-1"))
+
+
+def _parsed(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=200)
+    except ValueError:
+        raise Invalid.field("query", "is not UTF-8, or has over 200 parameters", "query") from None
+
+
+def _check_format(request: Request, pairs: list[tuple[str, str]] | None = None) -> None:
+    """Check that the client takes JSON, the only format.
+
+    Raises:
+        NotAcceptable: it asks for another.
+    """
+    wanted = dict(_pairs(request) if pairs is None else pairs).get("_format")
+    if wanted is None:
+        accept = request.headers.get("accept") or "*/*"
+        kinds = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
+        if kinds & (_JSON | _ANY):
+            return
+        raise outcome.NotAcceptable
+    if wanted.partition(";")[0].strip().lower().replace(" ", "+") not in _JSON:
+        raise outcome.NotAcceptable
+
+
+def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
+    """Return one resource with its version, or 304 when the client has that already."""
+    pairs = dict(_pairs(request))
+    etag = f'W/"{resource["meta"]["versionId"]}"'
+    headers = {"etag": etag, "last-modified": _http_date(resource)}
+    known = request.headers.get("if-none-match", "")
+    if etag in {one.strip() for one in known.split(",")}:
+        return Response(status_code=304, headers=headers)
+    summary, elements = pairs.get("_summary", "false"), asking.split(pairs.get("_elements", ""))
+    resource = bundles.reduced(kind, resource, summary=summary, elements=elements)
+    response = Response(_written(request, resource), headers=headers, media_type=outcome.MEDIA_TYPE)
+    return _head(request, response)
+
+
+def _http_date(resource: Resource) -> str:
+    return str(resource["meta"]["lastUpdated"].strftime("%a, %d %b %Y %H:%M:%S GMT"))
+
+
+def _written(request: Request, resource: Resource) -> bytes:
+    if dict(_pairs(request)).get("_pretty") == "true":
+        return wire.pretty(resource)
+    return wire.dumps(resource)

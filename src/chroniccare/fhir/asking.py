@@ -1,0 +1,220 @@
+"""What a client asks of a search: the query read, every mistake named at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chroniccare.core.errors import FieldError, Invalid
+from chroniccare.fhir.kind import Kind
+
+MOST = 1000
+USUAL = 20
+_CONTROL = frozenset({"_format", "_pretty", "_count", "_cursor", "_sort", "_total", "_summary",
+                      "_elements", "_include", "_revinclude"})  # fmt: skip
+_SUMMARIES = {"true", "text", "data", "count", "false"}
+_TOTALS = {"none", "estimate", "accurate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One parameter as it was given.
+
+    Attributes:
+        said: its name as the client wrote it.
+        path: names of a chain, `patient` and `name` for `patient.name`; one name without.
+        modifiers: for each name of the path what stands behind its colon, or None.
+        values: alternatives, of which one must match.
+        reverse: `_has`: type and reference parameter of the records that must be there.
+    """
+
+    said: str
+    path: tuple[str, ...]
+    modifiers: tuple[str | None, ...]
+    values: list[str]
+    reverse: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Ask:
+    """A search as it was asked for.
+
+    Attributes:
+        filters: all must match.
+        sort: names of parameters, with whether the largest come first.
+        count: most matches a page.
+        includes: type, parameter and type of the target or None; in either direction.
+        ignored: names of parameters that are not known, when the client is lenient.
+    """
+
+    filters: list[Filter] = field(default_factory=list)
+    sort: list[tuple[str, bool]] = field(default_factory=list)
+    count: int = USUAL
+    cursor: str | None = None
+    total: str = "none"
+    summary: str = "false"
+    elements: list[str] = field(default_factory=list)
+    includes: list[tuple[str, str, str | None]] = field(default_factory=list)
+    revincludes: list[tuple[str, str, str | None]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    wrong: list[FieldError] = field(default_factory=list)
+
+
+def split(value: str) -> list[str]:
+    r"""Return the alternatives in `value`; `\,` is a comma, `\|` a bar."""
+    found, current, escaped = [], "", False
+    for letter in value:
+        if escaped:
+            current, escaped = current + letter, False
+        elif letter == "\\":
+            escaped = True
+        elif letter == ",":
+            found.append(current)
+            current = ""
+        else:
+            current += letter
+    return [one for one in [*found, current] if one]
+
+
+def read(
+    kind: Kind, kinds: Mapping[str, Kind], pairs: Sequence[tuple[str, str]], *, strict: bool
+) -> Ask:
+    """Return what `pairs` ask for.
+
+    Raises:
+        Invalid: something is unknown or has a wrong value; every one is named. When not `strict`,
+            parameters that are not known are left out, and told.
+    """
+    ask = Ask()
+    ask.pairs = [pair for pair in pairs if pair[0] not in {"_cursor", "_format", "_pretty"}]
+    for name, value in pairs:
+        if "\0" in value:
+            ask.wrong.append(FieldError(name, "must not contain control characters", "characters"))
+            continue
+        if name in _CONTROL:
+            reason = _control(ask, kind, kinds, name, value)
+            if reason is not None:
+                ask.wrong.append(FieldError(name, reason, "value"))
+            continue
+        found = parsed(kind, kinds, name, split(value))
+        if isinstance(found, Filter):
+            _add(ask, kind, kinds, found)
+        elif strict:
+            ask.wrong.append(FieldError(name, found, "unknown"))
+        else:
+            ask.ignored.append(name)
+    if ask.wrong:
+        raise Invalid(details=ask.wrong)
+    return ask
+
+
+def _add(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], found: Filter) -> None:
+    reason = None if found.values else "has no value"
+    if found.reverse is not None:
+        reason = reason or kinds[found.reverse[0]].parameters[found.path[0]].fault(found.values)
+    elif found.modifiers[-1] == "missing":
+        reason = None if found.values in (["true"], ["false"]) else "must be true or false"
+    elif len(found.path) == 1:
+        reason = reason or kind.parameters[found.path[0]].fault(found.values)
+    else:
+        targets = getattr(kind.parameters[found.path[0]], "targets", {})
+        for one in targets:
+            last = kinds[one].parameters.get(found.path[1]) if one in kinds else None
+            reason = reason or (last.fault(found.values) if last else None)
+    if reason is None:
+        ask.filters.append(found)
+    else:
+        ask.wrong.append(FieldError(found.said, reason, "value"))
+
+
+def parsed(kind: Kind, kinds: Mapping[str, Kind], name: str, values: list[str]) -> Filter | str:
+    """Return the filter that `name` asks for, or what is wrong with it."""
+    if name.startswith("_has:"):
+        return _reversed(kind, kinds, name, values)
+    steps = [one.partition(":") for one in name.split(".")]
+    path = tuple(one for one, _, _ in steps)
+    modifiers = tuple(modifier or None for _, _, modifier in steps)
+    if len(path) > 2:  # noqa: PLR2004  one level
+        return "chains more than one level"
+    parameter = kind.parameters.get(path[0])
+    if parameter is None:
+        return f"is not a parameter of {kind.name}"
+    if len(path) == 1:
+        reason = _modifier(kind, path[0], modifiers[0])
+        return reason or Filter(name, path, modifiers, values)
+    targets = getattr(parameter, "targets", {})
+    wanted = [modifiers[0]] if modifiers[0] else list(targets)
+    if not any(
+        one in targets and one in kinds and path[1] in kinds[one].parameters for one in wanted
+    ):
+        return f"{path[1]} is no parameter of what {path[0]} refers to"
+    return Filter(name, path, modifiers, values)
+
+
+def _modifier(kind: Kind, name: str, modifier: str | None) -> str | None:
+    """Return what is wrong with a modifier."""
+    parameter = kind.parameters[name]
+    if modifier in {None, *parameter.modifiers, *getattr(parameter, "targets", {})}:
+        return None
+    return None if modifier == "missing" else f"the modifier of {name} is not known here"
+
+
+def _reversed(kind: Kind, kinds: Mapping[str, Kind], name: str, values: list[str]) -> Filter | str:
+    steps = name.split(":")
+    if len(steps) != 4 or steps[1] not in kinds:  # noqa: PLR2004  _has:Type:reference:parameter
+        return "must be like _has:Appointment:patient:date"
+    other = kinds[steps[1]]
+    targets = getattr(other.parameters.get(steps[2]), "targets", {})
+    if kind.name not in targets or steps[3] not in other.parameters:
+        return f"does not lead from {other.name} to {kind.name}"
+    return Filter(name, (steps[3],), (None,), values, reverse=(steps[1], steps[2]))
+
+
+def _control(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: str) -> str | None:
+    """Read a parameter of the result itself; return what is wrong with it."""
+    match name:
+        case "_count":
+            if not value.isascii() or not value.isdigit() or len(value) > 9:  # noqa: PLR2004
+                return "must be a number"
+            ask.count = min(int(value), MOST)
+        case "_cursor":
+            ask.cursor = value
+        case "_total":
+            ask.total = value
+            return None if value in _TOTALS else "must be none, estimate or accurate"
+        case "_summary":
+            ask.summary = value
+            return None if value in _SUMMARIES else "must be true, text, data, count or false"
+        case "_elements":
+            ask.elements = split(value)
+        case "_sort":
+            return _sort(ask, kind, value)
+        case "_include" | "_revinclude":
+            return _include(ask, kind, kinds, name, value)
+    return None
+
+
+def _sort(ask: Ask, kind: Kind, value: str) -> str | None:
+    for one in split(value):
+        parameter = kind.parameters.get(one.removeprefix("-"))
+        if parameter is None or parameter.sort is None:
+            able = sorted(name for name, each in kind.parameters.items() if each.sort)
+            return f"must be among {', '.join(able)}"
+        ask.sort.append((parameter.name, one.startswith("-")))
+    return None
+
+
+def _include(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: str) -> str | None:
+    source, _, rest = value.removesuffix(":iterate").partition(":")
+    parameter, _, target = rest.partition(":")
+    if name == "_include":
+        if source != kind.name or parameter not in kind.includes:
+            able = ", ".join(f"{kind.name}:{one}" for one in sorted(kind.includes))
+            return f"must be among {able}" if able else "cannot be used with this type"
+        ask.includes.append((source, parameter, target or None))
+        return None
+    other = kinds.get(source)
+    targets = getattr(other.parameters.get(parameter), "targets", {}) if other else {}
+    if kind.name not in targets or target not in {"", kind.name}:
+        return f"must be a reference to {kind.name}, such as Appointment:patient"
+    ask.revincludes.append((source, parameter, None))
+    return None

@@ -1,0 +1,63 @@
+"""The statement of a search, put together from the constants of a type and its conditions.
+
+Nothing that a client sent becomes part of the text: values are arguments, and names of parameters
+are looked up. A statement depends on which parameters are given, not on their values, so PostgreSQL
+plans each kind of search once a connection.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from chroniccare.fhir.kind import Kind
+from chroniccare.fhir.parameters import Asked
+from chroniccare.fhir.queries import ONE
+from chroniccare.platform.postgres import Command, Query
+
+Order = Sequence[tuple[str, str, bool]]
+"""Expression, type, and whether the largest come first; the last is the id."""
+
+
+def page(
+    kind: Kind, asked: Asked, conditions: Sequence[str], order: Order, *,
+    after: Sequence[Any] | None, limit: int,
+) -> Query[Any]:  # fmt: skip
+    """Return the statement of one page, whose arguments are those of `asked` by then."""
+    wanted = [kind.where, *conditions]
+    if after is not None:
+        wanted.append(_behind(asked, order, after))
+    by = ", ".join(f"{one} DESC" if is_down else one for one, _, is_down in order)
+    keys = ", ".join(one for one, _, _ in order)
+    found = (
+        f"(SELECT {kind.id} AS id, jsonb_build_array({keys}) AS keys,"  # noqa: S608  see above
+        f" row_number() OVER (ORDER BY {by}) AS n FROM {kind.source}"
+        f" WHERE {' AND '.join(wanted)} ORDER BY {by} LIMIT {asked.put(limit, 'int')}) page"
+    )
+    return replace(kind.read, sql=f"{kind.read.sql.replace(ONE, found)} ORDER BY page.n")
+
+
+def _behind(asked: Asked, order: Order, after: Sequence[Any]) -> str:
+    """Return the condition that a record comes behind the one with the keys `after`."""
+    places = [asked.put(key, cast) for key, (_, cast, _) in zip(after, order, strict=True)]
+    expressions = [one for one, _, _ in order]
+    directions = {is_down for _, _, is_down in order}
+    if len(directions) == 1:  # PostgreSQL walks an index by a row; not by what follows
+        sign = "<" if directions == {True} else ">"
+        return f"({', '.join(expressions)}) {sign} ({', '.join(places)})"
+    found = []
+    for number, (one, _, is_down) in enumerate(order):
+        same = [f"{expressions[i]} = {places[i]}" for i in range(number)]
+        found.append(" AND ".join([*same, f"{one} {'<' if is_down else '>'} {places[number]}"]))
+    return f"({' OR '.join(found)})"
+
+
+def count(kind: Kind, conditions: Sequence[str]) -> Command:
+    """Return the statement that counts."""
+    wanted = " AND ".join([kind.where, *conditions])
+    return Command(f"SELECT count(*) FROM {kind.source} WHERE {wanted}")  # noqa: S608  see above
+
+
+def ids(kind: Kind, column: str, conditions: Sequence[str]) -> str:
+    """Return what stands behind an expression that must be among `column` of the records found."""
+    wanted = " AND ".join([kind.where, *conditions])
+    return f"IN (SELECT {column} FROM {kind.source} WHERE {wanted})"  # noqa: S608  see above

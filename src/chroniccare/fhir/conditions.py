@@ -1,0 +1,115 @@
+"""From the filters of a search to conditions of SQL: modifiers, chains, `_has`, scopes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chroniccare.core.caller import Caller, Filters
+from chroniccare.core.errors import FieldError, Invalid
+from chroniccare.fhir import asking, composing
+from chroniccare.fhir.asking import Filter
+from chroniccare.fhir.kind import Kind
+from chroniccare.fhir.parameters import Asked, Date, Reference, any_of
+from chroniccare.fhir.registry import KINDS, opened
+from chroniccare.tenancy.masks import MASKS
+
+
+def conditions(caller: Caller, kind: Kind, filters: Sequence[Filter], asked: Asked) -> list[str]:
+    """Return the conditions that all of `filters` are met.
+
+    Raises:
+        Invalid: values are wrong, or tell what is hidden from the caller; each is named.
+        Forbidden: a chain leads to records that the caller may not search.
+    """
+    found: list[str] = []
+    wrong: list[FieldError] = []
+    for one in filters:
+        try:
+            found.append(_condition(caller, kind, one, asked))
+        except Invalid as error:
+            wrong += error.details
+    if wrong:
+        raise Invalid(details=wrong)
+    return found
+
+
+def _condition(caller: Caller, kind: Kind, one: Filter, asked: Asked) -> str:
+    if one.reverse is not None:
+        return _reverse(caller, kind, one, asked)
+    if len(one.path) == 1:
+        return _plain(caller, kind, one, asked)
+    parameter = kind.parameters[one.path[0]]
+    assert isinstance(parameter, Reference)  # noqa: S101  `asking` has looked
+    found = []
+    for name, template in parameter.targets.items():
+        target = KINDS.get(name)
+        if target is None or one.modifiers[0] not in {None, name}:
+            continue
+        if one.path[1] not in target.parameters:
+            continue
+        last = Filter(one.said, one.path[1:], one.modifiers[1:], one.values)
+        inner = [_condition(caller, target, last, asked), *scoped(caller, target, asked)]
+        found.append(template.format(composing.ids(target, target.id, inner)))
+    return any_of(found)
+
+
+def _plain(caller: Caller, kind: Kind, one: Filter, asked: Asked) -> str:
+    parameter = kind.parameters[one.path[0]]
+    hidden = MASKS.get(caller.role or "", {}).get(kind.tag, frozenset())
+    if caller.emergency_id is None and hidden & parameter.reveals:
+        raise Invalid.field(one.said, "is hidden from your role", "hidden")
+    if one.modifiers[0] != "missing":
+        return parameter.condition(asked, one.modifiers[0], one.values)
+    null = parameter.null or "false"
+    return f"({null})" if one.values == ["true"] else f"NOT ({null})"
+
+
+def _reverse(caller: Caller, kind: Kind, one: Filter, asked: Asked) -> str:
+    """Return the condition that some record of another type refers to this one and matches."""
+    assert one.reverse is not None  # noqa: S101  the caller has looked
+    other = KINDS[one.reverse[0]]
+    reference = other.parameters[one.reverse[1]]
+    assert isinstance(reference, Reference)  # noqa: S101  `asking` has looked
+    last = Filter(one.said, one.path, one.modifiers, one.values)
+    inner = [_condition(caller, other, last, asked), *scoped(caller, other, asked)]
+    inner.append(reference.targets[kind.name].format(f"= {kind.id}"))
+    wanted = " AND ".join([other.where, *inner])
+    return f"EXISTS (SELECT FROM {other.source} WHERE {wanted})"
+
+
+def scoped(caller: Caller, kind: Kind, asked: Asked, letter: str = "s") -> list[str]:
+    """Return the conditions under which the caller's scopes open a record.
+
+    Raises:
+        Forbidden: they open none.
+    """
+    return scope_conditions(kind, opened(caller, kind, letter), asked)
+
+
+def scope_conditions(kind: Kind, granted: Sequence[Filters], asked: Asked) -> list[str]:
+    """Return the condition that a record matches one of the filters of the scopes."""
+    alternatives = []
+    for one in granted:
+        each = [_of_scope(kind, name, value, asked) for name, value in one]
+        alternatives.append("(" + " AND ".join(each) + ")")
+    return [any_of(alternatives)] if alternatives else []
+
+
+def _of_scope(kind: Kind, name: str, value: str, asked: Asked) -> str:
+    """Return the condition of a scope's parameter; one that is not known opens nothing."""
+    found: Any = asking.parsed(kind, {}, name, asking.split(value))
+    if not isinstance(found, Filter) or len(found.path) > 1 or found.modifiers[0] == "missing":
+        return "false"
+    parameter = kind.parameters[found.path[0]]
+    if parameter.fault(found.values) is not None:
+        return "false"
+    return parameter.condition(asked, found.modifiers[0], found.values)
+
+
+def needs_zones(kind: Kind, filters: Sequence[Filter]) -> bool:
+    """Say whether a filter may hold a time without an offset."""
+    for one in filters:
+        names = KINDS[one.reverse[0]] if one.reverse else kind
+        parameter = names.parameters.get(one.path[0])
+        if len(one.path) > 1 or (isinstance(parameter, Date) and parameter.cast != "date"):
+            return True
+    return False

@@ -1,0 +1,117 @@
+"""What the server knows of one resource type."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from chroniccare.fhir.parameters import Parameter
+from chroniccare.platform.postgres import Command, Query, Tx
+
+Resource = dict[str, Any]
+
+
+class Row(Protocol):
+    """A record as its type's statement reads it."""
+
+    @property
+    def id(self) -> UUID:
+        """Its id."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Its version."""
+        ...
+
+    @property
+    def updated_at(self) -> datetime:
+        """UTC instant of the last change."""
+        ...
+
+    @property
+    def keys(self) -> list[Any]:
+        """What the search sorts by, in the same order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """What a search may bring along: which type, and the ids that a record refers to."""
+
+    target: str
+    ids: Callable[[Any], list[UUID]]
+
+
+Check = Callable[[int], None]
+"""Raises when the record's version is not the one that the client knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """How records of a type are written: through the actions of their own slice.
+
+    Attributes:
+        scope: what keys and staff need.
+        places: where in the resource a field of the record is, for errors.
+        create: returns the id of the record that it makes of a resource.
+        update: replaces a record by a resource.
+        delete: removes a record; None: they cannot be removed.
+        patient: of whom a record is.
+    """
+
+    scope: str
+    places: Mapping[str, str]
+    create: Callable[[Tx, Resource], Awaitable[UUID]]
+    update: Callable[[Tx, UUID, Resource, Check], Awaitable[None]]
+    delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
+    patient: Callable[[Any], UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One resource type.
+
+    Attributes:
+        name: of the type.
+        scope: what keys and staff need to read it.
+        tag: of the operations of /api/v1 whose masks hold here.
+        entity: what the audit calls the record; None: nothing of a patient, so reads are not kept.
+        read: statement for one record; searches put their page in the place of `ONE`.
+        source: table and alias that a page is found in.
+        id: expression of the id.
+        where: condition that a record is there.
+        gone: statement that says whether the record was removed; None: none ever is.
+        parameters: by name.
+        includes: by the name of the parameter, for `_include`.
+        order: parameters that a search sorts by unless told.
+        to_fhir: makes the resource of a record; the second argument is the tenant.
+        writer: None: it is only read.
+        shown: what of a record the caller's scopes leave.
+        always: elements that `_elements` and `_summary` never leave out.
+        summary: elements of `_summary=true`, beside those.
+    """
+
+    name: str
+    scope: str
+    tag: str
+    entity: str | None
+    read: Query[Any]
+    source: str
+    id: str
+    where: str
+    gone: Command | None
+    parameters: Mapping[str, Parameter]
+    includes: Mapping[str, tuple[Include, ...]]
+    order: tuple[str, ...]
+    to_fhir: Callable[[Any, UUID], Resource]
+    always: frozenset[str]
+    summary: frozenset[str]
+    writer: Writer | None = None
+    shown: Callable[[Any, Any], Any] = field(default=lambda _caller, row: row)
+
+
+def named(*parameters: Parameter) -> dict[str, Parameter]:
+    """Return the parameters by name."""
+    return {one.name: one for one in parameters}

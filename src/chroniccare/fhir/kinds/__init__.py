@@ -1,0 +1,1 @@
+"""What each resource type is read from and searched by: one record a type."""

@@ -1,0 +1,133 @@
+"""Appointment and MedicationRequest."""
+
+from chroniccare.fhir import queries
+from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir.kinds.common import every
+from chroniccare.fhir.parameters import Always, Date, Numbers, Reference, Token
+from chroniccare.fhir.resources import appointment, common, medication_request
+from chroniccare.scheduling.telling import shown
+
+
+def _stored(codes: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return what is stored for each code of FHIR."""
+    return {
+        code: tuple(own for own, theirs in codes.items() if theirs == code)
+        for code in codes.values()
+    }
+
+
+_PLACED = "a.facility_id IN (SELECT z.id FROM facilities z WHERE z.timezone = {})"
+_PRACTITIONER = (
+    "(a.provider_id {0} OR (a.additional_provider_ids <> '{{}}' AND EXISTS"
+    " (SELECT FROM unnest(a.additional_provider_ids) u (id) WHERE u.id {0})))"
+)
+_SERIES = {"local:series": "a.series_id = {}"}
+_PATIENT = "a.patient_id {}"
+_LOCATION = "a.facility_id {}"
+_PARTS = {
+    "accepted": ("accepted",),  # the practitioner and the place of every visit
+    "needs-action": ("scheduled",),
+    "tentative": ("held",),
+    "declined": ("cancelled",),
+}
+# Everybody but the patient has always accepted.
+_PART = "CASE WHEN 'accepted' = {0} THEN true ELSE a.status = {0} END"
+
+APPOINTMENT = Kind(
+    name="Appointment",
+    scope="appointments:read",
+    tag="appointments",
+    entity="appointment",
+    read=queries.APPOINTMENT,
+    source="appointments a",
+    id="a.id",
+    where="true",
+    gone=None,
+    parameters=named(
+        *every("a.id", "a.updated_at"),
+        Reference(name="patient", targets={"Patient": _PATIENT}),
+        Reference(name="practitioner", targets={"Practitioner": _PRACTITIONER}),
+        Reference(name="location", targets={"Location": _LOCATION}),
+        Reference(
+            name="actor",
+            targets={"Patient": _PATIENT, "Practitioner": _PRACTITIONER, "Location": _LOCATION},
+        ),
+        Date(
+            name="date",
+            expression="a.scheduled_start",
+            placed=_PLACED,
+            sort=("a.scheduled_start", "timestamptz"),
+        ),
+        Date(
+            name="end",
+            expression="a.scheduled_end",
+            placed=_PLACED,
+            sort=("a.scheduled_end", "timestamptz"),
+        ),
+        Token(name="status", match="a.status = {}", codes=_stored(appointment.STATUS)),
+        Token(name="part-status", match=_PART, codes=_PARTS),
+        Token(name="service-type", match="a.appointment_type = {}", systems=("local:visit-type",)),
+        Numbers(name="identifier", systems=_SERIES, cast="uuid"),
+        Numbers(name="series", systems=_SERIES, cast="uuid"),
+    ),
+    includes={
+        "patient": (Include("Patient", lambda row: [row.patient_id]),),
+        "practitioner": (
+            Include("Practitioner", lambda row: [row.provider_id, *row.additional_provider_ids]),
+        ),
+        "location": (Include("Location", lambda row: [row.facility_id]),),
+        "actor": (
+            Include("Patient", lambda row: [row.patient_id]),
+            Include("Practitioner", lambda row: [row.provider_id, *row.additional_provider_ids]),
+            Include("Location", lambda row: [row.facility_id]),
+        ),
+    },
+    order=("date", "_id"),
+    to_fhir=appointment.to_fhir,
+    shown=shown,
+    always=frozenset({"status", "participant"}),
+    summary=frozenset(
+        {"identifier", "cancelationReason", "serviceType", "reasonCode", "start", "end"}
+    ),
+)
+
+_OF_PATIENT = "m.patient_id {}"
+REQUEST = Kind(
+    name="MedicationRequest",
+    scope="medications:read",
+    tag="medications",
+    entity="medication",
+    read=queries.REQUEST,
+    source="medications m",
+    id="m.id",
+    where="true",
+    gone=None,
+    parameters=named(
+        *every("m.id", "m.updated_at"),
+        Reference(name="patient", targets={"Patient": _OF_PATIENT}),
+        Reference(name="subject", targets={"Patient": _OF_PATIENT}),
+        Reference(name="requester", targets={"Practitioner": "m.prescribing_provider_id {}"}),
+        Token(name="status", match="m.status = {}", codes=_stored(medication_request.STATUS)),
+        Always(name="intent", code="order"),
+        Date(
+            name="authoredon",
+            expression="m.created_at",
+            sort=("m.created_at", "timestamptz"),
+        ),
+        Token(
+            name="code",
+            match="m.rxnorm_code = {}",
+            null="m.rxnorm_code IS NULL",
+            systems=(common.RXNORM,),
+        ),
+    ),
+    includes={
+        "patient": (Include("Patient", lambda row: [row.patient_id]),),
+        "subject": (Include("Patient", lambda row: [row.patient_id]),),
+        "requester": (Include("Practitioner", lambda row: [row.prescribing_provider_id]),),
+    },
+    order=("_id",),
+    to_fhir=medication_request.to_fhir,
+    always=frozenset({"status", "intent", "medicationCodeableConcept", "subject"}),
+    summary=frozenset({"authoredOn", "requester"}),
+)

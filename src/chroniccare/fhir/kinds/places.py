@@ -1,0 +1,139 @@
+"""Organization, Location, HealthcareService and Schedule."""
+
+from chroniccare.fhir import queries
+from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir.kinds.common import BOOLEAN, every
+from chroniccare.fhir.kinds.people import SPECIALTY
+from chroniccare.fhir.parameters import Reference, Text, Token
+from chroniccare.fhir.resources import places, schedule
+
+_NAMED = 'l.name COLLATE "C"'
+_LINES = "concat_ws(' ', {0}->'line'->>0, {0}->'line'->>1, {0}->'line'->>2, {0}->'line'->>3)"
+_ADDRESS = _LINES.format("l.address")
+
+ORGANIZATION = Kind(
+    name="Organization",
+    scope="facilities:read",
+    tag="facilities",
+    entity=None,
+    read=queries.ORGANIZATION,
+    source="tenants t",
+    id="t.id",
+    where="true",
+    gone=None,
+    parameters=named(
+        *every("t.id", "t.updated_at"),
+        Text(name="name", expressions=("t.name",), sort=('t.name COLLATE "C"', "text")),
+        # Only its facilities have addresses.
+        Text(name="address", expressions=("NULL::text",), null="true"),
+        Token(name="active", match="t.is_active = {}", codes=BOOLEAN, cast="boolean"),
+    ),
+    includes={},
+    order=("_id",),
+    to_fhir=places.organization,
+    always=frozenset({"active", "name"}),
+    summary=frozenset(),
+)
+
+LOCATION = Kind(
+    name="Location",
+    scope="facilities:read",
+    tag="facilities",
+    entity=None,
+    read=queries.LOCATION,
+    source="facilities l",
+    id="l.id",
+    where="l.deleted_at IS NULL",
+    gone=queries.LOCATION_GONE,
+    parameters=named(
+        *every("l.id", "l.updated_at"),
+        Text(name="name", expressions=("l.name",), sort=(_NAMED, "text")),
+        Text(
+            name="address",
+            expressions=(
+                _ADDRESS,
+                "l.address ->> 'city'",
+                "l.address ->> 'state'",
+                "l.address ->> 'postal_code'",
+                "l.address ->> 'country'",
+            ),
+        ),
+        Text(name="address-city", expressions=("l.address ->> 'city'",)),
+        Text(name="address-state", expressions=("l.address ->> 'state'",)),
+        Text(name="address-postalcode", expressions=("l.address ->> 'postal_code'",)),
+        Text(name="address-country", expressions=("l.address ->> 'country'",)),
+        Token(
+            name="status",
+            match="l.is_active = {}",
+            codes={"active": (True,), "inactive": (False,)},
+            cast="boolean",
+        ),
+        Token(name="type", match="l.facility_type = {}", systems=("local:facility-type",)),
+        Reference(name="organization", targets={"Organization": "l.tenant_id {}"}),
+    ),
+    includes={},
+    order=("_id",),
+    to_fhir=places.location,
+    always=frozenset({"name"}),
+    summary=frozenset({"status", "mode", "type", "managingOrganization"}),
+)
+
+SERVICE = Kind(
+    name="HealthcareService",
+    scope="scheduling:read",
+    tag="scheduling",
+    entity=None,
+    read=queries.SERVICE,
+    source="visit_types v",
+    id="v.id",
+    where="true",
+    gone=None,
+    parameters=named(
+        *every("v.id", "v.updated_at"),
+        Text(name="name", expressions=("v.name",), sort=('v.name COLLATE "C"', "text")),
+        Token(name="service-type", match="v.code = {}", systems=("local:visit-type",)),
+        Token(name="active", match="v.is_active = {}", codes=BOOLEAN, cast="boolean"),
+        Reference(name="organization", targets={"Organization": "v.tenant_id {}"}),
+    ),
+    includes={},
+    order=("_id",),
+    to_fhir=places.service,
+    always=frozenset(),
+    summary=frozenset({"active", "providedBy", "type", "name", "comment"}),
+)
+
+SCHEDULE = Kind(
+    name="Schedule",
+    scope="appointments:read",
+    tag="appointments",
+    entity=None,
+    read=queries.SCHEDULE,
+    source=queries.SCHEDULE_SOURCE,
+    id="w.id",
+    where="p.deleted_at IS NULL",
+    gone=None,
+    parameters=named(
+        *every("w.id", "p.updated_at"),
+        Reference(
+            name="actor",
+            targets={"Practitioner": "w.provider_id {}", "Location": "w.facility_id {}"},
+        ),
+        SPECIALTY,
+        Token(
+            name="active",
+            match="(p.is_active AND l.is_active) = {}",
+            codes=BOOLEAN,
+            cast="boolean",
+        ),
+    ),
+    includes={
+        "actor": (
+            Include("Practitioner", lambda row: [row.provider_id]),
+            Include("Location", lambda row: [row.facility_id]),
+        ),
+    },
+    order=("_id",),
+    to_fhir=schedule.to_fhir,
+    always=frozenset({"actor"}),
+    summary=frozenset({"active", "specialty", "planningHorizon"}),
+)

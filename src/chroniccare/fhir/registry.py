@@ -1,0 +1,62 @@
+"""Every type that is served: routes, searches and /fhir/metadata come of this list."""
+
+from chroniccare.core.caller import Caller, Filters
+from chroniccare.core.errors import Forbidden, NotFound
+from chroniccare.fhir.kind import Kind
+from chroniccare.fhir.kinds import beside, care, people, places
+from chroniccare.tenancy.smart_scopes import grants
+
+_WRITES = "cud"
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        people.PATIENT,
+        people.PRACTITIONER,
+        people.ROLE,
+        places.ORGANIZATION,
+        places.LOCATION,
+        places.SERVICE,
+        places.SCHEDULE,
+        care.APPOINTMENT,
+        care.REQUEST,
+        beside.RELATED,
+        beside.TEAM,
+        beside.DISPENSE,
+        beside.ADMINISTRATION,
+    )
+}
+
+
+def found(name: str) -> Kind:
+    """Return the type called `name`.
+
+    Raises:
+        NotFound: it is not served.
+    """
+    kind = KINDS.get(name)
+    if kind is None:
+        raise NotFound("This type is not served; see /fhir/metadata.")
+    return kind
+
+
+def opened(caller: Caller, kind: Kind, letter: str) -> list[Filters]:
+    """Return which records the caller may do with what a letter of `cruds` says; nothing: all.
+
+    SMART clients go by their scopes, all others by those of /api/v1.
+
+    Raises:
+        Forbidden: none.
+    """
+    if caller.smart_scopes:
+        granted = grants(caller.smart_scopes, kind.name, letter)
+        if granted is None:
+            raise Forbidden
+        if granted == "all":
+            return []
+        if letter in _WRITES:  # what is written may be outside of what the parameters open
+            raise Forbidden
+        return list(granted)
+    scope = kind.writer.scope if letter in _WRITES and kind.writer else kind.scope
+    if scope not in caller.scopes:
+        raise Forbidden
+    return []

@@ -1,0 +1,1 @@
+"""What each record looks like as a FHIR resource: pure, one file a subject."""

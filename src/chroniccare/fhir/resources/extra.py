@@ -1,0 +1,62 @@
+"""What a client wrote and no column holds: kept beside the record, and put back when it is read.
+
+For each element that the record would be told otherwise, what the client wrote is kept with a
+digest of what the record tells. It is put back while the record still tells the same; once the
+record was changed, by whichever door, the record speaks for itself.
+"""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from chroniccare.core.wire import dumps
+from chroniccare.fhir.resources.common import Resource
+
+_SERVERS = frozenset({"resourceType", "id", "meta"})
+_META = frozenset({"versionId", "lastUpdated"})
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2s(dumps(value), digest_size=8).hexdigest()
+
+
+def left(said: Resource, told: Resource) -> dict[str, Any]:
+    """Return what must be kept of what a client said; `told` is what the record tells."""
+    found: dict[str, Any] = {
+        name: {"said": value, "as": _digest(told.get(name))}
+        for name, value in said.items()
+        if name not in _SERVERS and _plain(told.get(name)) != value
+    }
+    meta = {name: one for name, one in said.get("meta", {}).items() if name not in _META}
+    if meta:
+        found["meta"] = {"said": meta, "as": ""}
+    if "text" in found:  # says in words what the rest says, so it goes with the first change
+        found["text"]["as"] = told["meta"]["versionId"]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return orjson.loads(dumps(value))
+
+
+def whole(told: Resource, extra: dict[str, Any] | None) -> Resource:
+    """Return what the record tells, with what the client wrote in its place."""
+    if not extra:
+        return told
+    found = dict(told)
+    for name, kept in extra.items():
+        if name == "meta":
+            found["meta"] = {**kept["said"], **told["meta"]}
+        elif name == "text":
+            if kept["as"] == told["meta"]["versionId"]:
+                found["text"] = kept["said"]
+        elif kept["as"] == _digest(told.get(name)):
+            found[name] = kept["said"]
+    if "identifier" in found and "identifier" in told:  # the record's own number is always told
+        known = {(one.get("system"), one.get("value")) for one in found["identifier"]}
+        found["identifier"] = [
+            *(one for one in told["identifier"] if (one["system"], one["value"]) not in known),
+            *found["identifier"],
+        ]
+    return found

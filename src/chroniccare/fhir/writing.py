@@ -1,0 +1,161 @@
+"""Writes: valid resources become fields, and the actions of the record's slice do the rest."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
+from chroniccare.fhir import actions, asking, composing, conditions, outcome, queries
+from chroniccare.fhir.kind import Check, Kind, Resource, Writer
+from chroniccare.fhir.registry import KINDS, opened
+from chroniccare.fhir.resources import extra
+from chroniccare.fhir.validation import encode, parse
+from chroniccare.patients import queries_extras as extras
+from chroniccare.platform.postgres import Tx, begin
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write came to: the resource, and whether it is new."""
+
+    resource: Resource
+    is_new: bool
+
+
+def _writer(caller: Caller, kind: Kind, letter: str) -> Writer:
+    """Return how the type is written.
+
+    Raises:
+        NotWritable: it is not.
+        Forbidden: the caller's scopes do not open it.
+    """
+    if kind.writer is None or (letter == "d" and kind.writer.delete is None):
+        raise outcome.NotWritable
+    opened(caller, kind, letter)
+    return kind.writer
+
+
+async def create(caller: Caller, kind: Kind, body: bytes, *, unless: str | None) -> Written:
+    """Make a record of a resource, unless one matches the search `unless` (If-None-Exist).
+
+    Raises:
+        Invalid: it is no valid resource; everything is named.
+        Ambiguous: several match.
+        Problem: what the action refuses, said of the resource's elements.
+    """
+    writer = _writer(caller, kind, "c")
+    said = parse(kind.name, body)
+    async with begin(caller) as tx, _said_of(writer):
+        if unless is not None:
+            found = await _existing(tx, kind, unless)
+            if found is not None:
+                return Written(actions.rendered(caller, kind, found), is_new=False)
+        record_id = await writer.create(tx, said)
+        return Written(await _kept(tx, kind, writer, record_id, said), is_new=True)
+
+
+async def update(caller: Caller, kind: Kind, text: str, body: bytes, *, check: Check) -> Written:
+    """Replace a record by a resource.
+
+    Raises:
+        Invalid: it is no valid resource, or has another id.
+        NotFound: there is no such record: clients choose no ids here.
+        Gone: it was removed.
+        PreconditionFailed: `check` says that somebody changed it.
+        Problem: what the action refuses, said of the resource's elements.
+    """
+    writer = _writer(caller, kind, "u")
+    said = parse(kind.name, body)
+    if said.get("id") != text:
+        raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")
+    async with begin(caller) as tx, _said_of(writer):
+        record_id = await _there(tx, kind, text)
+        await writer.update(tx, record_id, said, check)
+        return Written(await _kept(tx, kind, writer, record_id, said), is_new=False)
+
+
+async def delete(caller: Caller, kind: Kind, text: str, *, check: Check) -> None:
+    """Remove a record; one that is gone already stays gone.
+
+    Raises:
+        NotFound: there never was such a record.
+        PreconditionFailed: `check` says that somebody changed it.
+        Problem: what the action refuses.
+    """
+    writer = _writer(caller, kind, "d")
+    assert writer.delete is not None  # noqa: S101  `_writer` has looked
+    async with begin(caller) as tx:
+        try:
+            record_id = await _there(tx, kind, text)
+        except outcome.Gone:
+            return
+        await writer.delete(tx, record_id, check)
+
+
+async def _there(tx: Tx, kind: Kind, text: str) -> UUID:
+    try:
+        record_id = UUID(text)
+    except ValueError:
+        raise NotFound from None
+    if await tx.one(kind.read, record_id) is None:
+        if kind.gone is not None and await tx.value(kind.gone, record_id):
+            raise outcome.Gone
+        raise NotFound
+    return record_id
+
+
+async def _existing(tx: Tx, kind: Kind, query: str) -> Any:
+    """Return the one record that matches a search, or None.
+
+    The search is locked until the commit, so that the same one, made twice at once, makes one.
+    """
+    pairs = parse_qsl(query.lstrip("?"), keep_blank_values=True)
+    ask = asking.read(kind, KINDS, pairs, strict=True)
+    if not ask.filters:
+        raise Invalid.field("If-None-Exist", "must be a search, such as identifier=1", "value")
+    key = hashlib.blake2s(tx.caller.tenant_id.bytes + query.encode(), digest_size=8).digest()
+    await tx.run(queries.LOCK, int.from_bytes(key, signed=True))
+    asked = await actions.asked_of(tx, zones=True)
+    wanted = conditions.scoped(tx.caller, kind, asked)
+    wanted += conditions.conditions(tx.caller, kind, ask.filters, asked)
+    statement = composing.page(kind, asked, wanted, [(kind.id, "uuid", False)], after=None, limit=2)
+    rows = await tx.all(statement, *asked.arguments)
+    if len(rows) > 1:
+        raise outcome.Ambiguous
+    return rows[0] if rows else None
+
+
+async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resource) -> Resource:
+    """Keep what the record does not hold of a resource, and return the record as it is now."""
+    row = await tx.one(kind.read, record_id)
+    assert row is not None  # noqa: S101  it was just written
+    told = kind.to_fhir(replace(row, extra=None), tx.caller.tenant_id)
+    left = extra.left(actions.plain(encode(said)), told)
+    if left:
+        sealed = (await tx.keyring()).sealed(extras.EXTRA, record_id, left)
+        patient_id = writer.patient(row)
+        await tx.run(extras.PUT, record_id, tx.caller.tenant_id, patient_id, sealed, tx.now)
+    else:
+        await tx.run(extras.DELETE, record_id)
+    return actions.rendered(tx.caller, kind, replace(row, extra=left))
+
+
+@asynccontextmanager
+async def _said_of(writer: Writer) -> AsyncIterator[None]:
+    """Have errors name elements of the resource instead of our fields."""
+    try:
+        yield
+    except Problem as problem:
+        problem.details = [
+            FieldError(_place(writer, one.field), one.reason, one.code) for one in problem.details
+        ]
+        raise
+
+
+def _place(writer: Writer, field: str) -> str:
+    return writer.places.get(field) or writer.places.get(field.partition(".")[0], field)
