@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chroniccare.core import wire
 from chroniccare.core.errors import Invalid, Problem, TooLarge, TooSlow
 from chroniccare.core.ids import new_id
-from chroniccare.fhir import outcome
+from chroniccare.fhir import doors, outcome
 from chroniccare.platform.cache import Allowance
 
 log = logging.getLogger("chroniccare.access")
@@ -57,6 +57,8 @@ class Front:
             if _declared_length(scope) > self.max_body_bytes:
                 raise TooLarge  # noqa: TRY301  answered below, like a body that grows too large
             _check_encoding(scope)
+            if scope["method"] == "GET":
+                _turn_to_fhir(scope)
             await self.app(scope, self._limited(receive), send_with_headers)
         except Exception as error:  # nothing but an answer may leave
             problem = error if isinstance(error, Problem) else Problem()
@@ -116,6 +118,15 @@ def _check_encoding(scope: Scope) -> None:
             raise Invalid.field(
                 "Content-Encoding", "must be identity: bodies come unpacked", "type"
             )
+
+
+def _turn_to_fhir(scope: Scope) -> None:
+    """Have a record of /api/v1 read under /fhir when the client accepts FHIR."""
+    for name, value in scope["headers"]:
+        if name == b"accept":
+            path = doors.other(scope["path"], value)
+            if path is not None:
+                scope["path"], scope["raw_path"] = path, path.encode()
 
 
 def _headers(scope: Scope, request_id: str, status: int) -> list[tuple[bytes, bytes]]:

@@ -235,3 +235,27 @@ async def test_without_a_key_there_is_metadata_alone(anonymous: httpx.AsyncClien
     told = await anonymous.get("/fhir/metadata")
     assert told.json()["resourceType"] == "CapabilityStatement"
     assert {one["type"] for one in told.json()["rest"][0]["resource"]} == set(KINDS)
+
+
+async def test_the_other_door_answers_fhir_to_who_accepts_it(
+    clinic: Clinic, fhir: Server, other_clinic: Clinic
+) -> None:
+    made = await visit(clinic)
+    drug = await prescription(clinic)
+    accept = {"Accept": "application/fhir+json"}
+    for path, kind, record_id in (
+        ("patients", "Patient", made["patient_id"]),
+        ("appointments", "Appointment", made["id"]),
+        ("medications", "MedicationRequest", drug["id"]),
+    ):
+        where = f"/api/v1/{path}/{record_id}"
+        answer = await clinic.http.get(where, headers=accept)
+        assert answer.headers["content-type"] == "application/fhir+json"
+        assert answer.json() == await fhir.read(kind, record_id)
+        refused = await other_clinic.http.get(where, headers=accept)
+        assert refused.status_code == 404
+        assert refused.json()["resourceType"] == "OperationOutcome"
+        plain = await clinic.get(f"/{path}/{record_id}", headers={"Accept": "application/json"})
+        assert plain.json()["data"]["id"] == record_id
+    lists = await clinic.get("/patients", headers=accept)
+    assert lists.json()["success"] is True

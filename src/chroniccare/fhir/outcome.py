@@ -35,8 +35,7 @@ _CODES = frozenset(
     {"business-rule", "code-invalid", "duplicate", "extension", "invalid", "invariant",
      "not-found", "not-supported", "required", "structure", "value"}
 )  # fmt: skip
-_DETAIL = {"taken": "duplicate", "missing": "required"}
-"""Codes of ours that FHIR has a word for."""
+_DUPLICATE, _DUPLICATES = "duplicate", frozenset({"MRN_TAKEN"})
 
 
 class NotAcceptable(Problem):
@@ -91,7 +90,8 @@ def issue(problem: Problem, detail: FieldError | None = None) -> dict[str, Any]:
     if detail is None:
         text = problem.message
     else:
-        code = detail.code if detail.code in _CODES else _DETAIL.get(detail.code, code)
+        code = _DUPLICATE if problem.code in _DUPLICATES else code
+        code = detail.code if detail.code in _CODES else code
         text = f"{detail.field}: {detail.reason}"
     found: dict[str, Any] = {
         "severity": severity,

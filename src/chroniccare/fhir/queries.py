@@ -193,6 +193,10 @@ APPOINTMENT = Query(
 _REQUEST = medications.GET.sql.replace("$1", "page.id")
 REQUEST = Query(RequestRow, f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_REQUEST}) x")
 
+MAIN_PLACE = Command(
+    "SELECT facility_id FROM provider_facilities WHERE provider_id = $1"
+    " ORDER BY is_primary DESC, associated_at, id LIMIT 1"
+)
 LOCK = Command("SELECT pg_advisory_xact_lock($1::bigint)")
 # The zone of most facilities first; removed ones count too, for visits have been there.
 ZONES = Command(

@@ -76,7 +76,9 @@ async def update(caller: Caller, kind: Kind, text: str, body: bytes, *, check: C
         raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")
     async with begin(caller) as tx, _said_of(writer):
         record_id = await _there(tx, kind, text)
-        await writer.update(tx, record_id, said, check)
+        if not await writer.update(tx, record_id, said, check):
+            row = await tx.one(kind.read, record_id)
+            return Written(actions.rendered(caller, kind, row), is_new=False)
         return Written(await _kept(tx, kind, writer, record_id, said), is_new=False)
 
 

@@ -2,6 +2,7 @@
 
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir.kinds import writers
 from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.parameters import Always, Date, Numbers, Reference, Token
 from chroniccare.fhir.resources import appointment, common, medication_request
@@ -85,6 +86,7 @@ APPOINTMENT = Kind(
     order=("date", "_id"),
     to_fhir=appointment.to_fhir,
     shown=shown,
+    writer=writers.APPOINTMENT,
     always=frozenset({"status", "participant"}),
     summary=frozenset(
         {"identifier", "cancelationReason", "serviceType", "reasonCode", "start", "end"}

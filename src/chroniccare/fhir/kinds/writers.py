@@ -1,4 +1,4 @@
-"""How patients are written: the resource's fields, and the actions of their slice."""
+"""How patients and visits are written: the resource's fields, and the actions of their slices."""
 
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,14 @@ from chroniccare.core.ids import new_id
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Check, Resource, Writer
 from chroniccare.fhir.kinds.common import email, phone
-from chroniccare.fhir.resources import patient_write
+from chroniccare.fhir.parameters import uuids
+from chroniccare.fhir.resources import appointment, appointment_write, patient_write
 from chroniccare.patients import actions as patients
 from chroniccare.patients.schemas import AssignmentWrite, PatientWrite
 from chroniccare.platform.postgres import Tx
+from chroniccare.scheduling import actions as scheduling
+from chroniccare.scheduling import lifecycle, moving, rules
+from chroniccare.scheduling.schemas import AppointmentBook, AppointmentWrite
 
 
 def made(model: type[BaseModel], fields: dict[str, Any]) -> Any:
@@ -51,12 +55,13 @@ async def _create(tx: Tx, said: Resource) -> UUID:
     return patient.id
 
 
-async def _update(tx: Tx, patient_id: UUID, said: Resource, check: Check) -> None:
+async def _update(tx: Tx, patient_id: UUID, said: Resource, check: Check) -> bool:
     patient = await patients.get_locked(tx, patient_id)
     check(patient.version)
     kept = {name: getattr(patient, name) for name in PatientWrite.model_fields}
     await patients.update(tx, patient, await _body(tx, said, kept))
     await _assign(tx, patient_id, said)
+    return True
 
 
 async def _assign(tx: Tx, patient_id: UUID, said: Resource) -> None:
@@ -84,4 +89,63 @@ PATIENT = Writer(
     update=_update,
     delete=_delete,
     patient=lambda row: row.id,
+)
+
+
+_HOLD_MINUTES = 15
+"""For which a visit is held that a client proposes, or leaves pending."""
+_STEPS: dict[str, rules.Step] = {
+    "checked-in": "check_in",
+    "arrived": "start",
+    "fulfilled": "complete",
+    "noshow": "no_show",
+}
+
+
+async def _visit(tx: Tx, said: Resource, kept: dict[str, Any], model: type[BaseModel]) -> Any:
+    """Return the body of a visit; without a place it is at the provider's main facility."""
+    fields = appointment_write.from_fhir(said, kept, tx.caller.tenant_id)
+    if fields["facility_id"] is None and (providers := uuids([fields["provider_id"] or ""])):
+        fields["facility_id"] = await tx.value(queries.MAIN_PLACE, providers[0])
+    return made(model, fields)
+
+
+async def _book(tx: Tx, said: Resource) -> UUID:
+    status = said["status"]
+    if status not in {"booked", "pending", "proposed"}:
+        raise Unprocessable.field("status", "of a new visit is booked, pending or proposed")
+    body = await _visit(tx, said, {}, AppointmentBook)
+    minutes = None if status == "booked" else _HOLD_MINUTES
+    return (await scheduling.book(tx, body, hold_minutes=minutes)).id
+
+
+async def _change(tx: Tx, visit_id: UUID, said: Resource, check: Check) -> bool:
+    """Change a visit, or take the step that leads to the state that the client wants."""
+    visit = await scheduling.get_locked(tx, visit_id)
+    check(visit.version)
+    wanted, step = said["status"], _STEPS.get(said["status"])
+    if wanted == appointment.STATUS[visit.status]:
+        kept = {name: getattr(visit, name) for name in AppointmentWrite.model_fields
+                if name not in {"override", "scheduled_end"}}  # fmt: skip
+        await moving.change(tx, visit, await _visit(tx, said, kept, AppointmentWrite))
+        return True
+    if wanted == "cancelled":
+        reason = appointment_write.cancellation(said)
+        await scheduling.cancel(tx, visit, reason=reason)
+    elif wanted == "booked" and visit.status == "held":
+        await lifecycle.take_up(tx, visit)
+    elif step is not None:
+        await lifecycle.advance(tx, visit, step)
+    else:
+        raise Unprocessable.field("status", "cannot become that")
+    return False
+
+
+APPOINTMENT = Writer(
+    scope="appointments:write",
+    places=appointment_write.PLACES,
+    create=_book,
+    update=_change,
+    delete=None,
+    patient=lambda row: row.patient_id,
 )

@@ -97,4 +97,6 @@ def ids(texts: Iterable[str]) -> list[UUID]:
 
 def lines(document: Mapping[str, Any]) -> str:
     """Return a free-form document as text, one line an entry."""
+    if document.keys() == {"text"}:  # as FHIR clients write it
+        return str(document["text"])
     return "\n".join(f"{name}: {value}" for name, value in document.items())
