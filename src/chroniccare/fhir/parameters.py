@@ -33,6 +33,7 @@ class Asked:
         now: of the transaction.
         zones: of the clinic's facilities, the usual one first.
         kinds: every type, by name, for chains.
+        found_by: returns all that rows with these addresses, sealed or not, are found by.
     """
 
     tenant_id: UUID
@@ -40,6 +41,7 @@ class Asked:
     zones: Sequence[ZoneInfo]
     kinds: "Mapping[str, Kind]"
     base: str
+    found_by: Callable[[Sequence[Any]], list[str]]
     arguments: list[Any] = field(default_factory=list)
 
     def put(self, value: Any, cast: str) -> str:
@@ -119,6 +121,7 @@ class Token(Parameter):
             Without any, the code has no system of its own.
         codes: what is stored for each code of FHIR; None: the same.
         prepare: what is stored for a value; None for what cannot be stored.
+        sealed: addresses, which are not kept in clear: `match` compares what finds them.
     """
 
     match: str
@@ -126,6 +129,7 @@ class Token(Parameter):
     codes: Mapping[str, tuple[Any, ...]] | None = None
     prepare: Callable[[str], str | None] | None = None
     cast: str = "text"
+    sealed: bool = False
 
     type: ClassVar[str] = "token"
     modifiers: ClassVar[tuple[str, ...]] = ("not",)
@@ -145,6 +149,7 @@ class Token(Parameter):
         if everything:
             found = f"NOT ({self.null})" if self.null else "true"
         else:
+            stored = asked.found_by(stored) if self.sealed else stored
             found = self.match.format(asked.among(stored, self.cast)) if stored else "false"
         return f"({found}) IS NOT TRUE" if modifier == "not" else found
 

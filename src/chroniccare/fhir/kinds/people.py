@@ -30,10 +30,11 @@ def _points(
     mine = _MINE.format(owner, f"IN ({', '.join(map(repr, systems))})")
     return Token(
         name=name,
-        match=f"{id_} IN ({mine} AND c.value = {{}})",
+        match=f"{id_} IN ({mine} AND coalesce(c.value_index, c.value) = {{}})",
         null=f"{id_} NOT IN ({mine})",
         systems=systems,
         prepare=prepare,
+        sealed=True,
         reveals=_CONTACT,
     )
 
