@@ -204,5 +204,5 @@ def with_request(
     """Return `caller` for one request; dataclasses.replace takes four times as long."""
     return Caller(
         caller.tenant_id, caller.actor_id, caller.actor_type, caller.scopes, request_id, ip_address,
-        caller.role, hidden, caller.emergency_id, caller.smart_scopes,
+        caller.role, hidden, caller.emergency_id, smart_scopes=caller.smart_scopes,
     )  # fmt: skip
