@@ -48,9 +48,10 @@ async def test_a_key_is_stored_as_a_keyed_hash_alone(clinic: Clinic) -> None:
     parts = parse_key(key)
     assert parts is not None
     async with begin_system("test") as tx:
-        record = await tx.one(queries.FIND_KEY, parts.key_id)
+        kept = key_hash(parts, clinic.app.state.authority.pepper)
+        record = await tx.one(queries.FIND_KEY, parts.key_id, kept)
+        assert await tx.one(queries.FIND_KEY, parts.key_id, key_hash(parts, "another")) is None
     assert record is not None
-    assert record.key_hash == key_hash(parts, clinic.app.state.authority.pepper)
     async with begin(clinic.caller) as tx:
         rows = await tx.values(Command("SELECT row_to_json(api_keys)::text FROM api_keys"))
     assert not any(parts.secret in row for row in rows)

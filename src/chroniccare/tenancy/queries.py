@@ -25,7 +25,6 @@ class KeyRecord:
 
     id: UUID
     tenant_id: UUID
-    key_hash: bytes
     environment: str
     scopes: list[str]
     is_active: bool
@@ -110,9 +109,10 @@ INSERT_TENANT = Command(
 )
 FIND_KEY = Query(
     KeyRecord,
-    "SELECT k.id, k.tenant_id, k.key_hash, k.environment, k.scopes, k.is_active, k.expires_at,"
+    "SELECT k.id, k.tenant_id, k.environment, k.scopes, k.is_active, k.expires_at,"
     " k.last_used_at, t.is_active AS tenant_is_active, k.networks"
-    " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id WHERE k.key_id = $1",
+    " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id WHERE k.key_id = $1"
+    " AND k.key_hash = $2",
 )
 FIND_TOKEN = Query(
     TokenRecord,
