@@ -54,6 +54,14 @@ def reseal_sql(table: str) -> str:
     )
 
 
+def found_by(column: str) -> str:
+    """Return the SQL by which rows with an address are found: the hash, or the address in clear.
+
+    CASE and not coalesce(), which row-level security holds for leaky and keeps from the index.
+    """
+    return f"(CASE WHEN {column}_index IS NULL THEN {column} ELSE {column}_index END)"
+
+
 def info_sql(alias: str, owner: Owner) -> str:
     """Return the column `contact_info` of the table `alias`, its contact points by rank.
 

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core.contact import found_by
 from chroniccare.notifications.queries_doses import DOSES, LIVE_DOSE, SUPPLY
 from chroniccare.notifications.queries_recipients import (
     OPENS_CONTACTS,
@@ -17,6 +18,9 @@ from chroniccare.notifications.queries_sealed import OPENS_DATA
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Column, Opens
 from chroniccare.tenancy.queries_addresses import POINT
+
+_BY_VALUE = found_by("value")
+_BY_S_VALUE = found_by("s.value")
 
 # --- claims, across tenants -------------------------------------------------------------------
 
@@ -238,8 +242,8 @@ READ_DUE = Query(
 )
 SUPPRESSED = Query(
     Suppressed,
-    "SELECT channel, coalesce(value_index, value) AS found_by FROM suppressions"
-    " WHERE coalesce(value_index, value) = ANY ($1::text[]) AND lifted_at IS NULL",
+    f"SELECT channel, {_BY_VALUE} AS found_by FROM suppressions"
+    f" WHERE {_BY_VALUE} = ANY ($1::text[]) AND lifted_at IS NULL",
 )
 # The rows are locked, so their fences are those that were read. Why a row was held is over.
 PREPARE = Command(
@@ -320,7 +324,7 @@ START = Command(
     f" AND r.is_active AND {_RELATED_WANTS}))"
     " AND (n.notification_type IN ('reply_stopped', 'reply_help')"
     " OR NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
-    " AND s.channel = a.channel AND coalesce(s.value_index, s.value) = ANY (d.found_by)"
+    f" AND s.channel = a.channel AND {_BY_S_VALUE} = ANY (d.found_by)"
     " AND s.lifted_at IS NULL))"
     " AND (a.number = 1 OR NOT EXISTS (SELECT FROM notification_attempts e JOIN receipt_inbox i"
     " ON i.attempt_id = e.id WHERE e.tenant_id = n.tenant_id AND e.notification_id = n.id))"

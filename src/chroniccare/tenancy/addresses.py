@@ -1,7 +1,7 @@
 """Telephone numbers and email addresses: sealed where they are kept, found by a hash (ADR 0035).
 
 A row has the address, sealed or from before the tenant had keys, and beside it what it is found
-by. Statements that look for an address compare `coalesce(<column>_index, <column>)` with `either`.
+by. Statements that look for an address compare `core.contact.found_by` with `either`.
 """
 
 from collections.abc import Iterable

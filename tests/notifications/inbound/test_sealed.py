@@ -2,17 +2,18 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chroniccare.notifications.batch import notify
 from chroniccare.notifications.preferences import optouts
-from chroniccare.platform import sealing
+from chroniccare.platform import masterkey, sealing
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.tenancy import addresses, keys, resealing
 from chroniccare.worker import SEALED
+from tests.client import Clinic
 from tests.files import data_directory, names_of
 from tests.notifications.inbound.phone import Phone
 from tests.notifications.inbound.test_receiving import told
@@ -180,8 +181,25 @@ async def test_a_message_to_a_number_that_cannot_be_opened_fails_alone(bench: Be
     }  # fmt: skip
 
 
+async def test_a_clinic_whose_keys_are_not_held_here_keeps_no_other_from_its_replies(
+    bench: Bench, other_clinic: Clinic, anonymous: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    _, phone = await told(bench, anonymous)
+    held = masterkey.held()
+    assert held is not None
+    both = masterkey.MasterKeys("x", {**held.ciphers, "x": AESGCM(bytes(32))})
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(masterkey, "_held", both)
+        async with begin(other_clinic.caller) as tx:
+            assert await keys.rewrap(tx) == 3
+    sealing.forget(other_clinic.tenant_id)
+    assert (await phone.says("stop"))["outcome"] == "stopped"
+    assert await phone.barred() == [f"{phone.number} opted_out"]
+
+
 async def test_the_hash_of_a_number_is_another_one_in_every_clinic(
-    bench: Bench, other_clinic: Any
+    bench: Bench, other_clinic: Clinic
 ) -> None:
     found = []
     for clinic in (bench.clinic, other_clinic):

@@ -5,9 +5,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core.contact import found_by
 from chroniccare.notifications.queries_doses import LIVE_DOSE
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Column, Opens
+
+_BY_RECIPIENT = found_by("recipient")
+_BY_T_RECIPIENT = found_by("t.recipient")
+_BY_C_VALUE = found_by("c.value")
+_BY_M_SENDER = found_by("m.sender")
+_BY_L_SENDER = found_by("l.sender")
+_BY_VALUE = found_by("value")
+_BY_S_VALUE = found_by("s.value")
 
 # --- the inbox, across tenants ------------------------------------------------------------------
 
@@ -120,7 +129,7 @@ class Suppression:
 
 LAST_WRITTEN = Command(
     "SELECT max(started_at) FROM notification_attempts WHERE channel = 'sms'"
-    " AND recipient IS NOT NULL AND coalesce(recipient_index, recipient) = ANY ($1::text[])"
+    f" AND recipient IS NOT NULL AND {_BY_RECIPIENT} = ANY ($1::text[])"
     " AND status NOT IN ('prepared', 'rejected')"
 )
 # Replies of one number are read one after another.
@@ -128,8 +137,7 @@ LOCK_SENDER = Command("SELECT pg_advisory_xact_lock($1)")
 SEEN = Command("SELECT id FROM inbound_messages WHERE driver = $1 AND message_id = $2")
 CLINIC = Command("SELECT name FROM tenants WHERE id = $1")
 _TO_THE_NUMBER = (
-    "t.channel = 'sms' AND t.recipient IS NOT NULL"
-    " AND coalesce(t.recipient_index, t.recipient) = ANY ($1::text[])"
+    f"t.channel = 'sms' AND t.recipient IS NOT NULL AND {_BY_T_RECIPIENT} = ANY ($1::text[])"
 )
 # $2 how long ago is of no interest any more.
 WRITTEN = Query(
@@ -169,14 +177,14 @@ PEOPLE = Query(
     Person,
     "SELECT p.id, p.language FROM contact_points c JOIN patients p ON p.tenant_id = c.tenant_id"
     " AND p.id = c.patient_id WHERE c.system = 'phone'"
-    " AND coalesce(c.value_index, c.value) = ANY ($1::text[]) AND p.deleted_at IS NULL"
+    f" AND {_BY_C_VALUE} = ANY ($1::text[]) AND p.deleted_at IS NULL"
     " ORDER BY p.id LIMIT 5",
 )
-_FROM_THE_NUMBER = "coalesce(m.sender_index, m.sender) = ANY ($1::text[])"
+_FROM_THE_NUMBER = f"{_BY_M_SENDER} = ANY ($1::text[])"
 QUESTION = Query(
     Question,
     "SELECT m.intent, m.choices, m.received_at, NOT EXISTS (SELECT FROM inbound_messages l"
-    " WHERE l.tenant_id = m.tenant_id AND coalesce(l.sender_index, l.sender) = ANY ($1::text[])"
+    f" WHERE l.tenant_id = m.tenant_id AND {_BY_L_SENDER} = ANY ($1::text[])"
     " AND (l.received_at, l.id) > (m.received_at, m.id)) AS latest"
     f" FROM inbound_messages m WHERE {_FROM_THE_NUMBER}"
     " AND m.received_at > $2 AND m.outcome = 'asked' ORDER BY m.received_at DESC, m.id DESC"
@@ -206,7 +214,7 @@ SUPPRESS = Query(
     Suppression,
     "INSERT INTO suppressions AS s (id, value, value_index, tenant_id, channel, reason, created_at)"
     " VALUES ($1, $2, $3, $4, 'sms', 'opted_out', $5)"
-    " ON CONFLICT (tenant_id, channel, (coalesce(value_index, value))) WHERE lifted_at IS NULL"
+    f" ON CONFLICT (tenant_id, channel, ({_BY_VALUE})) WHERE lifted_at IS NULL"
     " DO UPDATE SET reason = 'opted_out' WHERE s.reason = 'bounced_hard'"
     " RETURNING s.id, s.channel, s.reason",
 )
@@ -214,7 +222,7 @@ SUPPRESS = Query(
 LIFT = Query(
     Suppression,
     "UPDATE suppressions s SET lifted_at = $2, lifted_because = 'asked for it by text'"
-    " WHERE s.channel = 'sms' AND coalesce(s.value_index, s.value) = ANY ($1::text[])"
+    f" WHERE s.channel = 'sms' AND {_BY_S_VALUE} = ANY ($1::text[])"
     " AND s.reason = 'opted_out' AND s.lifted_at IS NULL RETURNING s.id, s.channel, s.reason",
 )
 

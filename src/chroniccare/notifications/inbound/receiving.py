@@ -21,6 +21,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications.inbound import answers, inbox, queries, rules, rules_doses, staff
 from chroniccare.notifications.inbound.keywords import Intent
 from chroniccare.notifications.preferences import optouts
+from chroniccare.platform.masterkey import CannotUnwrap
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.tenancy.actions import list_tenants
 from chroniccare.tenancy.addresses import either, index
@@ -97,9 +98,7 @@ async def _deal_with(row: queries.Waiting) -> None:
     if named is None or intent in rules.STOPS or intent == "start":
         # One transaction a clinic: across clinics nobody can see whom they wrote to.
         for tenant_id in tenants:
-            async with begin(system(tenant_id, job="inbound")) as tx:
-                number = either(await tx.keyring(), [row.sender])
-                last = await tx.value(queries.LAST_WRITTEN, number)
+            last = await _last_written(tenant_id, row.sender)
             if last is not None:
                 wrote[tenant_id] = last
     only = tenants[0] if len(tenants) == 1 else None
@@ -108,6 +107,18 @@ async def _deal_with(row: queries.Waiting) -> None:
         log.warning("reply from a number that nobody wrote to", extra={"driver": row.driver})
     for tenant_id in clinics:
         await receive(tenant_id, row)
+
+
+async def _last_written(tenant_id: UUID, sender: str) -> datetime | None:
+    """Return when a clinic wrote to a number last; one whose keys are not held stops no other."""
+    try:
+        async with begin(system(tenant_id, job="inbound")) as tx:
+            number = either(await tx.keyring(), [sender])
+            last: datetime | None = await tx.value(queries.LAST_WRITTEN, number)
+    except CannotUnwrap as error:
+        log.error("cannot unwrap: %s", error)  # noqa: TRY400  ids alone; where it was is known
+        return None
+    return last
 
 
 @dataclass(frozen=True, slots=True)

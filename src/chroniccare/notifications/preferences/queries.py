@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core.contact import found_by
 from chroniccare.notifications.queries_due import RECIPIENT
 from chroniccare.notifications.queries_recipients import (
     OPENS_CONTACTS,
@@ -15,6 +16,9 @@ from chroniccare.notifications.queries_recipients import (
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Column, Opens
 from chroniccare.tenancy.queries_keys import Stale
+
+_BY_VALUE = found_by("value")
+_BY_C_VALUE = found_by("c.value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,14 @@ _OPENS = (Opens(BARRED, "address"),)
 OPT_OUTS = Query(
     OptOut,
     "SELECT id, channel, value AS address, reason, created_at FROM suppressions"
-    " WHERE coalesce(value_index, value) = ANY ($1::text[]) AND lifted_at IS NULL"
+    f" WHERE {_BY_VALUE} = ANY ($1::text[]) AND lifted_at IS NULL"
     " ORDER BY created_at, id",
     _OPENS,
 )
 LIFT = Query(
     OptOut,
     "UPDATE suppressions SET lifted_at = $3, lifted_because = $4"
-    " WHERE channel = $1 AND coalesce(value_index, value) = ANY ($2::text[])"
+    f" WHERE channel = $1 AND {_BY_VALUE} = ANY ($2::text[])"
     " AND lifted_at IS NULL RETURNING id, channel, value AS address, reason, created_at",
     _OPENS,
 )
@@ -112,8 +116,7 @@ RECIPIENTS = Query(
 )
 # By value alone, whatever the channel: a few too many do no harm.
 _OWNERS = (
-    "FROM contact_points c WHERE coalesce(c.value_index, c.value) = ANY ($1::text[]))"
-    " ORDER BY o.id FOR NO KEY UPDATE"
+    f"FROM contact_points c WHERE {_BY_C_VALUE} = ANY ($1::text[])) ORDER BY o.id FOR NO KEY UPDATE"
 )
 LOCK_PATIENTS = Command(f"SELECT o.id FROM patients o WHERE o.id IN (SELECT c.patient_id {_OWNERS}")
 LOCK_RELATED = Command(
@@ -122,7 +125,7 @@ LOCK_RELATED = Command(
 # Everybody whose address it is, in one order, so that two at once wait and do not deadlock.
 _THEIRS = (
     "FROM contact_points c WHERE c.system = $1"
-    " AND coalesce(c.value_index, c.value) = ANY ($2::text[]))"
+    f" AND {_BY_C_VALUE} = ANY ($2::text[]))"
     " AND o.deleted_at IS NULL AND o.consent_settings -> $3::text IS DISTINCT FROM $4::jsonb"
     " ORDER BY o.id FOR NO KEY UPDATE)"
 )

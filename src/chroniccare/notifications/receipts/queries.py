@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chroniccare.core.contact import found_by
 from chroniccare.notifications.queries_due import RECIPIENT
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Opens
+
+_BY_VALUE = found_by("value")
 
 # --- the inbox, across tenants ------------------------------------------------------------------
 
@@ -181,7 +184,7 @@ SUPPRESS = Query(
     Suppression,
     "INSERT INTO suppressions AS s (id, value, value_index, tenant_id, channel, reason, created_at)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id, channel,"
-    " (coalesce(value_index, value))) WHERE lifted_at IS NULL DO NOTHING"
+    f" ({_BY_VALUE})) WHERE lifted_at IS NULL DO NOTHING"
     " RETURNING s.id, s.channel, s.reason",
 )
 
