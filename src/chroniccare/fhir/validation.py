@@ -17,6 +17,7 @@ import msgspec
 from chroniccare.core.wire import dumps
 from chroniccare.fhir import validation_us_core
 from chroniccare.fhir.definitions import structs
+from chroniccare.fhir.definitions.looks import Check, UnsureError
 from chroniccare.fhir.definitions.table import resource_types, type_of
 from chroniccare.fhir.invariants import RULES
 from chroniccare.fhir.validation_issues import (
@@ -36,7 +37,7 @@ _MOST_DIGITS = 40
 
 def _short_decimal(text: str) -> Decimal:
     if len(text) > _MOST_DIGITS or "e" in text.lower():
-        raise structs.UnsureError  # the walk looks how far it goes
+        raise UnsureError  # the walk looks how far it goes
     return Decimal(text)
 
 
@@ -85,7 +86,7 @@ def parse(
 
 def _valid(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
     if type_name in resource_types() and _is_surely_valid(type_name, raw, nested=nested):
-        with suppress(msgspec.MsgspecError, structs.UnsureError):
+        with suppress(msgspec.MsgspecError, UnsureError):
             found: dict[str, Any] = _SHORT.decode(raw)
             return found
     return _walked(type_name, raw, nested=nested)
@@ -130,7 +131,7 @@ def _any(raw: msgspec.Raw) -> bool:
 
 
 @cache
-def _checks(type_name: str) -> tuple[structs.Check, ...]:
+def _checks(type_name: str) -> tuple[Check, ...]:
     if type_name == "Extension":
         return ()  # its choice is its only rule: structs.py counts
     type_ = type_of(type_name)
@@ -144,7 +145,7 @@ def _checks(type_name: str) -> tuple[structs.Check, ...]:
     return tuple(found)
 
 
-def _of_element(name: str, element_rules: tuple[structs.Check, ...]) -> structs.Check:
+def _of_element(name: str, element_rules: tuple[Check, ...]) -> Check:
     def holds(struct: Any) -> bool:
         value = getattr(struct, name, None)
         values = value if isinstance(value, list) else () if value is None else (value,)
