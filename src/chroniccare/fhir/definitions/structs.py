@@ -78,7 +78,12 @@ def _make(name: str, checks: Callable[[str], Sequence[Check]]) -> None:
 
 
 def _is_common(type_: Type, each: Property) -> bool:
-    """Whether the Struct has the member; what comes with another one goes through the walk."""
+    """Whether the Struct has the member; what comes with another one goes through the walk.
+
+    A Bundle's own parts have no extensions, so that its depth is known without counting.
+    """
+    if type_.name.startswith("Bundle") and each.type == "Extension":
+        return False
     if each.type == ANY_RESOURCE:
         return each.name != "contained"
     if len(type_.elements[each.element]) == 1:
