@@ -1,5 +1,6 @@
 """The quick way and the walk agree on whatever is made of the definitions of all of R4's types."""
 
+import re
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from chroniccare.fhir import validation
 from chroniccare.fhir.definitions.table import resource_types, rules, type_of
 from chroniccare.fhir.invariants import ELSEWHERE, RULES
 from chroniccare.fhir.validation_issues import InvalidResourceError
+from tests.checks.code import ROOT
 from tests.fhir import generated
 from tests.fhir.examples_records import EXAMPLES
 
@@ -69,3 +71,10 @@ def test_every_rule_of_the_types_that_are_served_is_checked() -> None:
     keys = set().union(*(reached(name, seen) for name in EXAMPLES))
     missing = {key for key in keys - set(RULES) - ELSEWHERE if rules()[key].severity == "error"}
     assert missing == set()
+
+
+def test_the_page_names_each_rule_that_is_checked_and_no_other() -> None:
+    page = (ROOT / "docs" / "fhir-validation.md").read_text(encoding="utf-8")
+    table = page.partition("Rules, by the keys")[2].partition("That is every rule")[0]
+    named = set(re.findall(r"`([a-z]+-[0-9]+)`", table))
+    assert named == {key.partition(":")[0] for key in {*RULES, *ELSEWHERE}}

@@ -17,6 +17,7 @@ import msgspec
 from chroniccare.core.wire import dumps
 from chroniccare.fhir import validation_us_core
 from chroniccare.fhir.definitions import structs
+from chroniccare.fhir.definitions.looks import Check, UnsureError
 from chroniccare.fhir.definitions.table import resource_types, type_of
 from chroniccare.fhir.invariants import RULES
 from chroniccare.fhir.validation_issues import (
@@ -31,12 +32,17 @@ from chroniccare.fhir.validation_walk import Walk
 
 _CONTROL = re.compile(rb"\\(?:u00[01]|[bf])")
 _EMPTY = re.compile(rb"\{\s*\}")
+_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+MAX_DEPTH = 64
+"""Arrays and objects in one another; of a request's body fewer are taken already."""
+_DEEP = f"The body is nested more than {MAX_DEPTH} deep."
+_NO_JSON = "The body is not JSON that can be read."
 _MOST_DIGITS = 40
 
 
 def _short_decimal(text: str) -> Decimal:
     if len(text) > _MOST_DIGITS or "e" in text.lower():
-        raise structs.UnsureError  # the walk looks how far it goes
+        raise UnsureError  # the walk looks how far it goes
     return Decimal(text)
 
 
@@ -72,7 +78,7 @@ def parse(
         InvalidResourceError: with every issue.
         ProfileError: it is valid, but against US Core, with every issue.
     """
-    raw = body if isinstance(body, bytes) else dumps(body)
+    raw = body if isinstance(body, bytes) else _written(type_name, body)
     found = _valid(type_name, raw, nested=nested)
     if us_core:
         issues = Issues()
@@ -83,9 +89,32 @@ def parse(
     return found
 
 
+def _written(type_name: str, body: dict[str, Any]) -> bytes:
+    try:
+        return dumps(body)
+    except TypeError:  # over 254 deep; the values come from JSON
+        raise _refused(type_name, "too-long", _DEEP) from None
+
+
+def _is_deep(raw: bytes) -> bool:
+    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for match in _TOKENS.finditer(raw):
+        first = match[0][0]
+        depth += 1 if first in b"[{" else -1 if first in b"]}" else 0
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _refused(type_name: str, code: str, words: str) -> InvalidResourceError:
+    return InvalidResourceError((Issue("fatal", code, words, type_name),))
+
+
 def _valid(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
     if type_name in resource_types() and _is_surely_valid(type_name, raw, nested=nested):
-        with suppress(msgspec.MsgspecError, structs.UnsureError):
+        with suppress(msgspec.MsgspecError, UnsureError):
             found: dict[str, Any] = _SHORT.decode(raw)
             return found
     return _walked(type_name, raw, nested=nested)
@@ -95,6 +124,8 @@ def _is_surely_valid(type_name: str, raw: bytes | msgspec.Raw, *, nested: bool) 
     """Whether the Struct says so; False means that it is not sure."""
     body = bytes(raw)
     if b"#" in body or _EMPTY.search(body) or (b"\\" in body and _CONTROL.search(body)):
+        return False
+    if type_name != "Bundle" and _is_deep(body):  # a Bundle's Struct has no circles
         return False
     try:
         struct = structs.decoder(type_name, _checks).decode(body)
@@ -126,11 +157,13 @@ def _any(raw: msgspec.Raw) -> bool:
         name = _HEAD.decode(raw).resource_type
     except msgspec.MsgspecError:
         return False
-    return name in resource_types() and _is_surely_valid(name, raw, nested=True)
+    # A Bundle in a Bundle is rare, and could go on: it is walked to, where depth is counted.
+    known = name in resource_types() and name != "Bundle"
+    return known and _is_surely_valid(name, raw, nested=True)
 
 
 @cache
-def _checks(type_name: str) -> tuple[structs.Check, ...]:
+def _checks(type_name: str) -> tuple[Check, ...]:
     if type_name == "Extension":
         return ()  # its choice is its only rule: structs.py counts
     type_ = type_of(type_name)
@@ -144,7 +177,7 @@ def _checks(type_name: str) -> tuple[structs.Check, ...]:
     return tuple(found)
 
 
-def _of_element(name: str, element_rules: tuple[structs.Check, ...]) -> structs.Check:
+def _of_element(name: str, element_rules: tuple[Check, ...]) -> Check:
     def holds(struct: Any) -> bool:
         value = getattr(struct, name, None)
         values = value if isinstance(value, list) else () if value is None else (value,)
@@ -154,11 +187,12 @@ def _of_element(name: str, element_rules: tuple[structs.Check, ...]) -> structs.
 
 
 def _walked(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
+    if _is_deep(raw):
+        raise _refused(type_name, "too-long", _DEEP)
     try:
         found: dict[str, Any] = _ANYTHING.decode(raw)
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
-        issue = Issue("fatal", "structure", "The body is not JSON that can be read.", type_name)
-        raise InvalidResourceError((issue,)) from None
+        raise _refused(type_name, "structure", _NO_JSON) from None
     walk = Walk(nested=nested)
     with suppress(TooManyIssuesError):
         walk.root(found, type_name, type_name)

@@ -22,8 +22,6 @@ from chroniccare.fhir.invariants_contained import Local, breaks
 from chroniccare.fhir.invariants_view import View
 from chroniccare.fhir.validation_issues import Issues
 
-MAX_DEPTH = 64
-"""Objects within objects; the front refuses JSON that is nested over 32 deep already."""
 MAX_DIGITS = 40
 """Of a decimal; R4 asks for 18 at least."""
 
@@ -44,9 +42,7 @@ class Walk:
         self.nested = nested
         self.locals: list[Local] = []
 
-    def resource(
-        self, value: Any, path: str, expected: str | None = None, *, depth: int = 0
-    ) -> None:
+    def resource(self, value: Any, path: str, expected: str | None = None) -> None:
         """Walk a resource; `expected` is its type, None for any.
 
         Raises:
@@ -63,7 +59,7 @@ class Walk:
         elif not isinstance(name, str) or name not in resource_types():
             self.issues.add("not-supported", f"{path}.resourceType", "is no resource type of R4")
         else:
-            self.object(value, type_of(name), path, depth=depth)
+            self.object(value, type_of(name), path)
 
     def root(self, value: Any, path: str, expected: str | None = None) -> None:
         """Walk a resource that is contained in none, then what holds for it as a whole."""
@@ -78,19 +74,16 @@ class Walk:
     def _broken(self, key: str, where: str) -> None:
         self.issues.add("invariant", where, rules()[key].human, key.partition(":")[0])
 
-    def object(self, value: Any, type_: Type, path: str, *, depth: int) -> None:
+    def object(self, value: Any, type_: Type, path: str) -> None:
         """Walk an object of a type."""
         if not isinstance(value, dict):
             self.issues.add("structure", path, "must be an object")
-            return
-        if depth > MAX_DEPTH:
-            self.issues.add("too-long", path, f"is nested more than {MAX_DEPTH} deep")
             return
         before = len(self.issues)
         for name, member in value.items():
             each = type_.properties.get(name)
             if each is not None:
-                self._member(value, each, member, f"{path}.{each.step}", depth)
+                self._member(value, each, member, f"{path}.{each.step}")
             elif not (type_.resource and name == "resourceType"):
                 where = f"{path}.{name}" if _NAME.match(name) else path
                 self.issues.add("structure", where, f"is no element of {type_.name}")
@@ -125,19 +118,15 @@ class Walk:
                         where = f"{path}.{element}" + (f"[{number}]" if many else "")
                         self._broken(key, where)
 
-    def _member(
-        self, owner: Mapping[str, Any], each: Property, member: Any, path: str, depth: int
-    ) -> None:
+    def _member(self, owner: Mapping[str, Any], each: Property, member: Any, path: str) -> None:
         if each.many:
-            self._array(owner, each, member, path, depth)
+            self._array(owner, each, member, path)
         elif isinstance(member, list):
             self.issues.add("structure", path, "must be one value, not an array")
         else:
-            self._value(each, member, path, depth)
+            self._value(each, member, path)
 
-    def _array(
-        self, owner: Mapping[str, Any], each: Property, member: Any, path: str, depth: int
-    ) -> None:
+    def _array(self, owner: Mapping[str, Any], each: Property, member: Any, path: str) -> None:
         if not isinstance(member, list):
             self.issues.add("structure", path, "must be an array")
         elif not member:
@@ -149,12 +138,12 @@ class Walk:
                 beside = paired[number] if number < len(paired) else None
                 if one is None and beside is not None and self._pairs(each):
                     continue  # what stands beside it in the other array is the element
-                self._value(each, one, f"{path}[{number}]", depth)
+                self._value(each, one, f"{path}[{number}]")
 
     def _pairs(self, each: Property) -> bool:
         return each.primitive or each.name.startswith("_")
 
-    def _value(self, each: Property, value: Any, path: str, depth: int) -> None:
+    def _value(self, each: Property, value: Any, path: str) -> None:
         if value is None:
             self.issues.add("structure", path, "must not be null")
         elif each.primitive:
@@ -165,11 +154,11 @@ class Walk:
                 self._note_local(each, value[1:], path)
         elif each.type != ANY_RESOURCE:
             before = len(self.issues)
-            self.object(value, type_of(each.type), path, depth=depth + 1)
+            self.object(value, type_of(each.type), path)
             if each.codes is not None and len(self.issues) == before:
                 self._bound(each.codes, value, path)
         elif each.name == "contained":
-            self.resource(value, path, depth=depth + 1)
+            self.resource(value, path)
         elif self.nested:
             self.root(value, path)
 
