@@ -23,6 +23,7 @@ from . import (
     slots,
     spend,
     start,
+    validation,
 )
 
 ALL = {
@@ -46,6 +47,7 @@ ALL = {
     "doses": doses,
     "audit": audit,
     "fhir": fhir,
+    "validation": validation,
 }
 
 

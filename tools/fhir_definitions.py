@@ -7,11 +7,12 @@ The package holds HL7's own definitions of 4.0.1 (CC0). It is fetched with `npm 
 and refused if its SHA-256 is another. `--package FILE` reads a copy that is at hand.
 
 The table, one line an entry, so that a change can be read:
-    codes   value set -> its codes, for each required binding that can be listed
+    codes   value set -> its codes, for each required binding that can be listed; for concepts
+            `system|code`
     types   type or backbone path -> elements and keys of its rules
             an element: [name, types, min, many, extra]; `types` are separated by blanks;
             `Quantity:SimpleQuantity` is named by the first and checked as the second; extra is the
-            value set, or the types that a reference may point to
+            value set, or the types that a reference may point to; `string!` has no extensions
     rules   key -> severity, sentence, FHIRPath
 """
 
@@ -37,6 +38,17 @@ _HERE = {"Element", "BackboneElement"}
 """Types of an element whose own elements stand below it in the same definition."""
 _TOO_MANY = 400
 """A value set with more codes is no list that a struct should hold (languages, currencies)."""
+_ADDED = {
+    "Binary": {"url"},
+    "DeviceDefinition": {"bodySite", "classification"},
+    "HealthcareService": {"offeredIn"},
+    "Meta": {"account", "accounts", "author", "compartment", "deleted", "onBehalfOf", "project"},
+    "ObservationDefinition": {"publisher"},
+}
+_REWRITTEN = {"DetectedIssue", "EvidenceVariable", "ResearchStudy"}
+"""What the package's publisher put into HL7's definitions: elements of its own, and types after R5
+that are left out whole. Found against r4.d.ts of @types/fhir 0.0.42, made of the same definitions
+by others: in all else names, cardinalities and codes agree."""
 _TAKEN_TWICE = "inv-1"
 """Three rules of R4 have this key; ours are `inv-1:Task` and so on."""
 _SYSTEM_STRING = "http://hl7.org/fhirpath/System.String"
@@ -73,6 +85,10 @@ def by_url(resources: Iterator[Json], kind: str) -> dict[str, Json]:
     return {each["url"]: each for each in resources if each["resourceType"] == kind}
 
 
+Pair = tuple[str, str]
+"""A system and a code of it."""
+
+
 class Codes:
     """The value sets that have been asked for, as lists of codes."""
 
@@ -82,47 +98,51 @@ class Codes:
         self.systems = by_url(iter(every), "CodeSystem")
         self.listed: dict[str, list[str]] = {}
 
-    def name(self, canonical: str) -> str | None:
-        """Return the name under which the codes are listed; None if they cannot be listed."""
+    def name(self, canonical: str, *, of_concepts: bool = False) -> str | None:
+        """Return the name under which the codes are listed; None if they cannot be listed.
+
+        Those of concepts are listed as `system|code`, under a name of their own.
+        """
         url = canonical.partition("|")[0]
-        name = url.rpartition("/")[2]
+        name = url.rpartition("/")[2] + ("|" if of_concepts else "")
         if name not in self.listed:
-            codes = self._of_set(url)
-            if codes is None or not 0 < len(codes) <= _TOO_MANY:
+            pairs = self._of_set(url)
+            if pairs is None or not 0 < len(pairs) <= _TOO_MANY:
                 return None
-            self.listed[name] = sorted(set(codes))
+            self.listed[name] = sorted(
+                {f"{system}|{code}" if of_concepts else code for system, code in pairs}
+            )
         return name
 
-    def _of_set(self, url: str) -> list[str] | None:
-        if url not in self.sets:
-            return None
-        compose = self.sets[url].get("compose", {})
+    def _of_set(self, url: str) -> list[Pair] | None:
+        compose = self.sets.get(url, {}).get("compose", {})
         if compose.get("exclude"):
             return None
-        found: list[str] = []
+        found: list[Pair] = []
         for include in compose.get("include", []):
-            codes = self._of_include(include)
-            if codes is None:
+            pairs = self._of_include(include)
+            if pairs is None:
                 return None
-            found += codes
+            found += pairs
         return found
 
-    def _of_include(self, include: Json) -> list[str] | None:
+    def _of_include(self, include: Json) -> list[Pair] | None:
         if include.get("filter"):
             return None
+        system: str = include.get("system", "")
         if "concept" in include:
-            return [concept["code"] for concept in include["concept"]]
-        if "system" in include:
-            system = self.systems.get(include["system"])
-            if system is None or system.get("content") != "complete":
+            return [(system, concept["code"]) for concept in include["concept"]]
+        if system:
+            known = self.systems.get(system)
+            if known is None or known.get("content") != "complete":
                 return None
-            return list(_codes(system.get("concept", [])))
-        found: list[str] = []
+            return [(system, code) for code in _codes(known.get("concept", []))]
+        found: list[Pair] = []
         for url in include.get("valueSet", []):
-            codes = self._of_set(url)
-            if codes is None:
+            pairs = self._of_set(url)
+            if pairs is None:
                 return None
-            found += codes
+            found += pairs
         return found
 
 
@@ -149,7 +169,7 @@ def types_of(definition: Json, codes: Codes, rules: dict[str, list[str]]) -> dic
         if not parent:
             found[path] = {"resource": resource, "rules": keys, "elements": []}
             continue
-        if element["max"] == "0":
+        if element["max"] == "0" or set(path.split(".")[1:2]) & _ADDED.get(definition["id"], set()):
             continue
         if {each["code"] for each in element.get("type", [])} <= _HERE and "type" in element:
             found[path] = {"resource": False, "rules": keys, "elements": []}
@@ -168,13 +188,15 @@ def _element(element: Json, name: str, codes: Codes, *, resource: bool) -> list[
     elif {each["code"] for each in element["type"]} <= _HERE:
         types = path
     elif element["type"][0]["code"] == _SYSTEM_STRING:
-        types = "id" if resource and path.count(".") == 1 else "string"
+        types = "id!" if resource and path.count(".") == 1 else "string!"
     else:
         types = " ".join(_type(each) for each in element["type"])
     line: list[Any] = [name, types, element["min"], int(element["max"] != "1")]
     binding = element.get("binding", {})
     if binding.get("strength") == "required" and types == "code":
         line.append(codes.name(binding["valueSet"]))
+    elif binding.get("strength") == "required" and types == "CodeableConcept":
+        line.append(codes.name(binding["valueSet"], of_concepts=True))
     elif any(each["code"] == "Reference" for each in element.get("type", [])):
         targets = [
             target.rpartition("/")[2]
@@ -208,7 +230,7 @@ def _is_wanted(definition: Json) -> bool:
         definition["resourceType"] == "StructureDefinition"
         and definition["fhirVersion"] == "4.0.1"
         and definition["kind"] in {"complex-type", "resource"}
-        and definition["id"] not in _ABSTRACT
+        and definition["id"] not in _ABSTRACT | _REWRITTEN
     )
 
 

@@ -8,6 +8,7 @@ Data are spliced in as bytes, so that a cached record is never parsed again.
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -29,9 +30,11 @@ def pretty(value: Any) -> bytes:
     return orjson.dumps(value, default=_default, option=_OPTIONS | orjson.OPT_INDENT_2)
 
 
-def _default(value: Any) -> str:
+def _default(value: Any) -> str | orjson.Fragment:
     if isinstance(value, UUID):  # asyncpg's is a subclass, which orjson does not take for one
         return str(value)
+    if isinstance(value, Decimal):  # with the digits that it has: 1.50 stays 1.50
+        return orjson.Fragment(str(value))
     raise TypeError(type(value).__name__)
 
 

@@ -7,6 +7,9 @@ from chroniccare.fhir.invariants_view import (
     certainly_after,
     has_choice,
     has_code,
+    needs,
+    not_both,
+    some,
 )
 
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
@@ -14,32 +17,6 @@ _ALLERGY = f"{_TERMINOLOGY}allergyintolerance-verification"
 _CONDITION = f"{_TERMINOLOGY}condition-ver-status"
 _CLINICAL = f"{_TERMINOLOGY}condition-clinical"
 _ERROR = "entered-in-error"
-
-
-def _some(*names: str) -> Rule:
-    """Return the rule that at least one of the elements is there."""
-
-    def rule(thing: Any) -> bool:
-        for name in names:  # noqa: SIM110  a generator costs more than the question
-            if getattr(thing, name) is not None:
-                return True
-        return False
-
-    return rule
-
-
-def _not_both(name: str, other: str) -> Rule:
-    def rule(thing: Any) -> bool:
-        return getattr(thing, name) is None or getattr(thing, other) is None
-
-    return rule
-
-
-def _needs(name: str, other: str) -> Rule:
-    def rule(thing: Any) -> bool:
-        return getattr(thing, name) is None or getattr(thing, other) is not None
-
-    return rule
 
 
 def _in_order(first: str, second: str) -> Rule:
@@ -165,38 +142,40 @@ def _of_a_patient(code: str) -> Rule:
 RULES: dict[str, Rule] = {
     "ait-1": ait_1,
     "ait-2": ait_2,
-    "app-1": _some("type", "actor"),
+    "app-1": some("type", "actor"),
     "app-2": app_2,
     "app-3": app_3,
     "app-4": app_4,
-    "apr-1": _some("participantType", "actor"),
-    "con-1": _some("summary", "assessment"),
-    "con-2": _some("code", "detail"),
+    "apr-1": some("participantType", "actor"),
+    "cmp-1": some("text", "entry", "section"),
+    "cmp-2": not_both("emptyReason", "entry"),
+    "con-1": some("summary", "assessment"),
+    "con-2": some("code", "detail"),
     "con-4": con_4,
     "con-5": con_5,
-    "cpl-3": _not_both("detail", "reference"),
+    "cpl-3": not_both("detail", "reference"),
     "ctm-1": ctm_1,
     "gol-1": gol_1,
     "grp-1": grp_1,
-    "imm-1": _some("documentType", "reference"),
+    "imm-1": some("documentType", "reference"),
     "inv-1:Task": _in_order("authoredOn", "lastModified"),
-    "lst-1": _not_both("emptyReason", "entry"),
+    "lst-1": not_both("emptyReason", "entry"),
     "lst-2": lst_2,
     "lst-3": lst_3,
     "mad-1": mad_1,
     "mdd-1": _in_order("whenPrepared", "whenHandedOver"),
-    "obs-3": _some("low", "high", "text"),
+    "obs-3": some("low", "high", "text"),
     "obs-6": obs_6,
     "obs-7": obs_7,
-    "org-1": _some("identifier", "name"),
+    "org-1": some("identifier", "name"),
     "org-2": _not_at_home,
     "org-3": _not_at_home,
-    "pat-1": _some("name", "telecom", "address", "organization"),
-    "ppc-1": _some("policy", "policyRule"),
+    "pat-1": some("name", "telecom", "address", "organization"),
+    "ppc-1": some("policy", "policyRule"),
     "ppc-2": _of_a_patient("patient-privacy"),
     "ppc-3": _of_a_patient("research"),
     "ppc-4": _of_a_patient("adr"),
     "ppc-5": _of_a_patient("treatment"),
-    "prr-1": _needs("orderDetail", "code"),
-    "sev-1": _not_both("name", "query"),
+    "prr-1": needs("orderDetail", "code"),
+    "sev-1": not_both("name", "query"),
 }

@@ -9,6 +9,9 @@ from chroniccare.fhir.invariants_view import (
     certainly_after,
     exactly_one,
     has_choice,
+    needs,
+    not_both,
+    some,
 )
 from chroniccare.fhir.validation_narrative import has_content, is_safe
 
@@ -26,11 +29,6 @@ def per_1(period: Any) -> bool:
     """The start is not after the end; where precision leaves it open, it holds."""
     start, end = period.start, period.end
     return start is None or end is None or not certainly_after(start, end)
-
-
-def qty_3(quantity: Any) -> bool:
-    """A code for the unit needs its system."""
-    return quantity.code is None or quantity.system is not None
 
 
 def _measured(system: str) -> Rule:
@@ -80,21 +78,6 @@ def rng_2(span: Any) -> bool:
     return not same or bool(low.value <= high.value)
 
 
-def att_1(attachment: Any) -> bool:
-    """Data need their type."""
-    return attachment.data is None or attachment.contentType is not None
-
-
-def cpt_2(telecom: Any) -> bool:
-    """A value needs its system."""
-    return telecom.value is None or telecom.system is not None
-
-
-def exp_1(expression: Any) -> bool:
-    """An expression or where to find it."""
-    return expression.expression is not None or expression.reference is not None
-
-
 def drq(each: Any) -> bool:
     """drq-1 and drq-2: a path or a search parameter."""
     return exactly_one(each.path, each.searchParam)
@@ -107,26 +90,10 @@ def tim_9(repeat: Any) -> bool:
     return repeat.when is not None and not _MEALS.intersection(repeat.when)
 
 
-def _needs(name: str, other: str) -> Rule:
-    """Return the rule that one element needs another."""
-
-    def rule(thing: Any) -> bool:
-        return getattr(thing, name) is None or getattr(thing, other) is not None
-
-    return rule
-
-
 def _not_negative(name: str) -> Rule:
     def rule(thing: Any) -> bool:
         value = getattr(thing, name)
         return value in {None, UNSAID} or value >= 0
-
-    return rule
-
-
-def _not_both(name: str, other: str) -> Rule:
-    def rule(thing: Any) -> bool:
-        return getattr(thing, name) is None or getattr(thing, other) is None
 
     return rule
 
@@ -148,31 +115,31 @@ def trd_3(trigger: Any) -> bool:
 
 RULES: dict[str, Callable[[Any], bool]] = {
     "age-1": age_1,
-    "att-1": att_1,
+    "att-1": needs("data", "contentType"),
     "cnt-3": cnt_3,
-    "cpt-2": cpt_2,
+    "cpt-2": needs("value", "system"),
     "dis-1": _measured(_UCUM),
     "drq-1": drq,
     "drq-2": drq,
     "drt-1": drt_1,
-    "exp-1": exp_1,
+    "exp-1": some("expression", "reference"),
     "ext-1": ext_1,
     "mqty-1": _measured(_MONEY),
     "per-1": per_1,
-    "qty-3": qty_3,
+    "qty-3": needs("code", "system"),
     "rat-1": rat_1,
     "rng-2": rng_2,
-    "tim-1": _needs("duration", "durationUnit"),
-    "tim-2": _needs("period", "periodUnit"),
+    "tim-1": needs("duration", "durationUnit"),
+    "tim-2": needs("period", "periodUnit"),
     "tim-4": _not_negative("duration"),
     "tim-5": _not_negative("period"),
-    "tim-6": _needs("periodMax", "period"),
-    "tim-7": _needs("durationMax", "duration"),
-    "tim-8": _needs("countMax", "count"),
+    "tim-6": needs("periodMax", "period"),
+    "tim-7": needs("durationMax", "duration"),
+    "tim-8": needs("countMax", "count"),
     "tim-9": tim_9,
-    "tim-10": _not_both("timeOfDay", "when"),
+    "tim-10": not_both("timeOfDay", "when"),
     "trd-1": trd_1,
-    "trd-2": _needs("condition", "data"),
+    "trd-2": needs("condition", "data"),
     "trd-3": trd_3,
     "txt-1": is_safe,
     "txt-2": has_content,

@@ -84,6 +84,36 @@ def exactly_one(*values: Any) -> bool:
     return sum(value is not None for value in values) == 1
 
 
+def some(*names: str) -> Rule:
+    """Return the rule that at least one of the elements is there."""
+
+    def rule(thing: Any) -> bool:
+        for name in names:  # noqa: SIM110  a generator costs more than the question
+            if getattr(thing, name) is not None:
+                return True
+        return False
+
+    return rule
+
+
+def not_both(name: str, other: str) -> Rule:
+    """Return the rule that at most one of the two elements is there."""
+
+    def rule(thing: Any) -> bool:
+        return getattr(thing, name) is None or getattr(thing, other) is None
+
+    return rule
+
+
+def needs(name: str, other: str) -> Rule:
+    """Return the rule that one element needs another."""
+
+    def rule(thing: Any) -> bool:
+        return getattr(thing, name) is None or getattr(thing, other) is not None
+
+    return rule
+
+
 def certainly_after(first: str, second: str) -> bool:
     """Whether `first` (a date or dateTime of any precision) is surely later than `second`.
 

@@ -2,7 +2,7 @@
 
 The quick way decodes the bytes into a Struct that is dropped; what the Struct is not sure about is
 walked through. Both end with the body as a dict, in which every number with a point or an exponent
-is a Decimal with the digits that were sent (1.50 stays 1.50); `encode` writes them back so.
+is a Decimal with the digits that were sent: 1.50 stays 1.50, and `wire.dumps` writes it so.
 """
 
 import re
@@ -13,14 +13,18 @@ from functools import cache
 from typing import Any
 
 import msgspec
-import orjson
 
+from chroniccare.core.wire import dumps
+from chroniccare.fhir import validation_us_core
 from chroniccare.fhir.definitions import structs
+from chroniccare.fhir.definitions.looks import Check, UnsureError
 from chroniccare.fhir.definitions.table import resource_types, type_of
 from chroniccare.fhir.invariants import RULES
 from chroniccare.fhir.validation_issues import (
     InvalidResourceError,
     Issue,
+    Issues,
+    ProfileError,
     TooManyIssuesError,
 )
 from chroniccare.fhir.validation_narrative import is_fit
@@ -33,7 +37,7 @@ _MOST_DIGITS = 40
 
 def _short_decimal(text: str) -> Decimal:
     if len(text) > _MOST_DIGITS or "e" in text.lower():
-        raise structs.UnsureError  # the walk looks how far it goes
+        raise UnsureError  # the walk looks how far it goes
     return Decimal(text)
 
 
@@ -53,6 +57,7 @@ def parse(
     body: bytes | dict[str, Any],
     *,
     nested: bool = True,
+    us_core: bool = False,
 ) -> dict[str, Any]:
     """Return a valid resource as a dict.
 
@@ -61,27 +66,30 @@ def parse(
         body: JSON as it came, or a dict (which is written and read again).
         nested: whether the resources within a Bundle or Parameters must be valid as well; a batch
             looks at each entry itself.
+        us_core: whether the resource must also conform to US Core 7; not what it contains or
+            bundles.
 
     Raises:
         InvalidResourceError: with every issue.
+        ProfileError: it is valid, but against US Core, with every issue.
     """
-    raw = body if isinstance(body, bytes) else encode(body)
+    raw = body if isinstance(body, bytes) else dumps(body)
+    found = _valid(type_name, raw, nested=nested)
+    if us_core:
+        issues = Issues()
+        with suppress(TooManyIssuesError):
+            validation_us_core.check(found, issues)
+        if issues.found:
+            raise ProfileError(tuple(issues.found))
+    return found
+
+
+def _valid(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
     if type_name in resource_types() and _is_surely_valid(type_name, raw, nested=nested):
-        with suppress(msgspec.MsgspecError, structs.UnsureError):
+        with suppress(msgspec.MsgspecError, UnsureError):
             found: dict[str, Any] = _SHORT.decode(raw)
             return found
     return _walked(type_name, raw, nested=nested)
-
-
-def encode(resource: Any) -> bytes:
-    """Return the JSON of a resource, decimals with the digits that they came with."""
-    return orjson.dumps(resource, default=_default)
-
-
-def _default(value: Any) -> orjson.Fragment:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
-    raise TypeError(type(value).__name__)
 
 
 def _is_surely_valid(type_name: str, raw: bytes | msgspec.Raw, *, nested: bool) -> bool:
@@ -123,7 +131,7 @@ def _any(raw: msgspec.Raw) -> bool:
 
 
 @cache
-def _checks(type_name: str) -> tuple[structs.Check, ...]:
+def _checks(type_name: str) -> tuple[Check, ...]:
     if type_name == "Extension":
         return ()  # its choice is its only rule: structs.py counts
     type_ = type_of(type_name)
@@ -137,7 +145,7 @@ def _checks(type_name: str) -> tuple[structs.Check, ...]:
     return tuple(found)
 
 
-def _of_element(name: str, element_rules: tuple[structs.Check, ...]) -> structs.Check:
+def _of_element(name: str, element_rules: tuple[Check, ...]) -> Check:
     def holds(struct: Any) -> bool:
         value = getattr(struct, name, None)
         values = value if isinstance(value, list) else () if value is None else (value,)

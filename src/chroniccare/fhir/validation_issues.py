@@ -39,6 +39,14 @@ class InvalidResourceError(Invalid):
         self.issues = issues
 
 
+class ProfileError(InvalidResourceError):
+    """The resource is valid R4, but not what US Core asks for."""
+
+    code = "UNPROCESSABLE"
+    status = 422
+    message = "The resource does not conform to US Core."
+
+
 class TooManyIssuesError(Exception):
     """The list is full; never leaves the walk."""
 

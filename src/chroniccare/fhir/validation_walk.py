@@ -164,11 +164,21 @@ class Walk:
             elif isinstance(value, str) and value.startswith("#"):
                 self._note_local(each, value[1:], path)
         elif each.type != ANY_RESOURCE:
+            before = len(self.issues)
             self.object(value, type_of(each.type), path, depth=depth + 1)
+            if each.codes is not None and len(self.issues) == before:
+                self._bound(each.codes, value, path)
         elif each.name == "contained":
             self.resource(value, path, depth=depth + 1)
         elif self.nested:
             self.root(value, path)
+
+    def _bound(self, codes: frozenset[str], concept: dict[str, Any], path: str) -> None:
+        codings = concept.get("coding", [])
+        if not codings and "extension" in concept and "text" not in concept:
+            return  # it says why there is no code
+        if not any(f"{each.get('system')}|{each.get('code')}" in codes for each in codings):
+            self.issues.add("code-invalid", path, "must have a code of the required value set")
 
     def _note_local(self, each: Property, target: str, path: str) -> None:
         is_reference = each.type == "string" and each.name == "reference"

@@ -6,19 +6,17 @@ an extension in an array, a required value that only has an extension, contained
 Struct may be stricter than R4, never more lenient. Nothing keeps one: it is decoded and dropped.
 """
 
-import keyword
 from collections.abc import Callable, Sequence
 from functools import cache
+from threading import Lock
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec.structs import astuple
 
 from chroniccare.fhir.definitions import made
+from chroniccare.fhir.definitions.looks import Check, attribute, look_of
 from chroniccare.fhir.definitions.primitives import MAX_INTEGER, PRIMITIVES
 from chroniccare.fhir.definitions.table import ANY_RESOURCE, Property, Type, type_of
-
-Check = Callable[[Any], bool]
 
 _COMMON_IN_EXTENSIONS = frozenset({
     "boolean", "code", "date", "dateTime", "decimal", "instant", "integer", "positiveInt", "string",
@@ -26,13 +24,9 @@ _COMMON_IN_EXTENSIONS = frozenset({
     "Reference",
 })  # fmt: skip
 """The others would triple what must be made before the first Patient is read."""
-
-
 _FAR = 1e15
-
-
-class UnsureError(ValueError):
-    """The Struct cannot say: the walk must."""
+"""Larger numbers are rare enough to be walked to."""
+_MAKING = Lock()
 
 
 @cache
@@ -43,17 +37,13 @@ def decoder(name: str, checks: Callable[[str], Sequence[Check]]) -> msgspec.json
         name: of the type.
         checks: what must be true of an object of a type; called once for each type.
     """
-    _make(name, checks)
+    with _MAKING:
+        _make(name, checks)
     return msgspec.json.Decoder(getattr(made, _identifier(name)))
 
 
 def _identifier(name: str) -> str:
     return name.replace(".", "_")
-
-
-def attribute(name: str) -> str:
-    """Return the attribute for a member: `class_` for `class`, which Python keeps for itself."""
-    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _make(name: str, checks: Callable[[str], Sequence[Check]]) -> None:
@@ -72,7 +62,7 @@ def _make(name: str, checks: Callable[[str], Sequence[Check]]) -> None:
         # A choice has other members that may stand for it.
         alone = each.element in type_.required and len(type_.elements[each.element]) == 1
         fields.append(field if alone and not each.name.startswith("_") else (*field, None))
-    look = _post_init(type_, properties, checks(name))
+    look = look_of(type_, properties, checks(name))
     struct = msgspec.defstruct(
         _identifier(name),
         fields,
@@ -121,70 +111,3 @@ def _primitive(name: str, codes: frozenset[str] | None) -> Any:
         return Annotated[str, msgspec.Meta(min_length=1)]
     pattern = primitive.usual or primitive.pattern
     return Annotated[str, msgspec.Meta(pattern=rf"^(?:{pattern})\Z")]
-
-
-def _post_init(
-    type_: Type, properties: Sequence[Property], checks: Sequence[Check]
-) -> Callable[[Any], None] | None:
-    """Return what looks at a new Struct: its choices, then `checks`; None if there is nothing."""
-    every = [*_choices(type_, properties), *checks]
-    if not every:
-        return None
-    if len(every) == 1:
-        only = every[0]
-
-        def look_once(struct: Any) -> None:
-            if not only(struct):
-                raise UnsureError
-
-        return look_once
-
-    def look(struct: Any) -> None:
-        for check in every:
-            if not check(struct):
-                raise UnsureError
-
-    return look
-
-
-def _choices(type_: Type, properties: Sequence[Property]) -> list[Check]:
-    """Return the check that of each choice at most one member is there, or exactly one.
-
-    The members of a choice stand together, so a slice of the values holds them all.
-    """
-    start = int(type_.resource)
-    spans = []
-    for element, members in type_.elements.items():
-        places = [start + i for i, each in enumerate(properties) if each.element == element]
-        if len(members) > 1:
-            size = len(places)
-            allowed = {size - 1} if element in type_.required else {size - 1, size}
-            spans.append((slice(places[0], places[-1] + 1), allowed))
-    if not spans:
-        return []
-    (first, allowed), rest = spans[0], spans[1:]
-    if type_.name == "Extension":
-        return [_extension(first)]
-
-    def one(struct: Any) -> bool:
-        return astuple(struct)[first].count(None) in allowed
-
-    def several(struct: Any) -> bool:
-        values = astuple(struct)
-        for span, allowed in spans:  # noqa: SIM110  a generator costs as much as the counting
-            if values[span].count(None) not in allowed:
-                return False
-        return True
-
-    return [several if rest else one]
-
-
-def _extension(span: slice) -> Check:
-    """Return the check of an extension: one value, or extensions in its place (ext-1)."""
-    size = span.stop - span.start
-
-    def one(struct: Any) -> bool:
-        given: int = size - astuple(struct)[span].count(None)
-        return given == int(struct.extension is None)
-
-    return one

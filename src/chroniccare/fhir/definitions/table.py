@@ -33,7 +33,8 @@ class Property:
         step: how FHIRPath goes there: `value.ofType(Quantity)`, `birthDate`.
         type: the type of one value; `Element` behind `_birthDate`.
         many: whether the values stand in an array.
-        codes: the codes of the required binding; None for any.
+        codes: the codes of the required binding; None for any. Of a CodeableConcept `system|code`,
+            of which one must be among its codings.
         targets: the types that a reference may point to; empty for any.
     """
 
@@ -148,11 +149,12 @@ def _properties(line: list[Any]) -> Iterator[Property]:
     element, kinds = _bare(name), types.split(" ")
     listed = codes(extra) if isinstance(extra, str) else None
     for kind in kinds:
-        outer, _, inner = kind.partition(":")
+        bare = kind.endswith("!")  # FHIRPath's own string, which nothing can extend
+        outer, _, inner = kind.removesuffix("!").partition(":")
         json, step = element, element
         if name.endswith("[x]"):
             json, step = f"{element}{outer[0].upper()}{outer[1:]}", f"{element}.ofType({outer})"
         targets = tuple(extra) if isinstance(extra, list) and outer == "Reference" else ()
         yield Property(json, element, step, inner or outer, bool(many), listed, targets)
-        if outer in PRIMITIVES:
+        if outer in PRIMITIVES and not bare:
             yield Property(f"_{json}", element, step, "Element", bool(many))
