@@ -12,6 +12,7 @@ from . import (
     doses,
     due_time,
     fhir,
+    fairness,
     isolation,
     races,
     rate,
@@ -48,6 +49,7 @@ ALL = {
     "audit": audit,
     "fhir": fhir,
     "validation": validation,
+    "fairness": fairness,
 }
 
 

@@ -19,9 +19,9 @@ from chroniccare.tenancy.rules import SCOPES
 from .stage import PEPPER
 
 
-async def new_clinic() -> tuple[Caller, str]:
+async def new_clinic(subdomain: str = "bench") -> tuple[Caller, str]:
     """Create a tenant; return its system caller and a key with every scope."""
-    tenant_id = await tenancy.create_tenant(name="Bench", subdomain="bench")
+    tenant_id = await tenancy.create_tenant(name="Bench", subdomain=subdomain)
     caller = system(tenant_id, job="bench")
     async with begin(caller) as tx:
         key = await tenancy.create_key(tx, pepper=PEPPER, name="bench", scopes=SCOPES)

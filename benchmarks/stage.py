@@ -42,6 +42,7 @@ class Stage:
             "CHRONICCARE_MASTER_KEY_FILE": self.master_key_file,
             "CHRONICCARE_LOG_LEVEL": "WARNING",
             "CHRONICCARE_RATE_LIMIT_PER_MINUTE": "10000000",
+            "CHRONICCARE_REQUESTS_AT_ONCE": "10000",
             "CHRONICCARE_RATE_LIMIT_BURST": "1000000",
         }
 

@@ -73,6 +73,7 @@ from chroniccare.tenancy import masks
 from chroniccare.tenancy.caller import Authority
 from chroniccare.tenancy.guesses import Guesses
 from chroniccare.tenancy.people import People
+from chroniccare.tenancy.turns import Turns
 from chroniccare.webhooks import api as webhooks
 
 log = logging.getLogger(__name__)
@@ -167,6 +168,7 @@ def build(settings: Settings) -> FastAPI:
         burst=settings.rate_limit_burst,
         people=People(issuers(settings.oidc_issuers)),
         guesses=Guesses(settings.wrong_keys_per_minute),
+        turns=Turns(settings.requests_at_once),
     )
     app.state.smart = Desk(
         app.state.authority,

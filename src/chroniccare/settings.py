@@ -5,6 +5,7 @@ docs/settings.md is generated from it (`make docs`); a check fails when the two 
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -20,6 +21,7 @@ from chroniccare.core.addresses import (
 )
 from chroniccare.settings_identity import issuers
 from chroniccare.settings_parts import Parts
+from chroniccare.settings_peers import unfit
 
 PREFIX = "CHRONICCARE_"
 DATA_DIR = "CHRONICCARE_DATA_DIR"
@@ -326,14 +328,9 @@ def _refuse_unsafe(settings: Settings) -> None:
     if "sns" in drivers(settings, "sms") and not is_sns_sender(settings.sms_origination):
         raise SettingsError(f"{variable('sms_origination')}: SNS takes a number or a sender id")
     _refuse_urls(settings)
-    if live and settings.webhook_targets != "public":
-        raise SettingsError(f"{variable('webhook_targets')}: must be public in production")
-    if live:
-        needed = ("database_url", "redis_url", "key_pepper", "master_key_file")
-        missing = [n for n in needed if not values_of(settings, n)]
-        if missing:
-            names = ", ".join(variable(n) for n in missing)
-            raise SettingsError(f"{names}: must be set when the environment is production")
+    if live and (wrong := unfit(partial(values_of, settings))):
+        names, text = wrong
+        raise SettingsError(f"{', '.join(map(variable, names))}: {text}")
     _refuse_address(settings)
     _refuse_receipts(settings)
 

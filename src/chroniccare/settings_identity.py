@@ -75,7 +75,7 @@ def _listed(text: str) -> str:
 
 
 class IdentitySettings(BaseModel):
-    """Staff's tokens."""
+    """Staff's tokens, and how much one address or one clinic may ask for."""
 
     oidc_issuers: Annotated[
         str,
@@ -94,3 +94,13 @@ class IdentitySettings(BaseModel):
             "wait, a minute at first and an hour at most.",
         ),
     ] = 10
+    requests_at_once: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10_000,
+            description="Requests of one clinic that an API process works on at once; ten times "
+            "as many wait for up to two seconds, more are refused (429). Keep it below the pool's "
+            "size, so that one clinic does not hold every connection.",
+        ),
+    ] = 8

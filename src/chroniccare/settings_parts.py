@@ -5,10 +5,17 @@ from chroniccare.settings_care import CareSettings
 from chroniccare.settings_identity import IdentitySettings
 from chroniccare.settings_keeping import KeepingSettings
 from chroniccare.settings_keys import KeySettings
+from chroniccare.settings_peers import PeerSettings
 from chroniccare.settings_webhooks import WebhookSettings
 
 
 class Parts(
-    AuditSettings, CareSettings, IdentitySettings, KeepingSettings, KeySettings, WebhookSettings
+    AuditSettings,
+    CareSettings,
+    IdentitySettings,
+    KeepingSettings,
+    KeySettings,
+    PeerSettings,
+    WebhookSettings,
 ):
     """All of them."""

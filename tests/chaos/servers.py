@@ -43,6 +43,7 @@ class Servers:
             "CHRONICCARE_KEY_PEPPER": self.pepper,
             "CHRONICCARE_LOG_LEVEL": "WARNING",
             "CHRONICCARE_RATE_LIMIT_PER_MINUTE": "10000000",
+            "CHRONICCARE_REQUESTS_AT_ONCE": "10000",
             "CHRONICCARE_RATE_LIMIT_BURST": "1000000",
             **self.more,
         }

@@ -7,8 +7,8 @@ import pytest
 from chroniccare.settings import Settings, SettingsError, drivers, load
 
 PRODUCTION = {
-    "DATABASE_URL": "postgresql://db",
-    "REDIS_URL": "redis://cache",
+    "DATABASE_URL": "postgresql://db?sslmode=verify-full",
+    "REDIS_URL": "rediss://cache",
     "CHRONICCARE_KEY_PEPPER": "p" * 32,
     "CHRONICCARE_ENVIRONMENT": "production",
     "CHRONICCARE_MASTER_KEY_FILE": "/etc/chroniccare/master.key",

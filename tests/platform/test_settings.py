@@ -7,8 +7,8 @@ from chroniccare.settings import SettingsError, address, load
 PRODUCTION = {
     "CHRONICCARE_ENVIRONMENT": "production",
     "CHRONICCARE_MASTER_KEY_FILE": "/etc/chroniccare/master.key",
-    "DATABASE_URL": "postgresql://db/clinic",
-    "REDIS_URL": "redis://cache",
+    "DATABASE_URL": "postgresql://db/clinic?sslmode=verify-full",
+    "REDIS_URL": "rediss://cache",
     "CHRONICCARE_KEY_PEPPER": "p" * 32,
 }
 
@@ -55,3 +55,53 @@ def test_production_is_reached_over_https() -> None:
             load({**PRODUCTION, **given})
     settings = load({**PRODUCTION, "CHRONICCARE_PUBLIC_URL": "https://api.clinic.example"})
     assert address(settings) == "https://api.clinic.example"
+
+
+PUBLIC = {**PRODUCTION, "CHRONICCARE_PUBLIC_URL": "https://api.clinic.example"}
+TOLD = {"CHRONICCARE_PEER_TLS": "as_told"}
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "postgresql://db/clinic"),
+        ("DATABASE_URL", "postgresql://db/clinic?sslmode=require"),
+        ("DATABASE_URL", "postgresql://db/clinic?sslmode=verify-full&sslmode=disable"),
+        ("DATABASE_URL", "postgresql://127.0.0.1,db/clinic"),
+        ("DATABASE_URL", "postgresql:///clinic?host=db"),
+        ("DATABASE_URL", "postgresql:///clinic?host=/run/postgresql,db"),
+        ("DATABASE_URL", "postgresql://localhost.evil.example/clinic"),
+        ("DATABASE_URL", "postgresql:///clinic"),
+        ("REDIS_URL", "redis://cache"),
+        ("REDIS_URL", "redis://:localhost@cache:6379/0"),
+        ("REDIS_URL", "cache:6379"),
+        ("RABBITMQ_URL", "amqp://broker"),
+        ("RABBITMQ_URL", "amqps://broker?no_verify_ssl=1"),
+    ],
+)
+def test_sec_37_production_tells_no_peer_anything_in_clear(name: str, url: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: must ask for verified TLS") as error:
+        load({**PUBLIC, name: url})
+    assert url not in str(error.value)
+    load({**PUBLIC, **TOLD, name: url})
+    load({name: url})
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "postgres://u:p@db:5432/clinic?sslmode=verify-full&sslrootcert=/ca.pem"),
+        ("DATABASE_URL", "postgresql://u:p@127.0.0.1:5432/clinic"),
+        ("DATABASE_URL", "postgresql://u:p@[::1]:5432/clinic"),
+        ("DATABASE_URL", "postgresql://localhost/clinic"),
+        ("DATABASE_URL", "postgresql:///clinic?host=/run/postgresql"),
+        ("DATABASE_URL", "postgresql://u@%2Frun%2Fpostgresql/clinic"),
+        ("REDIS_URL", "rediss://:p@cache:6380/1"),
+        ("REDIS_URL", "redis://127.0.0.1"),
+        ("REDIS_URL", "unix:///run/valkey.sock"),
+        ("RABBITMQ_URL", "amqps://u:p@broker"),
+        ("RABBITMQ_URL", "amqp://u:p@localhost:5672/"),
+    ],
+)
+def test_what_is_verified_or_stays_on_the_machine_is_good(name: str, url: str) -> None:
+    load({**PUBLIC, name: url})

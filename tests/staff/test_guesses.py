@@ -80,6 +80,31 @@ async def test_sec_19_the_eleventh_wrong_key_a_minute_must_wait(
         assert (await knock(other, fresh)).status_code == 200
 
 
+@pytest.mark.parametrize("cached", [True, False])
+async def test_sec_19_a_key_that_another_process_knows_does_not_wait(
+    clinic: Clinic, strict: FastAPI, request: pytest.FixtureRequest, *, cached: bool
+) -> None:
+    assert (await clinic.get("/facilities")).status_code == 200  # at the other process
+    if not cached:
+        request.getfixturevalue("away")
+    async with visitor(strict, f"192.0.2.{11 if cached else 12}") as http:
+        for _ in range(11):
+            await knock(http, of_another_secret(clinic.key))
+        assert (await knock(http, of_another_secret(clinic.key))).status_code == 429
+        assert (await knock(http, clinic.key)).status_code == (200 if cached else 429)
+
+
+async def test_sec_10_the_cache_holds_no_key(clinic: Clinic) -> None:
+    assert (await clinic.get("/facilities")).status_code == 200
+    held = cache_module.cache()
+    names = await held._ask("KEYS", "good:*")
+    assert isinstance(names, list)
+    assert names
+    parts = parse_key(clinic.key)
+    assert parts is not None
+    assert not any(word in str(names) for word in (parts.secret, parts.key_id))
+
+
 async def test_sec_19_wrong_tokens_count_as_well(person: Person, strict: FastAPI, idp: Idp) -> None:
     who = await person("clinician")
     async with visitor(strict, "192.0.2.3") as http:

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from chroniccare.core.fields import Line, Wire, Word
 from chroniccare.tenancy.guesses import networks
 from chroniccare.tenancy.smart_scopes import MOST, ScopeError, parse, written
+from chroniccare.webhooks.schemas import Url
 
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MOST_NETWORKS = 20
@@ -88,7 +89,7 @@ class ClientWrite(Wire):
 
     name: Annotated[Line, Field(description="What people call it.", examples=["Nightly export"])]
     jwks_url: Annotated[
-        Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None,
+        Url | None,
         Field(
             description="Where its public keys are, https; this or `jwks`.",
             examples=["https://93.184.215.14/jwks.json"],

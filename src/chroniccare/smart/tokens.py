@@ -163,12 +163,13 @@ class Desk:
         if len(self.known) >= _MOST:
             self.known.clear()
         self.known.add(signer.id)
+        self.authority.guesses.good(str(signer.id))
         return signer, claims
 
     async def _signer(self, client_id: UUID, address: str | None) -> queries.Signer | None:
         if client_id in self.known:
             return await _find(client_id)
-        self.authority.guesses.check(address)
+        await self.authority.guesses.check_stranger(address, str(client_id))
         async with self.strangers:
             return await _find(client_id)
 

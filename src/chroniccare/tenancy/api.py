@@ -33,6 +33,7 @@ from chroniccare.tenancy.caller import SMART, Authority, with_request
 from chroniccare.tenancy.idempotency import Reply, fingerprint, once
 from chroniccare.tenancy.masks import hidden, masked, named
 from chroniccare.tenancy.rules import is_token
+from chroniccare.tenancy.turns import Turns
 
 _BEARER = "bearer "
 # RFC 9110, 13.1.1. Blanks fit in one place only: in two, a header of 4 KiB took minutes to refuse.
@@ -135,9 +136,15 @@ class KeyFirst(APIRoute):
             if caller.actor_type == SMART and is_ours:
                 raise ForFhirAlone
             request.scope["chroniccare.caller"] = caller
+            turns: Turns = request.app.state.authority.turns
+            await turns.admit(caller.tenant_id)
             if request.method != "GET":
                 _check_depth(await request.body())
-            return await handler(request)
+            await turns.take(caller.tenant_id)  # now that the body is there, and not before
+            try:
+                return await handler(request)
+            finally:
+                turns.give_back(caller.tenant_id)
 
         return key_first
 

@@ -18,6 +18,7 @@ from chroniccare.platform.redis_connection import CacheAway
 from chroniccare.tenancy import queries, rules, smart_scopes
 from chroniccare.tenancy.guesses import Guess, Guesses, Network, inside, networks
 from chroniccare.tenancy.people import People
+from chroniccare.tenancy.turns import Turns
 
 _REMEMBER_S = 0.8
 _NOTE_USE_EVERY = timedelta(minutes=1)
@@ -48,6 +49,7 @@ class Authority:
         burst: tokens a full bucket holds.
         people: who turns the tokens of staff into callers.
         guesses: counts wrong keys and tokens by where they come from.
+        turns: how many requests of one tenant are worked on at once.
     """
 
     pepper: str
@@ -55,6 +57,7 @@ class Authority:
     burst: int
     people: People = field(default_factory=lambda: People([]))
     guesses: Guesses = field(default_factory=lambda: Guesses(10))
+    turns: Turns = field(default_factory=lambda: Turns(8))
     remembered: dict[str, _Remembered] = field(default_factory=dict)
     asking: "dict[str, asyncio.Task[_Remembered]]" = field(default_factory=dict)
     local: LocalBucket = field(default_factory=LocalBucket)
@@ -75,7 +78,8 @@ class Authority:
         # A token proves itself by arithmetic, so good ones are let in meanwhile: staff get new ones
         # every few minutes, and behind a proxy everybody has one address.
         if not known and not is_token:
-            self.guesses.check(address)
+            name = self._name(credential) if _is_whole(credential) else ""
+            await self.guesses.check_stranger(address, name)
         try:
             if is_token:
                 return await self.people.authenticate(credential, now=now, clinic=clinic)
@@ -105,7 +109,7 @@ class Authority:
 
     async def _ask_once(self, key: str) -> _Remembered:
         """Ask the database once for all requests that wait for the same key."""
-        if rules.parse_key(key) is None and not rules.is_token(key):
+        if not _is_whole(key):
             raise Unauthenticated
         task = self.asking.get(key)
         if task is None:
@@ -131,7 +135,12 @@ class Authority:
         if len(self.remembered) >= _MAX_REMEMBERED:
             self.remembered.clear()
         self.remembered[key] = found
+        self.guesses.good(self._name(key))
         return found
+
+    def _name(self, key: str) -> str:
+        """Return what other processes call a key, which the cache must not hold."""
+        return rules.token_hash(key, self.pepper).hex()
 
     async def _key(self, tx: Tx, parts: rules.KeyParts) -> _Remembered:
         record = await tx.one(queries.FIND_KEY, parts.key_id)
@@ -181,6 +190,11 @@ class Authority:
             return await cache().take(name, per_second=rate, burst=most)
         except CacheAway:
             return self.local.take(name, per_second=rate, burst=most)
+
+
+def _is_whole(credential: str) -> bool:
+    """Return whether this is a key or an access token by its form: others ask nobody."""
+    return rules.parse_key(credential) is not None or rules.is_token(credential)
 
 
 def with_request(

@@ -2,8 +2,8 @@
 
 Only what cannot have been handed out counts: an unknown id, a wrong secret, a bad signature. Keys
 and tokens that were good once do not, nor do typing errors that the check digits show. Whom this
-process knows already is served meanwhile, so that a guesser behind the same address (a proxy, a
-clinic's router) does not lock out those who work there.
+process knows already, or another one by what the cache says, is served meanwhile, so that a guesser
+behind the same address (a proxy, a clinic's router) does not lock out those who work there.
 """
 
 import ipaddress
@@ -18,6 +18,8 @@ _FIRST_S = 60.0
 _LONGEST_S = 3600.0
 _REMEMBERED_S = 3600.0
 """A source that guesses again within this time after its wait must wait twice as long."""
+_GOOD_S = 86_400
+"""How long a key that one process has accepted is no stranger to the others."""
 _MOST = 10_000
 _HOST_BITS = 64
 """Of an IPv6 address: one subscriber has all of them."""
@@ -93,6 +95,24 @@ class Guesses:
         left = 0.0 if wait is None else wait.until - time.monotonic()
         if left > 0:
             raise TooManyGuesses(retry_after=int(left) + 1)
+
+    async def check_stranger(self, address: str | None, name: str) -> None:
+        """Refuse a source that must wait, unless whoever has `name` was good at another process.
+
+        An empty `name` is nobody's.
+
+        Raises:
+            TooManyGuesses: it must, and nobody knows them, or the cache is away.
+        """
+        try:
+            self.check(address)
+        except TooManyGuesses:
+            if not name or await cache().get(f"good:{name}") is None:
+                raise
+
+    def good(self, name: str) -> None:
+        """Have other processes know that whoever has `name` is no stranger."""
+        cache().put(f"good:{name}", b"1", _GOOD_S)
 
     async def note(self, address: str | None) -> None:
         """Count a guess.

@@ -84,7 +84,7 @@ def _pattern(value: str) -> str:
 
 
 Pattern = Annotated[str, StringConstraints(max_length=64), AfterValidator(_pattern)]
-_Url = Annotated[
+Url = Annotated[
     str,
     StringConstraints(
         min_length=1, max_length=2048, strip_whitespace=False, pattern=r"^[^\x00-\x20\x7f]+$"
@@ -96,7 +96,7 @@ class EndpointWrite(Wire):
     """Where events are to be sent, as a client writes it."""
 
     url: Annotated[
-        _Url,
+        Url,
         Field(
             description="https on port 443 of a public host.",
             examples=["https://93.184.215.14/chroniccare"],

@@ -147,8 +147,8 @@ def test_production_takes_certificates_of_amazon_alone(url: str) -> None:
                 "CHRONICCARE_ENVIRONMENT": "production",
                 "CHRONICCARE_MASTER_KEY_FILE": "/etc/chroniccare/master.key",
                 "CHRONICCARE_SNS_SIMULATOR_URL": url,
-                "DATABASE_URL": "postgresql://x@db/x",
-                "REDIS_URL": "redis://cache",
+                "DATABASE_URL": "postgresql://x@db/x?sslmode=verify-full",
+                "REDIS_URL": "rediss://cache",
                 "CHRONICCARE_KEY_PEPPER": "p" * 32,
                 "CHRONICCARE_PUBLIC_URL": "https://api.example.com",
             }

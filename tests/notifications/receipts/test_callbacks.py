@@ -319,8 +319,8 @@ def test_production_takes_no_simulator() -> None:
     live = {
         "CHRONICCARE_ENVIRONMENT": "production",
         "CHRONICCARE_MASTER_KEY_FILE": "/etc/chroniccare/master.key",
-        "DATABASE_URL": "x",
-        "REDIS_URL": "x",
+        "DATABASE_URL": "postgresql://db?sslmode=verify-full",
+        "REDIS_URL": "rediss://cache",
         "CHRONICCARE_KEY_PEPPER": "p" * 32,
         "CHRONICCARE_PUBLIC_URL": "https://api.clinic.example",
     }
