@@ -19,15 +19,14 @@ from chroniccare.medications.fills import rounds as refills
 from chroniccare.medications.reminders import replies as dose_replies
 from chroniccare.medications.reminders import rounds as reminders
 from chroniccare.notifications import dispatch, relay
+from chroniccare.notifications import sealed as sealed_messages
 from chroniccare.notifications.channels import choice, selftest
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.devices import actions as devices
 from chroniccare.notifications.devices import loop as device_loop
-from chroniccare.notifications.devices import sealed as sealed_devices
 from chroniccare.notifications.inbound import loop as inbound
 from chroniccare.notifications.mesh import loop as mesh
 from chroniccare.notifications.plan import LOOP
-from chroniccare.notifications.proxies import sealed as proxies
 from chroniccare.notifications.receipts import loop as receipts
 from chroniccare.patients import sealed as patients
 from chroniccare.platform import wiring
@@ -43,6 +42,7 @@ from chroniccare.scheduling.waitlist import backfill
 from chroniccare.settings import Settings, load
 from chroniccare.smart import actions as smart
 from chroniccare.tenancy import resealing
+from chroniccare.tenancy import sealed as sealed_addresses
 from chroniccare.tenancy.actions import list_tenants
 from chroniccare.tenancy.idempotency import forget_old
 from chroniccare.webhooks import loop as webhooks
@@ -66,7 +66,7 @@ async def _forget(tenant_id: UUID) -> None:
     await retention.run(tenant_id)
 
 
-SEALED = (*patients.SWEEPS, *proxies.SWEEPS, *sealed_devices.SWEEPS)
+SEALED = (*sealed_addresses.SWEEPS, *patients.SWEEPS, *sealed_messages.SWEEPS)
 """Every column that is sealed anew after a rotation."""
 
 # What is done tenant by tenant: the work, the seconds between two rounds, and whose ring ends the

@@ -74,7 +74,7 @@ SYSTEM_READS = {
     },
     "inbound_inbox": {
         "id", "driver", "message_id", "sender", "recipient", "body", "cut", "in_reply_to",
-        "received_at", "next_look_at", "looks",
+        "received_at", "next_look_at", "looks", "master_id",
     },
 }  # fmt: skip
 SYSTEM_WRITES = {

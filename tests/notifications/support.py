@@ -18,8 +18,10 @@ from chroniccare.notifications.plan import (
     plan_cancelled,
     plan_visit,
 )
+from chroniccare.notifications.queries_due import OUTBOX_RECIPIENT
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, Query, begin, begin_system, database
+from chroniccare.platform.sealing import Opens
 from tests.client import OPENS_OUTBOX, Clinic
 
 NOON = datetime(2031, 3, 4, 17, 0, tzinfo=UTC)
@@ -110,7 +112,7 @@ _OUTBOX = Query(
     Kept,
     "SELECT id, notification_id, channel, recipient, subject, body, calendar"
     " FROM outbox_messages ORDER BY id",
-    OPENS_OUTBOX,
+    (Opens(OUTBOX_RECIPIENT, "recipient"), *OPENS_OUTBOX),
 )
 _ATTACHED = Query(
     Attached,

@@ -42,7 +42,8 @@ from tests.notifications.support import NOON, Bench, eventually
         ),
         (
             "INSERT INTO suppressions (id, tenant_id, channel, value, reason, created_at)"
-            " SELECT gen_random_uuid(), c.tenant_id, k, c.value, 'opt_out', now()"
+            " SELECT gen_random_uuid(), c.tenant_id, k, coalesce(c.value_index, c.value),"
+            " 'opt_out', now()"
             " FROM unnest(ARRAY['sms', 'email']) k, contact_points c JOIN appointments a"
             " ON a.patient_id = c.patient_id WHERE a.id = $1"
         ),

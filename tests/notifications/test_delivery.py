@@ -125,7 +125,8 @@ async def test_an_opted_out_number_is_passed_over_for_email(bench: Bench) -> Non
     await bench.planned()
     suppress = (
         "INSERT INTO suppressions (id, tenant_id, channel, value, reason, created_at)"
-        " SELECT gen_random_uuid(), tenant_id, $1, value, 'opt_out', now() FROM contact_points"
+        " SELECT gen_random_uuid(), tenant_id, $1, coalesce(value_index, value), 'opt_out',"
+        " now() FROM contact_points"
         " WHERE system = $2 AND patient_id IS NOT NULL"
     )
     await bench.sql(suppress, "sms", "phone")

@@ -3,10 +3,9 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,14 +13,18 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from chroniccare.commands import encryption
+from chroniccare.core.errors import Conflict
+from chroniccare.notifications.inbound.queries import PEOPLE, REMOVE, STORE
 from chroniccare.patients import actions as patients
 from chroniccare.platform import masterkey, sealing
-from chroniccare.platform.owner import owner_connection
-from chroniccare.platform.postgres import Command, begin, utc_now
-from chroniccare.tenancy import keys, queries_keys, resealing
+from chroniccare.platform.postgres import Command, begin, begin_system, utc_now
+from chroniccare.settings import Settings
+from chroniccare.tenancy import addresses, keys, queries_keys, resealing
 from chroniccare.worker import SEALED
 from tests.client import Clinic, new_clinic
 from tests.conftest import Running
+from tests.files import data_directory, names_of
 
 STORED = Command(
     "SELECT jsonb_build_object('emergency', emergency_contact, 'insurance', insurance_info,"
@@ -32,6 +35,7 @@ AUDITED = Command(
     "SELECT jsonb_agg(changes) FROM audit_logs WHERE entity_id = $1::uuid AND changes <> '{}'"
 )
 TOKENS = Command("SELECT token FROM patient_devices ORDER BY id")
+POINTS_STORED = Command("SELECT ARRAY[value, value_index] FROM contact_points ORDER BY id")
 REPLIES = Command("SELECT body FROM idempotency_keys")
 
 
@@ -46,6 +50,21 @@ def telling(**more: Any) -> dict[str, Any]:
         },
         **more,
     }
+
+
+POINTS: dict[str, list[dict[str, Any]]] = {
+    "telecom": [
+        {"system": "phone", "value": "+17745550137", "use": "mobile", "rank": 1},
+        {"system": "email", "value": "kanarie@example.com", "use": "home", "rank": 2},
+    ]
+}
+
+FROM_BEFORE: dict[str, list[dict[str, Any]]] = {
+    "telecom": [
+        {"system": "phone", "value": "+17745550138", "use": "mobile", "rank": 1},
+        {"system": "email", "value": "before@example.com", "use": "home", "rank": 2},
+    ]
+}
 
 
 def device(token: str) -> dict[str, Any]:
@@ -68,6 +87,18 @@ async def tokens(clinic: Clinic) -> list[str]:
         return await tx.values(TOKENS)
 
 
+async def points(clinic: Clinic) -> list[tuple[str, str | None]]:
+    async with begin(clinic.caller) as tx:
+        return [(value, index) for value, index in await tx.values(POINTS_STORED)]
+
+
+async def owners(clinic: Clinic) -> list[str]:
+    """Return the patients whose telephone number FROM_BEFORE has."""
+    async with begin(clinic.caller) as tx:
+        number = addresses.either(await tx.keyring(), [FROM_BEFORE["telecom"][0]["value"]])
+        return [str(one.id) for one in await tx.all(PEOPLE, number)]
+
+
 async def rotated(clinic: Clinic) -> int:
     async with begin(clinic.caller) as tx:
         return await keys.rotate(tx)
@@ -85,44 +116,37 @@ def later(running: Running) -> Iterator[None]:
     running.platform.database.clock = utc_now
 
 
-def names_of(folder: Path, needle: bytes) -> list[str]:
-    """Return the files below `folder` that contain `needle`, as a server may be changing them."""
-    found = []
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError, IsADirectoryError):
-            if needle in path.read_bytes():
-                found.append(str(path.relative_to(folder)))
-    return found
-
-
 async def test_sec_20_no_file_of_the_database_holds_what_is_encrypted(
     clinic: Clinic, database_url: str
 ) -> None:
-    body = clinic.patient_body(first_name="Kontrollvogel", **telling())
+    told = telling()
+    told["contact_info"] |= POINTS
+    body = clinic.patient_body(first_name="Kontrollvogel", **told)
     first = await clinic.post("/patients", body, headers={"Idempotency-Key": "canary"})
     again = await clinic.post("/patients", body, headers={"Idempotency-Key": "canary"})
     assert first.json()["data"] == again.json()["data"]
     made = first.json()["data"]
-    changed = telling()
+    changed = {**told, "emergency_contact": dict(told["emergency_contact"])}
     changed["emergency_contact"]["name"] = "Ana Goudvink"
     await clinic.put(f"/patients/{made['id']}", {**body, **changed})
     person = {
         "name": "Rosa", "relationship": "daughter", "receives": "besides", "language": "en",
-        "contact_info": {"address": {"line": ["9 Distelfink Street"], "country": "US"}},
+        "contact_info": {
+            "telecom": [{"system": "email", "value": "distel@example.com"}],
+            "address": {"line": ["9 Distelfink Street"], "country": "US"},
+        },
     }  # fmt: skip
     await clinic.make(f"/patients/{made['id']}/related-persons", person)
     await clinic.make(f"/patients/{made['id']}/devices", device("kanarie-token"))
     await clinic.delete(f"/patients/{made['id']}")
-    async with owner_connection(database_url) as owner:
-        await owner.execute("CHECKPOINT")
-        folder = Path(await owner.fetchval("SHOW data_directory"))
+    folder = await data_directory(database_url)
     # The clear name shows that the search finds what is there: in the table and in the log.
     control = names_of(folder, b"Kontrollvogel")
     assert any(name.startswith("base/") for name in control)
     assert any(name.startswith("pg_wal/") for name in control)
     for canary in (
         b"Kanarienvogel", b"+17745550136", b"KANARIE-778", b"Canary Wharf", b"Goudvink",
-        b"Distelfink", b"kanarie-token",
+        b"Distelfink", b"kanarie-token", b"+17745550137", b"kanarie@example", b"distel@example",
     ):  # fmt: skip
         assert names_of(folder, canary) == [], canary
 
@@ -289,18 +313,22 @@ async def test_a_clinic_from_before_gets_keys_and_its_rows_are_sealed(
     with monkeypatch.context() as without:
         without.setattr(masterkey, "_held", None)
         async with new_clinic(running.app, running.contract) as clinic:
-            made = await clinic.patient(**telling())
-            empty = await clinic.patient()
+            told = telling()
+            told["contact_info"] |= FROM_BEFORE
+            made = await clinic.patient(**told)
+            empty = await clinic.patient(contact_info={})
             devices = f"/patients/{made['id']}/devices"
             phone = await clinic.make(devices, device("a-token-from-before"))
             person = {
                 "name": "Rosa", "relationship": "daughter", "receives": "besides", "language": "en",
-                "contact_info": {"address": {"line": ["9 Elm"], "country": "US"}},
+                "contact_info": {**FROM_BEFORE, "address": {"line": ["9 Elm"], "country": "US"}},
             }  # fmt: skip
             related = await clinic.make(f"/patients/{made['id']}/related-persons", person)
     stored = await kept(clinic, made["id"])
     assert stored["emergency"] == telling()["emergency_contact"]
     assert (await tokens(clinic))[0] == "a-token-from-before"
+    assert {*await points(clinic)} == {(one["value"], None) for one in FROM_BEFORE["telecom"]}
+    assert await owners(clinic) == [made["id"]]
     sealing.forget(clinic.tenant_id)
     await resealing.run(clinic.tenant_id, SEALED)  # gives keys, seals
     stored = await kept(clinic, made["id"])
@@ -308,9 +336,14 @@ async def test_a_clinic_from_before_gets_keys_and_its_rows_are_sealed(
     assert stored["contact"]["address"] == {"country": "US"}
     assert stored["version"] == 1  # an ETag that a client holds stays good
     assert (await kept(clinic, empty["id"]))["emergency"] == {}
+    stored_points = await points(clinic)
+    assert all(value.startswith(sealing.lead(1)) for value, _ in stored_points)
+    assert len(stored_points) == 2 * len({index for _, index in stored_points}) == 4
+    assert await owners(clinic) == [made["id"]]  # found by its hash
     async with again(running, clinic) as reopened:
         read = (await reopened.get(f"/patients/{made['id']}")).json()["data"]
         assert read["emergency_contact"] == telling()["emergency_contact"]
+        assert read["contact_info"]["telecom"] == FROM_BEFORE["telecom"]
         assert (await tokens(clinic))[0].startswith(sealing.lead(1))
         same = await reopened.post(devices, device("a-token-from-before"))
         assert same.json()["data"]["id"] == phone["id"]  # found by its blind index
@@ -366,6 +399,23 @@ async def test_keys_are_wrapped_under_a_new_master_key(
         found = await patients.get(tx, UUID(made["id"]))
     assert found.emergency_contact == telling()["emergency_contact"]
     sealing.forget(clinic.tenant_id)
+
+
+async def test_master_keys_stay_while_a_reply_waits_that_one_of_them_sealed(
+    clinic: Clinic, settings: Settings
+) -> None:
+    waiting = {
+        "id": clinic.tenant_id, "driver": "http", "message_id": str(clinic.tenant_id),
+        "sender": "-", "body": "AA==", "cut": False, "master_id": "older",
+    }  # fmt: skip
+    async with begin_system("test") as tx:
+        await tx.run(STORE, [waiting], tx.now)
+    try:
+        with pytest.raises(Conflict, match="A reply waits"):
+            await encryption.drop_masters(settings)
+    finally:
+        async with begin_system("test") as tx:
+            await tx.run(REMOVE, clinic.tenant_id)
 
 
 async def test_an_unreadable_row_does_not_keep_the_others_from_being_sealed(

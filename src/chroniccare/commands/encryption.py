@@ -7,8 +7,9 @@ from chroniccare.commands import tenants
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict
 from chroniccare.core.ids import new_id
+from chroniccare.notifications.inbound.queries import WAITS_UNDER_OTHERS
 from chroniccare.platform import masterkey_file
-from chroniccare.platform.postgres import Tx, begin
+from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.settings import Settings
 from chroniccare.tenancy import keys, queries_keys
 from chroniccare.tenancy.actions import list_tenants
@@ -59,9 +60,12 @@ async def drop_masters(settings: Settings) -> list[str]:
     """Remove every master key but the last; return the names of those removed.
 
     Raises:
-        Conflict: a tenant's key is wrapped under one of them.
+        Conflict: a tenant's key is wrapped under one of them, or a reply waits that was.
     """
     last = masterkey_file.last(settings)
+    async with begin_system("drop-masters") as tx:
+        if await tx.value(WAITS_UNDER_OTHERS, last):
+            raise Conflict("A reply waits that an older master key sealed: try again in a minute.")
     for tenant in await list_tenants():
         async with begin(system(tenant.id, job="drop-masters")) as tx:
             if await tx.all(queries_keys.UNDER_OTHERS, last):

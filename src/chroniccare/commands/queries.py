@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chroniccare.notifications.queries_due import OUTBOX_BODY, OUTBOX_SUBJECT
+from chroniccare.notifications.queries_due import OUTBOX_BODY, OUTBOX_RECIPIENT, OUTBOX_SUBJECT
 from chroniccare.platform.postgres import Query
 from chroniccare.platform.sealing import Opens
 
@@ -31,7 +31,10 @@ _COLUMNS = (
     " FROM outbox_messages m"
     " JOIN notifications n ON n.tenant_id = m.tenant_id AND n.id = m.notification_id"
 )
-_OPENS = (Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"))
+_OPENS = (
+    Opens(OUTBOX_RECIPIENT, "recipient"), Opens(OUTBOX_SUBJECT, "subject"),
+    Opens(OUTBOX_BODY, "body"),
+)  # fmt: skip
 NEWEST = Query(Message, f"SELECT {_COLUMNS} ORDER BY m.created_at DESC, m.id DESC LIMIT $1", _OPENS)
 SINCE = Query(
     Message,

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.audit.actions import record
-from chroniccare.core import contact, paging, wire
+from chroniccare.core import paging, wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
@@ -13,6 +13,7 @@ from chroniccare.facilities import queries, rules
 from chroniccare.facilities.schemas import FacilityWrite, OperatingHours
 from chroniccare.platform.cache import Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
+from chroniccare.tenancy import addresses
 
 CACHED_S = 600
 
@@ -159,7 +160,7 @@ def _document(facility_id: UUID, body: FacilityWrite) -> dict[str, Any]:
 
 
 async def _write_contact_points(tx: Tx, facility_id: UUID, body: FacilityWrite) -> None:
-    points = contact.rows(body.contact_info)
+    points = await addresses.points(tx, body.contact_info)
     await tx.run(queries.REPLACE_CONTACT_POINTS, points, tx.caller.tenant_id, facility_id, tx.now)
 
 

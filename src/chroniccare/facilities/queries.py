@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chroniccare.core import contact
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.tenancy.queries_addresses import IN_CONTACT_INFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Use:
     providers: bool
 
 
+OPENS = (IN_CONTACT_INFO,)
 _CONTACT_INFO = contact.info_sql("f", "facility_id")
 _COLUMNS = (
     f"f.id, f.name, f.facility_type, f.address, {_CONTACT_INFO}, f.operating_hours,"
@@ -42,9 +44,11 @@ _COLUMNS = (
 )
 
 GET = Query(
-    Facility, f"SELECT {_COLUMNS} FROM facilities f WHERE f.id = $1 AND f.deleted_at IS NULL"
+    Facility,
+    f"SELECT {_COLUMNS} FROM facilities f WHERE f.id = $1 AND f.deleted_at IS NULL",
+    OPENS,
 )
-GET_FOR_UPDATE = Query(Facility, GET.sql + " FOR NO KEY UPDATE OF f")
+GET_FOR_UPDATE = Query(Facility, GET.sql + " FOR NO KEY UPDATE OF f", OPENS)
 # $3 and $4 are the ends of the range of the name's prefix.
 LIST = Query(
     Facility,
@@ -54,6 +58,7 @@ LIST = Query(
     ' AND ($3::text IS NULL OR (f.name COLLATE "C" >= $3 AND f.name COLLATE "C" < $4::text))'
     ' AND ($5::text IS NULL OR (f.name COLLATE "C", f.id) > ($5, $6::uuid))'
     ' ORDER BY f.name COLLATE "C", f.id LIMIT $7',
+    OPENS,
 )
 _DOCUMENT = (
     "jsonb_to_record($1::jsonb) AS d (id uuid, name text, facility_type text, address jsonb,"

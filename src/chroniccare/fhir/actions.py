@@ -114,7 +114,8 @@ async def asked_of(tx: Tx, *, zones: bool) -> Asked:
     """Return what conditions need to know; `zones` only where a time may have no offset."""
     names = await tx.values(queries.ZONES) if zones else []
     found: list[ZoneInfo] = [zone(name) for name in names or ["UTC"]]
-    return Asked(tx.caller.tenant_id, tx.now, found, KINDS, base_of(tx))
+    keys = await tx.keyring()
+    return Asked(tx.caller.tenant_id, tx.now, found, KINDS, base_of(tx), keys)
 
 
 async def _page(

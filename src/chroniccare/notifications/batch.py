@@ -20,6 +20,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications import delivery, dispatch, queries, queries_due, rules
 from chroniccare.notifications.batch_file import Row, RowProblem, read
 from chroniccare.notifications.channels.choice import Channels
+from chroniccare.notifications.sealing import sealed
 from chroniccare.platform.postgres import Tx, begin
 
 CHUNK = delivery.BATCH
@@ -200,7 +201,8 @@ async def _plan(tx: Tx, run: _Run, due: list[Row]) -> list[UUID]:
     visits = [row.visit for row in due if row.visit is not None]
     # A file that corrects a time takes back what an interrupted run left for the old one.
     await tx.run(queries.SUPERSEDE_FILE_ROWS, visits, [row.key for row in due], tx.now)
-    return await tx.values(queries.INSERT_OR_REVIVE, documents, tx.caller.tenant_id, tx.now)
+    rows = await sealed(tx, documents)
+    return await tx.values(queries.INSERT_OR_REVIVE, rows, tx.caller.tenant_id, tx.now)
 
 
 def _document(row: Row, batch_id: UUID, now: datetime, lease: datetime) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def text(
         _starts_at(due),
         first_name=due.first_name,
         facility_name=due.facility_name or data.get("facility_name"),
-        facility_phone=due.facility_phone,
+        facility_phone=due.facility_phone["value"] if due.facility_phone else None,
         provider_name=due.provider_name or data.get("provider_name"),
         until=_until(data),
         link=link,

@@ -35,6 +35,8 @@ from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preparing import Job, prepare
 from chroniccare.notifications.together import Together
 from chroniccare.platform.postgres import begin, database
+from chroniccare.platform.sealing import Keyring
+from chroniccare.tenancy.addresses import either
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +148,8 @@ async def _begun(tenant_id: UUID, jobs: Sequence[Job]) -> list[bool]:
     """
     try:
         async with begin(system(tenant_id, job="delivery")) as tx:
-            rows = [_beginning(job, tx.now) for job in jobs]
+            keys = await tx.keyring()
+            rows = [_beginning(job, tx.now, keys) for job in jobs]
             ids = [job.message.attempt_id for job in jobs]
             found = set(await tx.values(queries_due.START, rows, tx.now, ids))
     except (Conflict, Unavailable) as error:
@@ -155,14 +158,14 @@ async def _begun(tenant_id: UUID, jobs: Sequence[Job]) -> list[bool]:
     return [job.message.attempt_id in found for job in jobs]
 
 
-def _beginning(job: Job, now: datetime) -> dict[str, Any]:
+def _beginning(job: Job, now: datetime, keys: Keyring) -> dict[str, Any]:
     assert isinstance(job.driver, Calls)  # noqa: S101  nobody else is called
     category, opt_in, day = recipients.last_look(job.due, job.send.channel, now)
     return {
         "attempt_id": job.message.attempt_id,
         "fence": job.fence,
         "lease": now + job.driver.budget,
-        "recipient": job.message.recipient,
+        "found_by": either(keys, [job.message.recipient]),
         "category": category,
         "opt_in": opt_in,
         "day": day,

@@ -13,6 +13,7 @@ from chroniccare.notifications import queries, rules
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.notifications.rules_categories import Topic, category_of
+from chroniccare.notifications.sealing import sealed
 from chroniccare.platform.postgres import Tx
 
 LOOP = "dispatch"
@@ -147,7 +148,7 @@ async def _write(
             rows += _for(reach, own, rows_of(visit, reach))
     if not rows:
         return 0
-    written = await tx.run(queries.INSERT, rows, tx.caller.tenant_id, tx.now)
+    written = await tx.run(queries.INSERT, await sealed(tx, rows), tx.caller.tenant_id, tx.now)
     if written:
         tx.wake(LOOP)
     return written

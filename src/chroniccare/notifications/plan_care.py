@@ -12,6 +12,7 @@ from chroniccare.notifications import plan, queries, queries_care, rules
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preferences import rules as preferences
 from chroniccare.notifications.rules_categories import category_of
+from chroniccare.notifications.sealing import sealed
 from chroniccare.platform.postgres import Tx
 
 
@@ -62,7 +63,7 @@ async def plan_messages(tx: Tx, messages: Sequence[CareMessage]) -> int:
     ]
     if not rows:
         return 0
-    written = await tx.run(queries.INSERT, rows, tx.caller.tenant_id, tx.now)
+    written = await tx.run(queries.INSERT, await sealed(tx, rows), tx.caller.tenant_id, tx.now)
     if written:
         tx.wake(plan.LOOP)
     return written

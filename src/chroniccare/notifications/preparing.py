@@ -24,13 +24,16 @@ from chroniccare.notifications.mesh import routing
 from chroniccare.notifications.mesh.routing import Verdict
 from chroniccare.notifications.mesh.switchboard import Line, Lines
 from chroniccare.notifications.plans import actions as plans
-from chroniccare.notifications.preferences import recipients
+from chroniccare.notifications.preferences import optouts, recipients
+from chroniccare.notifications.queries_sealed import CANNOT_BE_MADE
 from chroniccare.notifications.spend import budget
 from chroniccare.notifications.templates import active
 from chroniccare.notifications.templates.making import Texts
 from chroniccare.notifications.templates.text import Text
 from chroniccare.platform.postgres import Tx, begin
+from chroniccare.platform.sealing import Keyring, Unreadable
 from chroniccare.settings import Settings
+from chroniccare.tenancy.addresses import index
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +71,10 @@ async def prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> l
         locked = await _locked(tx, ids)
         if not locked:
             return []
-        read = await tx.all(queries_due.READ_DUE, locked)
+        read = await _read(tx, locked)
         rows = [plans.afresh(recipients.up_to_date(due)) for due in read]
         addresses = {value for due in rows for value in decide.every_address(due)}
-        found = await tx.all(queries_due.SUPPRESSED, list(addresses))
-        suppressed = {(entry.channel, entry.value) for entry in found}
+        suppressed = await optouts.barred(tx, addresses)
         calendar = await attachments.read(tx, rows)
         texts = await active.load(tx, {due.notification_type for due in rows})
         links = {due.id: _link(tenant_id, due, tx.settings) for due in rows}
@@ -91,9 +93,13 @@ async def prepare(tenant_id: UUID, ids: Sequence[UUID], channels: Channels) -> l
         prepared = [_prepared(due, verdict, tx.now, tx.settings) for due, verdict in planned]
         await tx.run(queries_due.PREPARE, prepared, tx.now)
         if jobs:
+            keys = await tx.keyring()
             await tx.run(
                 queries_due.PREPARE_ATTEMPTS,
-                [{**_attempt(job), **budget.entry(costs.get(job.due.id), tx.now)} for job in jobs],
+                [
+                    {**_attempt(job, keys), **budget.entry(costs.get(job.due.id), tx.now)}
+                    for job in jobs
+                ],
                 tenant_id,
                 tx.now,
             )
@@ -114,6 +120,20 @@ async def _locked(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
         await asyncio.sleep(pause)
         locked += await tx.values(queries_due.LOCK_QUEUED, list(missing))
     return locked
+
+
+async def _read(tx: Tx, ids: list[UUID]) -> list[queries_due.Due]:
+    """Return what decides; a message of which something cannot be decrypted fails alone."""
+    try:
+        return await tx.all(queries_due.READ_DUE, ids)
+    except Unreadable:
+        found: list[queries_due.Due] = []
+    for one in ids:
+        try:
+            found += await tx.all(queries_due.READ_DUE, [one])
+        except Unreadable:  # it has been logged
+            await tx.run(CANNOT_BE_MADE, one, tx.now)
+    return found
 
 
 def _verdict(
@@ -214,14 +234,16 @@ def _prepared(
     }
 
 
-def _attempt(job: Job) -> dict[str, Any]:
+def _attempt(job: Job, keys: Keyring) -> dict[str, Any]:
+    attempt_id, recipient = job.message.attempt_id, job.send.recipient
     return {
-        "id": job.message.attempt_id,
+        "id": attempt_id,
         "notification_id": job.due.id,
         "number": job.number,
         "channel": job.send.channel,
         "driver": job.driver.name,
-        "recipient": job.send.recipient,
+        "recipient": keys.sealed(queries_due.RECIPIENT, attempt_id, recipient),
+        "recipient_index": index(keys, recipient) if job.send.channel == "sms" else None,
         "status": "prepared" if isinstance(job.driver, Calls) else "in_flight",
         "template_version_id": job.message.text.version_id,
         "template_locale": job.message.text.locale,

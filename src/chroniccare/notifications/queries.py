@@ -6,7 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.notifications.queries_due import OPEN
-from chroniccare.notifications.queries_recipients import PATIENT_CONTACTS, RELATED_CONTACTS
+from chroniccare.notifications.queries_recipients import (
+    OPENS_CONTACTS,
+    PATIENT_CONTACTS,
+    RELATED_CONTACTS,
+)
+from chroniccare.notifications.queries_sealed import OPENS_DATA
 from chroniccare.platform.postgres import Command, Query
 
 # --- planning ---------------------------------------------------------------------------------
@@ -63,6 +68,7 @@ REACH = Query(
     " ON r.tenant_id = p.tenant_id AND r.patient_id = p.id WHERE r.deleted_at IS NULL"
     " AND r.is_active AND (r.period_end IS NULL OR r.period_end >= $2::date)) t"
     " ORDER BY patient_id, related_person_id NULLS FIRST",
+    (OPENS_CONTACTS,),
 )
 _PLANNED = (
     "INSERT INTO notifications AS n (id, tenant_id, patient_id, provider_id, appointment_id,"
@@ -87,6 +93,7 @@ WAITING = Query(
     " WHERE patient_id = $1 AND related_person_id IS NULL"
     " AND delivery_status IN ('pending', 'held', 'queued')"
     " AND (expires_at IS NULL OR expires_at > $2)",
+    (OPENS_DATA,),
 )
 INSERT = Command(f"{_PLANNED} NOTHING")
 # A row of a file that reached nobody before is taken up again with what the file says now.

@@ -5,10 +5,22 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core.contact import found_by
 from chroniccare.notifications.queries_doses import DOSES, LIVE_DOSE, SUPPLY
-from chroniccare.notifications.queries_recipients import PATIENT_CONTACTS, PROXY, RELATED_CONTACTS
+from chroniccare.notifications.queries_recipients import (
+    OPENS_CONTACTS,
+    OPENS_PROXIES,
+    PATIENT_CONTACTS,
+    PROXY,
+    RELATED_CONTACTS,
+)
+from chroniccare.notifications.queries_sealed import OPENS_DATA
 from chroniccare.platform.postgres import Command, Query
-from chroniccare.platform.sealing import Column
+from chroniccare.platform.sealing import Column, Opens
+from chroniccare.tenancy.queries_addresses import POINT
+
+_BY_VALUE = found_by("value")
+_BY_S_VALUE = found_by("s.value")
 
 # --- claims, across tenants -------------------------------------------------------------------
 
@@ -84,6 +96,7 @@ class Due:
     was not delivered in time, while it may still arrive. `care_stands` is False when the medication
     that it is about is no longer taken, or the patient's adherence has recovered. `doses` are the
     open ones of a bundle, `supply` is what a refill is about, both as in `queries_doses`.
+    `facility_phone` is the contact point `{"value"}`.
     """
 
     id: UUID
@@ -98,6 +111,7 @@ class Due:
     created_at: datetime
     expires_at: datetime | None
     template_data: dict[str, Any]
+    dedupe_key: str
     retry_count: int
     visit_status: str | None
     visit_start: datetime | None
@@ -134,7 +148,7 @@ class Due:
     held_since: datetime | None
     plan_steps: list[dict[str, Any]] | None
     moved_on: UUID | None
-    facility_phone: str | None
+    facility_phone: dict[str, str] | None
     care_stands: bool
     doses: list[dict[str, Any]] | None
     supply: dict[str, Any] | None
@@ -142,10 +156,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """An address that must not be written to on a channel."""
+    """What an address is found by that must not be written to on a channel."""
 
     channel: str
-    value: str
+    found_by: str
 
 
 # SKIP LOCKED: a row that is being cancelled right now is left; if it is not cancelled after all,
@@ -168,8 +182,9 @@ READ_DUE = Query(
     Due,
     "SELECT n.id, n.fence, n.patient_id, n.provider_id, n.appointment_id, n.notification_type,"
     " n.channel, n.channel_plan, n.scheduled_send_time, n.created_at, n.expires_at,"
-    " n.template_data, n.retry_count, a.status AS visit_status, a.scheduled_start AS visit_start,"
-    " a.provider_id AS visit_provider_id, a.telehealth_details ->> 'link' AS visit_link,"
+    " n.template_data, n.dedupe_key, n.retry_count, a.status AS visit_status,"
+    " a.scheduled_start AS visit_start, a.provider_id AS visit_provider_id,"
+    " a.telehealth_details ->> 'link' AS visit_link,"
     " nullif(concat_ws(' ', d.first_name, d.last_name), '') AS provider_name,"
     # What is about no visit comes from the clinic itself.
     " coalesce(f.name, CASE WHEN n.notification_type IN ('medication_reminder', 'refill_reminder')"
@@ -203,9 +218,9 @@ READ_DUE = Query(
     " (SELECT t.id FROM notification_attempts t WHERE t.tenant_id = n.tenant_id"
     " AND t.id = (n.delivery_details #>> '{moved_on,attempt}')::uuid AND t.status = 'accepted')"
     " AS moved_on,"
-    " (SELECT c.value FROM contact_points c WHERE c.tenant_id = f.tenant_id"
-    " AND c.facility_id = f.id AND c.system = 'phone' AND c.use <> 'old'"
-    " ORDER BY c.rank, c.id LIMIT 1) AS facility_phone,"
+    " (SELECT jsonb_build_object('point', c.id, 'value', c.value) FROM contact_points c"
+    " WHERE c.tenant_id = f.tenant_id AND c.facility_id = f.id AND c.system = 'phone'"
+    " AND c.use <> 'old' ORDER BY c.rank, c.id LIMIT 1) AS facility_phone,"
     " CASE WHEN n.notification_type = 'low_adherence' THEN EXISTS (SELECT"
     " FROM adherence_episodes e JOIN medications m ON m.tenant_id = e.tenant_id"
     " AND m.id = e.medication_id WHERE e.tenant_id = n.tenant_id AND e.patient_id = n.patient_id"
@@ -222,10 +237,12 @@ READ_DUE = Query(
     " FROM notification_attempts t WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
     " ORDER BY t.number DESC LIMIT 1) l ON true"
     " WHERE n.id = ANY ($1::uuid[])",
+    (OPENS_CONTACTS, OPENS_PROXIES, Opens(POINT, "facility_phone", within="points"), OPENS_DATA),
 )
 SUPPRESSED = Query(
     Suppressed,
-    "SELECT channel, value FROM suppressions WHERE value = ANY ($1::text[]) AND lifted_at IS NULL",
+    f"SELECT channel, {_BY_VALUE} AS found_by FROM suppressions"
+    f" WHERE {_BY_VALUE} = ANY ($1::text[]) AND lifted_at IS NULL",
 )
 # The rows are locked, so their fences are those that were read. Why a row was held is over.
 PREPARE = Command(
@@ -238,18 +255,21 @@ PREPARE = Command(
     " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb,"
     " evidence_due_at timestamptz) WHERE n.id = d.id"
 )
+RECIPIENT = Column("notification_attempts.recipient")
 # An attempt that was prepared but never made is taken up again under its own id.
 PREPARE_ATTEMPTS = Command(
     "INSERT INTO notification_attempts (id, tenant_id, notification_id, number, channel, driver,"
-    " recipient, status, started_at, segments, micros, country, spend_day, template_version_id,"
-    " template_locale) SELECT d.id, $2, d.notification_id, d.number, d.channel, d.driver,"
-    " d.recipient, d.status, $3, d.segments, d.micros, d.country, d.spend_day,"
-    " d.template_version_id, d.template_locale FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
-    " notification_id uuid, number smallint, channel text, driver text, recipient text, status"
-    " text, segments smallint, micros bigint, country text, spend_day date,"
-    " template_version_id uuid, template_locale text) ON CONFLICT (id) DO UPDATE SET"
-    " status = excluded.status, recipient = excluded.recipient, started_at = excluded.started_at,"
-    " segments = excluded.segments, micros = excluded.micros, country = excluded.country,"
+    " recipient, recipient_index, status, started_at, segments, micros, country, spend_day,"
+    " template_version_id, template_locale) SELECT d.id, $2, d.notification_id, d.number,"
+    " d.channel, d.driver, d.recipient, d.recipient_index, d.status, $3, d.segments, d.micros,"
+    " d.country, d.spend_day, d.template_version_id, d.template_locale"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, notification_id uuid, number smallint,"
+    " channel text, driver text, recipient text, recipient_index text, status text,"
+    " segments smallint, micros bigint, country text, spend_day date, template_version_id uuid,"
+    " template_locale text) ON CONFLICT (id) DO UPDATE SET status = excluded.status,"
+    " recipient = excluded.recipient, recipient_index = excluded.recipient_index,"
+    " started_at = excluded.started_at, segments = excluded.segments, micros = excluded.micros,"
+    " country = excluded.country,"
     " spend_day = excluded.spend_day, template_version_id = excluded.template_version_id,"
     " template_locale = excluded.template_locale"
 )
@@ -279,7 +299,7 @@ _RELATED_WANTS = (
 START = Command(
     "UPDATE notification_attempts a SET status = 'in_flight', started_at = $2"
     " FROM jsonb_to_recordset($1::jsonb) AS d (attempt_id uuid, fence int, lease timestamptz,"
-    " recipient text, category text, opt_in boolean, day date), notifications n"
+    " found_by text[], category text, opt_in boolean, day date), notifications n"
     " WHERE a.id = d.attempt_id AND a.id = ANY ($3::uuid[]) AND a.status = 'prepared'"
     " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id AND n.fence = d.fence"
     " AND n.delivery_status = 'sending' AND n.lease_until >= d.lease"
@@ -301,7 +321,8 @@ START = Command(
     f" AND r.is_active AND {_RELATED_WANTS}))"
     " AND (n.notification_type IN ('reply_stopped', 'reply_help')"
     " OR NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
-    " AND s.channel = a.channel AND s.value = d.recipient AND s.lifted_at IS NULL)) RETURNING a.id"
+    f" AND s.channel = a.channel AND {_BY_S_VALUE} = ANY (d.found_by)"
+    " AND s.lifted_at IS NULL)) RETURNING a.id"
 )
 
 _OUTCOMES = (
@@ -357,6 +378,7 @@ RECOVER = Command(
     ' || \'{"reason": "worker_lost"}\' ELSE n.delivery_details END'
     " FROM lost WHERE n.id = lost.id"
 )
+OUTBOX_RECIPIENT = Column("outbox_messages.recipient", "record")
 OUTBOX_SUBJECT = Column("outbox_messages.subject", "record")
 OUTBOX_BODY = Column("outbox_messages.body", "record")
 OUTBOX_CALENDAR = Column("outbox_messages.calendar", "record")

@@ -1,11 +1,17 @@
 """SQL that statements about recipients share: where one can be reached, and who stands in.
 
+The columns `contacts` and `proxies` are opened by `OPENS_CONTACTS` and `OPENS_PROXIES`.
 The patient is always `p`, the related person `r`.
 """
 
+from chroniccare.platform.sealing import Opens
+from chroniccare.tenancy.queries_addresses import POINT
+
+OPENS_CONTACTS = Opens(POINT, "contacts", within="points")
+OPENS_PROXIES = Opens(POINT, "proxies", within="points")
 _CONTACTS = (
-    "coalesce((SELECT jsonb_agg(jsonb_build_object('system', c.system, 'value', c.value)"
-    " ORDER BY c.rank, c.id) FROM contact_points c WHERE c.use <> 'old' AND"
+    "coalesce((SELECT jsonb_agg(jsonb_build_object('point', c.id, 'system', c.system,"
+    " 'value', c.value) ORDER BY c.rank, c.id) FROM contact_points c WHERE c.use <> 'old' AND"
 )
 _DEVICES = (
     "coalesce((SELECT jsonb_agg(jsonb_build_object('system', 'push', 'value', v.endpoint)"

@@ -8,7 +8,7 @@ from uuid import UUID
 from chroniccare.audit.actions import record
 from chroniccare.audit.reads import note_read
 from chroniccare.codes import actions as codes
-from chroniccare.core import contact, paging, wire
+from chroniccare.core import paging, wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
@@ -17,6 +17,7 @@ from chroniccare.patients import queries, rules
 from chroniccare.patients.schemas import AssignmentWrite, PatientWrite
 from chroniccare.platform.cache import Listing, Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
+from chroniccare.tenancy import addresses
 from chroniccare.webhooks.actions import emit
 
 CACHED_S = 300
@@ -318,7 +319,7 @@ async def _document(tx: Tx, patient_id: UUID, body: PatientWrite) -> dict[str, A
 
 
 async def _write_parts(tx: Tx, patient_id: UUID, body: PatientWrite) -> None:
-    points = contact.rows(body.contact_info)
+    points = await addresses.points(tx, body.contact_info)
     await tx.run(queries.REPLACE_CONTACT_POINTS, points, tx.caller.tenant_id, patient_id, tx.now)
     rows = rules.tokens(body.first_name, body.last_name)
     kinds, tokens = [kind for kind, _ in rows], [token for _, token in rows]

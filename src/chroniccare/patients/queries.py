@@ -8,6 +8,7 @@ from uuid import UUID
 from chroniccare.core import contact
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Column, Opens
+from chroniccare.tenancy.queries_addresses import IN_CONTACT_INFO
 from chroniccare.tenancy.queries_keys import Stale
 
 
@@ -54,6 +55,7 @@ CONTACT = Column("patients.contact_info")
 EMERGENCY = Column("patients.emergency_contact")
 INSURANCE = Column("patients.insurance_info")
 OPENS = (
+    IN_CONTACT_INFO,
     Opens(CONTACT, "contact_info", within="address"),
     Opens(EMERGENCY, "emergency_contact"),
     Opens(INSURANCE, "insurance_info"),

@@ -42,6 +42,7 @@ MARK = "\x01"
 _FORMAT = 1
 _HEADER = struct.Struct(">BH")
 _NONCE_BYTES = 12
+_WITH_POINTS = frozenset({"contacts", "telecom"})
 _LEAST = _HEADER.size + _NONCE_BYTES + 16
 
 
@@ -92,13 +93,14 @@ class Opens:
     Attributes:
         by: field of the record that names the row; it must be in the record.
         within: what is sealed: the field itself, the parts of an `address` apart from the country,
-            or single values in the `changes` of an audit entry.
+            the `rest` of a document, single values in the `changes` of an audit entry, or the
+            values of contact `points`, each of which says by `point` which row it is of.
     """
 
     column: Column
     field: str
     by: str = "id"
-    within: Literal["field", "address", "changes"] = "field"
+    within: Literal["field", "address", "rest", "changes", "points"] = "field"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,21 @@ class Keyring:
         country = {k: v for k, v in address.items() if k == "country" and v is not None}
         return {"address": country, "sealed": self.sealed(column, row, info)}
 
+    def sealed_rest(
+        self, column: Column, row: object, document: dict[str, Any], *, clear: frozenset[str]
+    ) -> dict[str, Any]:
+        """Return a document in which all but the parts named in `clear` is sealed."""
+        rest = {name: part for name, part in document.items() if name not in clear}
+        if not rest or column.purpose not in self.active:
+            return document
+        kept = {name: part for name, part in document.items() if name in clear}
+        return {**kept, "sealed": self.sealed(column, row, rest)}
+
+    def unsealed_rest(self, column: Column, row: object, value: dict[str, Any]) -> dict[str, Any]:
+        """Return a document with what of it is sealed in clear; see `unsealed`."""
+        rest = {name: part for name, part in value.items() if name != "sealed"}
+        return rest | (self.unsealed(column, row, value.get("sealed")) or {})
+
     def blind(self, column: Column, value: str) -> bytes:
         """Return 32 bytes that are equal for equal values of one tenant and tell nobody else any.
 
@@ -211,17 +228,33 @@ class Keyring:
         return row | clear
 
     def _within(self, one: Opens, row: object, value: Any) -> Any:
+        if one.within == "points":
+            return self._points(one.column, value)
         if one.within == "field" or not isinstance(value, dict):
             return self.unsealed(one.column, row, value)
-        if one.within == "address":
-            rest = {name: part for name, part in value.items() if name != "sealed"}
-            return rest | (self.unsealed(one.column, row, value.get("sealed")) or {})
+        if one.within in {"address", "rest"}:
+            return self.unsealed_rest(one.column, row, value)
         return {
             side: {
                 name: self.unsealed(_inside(one.column, side, name), row, part)
                 for name, part in parts.items()
             }
             for side, parts in value.items()
+        }
+
+    def _points(self, column: Column, value: Any) -> Any:
+        """Return a document with the contact points in it, if any, in clear."""
+        if isinstance(value, list):
+            return [self._points(column, one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "point" in value:
+            clear = {name: part for name, part in value.items() if name != "point"}
+            clear["value"] = self.unsealed(column, value["point"], value["value"])
+            return clear
+        return {
+            name: self._points(column, part) if name in _WITH_POINTS else part
+            for name, part in value.items()
         }
 
     def sealed_changes(
@@ -260,14 +293,21 @@ Places = tuple[tuple[int, int, Opens], ...]
 def places(row: type, opens: tuple[Opens, ...]) -> Places:
     """Return where the sealed fields of the record `row` are."""
     names = [one.name for one in fields(row)] if opens else []
-    return tuple((names.index(one.field), names.index(one.by), one) for one in opens)
+    return tuple(
+        # Contact points say themselves which rows they are.
+        (names.index(one.field), names.index(one.field if one.within == "points" else one.by), one)
+        for one in opens
+    )
 
 
 def is_sealed(where: Places, record: Sequence[Any]) -> bool:
     """Return whether some field of a record may be sealed: else no keys are needed."""
     for at, _, one in where:
         value = record[at]
-        if _marked(value) or (
+        if one.within == "points":  # what they are of is left out, sealed or not
+            if value:
+                return True
+        elif _marked(value) or (
             isinstance(value, dict) and (one.within == "changes" or "sealed" in value)
         ):
             return True
@@ -277,6 +317,11 @@ def is_sealed(where: Places, record: Sequence[Any]) -> bool:
 def as_bytea(blind: bytes) -> str | None:
     """Return a blind index as it travels in a JSON document; nothing stays nothing."""
     return f"\\x{blind.hex()}" if blind else None
+
+
+def as_text(blind: bytes) -> str | None:
+    """Return a blind index as the 44 characters of a text column; nothing stays nothing."""
+    return binascii.b2a_base64(blind, newline=False).decode() if blind else None
 
 
 def is_sealed_bytes(data: bytes) -> bool:

@@ -5,17 +5,31 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.notifications.inbound import queries as inbound
 from chroniccare.notifications.proxies import queries as proxies
-from chroniccare.notifications.queries_due import OUTBOX_BODY, OUTBOX_CALENDAR, OUTBOX_SUBJECT
+from chroniccare.notifications.queries_due import (
+    OUTBOX_BODY,
+    OUTBOX_CALENDAR,
+    OUTBOX_RECIPIENT,
+    OUTBOX_SUBJECT,
+    RECIPIENT,
+)
+from chroniccare.notifications.queries_sealed import OPENS_DATA
 from chroniccare.patients import queries as patients
 from chroniccare.patients import queries_extras as extras
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Opens
 from chroniccare.privacy.queries_tables import WHAT
+from chroniccare.tenancy.queries_addresses import POINT
 
 OPENS = {
     "fhir_extras": extras.OPENS,
+    "contact_points": (Opens(POINT, "value"),),
+    "inbound_messages": inbound.OPENS,
+    "notification_attempts": (Opens(RECIPIENT, "recipient"),),
+    "notifications": (OPENS_DATA,),
     "outbox_messages": (
+        Opens(OUTBOX_RECIPIENT, "recipient"),
         Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"),
         Opens(OUTBOX_CALENDAR, "calendar"),
     ),

@@ -75,7 +75,8 @@ MESSAGES = Command(
     " WHERE patient_id = $1"
 )
 ATTEMPTS = Command(
-    "UPDATE notification_attempts SET recipient = NULL WHERE recipient IS NOT NULL"
+    "UPDATE notification_attempts SET recipient = NULL, recipient_index = NULL"
+    " WHERE recipient IS NOT NULL"
     " AND $2::timestamptz IS NOT NULL AND notification_id IN"
     " (SELECT id FROM notifications WHERE patient_id = $1)"
 )
@@ -84,8 +85,8 @@ BODIES = Command(
     " (SELECT id FROM notifications WHERE patient_id = $1)"
 )
 REPLIES = Command(
-    "UPDATE inbound_messages SET sender = '', recipient = NULL, body = '', choices = NULL,"
-    " updated_at = $2 WHERE patient_id = $1"
+    "UPDATE inbound_messages SET sender = '', sender_index = NULL, recipient = NULL, body = '',"
+    " choices = NULL, updated_at = $2 WHERE patient_id = $1"
 )
 MEDICATIONS = Command(
     "UPDATE medications SET special_instructions = '{}', pharmacy_info = '{}', stop_reason = NULL,"

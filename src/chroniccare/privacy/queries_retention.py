@@ -39,7 +39,8 @@ _ATTEMPTS = (
     " ON a.tenant_id = n.tenant_id AND a.notification_id = n.id"
 )
 ADDRESSES = Command(
-    f"UPDATE notification_attempts SET recipient = NULL WHERE id IN (SELECT a.id {_ATTEMPTS}"
+    "UPDATE notification_attempts SET recipient = NULL, recipient_index = NULL"
+    f" WHERE id IN (SELECT a.id {_ATTEMPTS}"
     f" WHERE a.recipient IS NOT NULL AND {_SETTLED} LIMIT $3)"
 )
 RECEIPTS = Command(
@@ -57,9 +58,9 @@ BODIES = Command(
     f" WHERE m.created_at >= $1 AND m.created_at < $2{_N_NOT_HELD} LIMIT $3)"
 )
 REPLIES = Command(
-    "UPDATE inbound_messages SET body = '', sender = '', recipient = NULL WHERE id IN"
-    " (SELECT i.id FROM inbound_messages i WHERE i.received_at >= $1 AND i.received_at < $2"
-    " AND i.sender <> '' AND i.action_status IS DISTINCT FROM 'waiting'"
+    "UPDATE inbound_messages SET body = '', sender = '', sender_index = NULL, recipient = NULL"
+    " WHERE id IN (SELECT i.id FROM inbound_messages i WHERE i.received_at >= $1"
+    " AND i.received_at < $2 AND i.sender <> '' AND i.action_status IS DISTINCT FROM 'waiting'"
     f"{_I_NOT_HELD} LIMIT $3)"
 )
 STEPS: tuple[tuple[str, Command], ...] = (

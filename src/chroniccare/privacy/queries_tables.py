@@ -41,6 +41,9 @@ NOT_EXPORTED = {
 
 _ALWAYS = "'tenant_id'"
 _DROPPED = {
+    "contact_points": "'tenant_id', 'value_index'",
+    "inbound_messages": "'tenant_id', 'sender_index'",
+    "notification_attempts": "'tenant_id', 'recipient_index'",
     "privacy_jobs": "'tenant_id', 'bundle'",  # the export of an export
     # Who has them can send to the telephone.
     "patient_devices": "'tenant_id', 'token', 'endpoint'",

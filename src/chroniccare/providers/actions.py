@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.audit.actions import record
-from chroniccare.core import contact, paging, wire
+from chroniccare.core import paging, wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
@@ -13,6 +13,7 @@ from chroniccare.platform.cache import Rendered, cache
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.providers import queries, rules
 from chroniccare.providers.schemas import ProviderWrite
+from chroniccare.tenancy import addresses
 
 CACHED_S = 600
 _US_NPI = "http://hl7.org/fhir/sid/us-npi"
@@ -230,7 +231,7 @@ def _document(provider_id: UUID, body: ProviderWrite) -> dict[str, Any]:
 
 
 async def _write_contact_points(tx: Tx, provider_id: UUID, body: ProviderWrite) -> None:
-    points = contact.rows(body.contact_info)
+    points = await addresses.points(tx, body.contact_info)
     await tx.run(queries.REPLACE_CONTACT_POINTS, points, tx.caller.tenant_id, provider_id, tx.now)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chroniccare.core import contact
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.tenancy.queries_addresses import IN_CONTACT_INFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Provider:
     updated_at: datetime
 
 
+OPENS = (IN_CONTACT_INFO,)
 _CONTACT_INFO = contact.info_sql("p", "provider_id")
 _COLUMNS = (
     "p.id, p.npi, p.identifiers, p.first_name, p.last_name, p.specializations, p.qualifications,"
@@ -45,9 +47,11 @@ _COLUMNS = (
 )
 
 GET = Query(
-    Provider, f"SELECT {_COLUMNS} FROM providers p WHERE p.id = $1 AND p.deleted_at IS NULL"
+    Provider,
+    f"SELECT {_COLUMNS} FROM providers p WHERE p.id = $1 AND p.deleted_at IS NULL",
+    OPENS,
 )
-GET_FOR_UPDATE = Query(Provider, GET.sql + " FOR NO KEY UPDATE OF p")
+GET_FOR_UPDATE = Query(Provider, GET.sql + " FOR NO KEY UPDATE OF p", OPENS)
 # $5 and $6 are the ends of the range of the last name's prefix.
 LIST = Query(
     Provider,
@@ -63,6 +67,7 @@ LIST = Query(
     ' AND ($7::text IS NULL OR (p.last_name COLLATE "C", p.first_name COLLATE "C", p.id)'
     " > ($7, $8, $9::uuid))"
     ' ORDER BY p.last_name COLLATE "C", p.first_name COLLATE "C", p.id LIMIT $10',
+    OPENS,
 )
 _DOCUMENT = (
     "jsonb_to_record($1::jsonb) AS d (id uuid, npi text, identifiers jsonb, first_name text,"

@@ -21,6 +21,7 @@ class TenantKey:
     retired_at: datetime | None
     destroyed_at: datetime | None
     swept_at: datetime | None
+    swept_columns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,17 @@ class Stale:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class StaleRest(Stale):
+    """A document of which a part is, in the row that `row` names."""
+
+    row: str
+
+
 LIST = Query(
     TenantKey,
-    "SELECT purpose, version, master_id, state, created_at, retired_at, destroyed_at, swept_at"
+    "SELECT purpose, version, master_id, state, created_at, retired_at, destroyed_at, swept_at,"
+    " swept_columns"
     " FROM tenant_keys ORDER BY purpose, version",
 )
 HAS_KEYS = Command("SELECT EXISTS (SELECT FROM tenant_keys)")
@@ -50,7 +59,7 @@ DESTROY_RETIRED = Command(
     " WHERE purpose = 'data' AND state = 'retiring'"
 )
 SWEPT = Command(
-    "UPDATE tenant_keys SET swept_at = $1"
+    "UPDATE tenant_keys SET swept_at = $1, swept_columns = $3"
     " WHERE purpose = 'data' AND version = $2 AND state = 'active'"
 )
 DESTROY_ALL = Command(

@@ -15,7 +15,7 @@ from uuid import UUID
 from chroniccare.core.caller import Caller, system
 from chroniccare.platform import masterkey, sealing
 from chroniccare.platform.postgres import Command, Query, Tx, begin
-from chroniccare.tenancy import keys
+from chroniccare.tenancy import addresses, keys
 from chroniccare.tenancy import queries_keys as queries
 
 log = logging.getLogger(__name__)
@@ -34,15 +34,18 @@ class Sweep:
     Attributes:
         find: rows after the id $2 whose value does not begin with $1, at most $3 by id, locked.
         left: whether there is any.
-        write: takes one jsonb document: `id`, `value` and, if it is `blind`, the blind index.
+        write: takes one jsonb document: `id`, `value` and, if it is `blind`, the blind index:
+            one of its column, or that of an address.
+        clear: what of a document is not sealed, if it is a document.
     """
 
     column: sealing.Column
-    find: Query[queries.Stale]
+    find: Query[Any]  # of a Stale, or a StaleRest
     left: Command
     write: Command
     within: Literal["field", "address"] = "field"
-    blind: bool = False
+    blind: Literal["", "column", "address"] = ""
+    clear: frozenset[str] = frozenset()
 
 
 async def run(tenant_id: UUID, sweeps: Sequence[Sweep]) -> None:
@@ -52,7 +55,9 @@ async def run(tenant_id: UUID, sweeps: Sequence[Sweep]) -> None:
         await keys.ensure(tx)
         found = await tx.all(queries.LIST)
     active = next((key for key in found if key.purpose == "data" and key.state == "active"), None)
-    if active is None or active.swept_at is not None:
+    if active is None:
+        return
+    if active.swept_at is not None and active.swept_columns == len(sweeps):
         return
     try:
         for sweep in sweeps:
@@ -67,7 +72,7 @@ async def run(tenant_id: UUID, sweeps: Sequence[Sweep]) -> None:
         for sweep in sweeps:
             if await tx.value(sweep.left, lead):
                 return
-        if await tx.run(queries.SWEPT, tx.now, active.version):
+        if await tx.run(queries.SWEPT, tx.now, active.version, len(sweeps)):
             await tx.run(queries.DESTROY_RETIRED, tx.now)
             tx.rekeyed = True
 
@@ -81,7 +86,7 @@ async def _sweep(caller: Caller, sweep: Sweep, version: int) -> None:
 
 async def _batch(tx: Tx, sweep: Sweep, version: int, after: UUID) -> UUID | None:
     """Seal one batch; return its last id, None when it was the last batch."""
-    rows = await tx.all(sweep.find, sealing.lead(version), after, BATCH)
+    rows: list[queries.Stale] = await tx.all(sweep.find, sealing.lead(version), after, BATCH)
     if not rows:
         return None
     held = await tx.keyring()
@@ -99,11 +104,16 @@ async def _batch(tx: Tx, sweep: Sweep, version: int, after: UUID) -> UUID | None
 
 def _resealed(held: sealing.Keyring, sweep: Sweep, row: queries.Stale) -> dict[str, Any]:
     column, value = sweep.column, row.value
+    if isinstance(row, queries.StaleRest):
+        rest = held.unsealed_rest(column, row.row, value)
+        return {"id": row.id, "value": held.sealed_rest(column, row.row, rest, clear=sweep.clear)}
     if sweep.within == "address":
         info = held.unsealed(column, row.id, value["sealed"]) if "sealed" in value else value
         return {"id": row.id, "value": held.sealed_address(column, row.id, info)}
     plain = held.unsealed(column, row.id, value)
     found = {"id": row.id, "value": held.sealed(column, row.id, plain)}
-    if sweep.blind:
+    if sweep.blind == "address":
+        found["blind"] = addresses.index(held, plain)
+    elif sweep.blind:
         found["blind"] = sealing.as_bytea(held.blind(column, plain))
     return found

@@ -1,6 +1,5 @@
 """A clinic from the prescription to low adherence and back, through HTTP and the real loops."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +11,7 @@ from chroniccare.medications.adherence import inferring
 from chroniccare.medications.adherence.inferring import infer_missed
 from chroniccare.medications.doses import rounds
 from tests.client import Clinic
-from tests.medications.adherence.support import events, sql
+from tests.medications.adherence.support import events
 from tests.notifications.preferences.support import related
 from tests.notifications.support import Bench
 
@@ -78,12 +77,12 @@ class Course:
     async def told(self) -> list[str]:
         """Deliver what is due; return who was written to about adherence."""
         await self.bench.drain()
-        found: Sequence[str] | None = await sql(
-            self.clinic, "SELECT array_agg(m.recipient ORDER BY m.id) FROM outbox_messages m"
-            " JOIN notifications n ON n.id = m.notification_id"
-            " WHERE n.notification_type = 'low_adherence'",
-        )  # fmt: skip
-        return list(found or [])
+        about = {
+            row.id for row in await self.bench.rows() if row.notification_type == "low_adherence"
+        }
+        return [
+            kept.recipient for kept in await self.bench.outbox() if kept.notification_id in about
+        ]
 
 
 async def prescribed(bench: Bench) -> Course:

@@ -13,11 +13,12 @@ from chroniccare.notifications.channels import push, registrars
 from chroniccare.notifications.channels.message import Calls
 from chroniccare.notifications.devices import registering
 from chroniccare.notifications.devices.registrars import Registrar
-from chroniccare.platform.postgres import Command, begin, database
+from chroniccare.platform.postgres import database
 from chroniccare.settings import SettingsError, load
 from chroniccare.simulator.faults import Fault
 from chroniccare.simulator.run import Simulator
 from tests.notifications.devices.test_api import devices, token
+from tests.notifications.optouts import opt_outs
 from tests.notifications.preferences.support import telecom
 from tests.notifications.provider import by
 from tests.notifications.simulated import chosen
@@ -25,10 +26,6 @@ from tests.notifications.support import Bench, eventually
 
 PHONE = "+14155550123"
 FCM = applications(APPLICATIONS)["fcm"].replace(":app/", ":endpoint/")
-_BARRED = Command(
-    "SELECT array_agg(value ORDER BY value) FROM suppressions"
-    " WHERE channel = 'push' AND lifted_at IS NULL"
-)
 
 
 @pytest.fixture
@@ -119,14 +116,15 @@ async def test_a_disabled_endpoint_disables_its_device_and_the_next_has_its_turn
     assert (found[last["id"]]["status"], found[last["id"]]["reason"]) == (
         "disabled", "endpoint_disabled",
     )  # fmt: skip
-    async with begin(bench.clinic.caller) as tx:
-        assert await tx.value(_BARRED) == [endpoint(simulator, new)]
+    [barred] = await opt_outs(bench.clinic.caller)
+    assert (barred.channel, barred.address) == ("push", endpoint(simulator, new))
+    assert barred.lifted_at is None
     # The app names its token again: SNS enables the endpoint, and it is barred no longer.
     await device(bench, patient_id, new)
     await registering.sweep(bench.clinic.tenant_id, sns)
     assert simulator.account.devices[endpoint(simulator, new)]["Enabled"] == "true"
-    async with begin(bench.clinic.caller) as tx:
-        assert await tx.value(_BARRED) is None
+    [barred] = await opt_outs(bench.clinic.caller)
+    assert barred.lifted_at is not None
     assert {one["status"] for one in await devices(bench.clinic, patient_id)} == {"enabled"}
 
 

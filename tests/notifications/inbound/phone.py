@@ -10,17 +10,15 @@ import httpx
 
 from chroniccare.notifications.inbound import receiving
 from chroniccare.notifications.receipts import rules as signing
-from chroniccare.platform.postgres import Command, begin, begin_system
+from chroniccare.platform.postgres import Command, begin_system
 from chroniccare.scheduling import replies
 from tests.client import Clinic
+from tests.notifications.optouts import opt_outs
 from tests.notifications.receipts.amazon import SECRET
 from tests.notifications.support import Clock
 
 _CLEAR = Command("DELETE FROM inbound_inbox")
 _LEFT = Command("SELECT count(*) FROM inbound_inbox")
-_BARRED = Command(
-    "SELECT value || ' ' || reason FROM suppressions WHERE lifted_at IS NULL ORDER BY value"
-)
 
 
 async def clear_the_inbox() -> None:
@@ -86,8 +84,8 @@ class Phone:
         return [(one["code"], one["reason"]) for one in listed]
 
     async def barred(self) -> list[str]:
-        async with begin(self.clinic.caller) as tx:
-            return await tx.values(_BARRED)
+        found = await opt_outs(self.clinic.caller)
+        return [f"{one.address} {one.reason}" for one in found if one.lifted_at is None]
 
 
 def own_number() -> dict[str, Any]:

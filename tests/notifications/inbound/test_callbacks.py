@@ -2,23 +2,29 @@
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from chroniccare.notifications.inbound import receiving
-from chroniccare.platform.postgres import Command, begin_system
+from chroniccare.core.ids import new_id
+from chroniccare.notifications.inbound import inbox, receiving
+from chroniccare.notifications.inbound.queries import Waiting
+from chroniccare.platform import masterkey
+from chroniccare.platform.postgres import Command, Query, begin_system
 from chroniccare.settings import SettingsError, load
 from tests.notifications.inbound.conftest import REPLIES
 from tests.notifications.inbound.phone import left, signed
 from tests.notifications.receipts.amazon import SECRET, TOPIC, Amazon
 from tests.notifications.support import Clock
 
-_STORED = Command(
-    "SELECT driver || ' ' || sender || ' ' || coalesce(recipient, '-') || ' ' ||"
-    " coalesce(in_reply_to, '-') || ' ' || length(body) || ' ' || cut FROM inbound_inbox"
+_STORED = Query(
+    Waiting,
+    "SELECT id, driver, message_id, sender, recipient, body, cut, received_at, looks,"
+    " NULL::uuid AS tenant_id, master_id FROM inbound_inbox ORDER BY id",
 )
+_IN_REPLY_TO = Command("SELECT in_reply_to FROM inbound_inbox ORDER BY id")
 
 # As docs.aws.amazon.com shows it, under "two-way SMS message payload".
 EUM: dict[str, Any] = {
@@ -33,7 +39,12 @@ EUM: dict[str, Any] = {
 
 async def stored() -> list[str]:
     async with begin_system("test") as tx:
-        return await tx.values(_STORED)
+        rows = await tx.all(_STORED)
+        about = await tx.values(_IN_REPLY_TO)
+    return [
+        f"{row.driver} {row.sender} {row.recipient or '-'} {one or '-'} {len(row.body)} {row.cut}"
+        for row, one in zip(map(inbox.opened, rows), about, strict=True)
+    ]
 
 
 async def by_sns(http: httpx.AsyncClient, amazon: Amazon, clock: Clock, event: Any,
@@ -49,8 +60,47 @@ async def test_a_reply_by_sns_is_stored_once(
         answer = await by_sns(anonymous, amazon, clock, EUM)
         assert (answer.status_code, answer.json()) == (200, {"status": "taken"})
     assert await stored() == [
-        "aws +14255550182 +12125550101 wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY 3 false"
+        "aws +14255550182 +12125550101 wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY 3 False"
     ]
+
+
+async def test_a_stored_reply_is_sealed_for_its_own_row(
+    anonymous: httpx.AsyncClient, amazon: Amazon, clock: Clock
+) -> None:
+    await by_sns(anonymous, amazon, clock, EUM)
+    async with begin_system("test") as tx:
+        [row] = await tx.all(_STORED)
+    assert (row.sender, "Yes" in row.body) == ("-", False)
+    assert inbox.opened(row).body == "Yes"
+    with pytest.raises(masterkey.CannotUnwrap):
+        inbox.opened(replace(row, id=new_id()))
+
+
+async def test_without_a_master_key_a_reply_is_kept_in_clear(
+    anonymous: httpx.AsyncClient, amazon: Amazon, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(masterkey, "_held", None)
+        await by_sns(anonymous, amazon, clock, EUM)
+    async with begin_system("test") as tx:
+        [row] = await tx.all(_STORED)
+    assert (row.sender, row.body, row.master_id) == ("+14255550182", "Yes", None)
+    assert await stored() == [
+        "aws +14255550182 +12125550101 wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY 3 False"
+    ]
+
+
+async def test_a_reply_that_cannot_be_opened_waits_for_its_key(
+    anonymous: httpx.AsyncClient, amazon: Amazon, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await by_sns(anonymous, amazon, clock, EUM)
+    with monkeypatch.context() as without:
+        without.setattr(masterkey, "_held", None)
+        assert await receiving.receive_due() == 1
+    assert await left() == 1
+    clock.forward(minutes=1)
+    assert await receiving.receive_due() == 1
+    assert await left() == 0
 
 
 async def test_what_is_forged_or_of_another_topic_is_refused(
@@ -90,7 +140,7 @@ async def test_strange_text_is_kept_and_too_much_of_it_is_cut(
     strange = {**EUM, "messageBody": "a\0b\u2028🙂" + "e" * 100_000, "destinationNumber": 5,
                "previousPublishedMessageId": {"x": 1}}  # fmt: skip
     assert (await by_sns(anonymous, amazon, clock, strange)).status_code == 200
-    assert await stored() == ["aws +14255550182 - - 2000 true"]
+    assert await stored() == ["aws +14255550182 - - 2000 True"]
     empty = {**EUM, "messageBody": "", "inboundMessageId": "2"}
     assert (await by_sns(anonymous, amazon, clock, empty)).status_code == 200
     assert await receiving.receive_due() == 2
@@ -113,7 +163,7 @@ async def test_a_gateways_reply_is_stored_once(anonymous: httpx.AsyncClient, clo
     for _ in range(2):
         answer = await anonymous.post("/inbound/http", **signed(body, clock.at))
         assert (answer.status_code, answer.json()) == (200, {"status": "taken"})
-    assert await stored() == ["http +14255550182 +12125550101 m-1 3 false"]
+    assert await stored() == ["http +14255550182 +12125550101 m-1 3 False"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +195,7 @@ async def test_a_gateways_mistake_is_named_without_what_it_said(
 ) -> None:
     answer = await anonymous.post("/inbound/http", **signed(body, clock.at))
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
-    assert "425" not in answer.text
+    assert "(425)" not in answer.text
     assert await stored() == []
 
 

@@ -19,6 +19,7 @@ from chroniccare.notifications.receipts import actions, applying, queries, rules
 from chroniccare.platform.postgres import Command, Query, begin, begin_system
 from chroniccare.settings import Settings
 from tests.client import Clinic
+from tests.notifications.optouts import opt_outs
 from tests.notifications.provider import Provider, by_sms
 from tests.notifications.support import Bench, Row, eventually
 
@@ -38,7 +39,6 @@ class Barred:
 
 _IDS = Command("SELECT id FROM notification_attempts ORDER BY started_at, id")
 _KEPT = Query(Kept, "SELECT status AS kind, code FROM notification_receipts ORDER BY id")
-_BARRED = Query(Barred, "SELECT channel, value, reason FROM suppressions ORDER BY id")
 _EVENTS = Command("SELECT payload FROM outbox WHERE event_type = 'contact.suppressed'")
 _AUDITED = Command("SELECT changes FROM audit_logs WHERE entity_type = 'suppression'")
 _WAITING = Command("SELECT count(*) FROM receipt_inbox")
@@ -98,8 +98,8 @@ async def kept(bench: Bench) -> list[Kept]:
 
 
 async def barred(bench: Bench) -> list[Barred]:
-    async with begin(bench.clinic.caller) as tx:
-        return await tx.all(_BARRED)
+    found = await opt_outs(bench.clinic.caller)
+    return [Barred(one.channel, one.address, one.reason) for one in found]
 
 
 async def last(bench: Bench) -> Row:

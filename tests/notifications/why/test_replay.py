@@ -26,7 +26,8 @@ _MOVE = (
 )
 _OPT_OUT = (
     "INSERT INTO suppressions (id, tenant_id, channel, value, reason, created_at)"
-    " SELECT gen_random_uuid(), tenant_id, 'sms', value, 'stop', now() FROM contact_points"
+    " SELECT gen_random_uuid(), tenant_id, 'sms', coalesce(value_index, value), 'stop', now()"
+    " FROM contact_points"
 )
 _WAITING = Command(
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"

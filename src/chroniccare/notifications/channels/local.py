@@ -21,14 +21,14 @@ async def _keep(messages: list[Message]) -> list[Outcome]:
 
 
 def _row(keys: Keyring, message: Message) -> dict[str, Any]:
-    """Return the row, with what the patient reads sealed."""
+    """Return the row, with who it goes to and what they read sealed."""
     row, text = message.attempt_id, message.text
     calendar = text.calendar.data.decode() if text.calendar else None
     return {
         "id": row,
         "notification_id": message.notification_id,
         "channel": message.channel,
-        "recipient": message.recipient,
+        "recipient": keys.sealed(queries_due.OUTBOX_RECIPIENT, row, message.recipient),
         "subject": keys.sealed(queries_due.OUTBOX_SUBJECT, row, text.subject),
         "body": keys.sealed(queries_due.OUTBOX_BODY, row, text.body),
         "calendar": keys.sealed(queries_due.OUTBOX_CALENDAR, row, calendar),

@@ -131,9 +131,7 @@ GONE = Query(
 OTHERS = Command(
     "SELECT v.endpoint FROM patient_devices o JOIN patient_devices v ON v.tenant_id = o.tenant_id"
     " AND v.patient_id = o.patient_id WHERE o.endpoint = $1 AND o.status = 'enabled'"
-    " AND v.status = 'enabled' AND v.endpoint <> $1 AND NOT EXISTS (SELECT FROM suppressions s"
-    " WHERE s.tenant_id = v.tenant_id AND s.channel = 'push' AND s.value = v.endpoint"
-    " AND s.lifted_at IS NULL) ORDER BY v.seen_at DESC, v.id"
+    " AND v.status = 'enabled' AND v.endpoint <> $1 ORDER BY v.seen_at DESC, v.id"
 )
 
 FIND_STALE_TOKENS = Query(

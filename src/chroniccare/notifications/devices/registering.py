@@ -15,7 +15,6 @@ from uuid import UUID
 
 from chroniccare.audit.actions import record
 from chroniccare.core.caller import system
-from chroniccare.core.ids import new_id
 from chroniccare.notifications import rules
 from chroniccare.notifications.devices import actions, queries
 from chroniccare.notifications.devices.registrars import NotNow, Refused, Registrar
@@ -122,13 +121,13 @@ async def others(tenant_id: UUID, endpoint: str) -> Sequence[str]:
     """Return the endpoints of the other devices of the patient whose device `endpoint` is."""
     async with begin(system(tenant_id, job="devices")) as tx:
         found: list[str] = await tx.values(queries.OTHERS, endpoint)
-    return found
+        barred = await optouts.barred(tx, found)
+    return [one for one in found if ("push", one) not in barred]
 
 
 async def _bar(tx: Tx, endpoint: str, now: datetime) -> None:
-    made = await tx.one(
-        receipts.SUPPRESS, new_id(), tx.caller.tenant_id, "push", endpoint, "bounced_hard", now
-    )
+    entry = await optouts.entry(tx, channel="push", address=endpoint)
+    made = await tx.one(receipts.SUPPRESS, *entry, tx.caller.tenant_id, "push", "bounced_hard", now)
     if made is None:
         return
     await record(

@@ -6,6 +6,6 @@ from chroniccare.tenancy.resealing import Sweep
 SWEEPS = (
     Sweep(
         queries.TOKEN, queries.FIND_STALE_TOKENS, queries.ANY_STALE_TOKEN, queries.RESEAL_TOKENS,
-        blind=True,
+        blind="column",
     ),
 )  # fmt: skip

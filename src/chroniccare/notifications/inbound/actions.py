@@ -7,7 +7,7 @@ import orjson
 from chroniccare.core.addresses import topics
 from chroniccare.core.ids import new_id
 from chroniccare.notifications import callbacks
-from chroniccare.notifications.inbound import queries, rules, schemas
+from chroniccare.notifications.inbound import inbox, queries, rules, schemas
 from chroniccare.platform.postgres import begin_system, database
 
 LOOP = "inbound"
@@ -86,5 +86,5 @@ async def _store(rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     async with begin_system(LOOP) as tx:
-        await tx.run(queries.STORE, rows, tx.now)
+        await tx.run(queries.STORE, [inbox.sealed(row) for row in rows], tx.now)
         tx.wake(LOOP)

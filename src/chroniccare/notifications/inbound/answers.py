@@ -7,6 +7,7 @@ from uuid import UUID
 from chroniccare.core.ids import new_id
 from chroniccare.notifications import queries as notifications
 from chroniccare.notifications.plan import LOOP
+from chroniccare.notifications.sealing import sealed
 from chroniccare.platform.postgres import Tx
 
 _GOOD_FOR = timedelta(hours=6)
@@ -39,7 +40,8 @@ async def plan_answer(
         "template_data": {"recipient": {"phone": sender}, "language": language, **(data or {})},
         "dedupe_key": f"reply:{reply_id}:{kind}",
     }
-    written = await tx.run(notifications.INSERT, [row], tx.caller.tenant_id, tx.now)
+    rows = await sealed(tx, [row])
+    written = await tx.run(notifications.INSERT, rows, tx.caller.tenant_id, tx.now)
     if written:
         tx.wake(LOOP)
     return written > 0

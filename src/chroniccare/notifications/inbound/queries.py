@@ -5,8 +5,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core.contact import found_by
 from chroniccare.notifications.queries_doses import LIVE_DOSE
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Column, Opens
+
+_BY_RECIPIENT = found_by("recipient")
+_BY_T_RECIPIENT = found_by("t.recipient")
+_BY_C_VALUE = found_by("c.value")
+_BY_M_SENDER = found_by("m.sender")
+_BY_L_SENDER = found_by("l.sender")
+_BY_VALUE = found_by("value")
+_BY_S_VALUE = found_by("s.value")
 
 # --- the inbox, across tenants ------------------------------------------------------------------
 
@@ -15,7 +25,8 @@ from chroniccare.platform.postgres import Command, Query
 class Waiting:
     """A reply of the inbox, ours for the moment.
 
-    `tenant_id` is whose message it answers, if the provider says which one that was.
+    `tenant_id` is whose message it answers, if the provider says which one that was. `inbox.opened`
+    reads sender and body where `master_id` names a master key.
     """
 
     id: UUID
@@ -28,14 +39,16 @@ class Waiting:
     received_at: datetime
     looks: int
     tenant_id: UUID | None
+    master_id: str | None = None
 
 
 STORE = Command(
     "INSERT INTO inbound_inbox (id, driver, message_id, sender, recipient, body, cut, in_reply_to,"
-    " received_at, next_look_at) SELECT d.id, d.driver, d.message_id, d.sender, d.recipient,"
-    " d.body, d.cut, d.in_reply_to, $2, $2 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
-    " driver text, message_id text, sender text, recipient text, body text, cut boolean,"
-    " in_reply_to text) ON CONFLICT DO NOTHING"
+    " master_id, received_at, next_look_at) SELECT d.id, d.driver, d.message_id, d.sender,"
+    " d.recipient, d.body, d.cut, d.in_reply_to, d.master_id, $2, $2"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, driver text, message_id text,"
+    " sender text, recipient text, body text, cut boolean, in_reply_to text,"
+    " master_id text) ON CONFLICT DO NOTHING"
 )
 # Two-way numbers of End User Messaging carry what SNS sent as well.
 TAKE = Query(
@@ -46,10 +59,16 @@ TAKE = Query(
     " WHERE i.id = due.id RETURNING i.id, i.driver, i.message_id, i.sender, i.recipient, i.body,"
     " i.cut, i.received_at, i.looks, (SELECT a.tenant_id FROM notification_attempts a WHERE"
     " a.driver IN (i.driver, CASE i.driver WHEN 'aws' THEN 'sns' ELSE i.driver END)"
-    " AND a.provider_message_id = i.in_reply_to ORDER BY a.id DESC LIMIT 1) AS tenant_id",
+    " AND a.provider_message_id = i.in_reply_to ORDER BY a.id DESC LIMIT 1) AS tenant_id,"
+    " i.master_id",
 )
+WAITS_UNDER_OTHERS = Command("SELECT EXISTS (SELECT FROM inbound_inbox WHERE master_id <> $1)")
 REMOVE = Command("DELETE FROM inbound_inbox WHERE id = $1")
 PUT_BACK = Command("UPDATE inbound_inbox SET next_look_at = $2 WHERE id = $1")
+
+SENDER = Column("inbound_messages.sender")
+BODY = Column("inbound_messages.body")
+_OPENS = (Opens(SENDER, "sender"),)
 
 # --- in one tenant ------------------------------------------------------------------------------
 
@@ -109,13 +128,17 @@ class Suppression:
 
 
 LAST_WRITTEN = Command(
-    "SELECT max(started_at) FROM notification_attempts WHERE channel = 'sms' AND recipient = $1"
+    "SELECT max(started_at) FROM notification_attempts WHERE channel = 'sms'"
+    f" AND recipient IS NOT NULL AND {_BY_RECIPIENT} = ANY ($1::text[])"
     " AND status NOT IN ('prepared', 'rejected')"
 )
 # Replies of one number are read one after another.
 LOCK_SENDER = Command("SELECT pg_advisory_xact_lock($1)")
 SEEN = Command("SELECT id FROM inbound_messages WHERE driver = $1 AND message_id = $2")
 CLINIC = Command("SELECT name FROM tenants WHERE id = $1")
+_TO_THE_NUMBER = (
+    f"t.channel = 'sms' AND t.recipient IS NOT NULL AND {_BY_T_RECIPIENT} = ANY ($1::text[])"
+)
 # $2 how long ago is of no interest any more.
 WRITTEN = Query(
     Written,
@@ -129,7 +152,7 @@ WRITTEN = Query(
     " JOIN appointments a ON a.tenant_id = n.tenant_id AND a.id = n.appointment_id"
     " JOIN facilities f ON f.tenant_id = a.tenant_id AND f.id = a.facility_id"
     " JOIN patients p ON p.tenant_id = a.tenant_id AND p.id = a.patient_id"
-    " WHERE t.channel = 'sms' AND t.recipient = $1 AND t.started_at > $2"
+    f" WHERE {_TO_THE_NUMBER} AND t.started_at > $2"
     " AND t.status NOT IN ('prepared', 'rejected', 'transient')"
     " AND n.notification_type IN ('appointment_confirmation', 'appointment_rescheduled',"
     " 'appointment_reminder', 'waitlist_offer')"
@@ -145,7 +168,7 @@ REMINDED = Query(
     " AND n.id = t.notification_id JOIN patients p ON p.tenant_id = n.tenant_id"
     " AND p.id = n.patient_id LEFT JOIN related_persons r ON r.tenant_id = n.tenant_id"
     " AND r.id = n.related_person_id"
-    " WHERE t.channel = 'sms' AND t.recipient = $1 AND t.started_at > $2"
+    f" WHERE {_TO_THE_NUMBER} AND t.started_at > $2"
     " AND t.status NOT IN ('prepared', 'rejected', 'transient')"
     " AND n.notification_type = 'medication_reminder' AND n.template_data ? 'bundle_id'"
     " ORDER BY n.id, t.started_at DESC, t.id DESC",
@@ -153,42 +176,45 @@ REMINDED = Query(
 PEOPLE = Query(
     Person,
     "SELECT p.id, p.language FROM contact_points c JOIN patients p ON p.tenant_id = c.tenant_id"
-    " AND p.id = c.patient_id WHERE c.system = 'phone' AND c.value = $1 AND p.deleted_at IS NULL"
+    " AND p.id = c.patient_id WHERE c.system = 'phone'"
+    f" AND {_BY_C_VALUE} = ANY ($1::text[]) AND p.deleted_at IS NULL"
     " ORDER BY p.id LIMIT 5",
 )
+_FROM_THE_NUMBER = f"{_BY_M_SENDER} = ANY ($1::text[])"
 QUESTION = Query(
     Question,
     "SELECT m.intent, m.choices, m.received_at, NOT EXISTS (SELECT FROM inbound_messages l"
-    " WHERE l.tenant_id = m.tenant_id AND l.sender = m.sender"
+    f" WHERE l.tenant_id = m.tenant_id AND {_BY_L_SENDER} = ANY ($1::text[])"
     " AND (l.received_at, l.id) > (m.received_at, m.id)) AS latest"
-    " FROM inbound_messages m WHERE m.sender = $1"
+    f" FROM inbound_messages m WHERE {_FROM_THE_NUMBER}"
     " AND m.received_at > $2 AND m.outcome = 'asked' ORDER BY m.received_at DESC, m.id DESC"
     " LIMIT 1",
 )
 # How many answers a number has had since $2, and how many of them after the same outcome.
 ANSWERED = Command(
     "SELECT ARRAY[count(*), count(*) FILTER (WHERE m.outcome = $3)] FROM inbound_messages m"
-    " WHERE m.sender = $1 AND m.received_at > $2 AND m.answered"
+    f" WHERE {_FROM_THE_NUMBER} AND m.received_at > $2 AND m.answered"
 )
 INSERT = Command(
-    "INSERT INTO inbound_messages (id, tenant_id, driver, message_id, sender, recipient, body, cut,"
-    " intent, outcome, patient_id, appointment_id, offer_id, notification_id, choices, action,"
-    " action_start, action_status, answered, received_at, updated_at)"
-    " SELECT d.id, $2, d.driver, d.message_id, d.sender, d.recipient, d.body, d.cut,"
-    " d.intent, d.outcome, d.patient_id, d.appointment_id, d.offer_id, d.notification_id,"
+    "INSERT INTO inbound_messages (id, tenant_id, driver, message_id, sender, sender_index,"
+    " recipient, body, cut, intent, outcome, patient_id, appointment_id, offer_id,"
+    " notification_id, choices, action, action_start, action_status, answered, received_at,"
+    " updated_at)"
+    " SELECT d.id, $2, d.driver, d.message_id, d.sender, d.sender_index, d.recipient, d.body,"
+    " d.cut, d.intent, d.outcome, d.patient_id, d.appointment_id, d.offer_id, d.notification_id,"
     " d.choices, d.action, d.action_start,"
     " CASE WHEN d.action IS NOT NULL THEN 'waiting' END, d.answered, d.received_at, $3"
     " FROM jsonb_to_record($1::jsonb) AS d (id uuid, driver text, message_id text, sender text,"
-    " recipient text, body text, cut boolean, intent text, outcome text, patient_id uuid,"
-    " appointment_id uuid, offer_id uuid, notification_id uuid, choices jsonb, action text,"
-    " action_start timestamptz, answered boolean, received_at timestamptz)"
+    " sender_index text, recipient text, body text, cut boolean, intent text, outcome text,"
+    " patient_id uuid, appointment_id uuid, offer_id uuid, notification_id uuid, choices jsonb,"
+    " action text, action_start timestamptz, answered boolean, received_at timestamptz)"
 )
 # The patient's own word stands above what a provider found: it is not lifted with that.
 SUPPRESS = Query(
     Suppression,
-    "INSERT INTO suppressions AS s (id, tenant_id, channel, value, reason, created_at)"
-    " VALUES ($1, $2, 'sms', $3, 'opted_out', $4)"
-    " ON CONFLICT (tenant_id, channel, value) WHERE lifted_at IS NULL"
+    "INSERT INTO suppressions AS s (id, value, value_index, tenant_id, channel, reason, created_at)"
+    " VALUES ($1, $2, $3, $4, 'sms', 'opted_out', $5)"
+    f" ON CONFLICT (tenant_id, channel, ({_BY_VALUE})) WHERE lifted_at IS NULL"
     " DO UPDATE SET reason = 'opted_out' WHERE s.reason = 'bounced_hard'"
     " RETURNING s.id, s.channel, s.reason",
 )
@@ -196,7 +222,7 @@ SUPPRESS = Query(
 LIFT = Query(
     Suppression,
     "UPDATE suppressions s SET lifted_at = $2, lifted_because = 'asked for it by text'"
-    " WHERE s.channel = 'sms' AND s.value = $1"
+    f" WHERE s.channel = 'sms' AND {_BY_S_VALUE} = ANY ($1::text[])"
     " AND s.reason = 'opted_out' AND s.lifted_at IS NULL RETURNING s.id, s.channel, s.reason",
 )
 
@@ -222,8 +248,8 @@ _ACTION = (
     " m.sender, m.received_at FROM inbound_messages m WHERE m.action_status = 'waiting'"
     " AND m.action IN ('confirm', 'accept', 'decline')"
 )
-ACTIONS = Query(Action, f"{_ACTION} ORDER BY m.received_at, m.id LIMIT $1")
-LOCK_ACTION = Query(Action, f"{_ACTION} AND m.id = $1 FOR UPDATE SKIP LOCKED")
+ACTIONS = Query(Action, f"{_ACTION} ORDER BY m.received_at, m.id LIMIT $1", _OPENS)
+LOCK_ACTION = Query(Action, f"{_ACTION} AND m.id = $1 FOR UPDATE SKIP LOCKED", _OPENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +280,10 @@ _DOSE_ACTION = (
     " AND r.id = n.related_person_id"
     " WHERE m.action_status = 'waiting' AND m.action IN ('taken', 'skip')"
 )
-DOSE_ACTIONS = Query(DoseAction, f"{_DOSE_ACTION} ORDER BY m.received_at, m.id LIMIT $1")
-LOCK_DOSE_ACTION = Query(DoseAction, f"{_DOSE_ACTION} AND m.id = $1 FOR UPDATE OF m SKIP LOCKED")
+DOSE_ACTIONS = Query(DoseAction, f"{_DOSE_ACTION} ORDER BY m.received_at, m.id LIMIT $1", _OPENS)
+LOCK_DOSE_ACTION = Query(
+    DoseAction, f"{_DOSE_ACTION} AND m.id = $1 FOR UPDATE OF m SKIP LOCKED", _OPENS
+)
 SETTLE = Command(
     "UPDATE inbound_messages SET action_status = $2, action_reason = $3, answered = answered OR $4,"
     " updated_at = $5 WHERE id = $1 AND action_status = 'waiting'"
@@ -290,11 +318,13 @@ _REPLY = (
     " m.offer_id, m.notification_id, m.action, m.action_status, m.action_reason, m.answered,"
     " m.received_at FROM inbound_messages m"
 )
-GET = Query(Reply, f"{_REPLY} WHERE m.id = $1")
+OPENS = (*_OPENS, Opens(BODY, "body"))
+GET = Query(Reply, f"{_REPLY} WHERE m.id = $1", OPENS)
 LIST = Query(
     Reply,
     f"{_REPLY} WHERE ($1::uuid IS NULL OR m.patient_id = $1)"
     " AND ($2::text IS NULL OR m.outcome = $2) AND ($3::timestamptz IS NULL OR m.received_at >= $3)"
     " AND ($4::timestamptz IS NULL OR (m.received_at, m.id) < ($4, $5::uuid))"
     " ORDER BY m.received_at DESC, m.id DESC LIMIT $6",
+    OPENS,
 )

@@ -18,11 +18,13 @@ from uuid import UUID
 from chroniccare.audit.actions import record
 from chroniccare.core.caller import system
 from chroniccare.core.ids import new_id
-from chroniccare.notifications.inbound import answers, queries, rules, rules_doses, staff
+from chroniccare.notifications.inbound import answers, inbox, queries, rules, rules_doses, staff
 from chroniccare.notifications.inbound.keywords import Intent
 from chroniccare.notifications.preferences import optouts
+from chroniccare.platform.masterkey import CannotUnwrap
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.tenancy.actions import list_tenants
+from chroniccare.tenancy.addresses import either, index
 from chroniccare.webhooks.actions import EventType, emit
 
 log = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ async def receive_due(limit: int = BATCH) -> int:
         taken = await tx.all(queries.TAKE, tx.now, tx.now + _OURS_FOR, limit)
     for row in sorted(taken, key=lambda one: (one.received_at, one.id)):
         try:
-            await _deal_with(row)
+            await _deal_with(inbox.opened(row))
         except Exception as error:
             # One that cannot be dealt with stands in no other's way; it is looked at again.
             log.exception("reply not dealt with", extra={"kind": type(error).__name__})
@@ -96,8 +98,7 @@ async def _deal_with(row: queries.Waiting) -> None:
     if named is None or intent in rules.STOPS or intent == "start":
         # One transaction a clinic: across clinics nobody can see whom they wrote to.
         for tenant_id in tenants:
-            async with begin(system(tenant_id, job="inbound")) as tx:
-                last = await tx.value(queries.LAST_WRITTEN, row.sender)
+            last = await _last_written(tenant_id, row.sender)
             if last is not None:
                 wrote[tenant_id] = last
     only = tenants[0] if len(tenants) == 1 else None
@@ -106,6 +107,18 @@ async def _deal_with(row: queries.Waiting) -> None:
         log.warning("reply from a number that nobody wrote to", extra={"driver": row.driver})
     for tenant_id in clinics:
         await receive(tenant_id, row)
+
+
+async def _last_written(tenant_id: UUID, sender: str) -> datetime | None:
+    """Return when a clinic wrote to a number last; one whose keys are not held stops no other."""
+    try:
+        async with begin(system(tenant_id, job="inbound")) as tx:
+            number = either(await tx.keyring(), [sender])
+            last: datetime | None = await tx.value(queries.LAST_WRITTEN, number)
+    except CannotUnwrap as error:
+        log.error("cannot unwrap: %s", error)  # noqa: TRY400  ids alone; where it was is known
+        return None
+    return last
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +154,11 @@ def lock_key(tenant_id: UUID, sender: str) -> int:
 
 
 async def _situation(tx: Tx, sender: str) -> Situation:
-    written = await tx.all(queries.WRITTEN, sender, tx.now - _FORGOTTEN)
-    reminded = await tx.all(queries.REMINDED, sender, tx.now - rules_doses.ANSWERABLE)
-    people = await tx.all(queries.PEOPLE, sender)
-    question = await tx.one(queries.QUESTION, sender, tx.now - rules.ASKED_FOR)
+    number = either(await tx.keyring(), [sender])
+    written = await tx.all(queries.WRITTEN, number, tx.now - _FORGOTTEN)
+    reminded = await tx.all(queries.REMINDED, number, tx.now - rules_doses.ANSWERABLE)
+    people = await tx.all(queries.PEOPLE, number)
+    question = await tx.one(queries.QUESTION, number, tx.now - rules.ASKED_FOR)
     prompts = [
         rules.Prompt(
             one.appointment_id, one.patient_id, one.offer_id, one.told_start, one.starts_at,
@@ -190,14 +204,15 @@ async def _follow(
     answered = (barred or decision.outcome not in {"stopped", "stopped_unsure"}) and await _answer(
         tx, row.sender, known, decision, reply_id=reply_id, patient_id=patient_id
     )
-    action = _ACTION.get(decision.outcome)
+    action, keys = _ACTION.get(decision.outcome), await tx.keyring()
     kept: dict[str, Any] = {
         "id": reply_id,
         "driver": row.driver,
         "message_id": row.message_id,
-        "sender": row.sender,
+        "sender": keys.sealed(queries.SENDER, reply_id, row.sender),
+        "sender_index": index(keys, row.sender),
         "recipient": row.recipient,
-        "body": row.body,
+        "body": keys.sealed(queries.BODY, reply_id, row.body),
         "cut": row.cut,
         "intent": reading.intent,
         "outcome": decision.outcome,
@@ -228,12 +243,13 @@ async def _bar(tx: Tx, sender: str, outcome: str, patient_id: UUID | None) -> bo
     if outcome in {"stopped", "stopped_unsure"}:
         action = "create"
         await optouts.lock_owners(tx, [sender])
-        found = await tx.one(queries.SUPPRESS, new_id(), tx.caller.tenant_id, sender, tx.now)
+        entry = await optouts.entry(tx, channel="sms", address=sender)
+        found = await tx.one(queries.SUPPRESS, *entry, tx.caller.tenant_id, tx.now)
         await optouts.recorded(tx, channel="sms", address=sender, reason="opted_out")
     elif outcome == "started":
         action = "lift"
         await optouts.lock_owners(tx, [sender])
-        found = await tx.one(queries.LIFT, sender, tx.now)
+        found = await tx.one(queries.LIFT, either(await tx.keyring(), [sender]), tx.now)
         if found is not None:
             await optouts.set_consent(tx, channel="sms", address=sender, given=True)
     else:
@@ -290,7 +306,8 @@ async def _answer(
         kind = "reply_will_call"
     if decision.choices and decision.dose is not None:
         kind = "reply_visit_or_doses"
-    had, same = await tx.value(queries.ANSWERED, sender, tx.now - _HOUR, decision.outcome)
+    number = either(await tx.keyring(), [sender])
+    had, same = await tx.value(queries.ANSWERED, number, tx.now - _HOUR, decision.outcome)
     if had >= _MOST_ANSWERS or (same and decision.outcome in _ONCE_AN_HOUR):
         return False
     data: dict[str, Any] = {"clinic": known.clinic}

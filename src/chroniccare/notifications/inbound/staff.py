@@ -6,6 +6,7 @@ from uuid import UUID
 
 from chroniccare.platform.postgres import Tx
 from chroniccare.tasks.actions import New, open_tasks
+from chroniccare.tenancy.addresses import index
 
 _SOON = timedelta(days=1)
 
@@ -36,13 +37,17 @@ async def look_at_visit(tx: Tx, *, appointment_id: UUID, patient_id: UUID, reaso
     await open_tasks(tx, [new])
 
 
+def _digest(tenant_id: UUID, sender: str) -> str:
+    return sha256(f"{tenant_id}{sender}".encode()).hexdigest()[:32]
+
+
 async def look_at_reply(
     tx: Tx, code: str, *, reason: str, reply_id: UUID, sender: str, patient_id: UUID | None,
     priority: str = "normal",
 ) -> None:  # fmt: skip
     """Have staff read a reply; one open task for each number, however often it writes."""
-    # A digest: the key of a task is no place for a number.
-    whose = sha256(f"{tx.caller.tenant_id}{sender}".encode()).hexdigest()[:32]
+    # The key of a task is no place for a number, nor for a hash that whoever tries all can tell.
+    whose = index(await tx.keyring(), sender) or _digest(tx.caller.tenant_id, sender)
     new = New(
         code, reason, f"{code}:{whose}", patient_id=patient_id, focus_type="reply",
         focus_id=reply_id, priority=priority,

@@ -104,7 +104,7 @@ async def _opt_outs(tx: Tx, stored: queries.Stored) -> list[queries.OptOut]:
     """Return the entries of the opt-out list for addresses of the patient or a related person."""
     points = [*stored.contacts, *(point for one in stored.proxies for point in one["contacts"])]
     systems = {(point["system"], point["value"]) for point in points}
-    found = await tx.all(queries.OPT_OUTS, sorted({value for _, value in systems}))
+    found = await optouts.listed(tx, sorted({value for _, value in systems}))
     return [one for one in found if (messages.SYSTEM_OF[one.channel], one.address) in systems]
 
 

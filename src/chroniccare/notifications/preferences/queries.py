@@ -5,8 +5,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chroniccare.notifications.queries_recipients import PATIENT_CONTACTS, PROXY
+from chroniccare.core.contact import found_by
+from chroniccare.notifications.queries_due import RECIPIENT
+from chroniccare.notifications.queries_recipients import (
+    OPENS_CONTACTS,
+    OPENS_PROXIES,
+    PATIENT_CONTACTS,
+    PROXY,
+)
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Column, Opens
+from chroniccare.tenancy.queries_keys import Stale
+
+_BY_VALUE = found_by("value")
+_BY_C_VALUE = found_by("c.value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,14 @@ class OptOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """Where an attempt went to."""
+
+    id: UUID
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """A patient or related person whose consent was changed, with what it was."""
 
@@ -59,6 +79,7 @@ GET = Query(
     " FROM related_persons r WHERE r.tenant_id = p.tenant_id AND r.patient_id = p.id"
     " AND r.deleted_at IS NULL), '[]') AS proxies"
     " FROM patients p WHERE p.id = $1 AND p.deleted_at IS NULL",
+    (OPENS_CONTACTS, OPENS_PROXIES),
 )
 # The rest of both documents stays as it is.
 UPDATE = Command(
@@ -66,30 +87,45 @@ UPDATE = Command(
     " || jsonb_build_object('channels', $2::jsonb), consent_settings = $3::jsonb,"
     " notification_preferences = $4::jsonb, version = version + 1, updated_at = $5 WHERE id = $1"
 )
+BARRED = Column("suppressions.value")
+_OPENS = (Opens(BARRED, "address"),)
 OPT_OUTS = Query(
     OptOut,
     "SELECT id, channel, value AS address, reason, created_at FROM suppressions"
-    " WHERE value = ANY ($1::text[]) AND lifted_at IS NULL ORDER BY created_at, id",
+    f" WHERE {_BY_VALUE} = ANY ($1::text[]) AND lifted_at IS NULL"
+    " ORDER BY created_at, id",
+    _OPENS,
 )
 LIFT = Query(
     OptOut,
     "UPDATE suppressions SET lifted_at = $3, lifted_because = $4"
-    " WHERE channel = $1 AND value = ANY ($2::text[]) AND lifted_at IS NULL"
-    " RETURNING id, channel, value AS address, reason, created_at",
+    f" WHERE channel = $1 AND {_BY_VALUE} = ANY ($2::text[])"
+    " AND lifted_at IS NULL RETURNING id, channel, value AS address, reason, created_at",
+    _OPENS,
 )
-RECIPIENTS = Command(
-    "SELECT DISTINCT recipient FROM notification_attempts WHERE id = ANY ($1::uuid[])"
-    " AND recipient IS NOT NULL"
+# An entry from before the tenant had keys: the same address must not get another one.
+FIND_BY_INDEX = Command(
+    "UPDATE suppressions SET value_index = $3 WHERE channel = $1 AND value = $2"
+    " AND value_index IS NULL AND lifted_at IS NULL"
+)
+RECIPIENTS = Query(
+    Reached,
+    "SELECT id, recipient FROM notification_attempts WHERE id = ANY ($1::uuid[])"
+    " AND recipient IS NOT NULL",
+    (Opens(RECIPIENT, "recipient"),),
 )
 # By value alone, whatever the channel: a few too many do no harm.
-_OWNERS = "FROM contact_points c WHERE c.value = ANY ($1::text[])) ORDER BY o.id FOR NO KEY UPDATE"
+_OWNERS = (
+    f"FROM contact_points c WHERE {_BY_C_VALUE} = ANY ($1::text[])) ORDER BY o.id FOR NO KEY UPDATE"
+)
 LOCK_PATIENTS = Command(f"SELECT o.id FROM patients o WHERE o.id IN (SELECT c.patient_id {_OWNERS}")
 LOCK_RELATED = Command(
     f"SELECT o.id FROM related_persons o WHERE o.id IN (SELECT c.related_person_id {_OWNERS}"
 )
 # Everybody whose address it is, in one order, so that two at once wait and do not deadlock.
 _THEIRS = (
-    "FROM contact_points c WHERE c.system = $1 AND c.value = $2)"
+    "FROM contact_points c WHERE c.system = $1"
+    f" AND {_BY_C_VALUE} = ANY ($2::text[]))"
     " AND o.deleted_at IS NULL AND o.consent_settings -> $3::text IS DISTINCT FROM $4::jsonb"
     " ORDER BY o.id FOR NO KEY UPDATE)"
 )
@@ -108,4 +144,19 @@ CONSENT_OF_RELATED = Query(
     "WITH theirs AS MATERIALIZED (SELECT o.id, o.consent_settings AS before FROM related_persons o"
     f" WHERE o.id IN (SELECT c.related_person_id {_THEIRS} UPDATE related_persons o {_CONSENT}"
     f" o.patient_id {_CHANGED}",
+)
+
+FIND_STALE = Query(
+    Stale,
+    "SELECT id, value FROM suppressions WHERE left(value, 5) <> $1 AND id > $2"
+    " ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED",
+)
+ANY_STALE = Command("SELECT EXISTS (SELECT FROM suppressions WHERE left(value, 5) <> $1)")
+# An address that the release before put on the list a second time, while both ran, is found once.
+RESEAL = Command(
+    "UPDATE suppressions s SET value = d.value, value_index = CASE WHEN s.lifted_at IS NULL"
+    " AND EXISTS (SELECT FROM suppressions o WHERE o.tenant_id = s.tenant_id"
+    " AND o.channel = s.channel AND o.value_index = d.blind AND o.lifted_at IS NULL"
+    " AND o.id <> s.id) THEN s.value_index ELSE d.blind END"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, value text, blind text) WHERE s.id = d.id"
 )

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.audit.actions import record
-from chroniccare.core import contact, paging
+from chroniccare.core import paging
 from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessable
 from chroniccare.core.ids import new_id
 from chroniccare.notifications import rules as messages
@@ -16,6 +16,7 @@ from chroniccare.notifications.proxies.joining import join
 from chroniccare.notifications.proxies.schemas import RelatedPersonWrite
 from chroniccare.patients import actions as patients
 from chroniccare.platform.postgres import Tx
+from chroniccare.tenancy import addresses
 from chroniccare.webhooks.actions import emit
 
 MOST = 20
@@ -147,7 +148,7 @@ async def _check(tx: Tx, body: RelatedPersonWrite, *, before: dict[str, Any]) ->
     values = sorted({value for _, value in points})
     barred = {
         one.channel
-        for one in (await tx.all(optouts.OPT_OUTS, values) if fresh and values else ())
+        for one in (await optouts.listed(tx, values) if fresh and values else ())
         if one.reason in optouts.WITHDRAWING
         and (messages.SYSTEM_OF[one.channel], one.address) in points
     }
@@ -179,7 +180,7 @@ async def _document(
 
 
 async def _write_contact_points(tx: Tx, person_id: UUID, body: RelatedPersonWrite) -> None:
-    points = contact.rows(body.contact_info)
+    points = await addresses.points(tx, body.contact_info)
     await tx.run(queries.REPLACE_CONTACT_POINTS, points, tx.caller.tenant_id, person_id, tx.now)
 
 

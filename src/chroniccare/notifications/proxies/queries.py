@@ -8,6 +8,7 @@ from uuid import UUID
 from chroniccare.core import contact
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Column, Opens
+from chroniccare.tenancy.queries_addresses import IN_CONTACT_INFO
 from chroniccare.tenancy.queries_keys import Stale
 
 
@@ -35,7 +36,7 @@ class RelatedPerson:
 
 
 CONTACT = Column("related_persons.contact_info")
-OPENS = (Opens(CONTACT, "contact_info", within="address"),)
+OPENS = (IN_CONTACT_INFO, Opens(CONTACT, "contact_info", within="address"))
 _CONTACT_INFO = contact.info_sql("r", "related_person_id")
 _SELECT = (
     "SELECT r.id, r.patient_id, r.name, r.relationship, r.language, r.time_zone,"

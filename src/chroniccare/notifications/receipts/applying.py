@@ -18,7 +18,6 @@ from uuid import UUID
 
 from chroniccare.audit.actions import record
 from chroniccare.core.caller import system
-from chroniccare.core.ids import new_id
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications.doubts import staff
 from chroniccare.notifications.plan import LOOP as DISPATCH
@@ -244,17 +243,17 @@ async def _suppress(tx: Tx, state: queries.State, reason: str) -> None:
     """Let nothing more be sent to the address that the attempt went to."""
     if state.recipient is None:  # an attempt from before addresses were kept
         return
+    entry = await optouts.entry(tx, channel=state.attempt_channel, address=state.recipient)
     made = await tx.one(
-        queries.SUPPRESS, new_id(), tx.caller.tenant_id, state.attempt_channel, state.recipient,
-        reason, tx.now,
-    )  # fmt: skip
+        queries.SUPPRESS, *entry, tx.caller.tenant_id, state.attempt_channel, reason, tx.now
+    )
     if made is None:
         return
     await record(
         tx, action="create", entity_type="suppression", entity_id=made.id,
         after={"channel": made.channel, "reason": made.reason},
     )  # fmt: skip
-    await optouts.recorded(tx, channel=made.channel, address=made.value, reason=made.reason)
+    await optouts.recorded(tx, channel=made.channel, address=state.recipient, reason=made.reason)
     await emit(
         tx, "contact.suppressed", entity_type="suppression", entity_id=made.id,
         payload={

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chroniccare.core.contact import found_by
+from chroniccare.notifications.queries_due import RECIPIENT
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Opens
+
+_BY_VALUE = found_by("value")
 
 # --- the inbox, across tenants ------------------------------------------------------------------
 
@@ -96,7 +101,6 @@ class Suppression:
 
     id: UUID
     channel: str
-    value: str
     reason: str
 
 
@@ -136,6 +140,7 @@ STATES = Query(
     " AND t.status = 'accepted') AS hoped"
     " FROM notification_attempts a JOIN notifications n ON n.tenant_id = a.tenant_id"
     " AND n.id = a.notification_id WHERE a.id = ANY ($1::uuid[]) AND n.id = ANY ($2::uuid[])",
+    (Opens(RECIPIENT, "recipient", by="attempt_id"),),
 )
 SEEN = Command(
     "SELECT r.driver || ' ' || r.provider_event_id FROM notification_receipts r"
@@ -175,10 +180,10 @@ CHANGE_ATTEMPTS = Command(
 )
 SUPPRESS = Query(
     Suppression,
-    "INSERT INTO suppressions AS s (id, tenant_id, channel, value, reason, created_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6)"
-    " ON CONFLICT (tenant_id, channel, value) WHERE lifted_at IS NULL DO NOTHING"
-    " RETURNING s.id, s.channel, s.value, s.reason",
+    "INSERT INTO suppressions AS s (id, value, value_index, tenant_id, channel, reason, created_at)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id, channel,"
+    f" ({_BY_VALUE})) WHERE lifted_at IS NULL DO NOTHING"
+    " RETURNING s.id, s.channel, s.reason",
 )
 
 # --- doubts, in one tenant ----------------------------------------------------------------------

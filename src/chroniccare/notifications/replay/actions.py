@@ -17,7 +17,7 @@ from chroniccare.core.errors import Conflict, FieldError, NotFound, Unprocessabl
 from chroniccare.notifications import decide, queries_due, rules
 from chroniccare.notifications.plan import LOOP
 from chroniccare.notifications.plans import actions as plans
-from chroniccare.notifications.preferences import recipients
+from chroniccare.notifications.preferences import optouts, recipients
 from chroniccare.notifications.replay import queries
 from chroniccare.notifications.replay.rules import MAX_REPLAY, PERHAPS_SENT, REPLAYABLE
 from chroniccare.notifications.spend import budget
@@ -149,8 +149,7 @@ async def _looked_at(tx: Tx, ids: Sequence[UUID]) -> list[tuple[queries_due.Due,
     rows = await tx.all(queries_due.READ_DUE, list(ids))
     afresh = [plans.afresh(recipients.afresh(due)) for due in rows]
     addresses = {value for due in afresh for value in decide.every_address(due)}
-    found = await tx.all(queries_due.SUPPRESSED, list(addresses))
-    suppressed = {(entry.channel, entry.value) for entry in found}
+    suppressed = await optouts.barred(tx, addresses)
     quiet = rules.parse_quiet_hours(tx.settings.quiet_hours)
     decided = [
         (due, decide.decide(due, now=tx.now, quiet=quiet, suppressed=suppressed)) for due in afresh

@@ -269,7 +269,7 @@ def _card(
             "last_name": card.last_name,
             "age": rules.age(card.date_of_birth, today=today),
             "language": card.language,
-            "phone": card.phone,
+            "phone": card.phone["value"] if card.phone else None,
         },
         "last_visit": card.last_visit,
         "last_call": card.calls[0] if card.calls else None,

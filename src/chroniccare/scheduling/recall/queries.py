@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.platform.postgres import Command, Query
+from chroniccare.platform.sealing import Opens
+from chroniccare.tenancy.queries_addresses import POINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the person who calls sees, besides the recall itself; `calls` are the latest first."""
+    """What the person who calls sees, besides the recall itself.
+
+    The number is `phone["value"]`; `calls` are the latest first.
+    """
 
     id: UUID
     first_name: str
     last_name: str
     date_of_birth: date
     language: str
-    phone: str | None
+    phone: dict[str, str] | None
     last_visit: dict[str, Any] | None
     calls: list[dict[str, Any]]
 
@@ -242,7 +247,8 @@ _CALL = (
 CARDS = Query(
     Card,
     "SELECT r.id, p.first_name, p.last_name, p.date_of_birth, p.language,"
-    f" (SELECT c.value {PHONE} ORDER BY c.rank, c.id LIMIT 1) AS phone,"
+    f" (SELECT jsonb_build_object('point', c.id, 'value', c.value) {PHONE}"
+    " ORDER BY c.rank, c.id LIMIT 1) AS phone,"
     " (SELECT jsonb_build_object('id', a.id, 'appointment_type', a.appointment_type,"
     " 'scheduled_start', a.scheduled_start) FROM appointments a"
     " WHERE a.patient_id = r.patient_id AND a.status IN ('checked_in', 'in_progress', 'completed')"
@@ -251,4 +257,5 @@ CARDS = Query(
     " FROM recall_calls c WHERE c.recall_id = r.id ORDER BY c.called_at DESC, c.id DESC"
     " LIMIT $2::int) AS c), '[]') AS calls"
     " FROM recalls r JOIN patients p ON p.id = r.patient_id WHERE r.id = ANY($1::uuid[])",
+    (Opens(POINT, "phone", within="points"),),
 )
