@@ -11,11 +11,12 @@ from uuid import UUID
 from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Invalid, NotFound, PreconditionFailed, Problem
+from chroniccare.core.wire import dumps
 from chroniccare.fhir import actions, asking, composing, conditions, outcome, queries
 from chroniccare.fhir.kind import Check, Kind, Resource, Writer
 from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.resources import extra
-from chroniccare.fhir.validation import encode, parse
+from chroniccare.fhir.validation import parse
 from chroniccare.patients import queries_extras as extras
 from chroniccare.platform.postgres import Tx
 
@@ -162,7 +163,7 @@ async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resou
     row = await tx.one(kind.read, record_id)
     assert row is not None  # noqa: S101  it was just written
     told = kind.to_fhir(replace(row, extra=None), tx.caller.tenant_id)
-    left = extra.left(actions.plain(encode(said)), told)
+    left = extra.left(actions.plain(dumps(said)), told)
     if left:
         sealed = (await tx.keyring()).sealed(extras.EXTRA, record_id, left)
         patient_id = writer.patient(row)
