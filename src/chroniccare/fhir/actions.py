@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,7 +20,6 @@ from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.resources import extra
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import address
-from chroniccare.tenancy import addresses
 from chroniccare.tenancy.masks import hidden
 
 _EMPTY: Mapping[str, Any] = {"contact_info": {}, "emergency_contact": {}, "insurance_info": {}}
@@ -116,8 +114,8 @@ async def asked_of(tx: Tx, *, zones: bool) -> Asked:
     """Return what conditions need to know; `zones` only where a time may have no offset."""
     names = await tx.values(queries.ZONES) if zones else []
     found: list[ZoneInfo] = [zone(name) for name in names or ["UTC"]]
-    found_by = partial(addresses.either, await tx.keyring())
-    return Asked(tx.caller.tenant_id, tx.now, found, KINDS, base_of(tx), found_by)
+    keys = await tx.keyring()
+    return Asked(tx.caller.tenant_id, tx.now, found, KINDS, base_of(tx), keys)
 
 
 async def _page(

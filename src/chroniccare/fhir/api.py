@@ -1,6 +1,5 @@
 """/fhir: R4 reads and searches, the tenant by the credential."""
 
-from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
@@ -8,12 +7,13 @@ from fastapi import APIRouter, Request, Response
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
-from chroniccare.fhir import actions, asking, bundles, capability, outcome, writing
+from chroniccare.fhir import actions, asking, bundles, capability, outcome, transactions, writing
 from chroniccare.fhir.kind import Check, Kind, Resource
-from chroniccare.fhir.registry import KINDS, found
+from chroniccare.fhir.registry import KINDS, found, seen_by
+from chroniccare.fhir.writing import checked
+from chroniccare.platform.postgres import begin
 from chroniccare.settings import address
-from chroniccare.tenancy.api import KeyFirst, check_version
-from chroniccare.tenancy.masks import hidden
+from chroniccare.tenancy.api import KeyFirst
 
 router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=KeyFirst, include_in_schema=False)
 public = APIRouter(prefix="/fhir", include_in_schema=False)
@@ -37,7 +37,7 @@ async def read_resource(kind: str, resource_id: str, request: Request) -> Respon
     _check_format(request)
     caller = _caller(request)
     one = found(kind)
-    resource = await actions.read(_seen_by(caller, one), one, resource_id)
+    resource = await actions.read(seen_by(caller, one), one, resource_id)
     return _answer(request, one, resource)
 
 
@@ -65,7 +65,7 @@ async def _search(name: str, request: Request, pairs: list[tuple[str, str]]) -> 
     caller, kind = _caller(request), found(name)
     strict = "handling=lenient" not in request.headers.get("prefer", "").replace(" ", "")
     ask = asking.read(kind, KINDS, pairs, strict=strict)
-    bundle = await actions.search(_seen_by(caller, kind), kind, ask)
+    bundle = await actions.search(seen_by(caller, kind), kind, ask)
     return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
 
 
@@ -82,9 +82,11 @@ async def create_resource(kind: str, request: Request) -> Response:
     _check_format(request)
     _check_media(request)
     one = found(kind)
-    unless = request.headers.get("if-none-exist")
-    caller, body = _seen_by(_caller(request), one), await request.body()
-    written = await writing.create(caller, one, body, unless=unless)
+    unless, body = request.headers.get("if-none-exist"), await request.body()
+    caller = seen_by(_caller(request), one)
+    async with begin(caller) as tx:
+        written = await writing.create(tx, one, body, unless=unless)
+    await writing.note(caller, one, written)
     return _told(request, written)
 
 
@@ -94,22 +96,35 @@ async def update_resource(kind: str, resource_id: str, request: Request) -> Resp
     _check_format(request)
     _check_media(request)
     one = found(kind)
-    caller, body = _seen_by(_caller(request), one), await request.body()
-    written = await writing.update(caller, one, resource_id, body, check=_check(request))
+    body = await request.body()
+    async with begin(seen_by(_caller(request), one)) as tx:
+        written = await writing.update(tx, one, resource_id, body, check=_check(request))
     return _told(request, written)
 
 
 @router.delete("/{kind}/{resource_id}")
 async def delete_resource(kind: str, resource_id: str, request: Request) -> Response:
     """Remove a record; 204, also when it is gone already."""
-    await writing.delete(_caller(request), found(kind), resource_id, check=_check(request))
+    async with begin(_caller(request)) as tx:
+        await writing.delete(tx, found(kind), resource_id, check=_check(request))
     return Response(status_code=204)
+
+
+@router.post("")
+async def bundle(request: Request) -> Response:
+    """Take a Bundle: a transaction is done as a whole or not at all, a batch entry by entry."""
+    _check_format(request)
+    _check_media(request)
+    prefer = request.headers.get("prefer", "").replace(" ", "")
+    answer = await transactions.take(
+        _caller(request), await request.body(), told="return=minimal" not in prefer
+    )
+    return Response(_written(request, answer), media_type=outcome.MEDIA_TYPE)
 
 
 def _check(request: Request) -> Check:
     """Return what compares a version with If-Match, whose ETags are weak here."""
-    wanted = request.headers.get("if-match")
-    return lambda version: check_version(wanted and wanted.replace("W/", ""), version)
+    return checked(request.headers.get("if-match"))
 
 
 def _check_media(request: Request) -> None:
@@ -128,26 +143,19 @@ def _told(request: Request, written: writing.Written) -> Response:
         "last-modified": _http_date(resource),
         "location": f"{base}/{name}",
     }
-    status = 201 if written.is_new else 200
     prefer = request.headers.get("prefer", "").replace(" ", "")
     if "return=minimal" in prefer:
-        return Response(status_code=status, headers=headers)
+        return Response(status_code=written.status, headers=headers)
     if "return=OperationOutcome" in prefer:
         resource = outcome.information(f"{name} is written.")
     return Response(
-        _written(request, resource), status, headers=headers, media_type=outcome.MEDIA_TYPE
+        _written(request, resource), written.status, headers=headers, media_type=outcome.MEDIA_TYPE
     )
 
 
 def _caller(request: Request) -> Caller:
     caller: Caller = request.scope["chroniccare.caller"]
     return caller
-
-
-def _seen_by(caller: Caller, kind: Kind) -> Caller:
-    """Return the caller with what the role does not see of this type; a search is a read."""
-    names = hidden(caller, "GET", kind.tag)
-    return replace(caller, hidden=names) if names else caller
 
 
 def _pairs(request: Request) -> list[tuple[str, str]]:

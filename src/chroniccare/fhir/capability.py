@@ -30,6 +30,7 @@ def statement(base: str) -> bytes:
                     "documentation": f"Pages hold {MOST} matches at most. Paging is by the links of"
                     " each page.",
                     "security": {"cors": False, "description": "An API key, or a Bearer token."},
+                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
                     "resource": [resource(kind) for kind in KINDS.values()],
                 }
             ],

@@ -17,6 +17,8 @@ from chroniccare.core.text import prefix_range
 from chroniccare.fhir import dates
 from chroniccare.fhir.resources.common import local
 from chroniccare.patients.rules import fold
+from chroniccare.platform.sealing import Keyring
+from chroniccare.tenancy.addresses import either
 
 if TYPE_CHECKING:
     from chroniccare.fhir.kind import Kind
@@ -33,7 +35,7 @@ class Asked:
         now: of the transaction.
         zones: of the clinic's facilities, the usual one first.
         kinds: every type, by name, for chains.
-        found_by: returns all that rows with these addresses, sealed or not, are found by.
+        keys: the clinic's, for what is found by a hash.
     """
 
     tenant_id: UUID
@@ -41,7 +43,7 @@ class Asked:
     zones: Sequence[ZoneInfo]
     kinds: "Mapping[str, Kind]"
     base: str
-    found_by: Callable[[Sequence[Any]], list[str]]
+    keys: Keyring
     arguments: list[Any] = field(default_factory=list)
 
     def put(self, value: Any, cast: str) -> str:
@@ -121,7 +123,7 @@ class Token(Parameter):
             Without any, the code has no system of its own.
         codes: what is stored for each code of FHIR; None: the same.
         prepare: what is stored for a value; None for what cannot be stored.
-        sealed: addresses, which are not kept in clear: `match` compares what finds them.
+        is_sealed: it is a telephone number or an address, which are sealed and found by a hash.
     """
 
     match: str
@@ -129,7 +131,7 @@ class Token(Parameter):
     codes: Mapping[str, tuple[Any, ...]] | None = None
     prepare: Callable[[str], str | None] | None = None
     cast: str = "text"
-    sealed: bool = False
+    is_sealed: bool = False
 
     type: ClassVar[str] = "token"
     modifiers: ClassVar[tuple[str, ...]] = ("not",)
@@ -146,10 +148,11 @@ class Token(Parameter):
                 everything = True
             else:
                 stored += self._stored(code)
+        if self.is_sealed:
+            stored = either(asked.keys, stored)
         if everything:
             found = f"NOT ({self.null})" if self.null else "true"
         else:
-            stored = asked.found_by(stored) if self.sealed else stored
             found = self.match.format(asked.among(stored, self.cast)) if stored else "false"
         return f"({found}) IS NOT TRUE" if modifier == "not" else found
 

@@ -1,9 +1,12 @@
 """Every type that is served: routes, searches and /fhir/metadata come of this list."""
 
+from dataclasses import replace
+
 from chroniccare.core.caller import Caller, Filters
 from chroniccare.core.errors import Forbidden, NotFound
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.kinds import beside, care, people, places
+from chroniccare.tenancy.masks import hidden
 from chroniccare.tenancy.smart_scopes import grants
 
 _WRITES = "cud"
@@ -37,6 +40,12 @@ def found(name: str) -> Kind:
     if kind is None:
         raise NotFound("This type is not served; see /fhir/metadata.")
     return kind
+
+
+def seen_by(caller: Caller, kind: Kind) -> Caller:
+    """Return the caller with what the role does not see of this type; a search is a read."""
+    names = hidden(caller, "GET", kind.tag)
+    return replace(caller, hidden=names) if names != caller.hidden else caller
 
 
 def opened(caller: Caller, kind: Kind, letter: str) -> list[Filters]:

@@ -8,24 +8,31 @@ from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from chroniccare.core import wire
+from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
+from chroniccare.core.errors import FieldError, Invalid, NotFound, PreconditionFailed, Problem
+from chroniccare.core.wire import dumps
 from chroniccare.fhir import actions, asking, composing, conditions, outcome, queries
 from chroniccare.fhir.kind import Check, Kind, Resource, Writer
 from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.resources import extra
 from chroniccare.fhir.validation import parse
 from chroniccare.patients import queries_extras as extras
-from chroniccare.platform.postgres import Tx, begin
+from chroniccare.platform.postgres import Tx
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write came to: the resource, and whether it is new."""
+    """What a write came to: the resource, and how.
+
+    Attributes:
+        status: 201 for a new record, 200 for one that was changed or was there already.
+        was_there: nothing was written: If-None-Exist found it. See `note`.
+    """
 
     resource: Resource
-    is_new: bool
+    status: int = 200
+    was_there: bool = False
 
 
 def _writer(caller: Caller, kind: Kind, letter: str) -> Writer:
@@ -41,7 +48,20 @@ def _writer(caller: Caller, kind: Kind, letter: str) -> Writer:
     return kind.writer
 
 
-async def create(caller: Caller, kind: Kind, body: bytes, *, unless: str | None) -> Written:
+def checked(wanted: str | None) -> Check:
+    """Return what compares a version with If-Match, whose ETags are weak here."""
+
+    def check(version: int) -> None:
+        tags = {one.strip().removeprefix("W/") for one in (wanted or "*").split(",")}
+        if not tags & {"*", f'"{version}"'}:
+            raise PreconditionFailed
+
+    return check
+
+
+async def create(
+    tx: Tx, kind: Kind, body: bytes | Resource, *, unless: str | None = None
+) -> Written:
     """Make a record of a resource, unless one matches the search `unless` (If-None-Exist).
 
     Raises:
@@ -49,18 +69,24 @@ async def create(caller: Caller, kind: Kind, body: bytes, *, unless: str | None)
         Ambiguous: several match.
         Problem: what the action refuses, said of the resource's elements.
     """
-    writer = _writer(caller, kind, "c")
+    writer = _writer(tx.caller, kind, "c")
     said = parse(kind.name, body)
-    async with begin(caller) as tx, _said_of(writer):
+    async with _said_of(writer):
         if unless is not None:
-            found = await _existing(tx, kind, unless)
+            found = await existing(tx, kind, unless)
             if found is not None:
-                return Written(actions.rendered(caller, kind, found), is_new=False)
+                return Written(actions.rendered(tx.caller, kind, found), was_there=True)
         record_id = await writer.create(tx, said)
-        return Written(await _kept(tx, kind, writer, record_id, said), is_new=True)
+        return Written(await _kept(tx, kind, writer, record_id, said), 201)
 
 
-async def update(caller: Caller, kind: Kind, text: str, body: bytes, *, check: Check) -> Written:
+async def note(caller: Caller, kind: Kind, written: Written) -> None:
+    """Write to the audit that a record was seen which was there already, before it is answered."""
+    if written.was_there and kind.entity is not None:
+        await note_read(caller, entity_type=kind.entity, seen=[written.resource["id"]])
+
+
+async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check: Check) -> Written:
     """Replace a record by a resource.
 
     Raises:
@@ -70,19 +96,19 @@ async def update(caller: Caller, kind: Kind, text: str, body: bytes, *, check: C
         PreconditionFailed: `check` says that somebody changed it.
         Problem: what the action refuses, said of the resource's elements.
     """
-    writer = _writer(caller, kind, "u")
+    writer = _writer(tx.caller, kind, "u")
     said = parse(kind.name, body)
     if said.get("id") != text:
         raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")
-    async with begin(caller) as tx, _said_of(writer):
+    async with _said_of(writer):
         record_id = await _there(tx, kind, text)
         if not await writer.update(tx, record_id, said, check):
             row = await tx.one(kind.read, record_id)
-            return Written(actions.rendered(caller, kind, row), is_new=False)
-        return Written(await _kept(tx, kind, writer, record_id, said), is_new=False)
+            return Written(actions.rendered(tx.caller, kind, row))
+        return Written(await _kept(tx, kind, writer, record_id, said))
 
 
-async def delete(caller: Caller, kind: Kind, text: str, *, check: Check) -> None:
+async def delete(tx: Tx, kind: Kind, text: str, *, check: Check) -> None:
     """Remove a record; one that is gone already stays gone.
 
     Raises:
@@ -90,14 +116,13 @@ async def delete(caller: Caller, kind: Kind, text: str, *, check: Check) -> None
         PreconditionFailed: `check` says that somebody changed it.
         Problem: what the action refuses.
     """
-    writer = _writer(caller, kind, "d")
+    writer = _writer(tx.caller, kind, "d")
     assert writer.delete is not None  # noqa: S101  `_writer` has looked
-    async with begin(caller) as tx:
-        try:
-            record_id = await _there(tx, kind, text)
-        except outcome.Gone:
-            return
-        await writer.delete(tx, record_id, check)
+    try:
+        record_id = await _there(tx, kind, text)
+    except outcome.Gone:
+        return
+    await writer.delete(tx, record_id, check)
 
 
 async def _there(tx: Tx, kind: Kind, text: str) -> UUID:
@@ -112,7 +137,7 @@ async def _there(tx: Tx, kind: Kind, text: str) -> UUID:
     return record_id
 
 
-async def _existing(tx: Tx, kind: Kind, query: str) -> Any:
+async def existing(tx: Tx, kind: Kind, query: str) -> Any:
     """Return the one record that matches a search, or None.
 
     The search is locked until the commit, so that the same one, made twice at once, makes one.
@@ -138,7 +163,7 @@ async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resou
     row = await tx.one(kind.read, record_id)
     assert row is not None  # noqa: S101  it was just written
     told = kind.to_fhir(replace(row, extra=None), tx.caller.tenant_id)
-    left = extra.left(actions.plain(wire.dumps(said)), told)
+    left = extra.left(actions.plain(dumps(said)), told)
     if left:
         sealed = (await tx.keyring()).sealed(extras.EXTRA, record_id, left)
         patient_id = writer.patient(row)

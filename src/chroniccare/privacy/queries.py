@@ -23,11 +23,11 @@ from chroniccare.privacy.queries_tables import WHAT
 from chroniccare.tenancy.queries_addresses import POINT
 
 OPENS = {
+    "fhir_extras": extras.OPENS,
     "contact_points": (Opens(POINT, "value"),),
     "inbound_messages": inbound.OPENS,
     "notification_attempts": (Opens(RECIPIENT, "recipient"),),
     "notifications": (OPENS_DATA,),
-    "fhir_extras": extras.OPENS,
     "outbox_messages": (
         Opens(OUTBOX_RECIPIENT, "recipient"),
         Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from chroniccare.core.contact import found_by
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, named
 from chroniccare.fhir.kinds import writers
@@ -20,6 +21,7 @@ _MAIN = (
 )
 
 
+_FOUND_BY = found_by("c.value")
 _MINE = "SELECT c.{0} FROM contact_points c WHERE c.{0} IS NOT NULL AND c.system {1}"
 
 
@@ -30,11 +32,11 @@ def _points(
     mine = _MINE.format(owner, f"IN ({', '.join(map(repr, systems))})")
     return Token(
         name=name,
-        match=f"{id_} IN ({mine} AND coalesce(c.value_index, c.value) = {{}})",
+        match=f"{id_} IN ({mine} AND {_FOUND_BY} = {{}})",
         null=f"{id_} NOT IN ({mine})",
         systems=systems,
         prepare=prepare,
-        sealed=True,
+        is_sealed=True,
         reveals=_CONTACT,
     )
 
