@@ -158,6 +158,33 @@ async def test_an_update_replaces_and_keeps_what_fhir_cannot_say(
     assert stale.json()["issue"][0]["code"] == "conflict"
 
 
+async def test_what_fhir_is_not_told_stays_when_the_rest_is_replaced(
+    clinic: Clinic, fhir: Server
+) -> None:
+    arn = "arn:aws:sns:us-east-1:123456789012:endpoint/GCM/app/1"
+    rest = await clinic.patient(
+        contact_info={
+            "telecom": [
+                {"system": "phone", "value": "+14155550100"},
+                {"system": "push", "value": arn, "rank": 2},
+            ]
+        },
+        emergency_contact={"name": "Luis", "phone": "+14155550111", "speaks": "Spanish"},
+    )
+    said = await fhir.read("Patient", rest["id"])
+    assert arn not in str(said)
+    said["telecom"][0]["value"] = "+14155550102"
+    answer = await fhir.send("PUT", f"/Patient/{rest['id']}", json=said)
+    assert answer.status_code == 200, answer.text
+    now = (await clinic.get(f"/patients/{rest['id']}")).json()["data"]
+    assert [one["value"] for one in now["contact_info"]["telecom"]] == ["+14155550102", arn]
+    assert now["emergency_contact"] == rest["emergency_contact"]
+    said["contact"][0]["name"]["text"] = "Ana"
+    await fhir.send("PUT", f"/Patient/{rest['id']}", json=said)
+    now = (await clinic.get(f"/patients/{rest['id']}")).json()["data"]
+    assert now["emergency_contact"] == {"name": "Ana", "phone": "+14155550111"}
+
+
 async def test_nothing_but_what_was_written_is_left_after_an_update(fhir: Server) -> None:
     made = await make(fhir, RICH)
     small = {**SMALL, "id": made["id"], "identifier": made["identifier"][:1]}

@@ -42,10 +42,10 @@ def from_fhir(
         "date_of_birth": said.get("birthDate"),
         "gender": said.get("gender"),
         "contact_info": {
-            "telecom": _telecom(said.get("telecom", []), phone, email),
+            "telecom": [*_telecom(said.get("telecom", []), phone, email), *_devices(kept)],
             "address": _address(address),
         },
-        "emergency_contact": _contact(contact),
+        "emergency_contact": _unless_same(_contact(contact), kept.get("emergency_contact", {})),
         "treatment_status": _status(said, kept.get("treatment_status", "active")),
         "time_zone": _zone(said) or kept["time_zone"],
         "language": _language(said) or kept.get("language", "en"),
@@ -90,6 +90,20 @@ def _telecom(points: list[Resource], phone: Number, email: Number) -> list[Resou
              "rank": rank}
         )  # fmt: skip
     return found[:20]
+
+
+def _devices(kept: Mapping[str, Any]) -> list[Resource]:
+    """Return the contact points that FHIR is not told of, so that replacing others keeps them."""
+    points = kept.get("contact_info", {}).get("telecom", [])
+    names = ("system", "value", "use", "rank")
+    return [{name: one[name] for name in names} for one in points if one["system"] == "push"]
+
+
+def _unless_same(contact: Resource, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return whom to call; who says what is there already changes nothing beside it."""
+    names = ("name", "phone", "email", "relationship")
+    told = {name: str(kept[name]) for name in names if kept.get(name)}
+    return kept if told == contact else contact
 
 
 def _address(one: Resource) -> Resource | None:
