@@ -24,12 +24,15 @@ check: $(VENV)/.dev
 	$(BIN)/python tools/leaks.py
 
 # The race of docs/races.md, the storm of docs/delivery-proof.md, the kills of docs/webhooks.md:
-# nobody is booked twice, no message is lost or sent twice, no event lost or out of order. ARGS=--small for seconds in place of minutes.
+# nobody is booked twice, no message is lost or sent twice, no event lost or out of order, no request
+# lost while workers are exchanged, no undocumented answer. ARGS=--small for seconds in place of minutes.
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(ARGS)
 	$(BIN)/python -m tests.chaos.messages $(ARGS)
 	$(BIN)/python -m tests.chaos.repeats $(ARGS)
 	$(BIN)/python -m tests.chaos.webhooks $(ARGS)
+	$(BIN)/python -m tests.chaos.rolling $(ARGS)
+	$(BIN)/python -m tests.chaos.fuzz $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+import psutil
 from tests.rabbitmq import private_node
 
 from chroniccare.core.caller import Caller
@@ -186,10 +187,17 @@ async def _celery(where: Stage, clinic: Clinic, broker: str) -> float:
              "--without-mingle"],
             env=environment, stdin=subprocess.DEVNULL, cwd=_ROOT,
         )  # fmt: skip
+        pool = []
         try:
-            return await _drained(owner, len(ids), before)
+            found = await _drained(owner, len(ids), before)
+            pool = psutil.Process(process.pid).children(recursive=True)
+            return found
         finally:
-            process.send_signal(signal.SIGTERM)
+            # Measured is the middle: its warm shutdown, which may take long, adds nothing.
+            process.kill()
+            for child in pool:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
             process.wait(timeout=30)
 
 

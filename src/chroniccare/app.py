@@ -62,8 +62,11 @@ from chroniccare.scheduling.series import api as series
 from chroniccare.scheduling.slots import api as slots
 from chroniccare.scheduling.waitlist import api as waitlist
 from chroniccare.scheduling.waitlist import link_api as waitlist_links
-from chroniccare.settings import Settings, load
+from chroniccare.settings import Settings, address, load
 from chroniccare.settings_identity import issuers
+from chroniccare.smart import api as smart_clients
+from chroniccare.smart import token_api
+from chroniccare.smart.tokens import Desk
 from chroniccare.staff import api as staff
 from chroniccare.staff.emergency import api as emergency
 from chroniccare.tasks import api as tasks
@@ -124,6 +127,8 @@ ROUTERS = (
     privacy.router,
     staff.router,
     emergency.router,
+    smart_clients.router,
+    token_api.public,
 )
 
 _DESCRIPTION = """
@@ -139,7 +144,7 @@ def build(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with wiring.opened(settings) as platform:
+        async with wiring.opened_soon(settings) as platform:
             app.state.platform = platform
             wiring.keep_what_stands()
             yield
@@ -162,6 +167,11 @@ def build(settings: Settings) -> FastAPI:
         burst=settings.rate_limit_burst,
         people=People(issuers(settings.oidc_issuers)),
         guesses=Guesses(settings.wrong_keys_per_minute),
+    )
+    app.state.smart = Desk(
+        app.state.authority,
+        address(settings) + token_api.TOKEN_PATH,
+        anywhere=settings.webhook_targets == "any",
     )
     for router in ROUTERS:
         # Not include_router: that tries every route twice, 5 us each (docs/benchmarks.md).

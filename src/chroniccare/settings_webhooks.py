@@ -11,7 +11,8 @@ class WebhookSettings(BaseModel):
     webhook_targets: Annotated[
         Literal["public", "any"],
         Field(
-            description="Where webhooks may go: `public` is https on port 443 of public addresses; "
-            "`any` (also http, other ports and private addresses) is for development only."
+            description="Where webhooks may go, and keys of SMART clients be: `public` is https on "
+            "port 443 of public addresses; `any` (also http, other ports and private addresses) is "
+            "for development only."
         ),
     ] = "public"

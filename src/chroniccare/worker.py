@@ -41,6 +41,7 @@ from chroniccare.scheduling import lapse, lifecycle, openings, replies
 from chroniccare.scheduling.recall import rounds as recall
 from chroniccare.scheduling.waitlist import backfill
 from chroniccare.settings import Settings, load
+from chroniccare.smart import actions as smart
 from chroniccare.tenancy import resealing
 from chroniccare.tenancy.actions import list_tenants
 from chroniccare.tenancy.idempotency import forget_old
@@ -61,6 +62,7 @@ async def _forget(tenant_id: UUID) -> None:
     async with begin(system(tenant_id, job="housekeeping")) as tx:
         await forget_old(tx)
         await privacy.tidy(tx)
+        await smart.tidy(tx)
     await retention.run(tenant_id)
 
 

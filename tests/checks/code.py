@@ -38,6 +38,7 @@ MAY_IMPORT_LATE = {
     "lambdas.py": "so that a cold start loads one handler's needs",
     "medications/interactions/service.py": "so that aiohttp is loaded only where a service is set",
     "audit/copying.py": _CHOSEN,
+    "smart/tokens.py": "so that aiohttp is loaded only where a client has its keys at an address",
     "platform/masterkey_file.py": _CHOSEN,
     "notifications/channels/email.py": _CHOSEN,
     "notifications/channels/push.py": _CHOSEN,

@@ -287,6 +287,12 @@ async def _delivery(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     return made
 
 
+async def _smart_client(clinic: Clinic) -> dict[str, Any]:
+    """Add a SMART client whose keys nobody reads in tests."""
+    body = {"name": "x", "jwks_url": "https://93.184.215.14/", "scopes": ["system/*.rs"]}
+    return await clinic.make("/smart-clients", body)
+
+
 Make = Callable[[Clinic, dict[str, str]], Awaitable[dict[str, Any]]]
 
 # For each name of a path parameter: where its records are read, and what makes one, given the ids
@@ -320,6 +326,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "medication_id": ("/medications", lambda clinic, _: _medication(clinic)),
     "fill_id": ("/medications/{medication_id}/fills", _fill),
     "webhook_id": ("/webhooks", lambda clinic, _: _webhook(clinic)),
+    "smart_client_id": ("/smart-clients", lambda clinic, _: _smart_client(clinic)),
     "delivery_id": ("/webhooks/{webhook_id}/deliveries", _delivery),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }

@@ -1,8 +1,11 @@
 """Generated requests to every operation: no server error, and only documented answers."""
 
 import copy
-from collections.abc import AsyncIterator
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -32,7 +35,11 @@ from tests.contracts.operations import (
     operations,
 )
 
-EXAMPLES = 10
+EXAMPLES = int(os.environ.get("CHRONICCARE_FUZZ_EXAMPLES", "10"))
+"""Requests of each operation and mode; `tests.chaos.fuzz` asks for more."""
+TALLY = os.environ.get("CHRONICCARE_FUZZ_TALLY")
+"""A folder for the number of requests sent: an operation with few possible ones gets fewer."""
+_sent = Counter[str]()
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -40,6 +47,13 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tallied() -> Iterator[None]:
+    yield
+    if TALLY:
+        Path(TALLY, str(os.getpid())).write_text(str(_sent["count"]))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +125,7 @@ async def ids(fuzzed: Clinic) -> dict[str, str]:
     ids=lambda value: by_name(value) if isinstance(value, Operation) else str(value.value),
 )
 @settings(
-    max_examples=EXAMPLES, derandomize=True, database=None, deadline=None,
+    max_examples=EXAMPLES, derandomize=TALLY is None, database=None, deadline=None,
     phases=[Phase.generate], suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(data=st.data())
@@ -126,6 +140,7 @@ async def test_generated_requests_get_documented_answers(
     if data.draw(st.booleans()):
         case.path_parameters = aimed(case.path_parameters, ids)
         case.body = aimed(case.body, ids)
+    _sent["count"] += 1
     response = await send(fuzzed.http, case)
     assert response.status_code != 401  # the key is ours whatever was generated
     case.validate_response(response, checks=CHECKS)

@@ -31,7 +31,9 @@ SYSTEM_ONLY = {
 # Keys and indexes that do not begin with tenant_id, and why. A primary key on id alone may.
 LED_OTHERWISE = {
     "uk_api_keys_key_id": "a key is looked up before its tenant is known",
+    "uk_smart_tokens_hash": "a token is looked up before its tenant is known",
     "idx_staff_users_subject": "a token is looked up before its tenant is known",
+    "idx_receipt_inbox_attempt": "a receipt's tenant follows from the attempt",
     "idx_notification_attempts_echo": "a receipt's tenant follows from the attempt",
     "idx_notification_attempts_started": "a driver's messages are counted over all tenants",
 }
@@ -44,6 +46,10 @@ SYSTEM_READS = {
     },
     "audit_logs": {"tenant_id", "xact"},
     "break_glass": {"id", "tenant_id", "staff_id", "expires_at", "ended_at"},
+    "smart_clients": {
+        "id", "tenant_id", "jwks_url", "jwks", "scopes", "networks", "enabled", "deleted_at",
+    },
+    "smart_tokens": {"tenant_id", "client_id", "token_hash", "scopes", "expires_at"},
     "staff_users": {"id", "tenant_id", "role", "is_active", "issuer", "subject", "created_at"},
     "notifications": {
         "id", "tenant_id", "priority", "delivery_status", "next_attempt_at", "lease_until",

@@ -30,9 +30,9 @@ class AuditEntry(Wire):
     user_type: Annotated[
         str | None,
         Field(
-            description="`api_key`, `staff`, `calendar_feed`, `waitlist_offer` (the patient, by"
-            " the link in an offer), `visit_link`, `unsubscribe_link` (in an email), `patient` (by"
-            " a reply) or `system`.",
+            description="`api_key`, `staff`, `smart_client`, `calendar_feed`, `waitlist_offer` (the"
+            " patient, by the link in an offer), `visit_link`, `unsubscribe_link` (in an email),"
+            " `patient` (by a reply) or `system`.",
             examples=["api_key"],
         ),
     ]

@@ -4,6 +4,25 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 _BY_PATIENTS = frozenset({"patient", "unsubscribe_link", "visit_link", "waitlist_offer"})
+Filters = tuple[tuple[str, str], ...]
+"""Search parameters and values, all of which a record must match."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmartScope:
+    """What one SMART scope opens; `tenancy.smart_scopes` reads and compares them.
+
+    Attributes:
+        context: `system`, `user` or `patient`.
+        type: of the FHIR resources, or `*`.
+        letters: of `cruds`, in this order: create, read, update, delete, search.
+        filters: which records; empty: all.
+    """
+
+    context: str
+    type: str
+    letters: str
+    filters: Filters = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,17 +31,20 @@ class Caller:
 
     Attributes:
         tenant_id: the only tenant whose rows this caller can see.
-        actor_id: API key, staff user, calendar feed, offer, visit or patient; None for the
-            system's own work.
-        actor_type: `api_key`, `staff`, `calendar_feed`, `waitlist_offer` (the patient, through the
-            link in an offer), `visit_link` (in a message about a visit), `unsubscribe_link` (in an
-            email), `patient` (by a reply) or `system`; the audit's `user_type`.
+        actor_id: API key, staff user, SMART client, calendar feed, offer, visit, message or
+            patient; None for the system's own work.
+        actor_type: `api_key`, `staff`, `smart_client`, `calendar_feed`, `waitlist_offer` (the
+            patient, through the link in an offer), `visit_link` (in a message about a visit),
+            `unsubscribe_link` (in an email), `patient` (by a reply) or `system`; the audit's
+            `user_type`.
         scopes: what the caller may do, such as `patients:read`.
         request_id: id of the request or job, for logs and audit.
         ip_address: address the request came from, if there was one.
         role: of a member of staff; None for whoever has scopes of their own.
         hidden: fields that the answer to this request must not hold.
         emergency_id: the break-glass access that this request makes use of.
+        smart_scopes: what a SMART client may do under /fhir; empty for all others, who have
+            `scopes`. A SMART client has none of those.
         purpose: what the request is for, if that does not follow from who asks; see `use`.
     """
 
@@ -35,6 +57,7 @@ class Caller:
     role: str | None = None
     hidden: frozenset[str] = frozenset()
     emergency_id: UUID | None = None
+    smart_scopes: tuple[SmartScope, ...] = ()
     purpose: str = ""
 
     @property

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,8 @@ from chroniccare.notifications.channels.choice import Channels
 from chroniccare.platform.postgres import Tx, begin
 
 CHUNK = delivery.BATCH
+_FIRST = 40
+"""Rows of the first chunk: it is soon on the wire, and the next rows are read meanwhile."""
 _PARALLEL = 4
 _WAIT_S = 0.5
 _OPEN = frozenset({"pending", "held", "queued", "sending"})
@@ -125,8 +127,9 @@ async def notify(
 async def _send_all(run: _Run, rows: list[Row]) -> None:
     """Plan chunk by chunk, in the order of the file, while a few chunks are delivered."""
     remaining, going = iter(rows), set[asyncio.Task[None]]()
+    sizes = chain([_FIRST], repeat(CHUNK))
     try:
-        while chunk := list(islice(remaining, CHUNK)):
+        while chunk := list(islice(remaining, next(sizes))):
             ours = await _planned(run, chunk)
             going.add(asyncio.create_task(_send(run, ours)))
             while len(going) >= _PARALLEL:

@@ -147,8 +147,9 @@ async def _begun(tenant_id: UUID, jobs: Sequence[Job]) -> list[bool]:
     try:
         async with begin(system(tenant_id, job="delivery")) as tx:
             rows = [_beginning(job, tx.now) for job in jobs]
-            ids = [job.message.attempt_id for job in jobs]
-            found = set(await tx.values(queries_due.START, rows, tx.now, ids))
+            attempts = [job.message.attempt_id for job in jobs]
+            messages = [job.due.id for job in jobs]
+            found = set(await tx.values(queries_due.START, rows, tx.now, attempts, messages))
     except (Conflict, Unavailable) as error:
         log.warning("calls not begun", extra={"kind": type(error).__name__, "count": len(jobs)})
         return [False] * len(jobs)
@@ -159,6 +160,7 @@ def _beginning(job: Job, now: datetime) -> dict[str, Any]:
     assert isinstance(job.driver, Calls)  # noqa: S101  nobody else is called
     category, opt_in, day = recipients.last_look(job.due, job.send.channel, now)
     return {
+        "id": job.due.id,
         "attempt_id": job.message.attempt_id,
         "fence": job.fence,
         "lease": now + job.driver.budget,

@@ -258,8 +258,9 @@ PREPARE_ATTEMPTS = Command(
 # nothing was committed since it was prepared that forbids the message to its recipient. `opt_in`: a
 # consent has to be on record; `day` is the date where the recipient lives.
 # Channels that we do not know count as none, as in `rules.wanted_channels`.
-# The ids stand in $3 once more: for a young table the planner expects one row, and would compare
-# every attempt that is open with every one of these.
+# What waits in the inbox about an earlier attempt is applied first: it may be the echo of it.
+# The ids stand in $3 and $4 once more: for a young table the planner expects one row, and would
+# compare every attempt, and every message, that is open with every one of these.
 _KNOWN = "?| '{sms,email,push}'"
 _CHOSEN = (
     "coalesce(nullif(p.notification_preferences #> ARRAY['categories', d.category, 'channels'],"
@@ -279,10 +280,11 @@ _RELATED_WANTS = (
 )
 START = Command(
     "UPDATE notification_attempts a SET status = 'in_flight', started_at = $2"
-    " FROM jsonb_to_recordset($1::jsonb) AS d (attempt_id uuid, fence int, lease timestamptz,"
-    " recipient text, category text, opt_in boolean, day date), notifications n"
+    " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, attempt_id uuid, fence int,"
+    " lease timestamptz, recipient text, category text, opt_in boolean, day date), notifications n"
     " WHERE a.id = d.attempt_id AND a.id = ANY ($3::uuid[]) AND a.status = 'prepared'"
-    " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id AND n.fence = d.fence"
+    " AND n.tenant_id = a.tenant_id AND n.id = a.notification_id"
+    " AND n.id = d.id AND n.id = ANY ($4::uuid[]) AND n.fence = d.fence"
     " AND n.delivery_status = 'sending' AND n.lease_until >= d.lease"
     " AND (n.expires_at IS NULL OR n.expires_at > $2) AND (n.appointment_id IS NULL OR"
     " n.notification_type NOT IN ('appointment_confirmation', 'appointment_rescheduled',"
@@ -302,7 +304,10 @@ START = Command(
     f" AND r.is_active AND {_RELATED_WANTS}))"
     " AND (n.notification_type IN ('reply_stopped', 'reply_help')"
     " OR NOT EXISTS (SELECT FROM suppressions s WHERE s.tenant_id = n.tenant_id"
-    " AND s.channel = a.channel AND s.value = d.recipient AND s.lifted_at IS NULL)) RETURNING a.id"
+    " AND s.channel = a.channel AND s.value = d.recipient AND s.lifted_at IS NULL))"
+    " AND (a.number = 1 OR NOT EXISTS (SELECT FROM notification_attempts e JOIN receipt_inbox i"
+    " ON i.attempt_id = e.id WHERE e.tenant_id = n.tenant_id AND e.notification_id = n.id))"
+    " RETURNING a.id"
 )
 
 _OUTCOMES = (

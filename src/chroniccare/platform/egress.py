@@ -28,6 +28,7 @@ class Answer:
     status: int
     retry_after: str | None
     body: bytes
+    cache_control: str = ""
 
 
 class _Checked(AbstractResolver):
@@ -63,15 +64,33 @@ class Egress:
         Raises:
             EgressError: there is none, or the address may not be asked.
         """
+        return await self._ask("POST", url, body, headers)
+
+    async def get(self, url: str) -> Answer:
+        """Read what is at `url` and return the answer, whatever its status.
+
+        Raises:
+            EgressError: see `post`.
+        """
+        return await self._ask("GET", url, None, {"User-Agent": "chroniccare"})
+
+    async def _ask(
+        self, method: str, url: str, body: bytes | None, headers: dict[str, str]
+    ) -> Answer:
         aim = target(url, anywhere=self.anywhere)
         session = self.session or self._open()
         try:
             async with (
                 asyncio.timeout(TIMEOUT_S),
-                session.post(aim.url, data=body, headers=headers, allow_redirects=False) as reply,
+                session.request(
+                    method, aim.url, data=body, headers=headers, allow_redirects=False
+                ) as reply,
             ):
                 text = await _beginning(reply)
-                return Answer(reply.status, reply.headers.get("Retry-After"), text)
+                found = reply.headers
+                return Answer(
+                    reply.status, found.get("Retry-After"), text, found.get("Cache-Control", "")
+                )
         except TimeoutError:
             raise EgressError("timeout") from None
         except (aiohttp.ClientSSLError, ssl.SSLError):

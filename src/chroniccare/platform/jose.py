@@ -83,6 +83,21 @@ def key_id(token: str) -> str:
     return kid
 
 
+def key_url(token: str) -> str | None:
+    """Return where a token says its key is (`jku`), which nobody should follow.
+
+    Raises:
+        BadToken: it is none, or says something else than an address.
+    """
+    try:
+        found = jwt.get_unverified_header(token).get("jku")
+    except (jwt.PyJWTError, ValueError):
+        raise BadToken("header") from None
+    if found is not None and not isinstance(found, str):
+        raise BadToken("jku")
+    return found
+
+
 def unproved(token: str) -> dict[str, Any]:
     """Return what a token claims, nothing of which is proved: to choose the keys by.
 

@@ -1,12 +1,17 @@
 """Everything a process opens and closes, in order, on one screen."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from chroniccare.core.errors import Unavailable
 from chroniccare.platform import cache, masterkey, masterkey_file, postgres, wake
 from chroniccare.settings import Settings
+
+_PATIENCE_S = 30.0
+_AGAIN_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,30 @@ async def opened(
 
         database.after_commit = after_commit
         yield Platform(settings, database, held, bell)
+
+
+@asynccontextmanager
+async def opened_soon(settings: Settings) -> AsyncIterator[Platform]:
+    """Do the same for a worker that may be born while PostgreSQL is away: wait for it a while.
+
+    Were it to end at once, its supervisor would take the outage for a fault of ours, and give up.
+
+    Raises:
+        Unavailable: PostgreSQL could not be reached for half a minute.
+        SettingsError: the master keys cannot be read.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PATIENCE_S
+    async with AsyncExitStack() as stack:
+        while True:
+            try:
+                platform = await stack.enter_async_context(opened(settings))
+                break
+            except Unavailable:
+                if loop.time() > until:
+                    raise
+            await asyncio.sleep(_AGAIN_S)
+        yield platform
 
 
 def keep_what_stands() -> None:

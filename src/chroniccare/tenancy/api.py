@@ -29,9 +29,10 @@ from chroniccare.core.errors import (
 )
 from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 from chroniccare.platform.postgres import Tx, begin, database
-from chroniccare.tenancy.caller import Authority, with_request
+from chroniccare.tenancy.caller import SMART, Authority, with_request
 from chroniccare.tenancy.idempotency import Reply, fingerprint, once
 from chroniccare.tenancy.masks import hidden, masked, named
+from chroniccare.tenancy.rules import is_token
 
 _BEARER = "bearer "
 # RFC 9110, 13.1.1. Blanks fit in one place only: in two, a header of 4 KiB took minutes to refuse.
@@ -39,9 +40,15 @@ _ETAGS = re.compile(r'\s*(?:\*|(?:(?:W/)?"[^"]*"\s*(?:,\s*)?)+)')
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _DEEPEST = 32
 _OPERATIONS = frozenset(
-    {"audit", "break-glass", "privacy", "spend", "staff", "templates", "webhooks"}
+    {"audit", "break-glass", "privacy", "smart-clients", "spend", "staff", "templates", "webhooks"}
 )
 """Tags of what is not done to treat a patient."""
+
+
+class ForFhirAlone(Forbidden):
+    """An access token of a SMART client was sent to /api/v1."""
+
+    message = "An access token of a SMART client opens /fhir only; here an API key is needed."
 
 
 class _KeyInHeader(SecurityBase):
@@ -100,7 +107,7 @@ async def _identify(request: Request, tag: str) -> Caller:
         if not bearer.lower().startswith(_BEARER):
             raise Unauthenticated
         key = bearer[len(_BEARER) :].strip()
-    elif "." in key:  # a token is no key
+    elif "." in key or is_token(key):  # a token is no key
         raise Unauthenticated
     client = request.client
     address = client.host if client else None
@@ -126,10 +133,13 @@ class KeyFirst(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler behind the look at the key."""
         handler = super().get_route_handler()
-        tag = str(self.tags[0])
+        tag, is_ours = str(self.tags[0]), self.path.startswith("/api/")
 
         async def key_first(request: Request) -> Response:
-            request.scope["chroniccare.caller"] = await _identify(request, tag)
+            caller = await _identify(request, tag)
+            if caller.actor_type == SMART and is_ours:
+                raise ForFhirAlone
+            request.scope["chroniccare.caller"] = caller
             if request.method != "GET":
                 _check_depth(await request.body())
             return await handler(request)

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -36,46 +37,62 @@ _MEMBER_S = 0.8
 _MOST = 10_000
 
 
+async def _of_issuer(url: str) -> tuple[bytes, float]:
+    return await fetch(url), _OLD_S
+
+
 @dataclass(slots=True)
 class KeySet:
-    """The keys of one issuer: fetched when they are an hour old, or for a key that is unknown.
+    """The keys of one signer: fetched when they are an hour old, or for a key that is unknown.
 
     Never more than once a minute, whatever tokens name.
+
+    Attributes:
+        read: returns the document at the URL, and for how many seconds it may be kept.
+        lasts_s: seconds for which keys are used that cannot be fetched anew; 0: as long as they
+            may be kept.
     """
 
     url: str
+    algorithms: frozenset[str] = ALGORITHMS
+    read: Callable[[str], Awaitable[tuple[bytes, float]]] = _of_issuer
+    lasts_s: float = _TOO_OLD_S
+    old_s: float = _OLD_S
     keys: dict[str, jose.Key] = field(default_factory=dict)
     tried_at: float = float("-inf")  # monotonic seconds, as below
     read_at: float = float("-inf")
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def find(self, kid: str) -> jose.Key | None:
-        """Return the key with this id, if the issuer has it.
+        """Return the key with this id, if the signer has it.
 
         Raises:
-            Unavailable: no keys could be fetched for a day.
+            Unavailable: no keys could be fetched for as long as old ones last.
         """
         now = time.monotonic()
-        if kid not in self.keys or now - self.read_at > _OLD_S:
+        if kid not in self.keys or now - self.read_at > self.old_s:
             async with self.turn:
                 await self._fetch(kid)
-        if time.monotonic() - self.read_at > _TOO_OLD_S:
+        if time.monotonic() - self.read_at > max(self.lasts_s, self.old_s):
             raise Unavailable(retry_after=int(_BETWEEN_FIRST_S))
         return self.keys.get(kid)
 
     async def _fetch(self, kid: str) -> None:
         now = time.monotonic()
         wait = _BETWEEN_FETCHES_S if self.keys else _BETWEEN_FIRST_S
-        fresh = kid in self.keys and now - self.read_at <= _OLD_S  # by whoever had the turn before
+        fresh = (
+            kid in self.keys and now - self.read_at <= self.old_s
+        )  # by whoever had the turn before
         if fresh or now - self.tried_at < wait:
             return
         self.tried_at = now
         try:
-            self.keys = jose.key_set(await fetch(self.url), ALGORITHMS)
+            document, old_s = await self.read(self.url)
+            self.keys = jose.key_set(document, self.algorithms)
         except (FetchError, ValueError) as error:
-            log.warning("no keys of an issuer", extra={"kind": type(error).__name__})
+            log.warning("no keys of a signer", extra={"kind": type(error).__name__})
             return
-        self.read_at = now
+        self.read_at, self.old_s = now, old_s
 
 
 @dataclass(frozen=True, slots=True)

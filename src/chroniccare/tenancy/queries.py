@@ -36,6 +36,19 @@ class KeyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """What authentication needs of an access token; `allowed` and the rest are its client's."""
+
+    client_id: UUID
+    tenant_id: UUID
+    scopes: list[str]
+    expires_at: datetime
+    allowed: list[str]
+    networks: list[str]
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """What authentication needs of a member of staff, with break-glass access if there is any."""
 
@@ -100,6 +113,13 @@ FIND_KEY = Query(
     "SELECT k.id, k.tenant_id, k.key_hash, k.environment, k.scopes, k.is_active, k.expires_at,"
     " k.last_used_at, t.is_active AS tenant_is_active, k.networks"
     " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id WHERE k.key_id = $1",
+)
+FIND_TOKEN = Query(
+    TokenRecord,
+    "SELECT s.client_id, s.tenant_id, s.scopes, s.expires_at, c.scopes AS allowed, c.networks,"
+    " c.enabled AND c.deleted_at IS NULL AND t.is_active AS is_active FROM smart_tokens s"
+    " JOIN smart_clients c ON c.tenant_id = s.tenant_id AND c.id = s.client_id"
+    " JOIN tenants t ON t.id = s.tenant_id WHERE s.token_hash = $1",
 )
 # Of several clinics the one named, else the one that has known them longest: no clinic can come
 # between a person and another one.

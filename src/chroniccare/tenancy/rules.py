@@ -3,6 +3,8 @@
 The id (12 characters) finds the row, the secret (43 characters, 256 bits) proves possession, and
 the check (6 characters, CRC-32) lets typing errors be refused, and leaked keys be found by
 scanners, without asking the database.
+
+Access tokens of SMART clients are `ccs_{secret}_{check}`: there is nothing to look up but a hash.
 """
 
 import hashlib
@@ -16,6 +18,9 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz"
 _KEY = re.compile(
     r"^cck_(live|test)_([0-9A-Za-z]{12})_([0-9A-Za-z_-]{43})_([0-9a-z]{6})$", re.ASCII
 )
+_TOKEN = re.compile(r"^ccs_[0-9A-Za-z_-]{43}_([0-9a-z]{6})$", re.ASCII)
+_CHECKED = 7
+"""Characters of a check and the line before it."""
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 SCOPES = frozenset(
@@ -44,6 +49,8 @@ SCOPES = frozenset(
         "replies:read",  # what patients have written
         "scheduling:read",
         "scheduling:write",
+        "smart_clients:read",
+        "smart_clients:write",  # who may sign in to /fhir, and for what
         "spend:read",
         "spend:write",
         "staff:read",
@@ -87,7 +94,7 @@ def new_key(environment: str) -> tuple[str, KeyParts]:
 def parse_key(key: str) -> KeyParts | None:
     """Return the parts of `key`, or None when it is malformed or its check does not match."""
     match = _KEY.match(key)
-    if match is None or _check(key[:-7]) != match[4]:
+    if match is None or _check(key[:-_CHECKED]) != match[4]:
         return None
     return KeyParts(match[1], match[2], match[3])
 
@@ -96,3 +103,20 @@ def key_hash(parts: KeyParts, pepper: str) -> bytes:
     """Return the HMAC-SHA256 of id and secret under the pepper: 32 bytes."""
     message = f"{parts.environment}:{parts.key_id}:{parts.secret}".encode()
     return hmac.digest(pepper.encode(), message, hashlib.sha256)
+
+
+def new_token() -> str:
+    """Return a new access token of 256 bits, shown once and never stored."""
+    body = f"ccs_{secrets.token_urlsafe(32)}"
+    return f"{body}_{_check(body)}"
+
+
+def is_token(text: str) -> bool:
+    """Return whether `text` is an access token by its form and its check."""
+    match = _TOKEN.match(text)
+    return match is not None and _check(text[:-_CHECKED]) == match[1]
+
+
+def token_hash(token: str, pepper: str) -> bytes:
+    """Return the HMAC-SHA256 of an access token under the pepper: 32 bytes."""
+    return hmac.digest(pepper.encode(), token.encode(), hashlib.sha256)

@@ -394,6 +394,38 @@ async def test_a_same_day_message_in_doubt_is_sent_once_more(bench: Bench) -> No
     assert len(provider.got) == 2
 
 
+@pytest.mark.parametrize("applied", [True, False])
+async def test_an_echo_that_comes_just_before_the_second_call_prevents_it(
+    bench: Bench, applied: bool
+) -> None:
+    provider = Provider([Outcome("unknown", "timeout")])
+    await bench.planned(
+        bench.clock.at + timedelta(hours=2), patient_id=await bench.patient(**TEXTING)
+    )
+    channels = calling(bench, provider)
+    await dispatch.drain(channels)
+    [attempt] = await attempts(bench)
+    assert (await _reconciled(bench, 121)).delivery_status == "pending"
+    slots = channels.drivers["sms"][0].driver.slots  # type: ignore[union-attr]
+    await slots.acquire()
+    [claimed] = dispatch.batches(await dispatch.claim())
+    working = asyncio.create_task(dispatch.handle(claimed, channels))
+    while len(await attempts(bench)) < 2:  # noqa: ASYNC110  the second is being prepared
+        await asyncio.sleep(0.02)
+    await actions.store([told("accepted", attempt)])
+    if applied:
+        await applying.apply_due()
+    slots.release()
+    await working
+    assert len(provider.got) == 1
+    if not applied:
+        assert (await last(bench)).delivery_status == "pending"
+        await applying.apply_due()
+    await dispatch.drain(channels)
+    assert len(provider.got) == 1
+    assert (await last(bench)).delivery_status == "accepted"
+
+
 async def test_a_sensitive_message_in_doubt_waits_for_staff(bench: Bench) -> None:
     attempt = await sent(bench, Provider([Outcome("unknown", "timeout")]))
     await bench.sql("UPDATE notifications SET notification_type = 'low_adherence'")

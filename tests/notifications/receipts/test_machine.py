@@ -26,8 +26,15 @@ class Message(RuleBasedStateMachine):
 
     def _attempt(self, number: int) -> rules.Standing:
         channel, status = self.attempts[number]
-        last = number == len(self.attempts) - 1
-        return replace(self.row, attempt_status=status, attempt_channel=channel, last=last)
+        later = [status for _, status in self.attempts[number + 1 :]]
+        return replace(
+            self.row, attempt_status=status, attempt_channel=channel,
+            last=all(one == "prepared" for one in later), coming="prepared" in later,
+        )  # fmt: skip
+
+    @property
+    def _begun(self) -> int:
+        return sum(status != "prepared" for _, status in self.attempts)
 
     def _set(self, number: int, then: rules.Standing) -> None:
         self.attempts[number] = (self.attempts[number][0], then.attempt_status)
@@ -40,8 +47,20 @@ class Message(RuleBasedStateMachine):
         if self.attempts and self.attempts[-1][1] == "accepted":
             self.row = replace(self.row, status="accepted")  # as `decide` has it
             return
-        self.attempts.append((self.row.channel, "in_flight"))
+        if not self.attempts or self.attempts[-1] != (self.row.channel, "prepared"):
+            self.attempts.append((self.row.channel, "prepared"))
         self.row = replace(self.row, status="sending")
+
+    @precondition(lambda self: self.row.status == "sending" and self.attempts[-1][1] == "prepared")
+    @rule()
+    def begin(self) -> None:
+        assert not any(status == "accepted" for _, status in self.attempts), "it has been taken"
+        self.attempts[-1] = (self.attempts[-1][0], "in_flight")
+
+    @precondition(lambda self: self.row.status == "sending" and self.attempts[-1][1] == "prepared")
+    @rule()
+    def drop(self) -> None:
+        self.row = replace(self.row, status="pending")
 
     @precondition(lambda self: self.attempts and self.attempts[-1][1] == "in_flight")
     @rule(answer=st.sampled_from(["accepted", "unknown", "transient", "rejected"]))
@@ -62,11 +81,11 @@ class Message(RuleBasedStateMachine):
     def answer_after_an_echo(self, answer: str) -> None:
         self.row = replace(self.row, status=answer)
 
-    @precondition(lambda self: self.attempts)
+    @precondition(lambda self: self._begun)
     @rule(data=st.data(), kind=st.sampled_from(KINDS))
     def receipt(self, data: st.DataObject, kind: rules.Kind) -> None:
-        number = data.draw(st.integers(0, len(self.attempts) - 1))
-        self._apply(number, kind)
+        begun = [n for n, (_, status) in enumerate(self.attempts) if status != "prepared"]
+        self._apply(data.draw(st.sampled_from(begun)), kind)
 
     def _apply(self, number: int, kind: rules.Kind) -> None:
         then = rules.follow(self._attempt(number), kind, None)

@@ -138,7 +138,7 @@ class Desk:
 def _standing(state: queries.State) -> rules.Standing:
     return rules.Standing(
         state.delivery_status, state.channel, tuple(state.channel_plan), state.reason,
-        state.attempt_status, state.attempt_channel, state.last, state.hoped,
+        state.attempt_status, state.attempt_channel, state.last, state.hoped, state.coming,
     )  # fmt: skip
 
 

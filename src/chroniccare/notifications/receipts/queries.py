@@ -71,10 +71,7 @@ PUT_BACK = Command(
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """An attempt and its message; `last`: no later attempt was begun.
-
-    `hoped`: an earlier one was accepted, and may still arrive.
-    """
+    """An attempt and its message; see `rules.Standing`."""
 
     attempt_id: UUID
     notification_id: UUID
@@ -88,6 +85,7 @@ class State:
     recipient: str | None
     last: bool
     hoped: bool
+    coming: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +128,14 @@ STATES = Query(
     " n.channel, n.channel_plan, n.delivery_details ->> 'reason' AS reason,"
     " a.status AS attempt_status, a.channel AS attempt_channel, a.recipient,"
     " NOT EXISTS (SELECT FROM notification_attempts t WHERE t.tenant_id = a.tenant_id"
-    " AND t.notification_id = a.notification_id AND t.number > a.number) AS last,"
+    " AND t.notification_id = a.notification_id AND t.number > a.number"
+    " AND t.status <> 'prepared') AS last,"
     " EXISTS (SELECT FROM notification_attempts t WHERE t.tenant_id = a.tenant_id"
     " AND t.notification_id = a.notification_id AND t.number < a.number"
-    " AND t.status = 'accepted') AS hoped"
+    " AND t.status = 'accepted') AS hoped,"
+    " EXISTS (SELECT FROM notification_attempts t WHERE t.tenant_id = a.tenant_id"
+    " AND t.notification_id = a.notification_id AND t.number > a.number"
+    " AND t.status = 'prepared') AS coming"
     " FROM notification_attempts a JOIN notifications n ON n.tenant_id = a.tenant_id"
     " AND n.id = a.notification_id WHERE a.id = ANY ($1::uuid[]) AND n.id = ANY ($2::uuid[])",
 )

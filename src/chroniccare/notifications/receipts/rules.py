@@ -66,7 +66,8 @@ class Receipt:
 class Standing:
     """A message and one attempt of it, as they stand; `last`: no later attempt was begun.
 
-    `hoped`: an earlier attempt was accepted, and may still arrive.
+    `hoped`: an earlier attempt was accepted, and may still arrive. `coming`: a later one is
+    prepared, and not begun.
     """
 
     status: str
@@ -77,6 +78,7 @@ class Standing:
     attempt_channel: str
     last: bool = True
     hoped: bool = False
+    coming: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,9 @@ def _echoed(now: Standing) -> Standing:
     if now.attempt_status not in {"in_flight", "unknown", "transient"}:
         return now
     then = replace(now, attempt_status="accepted")
-    if now.last and (now.status in _UNSURE or now.status in _OUT_OF_HANDS):
+    # What was to be sent again and is not on the wire yet: the last look before it finds this.
+    beaten = now.coming and now.status == "sending"
+    if now.last and (beaten or now.status in _UNSURE or now.status in _OUT_OF_HANDS):
         return replace(then, status="accepted", reason=None, **_back(now))
     return then
 
