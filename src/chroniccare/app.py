@@ -87,6 +87,7 @@ ROUTERS = (
     slots.router,  # before appointments, whose /{appointment_id} would take its path
     series.router,  # likewise
     appointments.router,
+    token_api.public,  # before the next two, which would take its path
     fhir.public,  # before the router, whose /{kind} would take its path
     fhir.router,
     lifecycle.router,
@@ -133,7 +134,6 @@ ROUTERS = (
     staff.router,
     emergency.router,
     smart_clients.router,
-    token_api.public,
 )
 
 _DESCRIPTION = """

@@ -22,3 +22,6 @@ def test_after_kill_9_of_the_worker_every_event_has_come_once_and_in_order() -> 
     assert came["kills"] == 3
     assert came["events"] == came["accepted"] > 20
     assert came["refused"] > 0
+    # Low adherence was found by the worker's loop, once each, and what was undone never came.
+    assert came["low"] > 3
+    assert came["rolled_back"] > 0

@@ -36,6 +36,7 @@ OF_NO_PATIENT = {
     "facilities": "the clinic's own",
     "providers": "the clinic's own",
     "scheduling": "the clinic's own",
+    "smart-clients": "the clinic's own",
     "spend": "sums",
     "staff": "the clinic's own",
     "templates": "texts before anybody's name is in them",

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+_BY_PATIENTS = frozenset({"patient", "unsubscribe_link", "visit_link", "waitlist_offer"})
 Filters = tuple[tuple[str, str], ...]
 """Search parameters and values, all of which a record must match."""
-_BY_PATIENTS = frozenset({"patient", "unsubscribe_link", "visit_link", "waitlist_offer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Caller:
 
     Attributes:
         tenant_id: the only tenant whose rows this caller can see.
-        actor_id: API key, staff user, SMART client, calendar feed, offer, visit or patient; None
-            for the system's own work.
+        actor_id: API key, staff user, SMART client, calendar feed, offer, visit, message or
+            patient; None for the system's own work.
         actor_type: `api_key`, `staff`, `smart_client`, `calendar_feed`, `waitlist_offer` (the
             patient, through the link in an offer), `visit_link` (in a message about a visit),
             `unsubscribe_link` (in an email), `patient` (by a reply) or `system`; the audit's

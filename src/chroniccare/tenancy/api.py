@@ -41,7 +41,7 @@ _ETAGS = re.compile(r'\s*(?:\*|(?:(?:W/)?"[^"]*"\s*(?:,\s*)?)+)')
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _DEEPEST = 32
 _OPERATIONS = frozenset(
-    {"audit", "break-glass", "privacy", "spend", "staff", "templates", "webhooks"}
+    {"audit", "break-glass", "privacy", "smart-clients", "spend", "staff", "templates", "webhooks"}
 )
 """Tags of what is not done to treat a patient."""
 

@@ -1,9 +1,9 @@
 """`python -m tests.chaos.webhooks`: 100 kill -9 of the worker while events go out; `--small`: 3.
 
-Visits are booked, confirmed and cancelled through the API; low adherence is emitted as the care
-loops do it, in a transaction of its own, some of them rolled back. A receiver on loopback verifies
-each delivery and refuses some. Prints JSON; ends with 1 when an event was lost, came out of
-order, was never committed, or was signed wrongly.
+Visits are booked, confirmed and cancelled through the API; low adherence is found by the worker's
+loop, and ends when doses are reported through the API; some findings are rolled back. A receiver on
+loopback verifies each delivery and refuses some. Prints JSON; ends with 1 when an event was lost,
+came out of order, was never committed, or was signed wrongly.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,15 +24,13 @@ from uuid import UUID
 import httpx
 from examples.webhook_receiver import Refused, verify
 
-from chroniccare.core.caller import Caller, system
-from chroniccare.core.ids import new_id
+from chroniccare.core.caller import system
 from chroniccare.platform import wiring
 from chroniccare.platform.owner import owner_connection
-from chroniccare.platform.postgres import begin
 from chroniccare.settings import load
-from chroniccare.webhooks.actions import emit
 from tests.chaos import world
 from tests.chaos.servers import Servers, running
+from tests.chaos.webhooks import adherence
 from tests.webhooks.receiver import Came, Receiver, receiving
 
 KILLS, SMALL = 100, 3
@@ -45,6 +42,9 @@ _BEFORE = 10
 _OPEN = (
     "SELECT (SELECT count(*) FROM webhook_deliveries WHERE status = 'pending')"
     " + (SELECT count(*) FROM outbox WHERE relayed_at IS NULL)"
+    # Doses that the loop has still to look at.
+    " + (SELECT count(*) FROM medication_doses WHERE missed_at <= now()"
+    " AND state IN ('planned', 'due', 'reminded'))"
 )
 # Time passes quicker: nobody waits an hour for the fifth attempt.
 _SOON = (
@@ -58,10 +58,11 @@ _EXPIRED = (
     " AND lease_until > clock_timestamp()"
 )
 _EVENTS = (
-    "SELECT id, entity_id, seq FROM outbox WHERE tenant_id = $1"
+    "SELECT id, entity_id, event_type, seq FROM outbox WHERE tenant_id = $1"
     " AND (event_type LIKE 'appointment.%' OR event_type LIKE 'medication.adherence.%')"
     " ORDER BY seq"
 )
+_LOW = "medication.adherence.low"
 
 
 @dataclass(slots=True)
@@ -74,13 +75,10 @@ class Found:
     accepted: int = 0
     duplicates: int = 0
     refused: int = 0
+    low: int = 0
     rolled_back: int = 0
     seconds: float = 0.0
     violations: list[str] = field(default_factory=list)
-
-
-class Rolled(Exception):  # noqa: N818  what it is
-    """Undoes a transaction."""
 
 
 @dataclass(slots=True)
@@ -92,11 +90,10 @@ class Storm:
     receiver: Receiver
     dice: random.Random
     secret: str
-    caller: Caller
+    care: adherence.Care
     pace: float
     found: Found = field(default_factory=Found)
     accepted: list[str] = field(default_factory=list)
-    rolled: set[str] = field(default_factory=set)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def answer(self, came: Came) -> int:
@@ -115,21 +112,18 @@ class Storm:
         return 204
 
     async def write(self) -> None:
-        """Book, confirm and cancel visits, and find adherence low, until told to stop."""
-        headers = {"X-API-Key": self.place.key}
-        base = f"http://127.0.0.1:{self.place.port}/api/v1"
+        """Book, confirm and cancel visits, and let adherence become low, until told to stop."""
         first = datetime.fromisoformat(self.place.first)
-        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=30) as http:
-            for number in range(100_000):
-                if self.stop.is_set():
-                    return
-                start = first + timedelta(minutes=30 * (number % 18), days=number // 18 % 300)
-                await self._visit(http, number, start)
-                await self._adherence(number)
-                await asyncio.sleep(self.pace)
+        for number in range(100_000):
+            if self.stop.is_set():
+                return
+            start = first + timedelta(minutes=30 * (number % 18), days=number // 18 % 300)
+            await self._visit(number, start)
+            await self._adherence(number)
+            await asyncio.sleep(self.pace)
 
-    async def _visit(self, http: httpx.AsyncClient, number: int, start: datetime) -> None:
-        place = self.place
+    async def _visit(self, number: int, start: datetime) -> None:
+        place, http = self.place, self.care.http
         body = {
             "patient_id": place.patients[number % len(place.patients)],
             "provider_id": place.providers[1 + number % (len(place.providers) - 1)],
@@ -145,23 +139,12 @@ class Storm:
             await http.delete(path)
 
     async def _adherence(self, number: int) -> None:
-        medication = new_id()
-        for version in range(1, 4):
-            name = "medication.adherence.low" if version % 2 else "medication.adherence.recovered"
-            with suppress(Rolled):
-                async with begin(self.caller) as tx:
-                    await emit(
-                        tx, name, entity_type="medication", entity_id=medication,  # type: ignore[arg-type]  # one of two
-                        payload={"version": version},
-                    )  # fmt: skip
-                    if number % 5 == version:
-                        ids = await tx.connection.fetch(
-                            "SELECT id FROM outbox WHERE entity_id = $1 AND payload = $2",
-                            medication,
-                            {"version": version},
-                        )
-                        self.rolled |= {str(row[0]) for row in ids}
-                        raise Rolled
+        patients, providers = self.place.patients, self.place.providers
+        await self.care.prescribe(patients[number % len(patients)], providers[0])
+        if number % 3 == 0:
+            await self.care.undo()
+        if number % 2:
+            await self.care.recover()
 
     async def kill(self, times: int) -> None:
         """Start the worker and kill it in the middle of its deliveries, again and again."""
@@ -204,17 +187,19 @@ async def run(servers: Servers, kills: int, seed: int) -> Found:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         place = await world.build(servers, Path(folder), days=5, tasks=1)
-    async with receiving() as receiver, wiring.opened(load(servers.settings)):
-        async with httpx.AsyncClient(headers={"X-API-Key": place.key}, timeout=30) as http:
-            response = await http.post(
-                f"http://127.0.0.1:{place.port}/api/v1/webhooks",
-                json={"url": receiver.url, "events": ["appointment.*", "medication.adherence.*"]},
-            )
-        made = response.json()["data"]
-        caller = system(UUID(place.tenant), job="chaos")
+    headers = {"X-API-Key": place.key}
+    base = f"http://127.0.0.1:{place.port}/api/v1"
+    async with (
+        receiving() as receiver,
+        wiring.opened(load(servers.settings)),
+        httpx.AsyncClient(base_url=base, headers=headers, timeout=30) as http,
+    ):
+        body = {"url": receiver.url, "events": ["appointment.*", "medication.adherence.*"]}
+        made = (await http.post("/webhooks", json=body)).json()["data"]
         dice = random.Random(seed)  # noqa: S311  a storm that can be repeated
+        care = adherence.Care(system(UUID(place.tenant), job="chaos"), http, dice)
         pace = _PACE_S if kills <= SMALL else 4 * _PACE_S  # the worker is mostly being born
-        storm = Storm(servers, place, receiver, dice, made["secret"], caller, pace)
+        storm = Storm(servers, place, receiver, dice, made["secret"], care, pace)
         receiver.status = storm.answer
         writing = asyncio.create_task(storm.write())
         await storm.kill(kills)
@@ -225,6 +210,10 @@ async def run(servers: Servers, kills: int, seed: int) -> Found:
             rows = await owner.fetch(_EVENTS, UUID(place.tenant))
     found = storm.found
     _judge(storm, [(str(row["id"]), str(row["entity_id"])) for row in rows])
+    low = Counter(row["entity_id"] for row in rows if row["event_type"] == _LOW)
+    found.low = sum(low.values())
+    found.violations += [f"low adherence not told once: {one}" for one in care.prescribed
+                         if low[one] != 1]  # fmt: skip
     found.seconds = round(time.monotonic() - began, 1)
     return found
 
@@ -234,11 +223,11 @@ def _judge(storm: Storm, written: list[tuple[str, str]]) -> None:
     found, counts = storm.found, Counter(storm.accepted)
     found.events, found.accepted = len(written), len(counts)
     found.duplicates = sum(counts.values()) - len(counts)
-    found.rolled_back = len(storm.rolled)
+    found.rolled_back = len(storm.care.rolled)
     known = dict(written)
     found.violations += [f"lost: {one}" for one in known if one not in counts]
     found.violations += [f"never committed: {one}" for one in counts if one not in known]
-    found.violations += [f"rolled back: {one}" for one in storm.rolled & set(counts)]
+    found.violations += [f"rolled back: {one}" for one in storm.care.rolled & set(counts)]
     wanted, came = defaultdict(list), defaultdict(list)
     for event, entity in written:
         wanted[entity].append(event)
