@@ -17,6 +17,7 @@ TABLE = re.compile(r"^\| `(\w+:\w+)` \|(.+)\|$", re.MULTILINE)
 COLUMNS = ("administrator", "clinician", "front_desk", "auditor")
 
 _TOKEN, _SIGNED = "the address is a signed secret", "the body is signed by the provider"
+_BY_TYPE = "a key, and the scope of the type: tests/fhir/test_access.py"
 PUBLIC = {
     "GET /openapi.json": "what there is, and no data",
     "* /static-offline-docs": "as above",
@@ -31,6 +32,14 @@ PUBLIC = {
     "POST /auth/token": "an assertion is signed by the client",
     "GET /.well-known/smart-configuration": "how to sign in, and no data",
     "GET /fhir/.well-known/smart-configuration": "as above",
+    "GET /fhir/metadata": "what there is, and no data",
+    "POST /fhir": _BY_TYPE,
+    "GET /fhir/{kind}": _BY_TYPE,
+    "POST /fhir/{kind}": _BY_TYPE,
+    "POST /fhir/{kind}/_search": _BY_TYPE,
+    "GET /fhir/{kind}/{resource_id}": _BY_TYPE,
+    "PUT /fhir/{kind}/{resource_id}": _BY_TYPE,
+    "DELETE /fhir/{kind}/{resource_id}": _BY_TYPE,
     "GET /calendars/{token}.ics": _TOKEN,
     "GET /offers/{token}": _TOKEN,
     "POST /offers/{token}/{step}": _TOKEN,
