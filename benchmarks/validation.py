@@ -1,7 +1,7 @@
-"""Claim: a Patient of 1.5 KB is validated and read in 20 us, 15 times as fast as fhir.resources.
+"""Claim: a Patient of 1.5 KB is validated and read in 5 times what orjson takes to read it alone.
 
-Beside it orjson alone, which validates nothing: the floor of this machine. CPU time of one process,
-rounds that alternate, so that noise meets all alike; the best of them, because noise only adds.
+That is 20 us where orjson takes 4, and a fifteenth of what fhir.resources takes. CPU time of one
+process; rounds that alternate, so that noise meets all alike; the best, because noise only adds.
 """
 
 import gc

@@ -30,7 +30,8 @@ from chroniccare.fhir.validation_issues import (
 from chroniccare.fhir.validation_narrative import is_fit
 from chroniccare.fhir.validation_walk import Walk
 
-_CONTROL = re.compile(rb"\\(?:u00[01]|[bf])")
+_ESCAPED = re.compile(rb"\\(?:u00[0-2]|[bf])")
+"""A control character, or the # of a local reference."""
 _EMPTY = re.compile(rb"\{\s*\}")
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 MAX_DEPTH = 64
@@ -123,7 +124,7 @@ def _valid(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
 def _is_surely_valid(type_name: str, raw: bytes | msgspec.Raw, *, nested: bool) -> bool:
     """Whether the Struct says so; False means that it is not sure."""
     body = bytes(raw)
-    if b"#" in body or _EMPTY.search(body) or (b"\\" in body and _CONTROL.search(body)):
+    if _has_marks(body):
         return False
     if type_name != "Bundle" and _is_deep(body):  # a Bundle's Struct has no circles
         return False
@@ -136,6 +137,13 @@ def _is_surely_valid(type_name: str, raw: bytes | msgspec.Raw, *, nested: bool) 
     if type_name == "Bundle":
         return all(_entry(each) for each in struct.entry or ())
     return type_name != "Parameters" or _parameters(struct.parameter or ())
+
+
+def _has_marks(body: bytes) -> bool:
+    """Whether there is an empty object, a local reference or a control character in the bytes."""
+    # One byte is found sooner than two, and LOINC's names are full of [#/volume].
+    local = b"#" in body and b'"#' in body
+    return bool(local or _EMPTY.search(body) or (b"\\" in body and _ESCAPED.search(body)))
 
 
 def _entry(entry: Any) -> bool:
