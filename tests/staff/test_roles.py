@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from fastapi import FastAPI
 
+from chroniccare.fhir.registry import KINDS
 from chroniccare.tenancy.roles import ROLES, STAFF
 from chroniccare.tenancy.rules import SCOPES
 from tests.checks.code import ROOT
@@ -94,3 +95,16 @@ async def test_sec_14_every_cell_of_role_route_and_method(person: Person, role: 
     finally:
         Contract.counting = True
     assert not wrong
+
+
+@pytest.mark.parametrize("role", sorted(STAFF))
+async def test_sec_14_every_type_of_fhir_with_every_role(person: Person, role: str) -> None:
+    who, granted = await person(role), documented()[role]
+    for kind in KINDS.values():
+        read = await who.http.get(f"/fhir/{kind.name}/{uuid4()}")
+        found = await who.http.get(f"/fhir/{kind.name}")
+        opened = kind.scope in granted
+        assert (read.status_code, found.status_code) == ((404, 200) if opened else (403, 403)), kind
+        if kind.writer is not None:
+            made = await who.http.post(f"/fhir/{kind.name}", json={"resourceType": kind.name})
+            assert (made.status_code == 403) == (kind.writer.scope not in granted), kind
