@@ -84,7 +84,8 @@ ROUTERS = (
     slots.router,  # before appointments, whose /{appointment_id} would take its path
     series.router,  # likewise
     appointments.router,
-    fhir.public,  # before the router, whose /{kind} would take its path
+    token_api.public,  # before the router of fhir, whose /{kind} would take its paths
+    fhir.public,  # likewise
     fhir.router,
     lifecycle.router,
     providers.router,
@@ -129,7 +130,6 @@ ROUTERS = (
     staff.router,
     emergency.router,
     smart_clients.router,
-    token_api.public,
 )
 
 _DESCRIPTION = """
