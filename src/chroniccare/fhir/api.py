@@ -11,7 +11,7 @@ from chroniccare.fhir import actions, asking, bundles, capability, outcome, tran
 from chroniccare.fhir.kind import Check, Kind, Resource
 from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.fhir.writing import checked
-from chroniccare.platform.postgres import begin
+from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
 from chroniccare.tenancy.api import KeyFirst
 
@@ -27,7 +27,7 @@ _FORM = "application/x-www-form-urlencoded"
 async def metadata(request: Request) -> Response:
     """Answer what the server can do; it is the same for everybody, so nobody is asked for a key."""
     _check_format(request)
-    base = address(request.app.state.platform.database.settings) + outcome.BASE
+    base = address(database().settings) + outcome.BASE
     return Response(capability.statement(base), media_type=outcome.MEDIA_TYPE)
 
 
@@ -137,7 +137,7 @@ def _told(request: Request, written: writing.Written) -> Response:
     """Return what was written, as much of it as the client prefers."""
     resource = written.resource
     name = f"{resource['resourceType']}/{resource['id']}"
-    base = address(request.app.state.platform.database.settings) + outcome.BASE
+    base = address(database().settings) + outcome.BASE
     headers = {
         "etag": f'W/"{resource["meta"]["versionId"]}"',
         "last-modified": _http_date(resource),

@@ -1,0 +1,44 @@
+"""A client's token under /fhir: its scopes open what they name, and nothing else."""
+
+from typing import Any
+
+from tests.fhir.test_write import SMALL
+from tests.smart.conftest import Program, Register
+
+
+async def test_a_token_opens_what_its_scopes_name(program: Program) -> None:
+    made = await program.clinic.patient()
+    bearer = {"Authorization": f"Bearer {await program.token()}"}
+
+    async def send(method: str, path: str, **options: Any) -> int:
+        response = await program.http.request(method, path, headers=bearer, **options)
+        return response.status_code
+
+    assert await send("GET", f"/fhir/Patient/{made['id']}") == 200
+    assert await send("GET", "/fhir/Patient?name=gonzalez") == 200
+    assert await send("GET", "/fhir/Patient?_revinclude=Appointment:patient") == 403
+    assert await send("GET", "/fhir/Appointment") == 403
+    assert await send("POST", "/fhir/Patient", json=SMALL) == 403
+    assert await send("GET", f"/api/v1/patients/{made['id']}") == 403
+
+
+async def test_a_clinics_client_sees_no_other_clinic(
+    register: Register, program: Program, other_clinic: Any
+) -> None:
+    made = await program.clinic.patient()
+    stranger = await register(other_clinic)
+    bearer = {"Authorization": f"Bearer {await stranger.token()}"}
+    refused = await stranger.http.get(f"/fhir/Patient/{made['id']}", headers=bearer)
+    assert refused.status_code == 404
+
+
+async def test_who_may_write_writes(register: Register) -> None:
+    program = await register(scopes=["system/Patient.cruds"])
+    token = await program.token(scope="system/Patient.cruds")
+    bearer = {"Authorization": f"Bearer {token}"}
+    made = await program.http.post("/fhir/Patient", json=SMALL, headers=bearer)
+    assert made.status_code == 201, made.text
+    where = made.headers["location"].partition("/fhir")[2]
+    changed = {**made.json(), "gender": "female"}
+    assert (await program.http.put(f"/fhir{where}", json=changed, headers=bearer)).is_success
+    assert (await program.http.delete(f"/fhir{where}", headers=bearer)).status_code == 204
