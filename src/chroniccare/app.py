@@ -87,8 +87,6 @@ ROUTERS = (
     slots.router,  # before appointments, whose /{appointment_id} would take its path
     series.router,  # likewise
     appointments.router,
-    token_api.public,  # before the next two, which would take its path
-    fhir.public,  # before the router, whose /{kind} would take its path
     token_api.public,  # before the router of fhir, whose /{kind} would take its paths
     fhir.public,  # likewise
     fhir.router,
