@@ -181,10 +181,16 @@ def types_of(definition: Json, codes: Codes, rules: dict[str, list[str]]) -> dic
     return found
 
 
+_NARROWED = {"Bundle.entry.response.outcome": "Resource"}
+"""Elements whose type the package's publisher has narrowed, with HL7's own."""
+
+
 def _element(element: Json, name: str, codes: Codes, *, resource: bool) -> list[Any]:
     path = element["path"]
     if "contentReference" in element:
         types = element["contentReference"].removeprefix("#")
+    elif path in _NARROWED:
+        types = _NARROWED[path]
     elif {each["code"] for each in element["type"]} <= _HERE:
         types = path
     elif element["type"][0]["code"] == _SYSTEM_STRING:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -195,6 +196,7 @@ def build(settings: Settings) -> FastAPI:
 def _without_claims(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
     """Return `openapi` without the 422 that FastAPI claims where `_invalid` answers 400."""
 
+    @lru_cache
     def document() -> dict[str, Any]:
         made = openapi()
         for operations in made["paths"].values():

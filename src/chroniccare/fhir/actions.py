@@ -1,7 +1,7 @@
 """Reads and searches: one transaction, the audit of what was seen, then the answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -22,7 +22,8 @@ from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import address
 from chroniccare.tenancy.masks import hidden
 
-_EMPTY: Mapping[str, Any] = {"contact_info": {}, "emergency_contact": {}, "insurance_info": {}}
+# What may be hidden of what FHIR tells at all.
+_EMPTY: Mapping[str, Any] = {"contact_info": {}, "emergency_contact": {}}
 
 
 def base_of(tx: Tx) -> str:
@@ -30,8 +31,32 @@ def base_of(tx: Tx) -> str:
     return address(tx.settings) + outcome.BASE
 
 
+Brought = list[tuple[Kind, list[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a read or a search came upon; `told` writes that down before it tells."""
+
+    caller: Caller
+    kind: Kind
+    rows: list[Any]
+    ask: Ask | None = None
+    brought: Brought = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    total: int | None = None
+    base: str = ""
+
+
 async def read(caller: Caller, kind: Kind, text: str) -> Resource:
-    """Return one resource; the read is audited first.
+    """Return one resource; the read is audited first. Raises what `look` does."""
+    async with begin(caller) as tx:
+        seen = await look(tx, caller, kind, text)
+    return await told(seen)
+
+
+async def look(tx: Tx, caller: Caller, kind: Kind, text: str) -> Seen:
+    """Read one record.
 
     Raises:
         Forbidden: the caller's scopes do not open the type.
@@ -43,23 +68,37 @@ async def read(caller: Caller, kind: Kind, text: str) -> Resource:
         record_id = UUID(text)
     except ValueError:
         raise NotFound from None
-    async with begin(caller) as tx:
-        if granted:
-            asked = await asked_of(tx, zones=True)
-            wanted = [f"{kind.id} = {asked.put(record_id, 'uuid')}"]
-            wanted += conditions.scope_conditions(kind, granted, asked)
-            order = [(kind.id, "uuid", False)]
-            statement = composing.page(kind, asked, wanted, order, after=None, limit=1)
-            row = await tx.one(statement, *asked.arguments)
-        else:
-            row = await tx.one(kind.read, record_id)
-        if row is None and kind.gone is not None and await tx.value(kind.gone, record_id):
-            raise outcome.Gone
+    if granted:
+        asked = await asked_of(tx, zones=True)
+        wanted = [f"{kind.id} = {asked.put(record_id, 'uuid')}"]
+        wanted += conditions.scope_conditions(kind, granted, asked)
+        order = [(kind.id, "uuid", False)]
+        statement = composing.page(kind, asked, wanted, order, after=None, limit=1)
+        row = await tx.one(statement, *asked.arguments)
+    else:
+        row = await tx.one(kind.read, record_id)
+    if row is None and kind.gone is not None and await tx.value(kind.gone, record_id):
+        raise outcome.Gone
     if row is None:
         raise NotFound
-    if kind.entity is not None:
-        await note_read(caller, entity_type=kind.entity, seen=[record_id])
-    return rendered(caller, kind, row)
+    return Seen(caller, kind, [row])
+
+
+async def told(seen: Seen) -> Resource:
+    """Return what was seen, once the audit has it."""
+    caller, kind, ask = seen.caller, seen.kind, seen.ask
+    if ask is None:
+        [row] = seen.rows
+        if kind.entity is not None:
+            await note_read(caller, entity_type=kind.entity, seen=[row.id])
+        return rendered(caller, kind, row)
+    found = [(kind, seen.rows), *seen.brought]
+    await _note(caller, found, action="list")
+    entries = _entries(caller, seen.base, ask, found)
+    if ask.ignored:
+        words = outcome.warnings(f"{name} is not known and was left out" for name in ask.ignored)
+        entries.append({"resource": words, "search": {"mode": "outcome"}})
+    return bundles.searchset(entries, links=seen.links, total=seen.total)
 
 
 def rendered(caller: Caller, kind: Kind, row: Any) -> Resource:
@@ -75,7 +114,14 @@ def rendered(caller: Caller, kind: Kind, row: Any) -> Resource:
 
 
 async def search(caller: Caller, kind: Kind, ask: Ask) -> Resource:
-    """Return one page of a search; everything in it is audited as seen.
+    """Return one page of a search; everything in it is audited as seen. Raises what `find` does."""
+    async with begin(caller) as tx:
+        seen = await find(tx, caller, kind, ask)
+    return await told(seen)
+
+
+async def find(tx: Tx, caller: Caller, kind: Kind, ask: Ask) -> Seen:
+    """Read one page of a search; a count alone is a search as well.
 
     Raises:
         Forbidden: the caller's scopes do not open a type that is searched or brought along.
@@ -83,25 +129,20 @@ async def search(caller: Caller, kind: Kind, ask: Ask) -> Resource:
     """
     for source, name, _ in ask.includes + ask.revincludes:
         _check_includes(caller, KINDS[source], name, of=kind)
-    async with begin(caller) as tx:
-        asked = await asked_of(tx, zones=conditions.needs_zones(kind, ask.filters))
-        wanted = conditions.scoped(caller, kind, asked)
-        wanted += conditions.conditions(caller, kind, ask.filters, asked)
-        total = None
-        if ask.total != "none" or ask.summary == "count":
-            total = await tx.value(composing.count(kind, wanted), *asked.arguments)
-        links = [("self", bundles.address(asked.base, kind, ask.pairs))]
-        if ask.summary == "count" or ask.count == 0:
-            return bundles.searchset([], links=links, total=total)
-        rows, link = await _page(tx, kind, ask, asked, wanted)
-        links += link
-        brought = await _brought(tx, caller, kind, ask, rows)
-    await _note(caller, [(kind, rows), *brought], action="list")
-    entries = _entries(caller, asked.base, ask, [(kind, rows), *brought])
-    if ask.ignored:
-        told = outcome.warnings(f"{name} is not known and was left out" for name in ask.ignored)
-        entries.append({"resource": told, "search": {"mode": "outcome"}})
-    return bundles.searchset(entries, links=links, total=total)
+    narrowed = bool(opened(caller, kind, "s"))
+    asked = await asked_of(tx, zones=narrowed or conditions.needs_zones(kind, ask.filters))
+    wanted = conditions.scoped(caller, kind, asked)
+    wanted += conditions.conditions(caller, kind, ask.filters, asked)
+    only_count = ask.summary == "count" or ask.count == 0
+    total = None
+    if ask.total != "none" or only_count:
+        total = await tx.value(composing.count(kind, wanted), *asked.arguments)
+    links = [("self", bundles.address(asked.base, kind, ask.pairs))]
+    if only_count:
+        return Seen(caller, kind, [], ask, links=links, total=total, base=asked.base)
+    rows, link = await _page(tx, kind, ask, asked, wanted)
+    brought = await _brought(tx, caller, kind, ask, rows)
+    return Seen(caller, kind, rows, ask, brought, links + link, total, asked.base)
 
 
 def plain(raw: bytes) -> Resource:
@@ -123,7 +164,7 @@ async def _page(
 ) -> tuple[list[Any], list[tuple[str, str]]]:
     """Return the records of a page, and the link to the next if there is one."""
     order = ordered(kind, ask)
-    search_ = cursors.digest([kind.name, sorted(p for p in ask.pairs if p[0] != "_count")])
+    search_ = cursors.digest([kind.name, [p for p in ask.pairs if p[0] != "_count"]])
     after = None
     if ask.cursor is not None:
         casts = [cast for _, cast, _ in order]
@@ -161,9 +202,6 @@ def _check_includes(caller: Caller, source: Kind, name: str, *, of: Kind) -> Non
         return
     for include in source.includes.get(name, ()):
         opened(caller, KINDS[include.target], "r")
-
-
-Brought = list[tuple[Kind, list[Any]]]
 
 
 async def _brought(tx: Tx, caller: Caller, kind: Kind, ask: Ask, rows: list[Any]) -> Brought:

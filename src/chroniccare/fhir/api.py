@@ -1,7 +1,5 @@
 """/fhir: R4 reads and searches, the tenant by the credential."""
 
-from urllib.parse import parse_qsl
-
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core import wire
@@ -51,7 +49,7 @@ async def search_by_form(kind: str, request: Request) -> Response:
         body = (await request.body()).decode()
     except UnicodeDecodeError:
         raise Invalid.field("body", "is not UTF-8", "encoding") from None
-    return await _search(kind, request, [*_pairs(request), *_parsed(body)])
+    return await _search(kind, request, [*_pairs(request), *asking.pairs_of(body)])
 
 
 @router.api_route("/{kind}", methods=["GET", "HEAD"])
@@ -159,14 +157,7 @@ def _caller(request: Request) -> Caller:
 
 
 def _pairs(request: Request) -> list[tuple[str, str]]:
-    return _parsed(request.scope["query_string"].decode("latin-1"))
-
-
-def _parsed(text: str) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=200)
-    except ValueError:
-        raise Invalid.field("query", "is not UTF-8, or has over 200 parameters", "query") from None
+    return asking.pairs_of(request.scope["query_string"].decode("latin-1"))
 
 
 def _check_format(request: Request, pairs: list[tuple[str, str]] | None = None) -> None:
@@ -192,7 +183,8 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     etag = f'W/"{resource["meta"]["versionId"]}"'
     headers = {"etag": etag, "last-modified": _http_date(resource)}
     known = request.headers.get("if-none-match", "")
-    if etag in {one.strip() for one in known.split(",")}:
+    tags = {one.strip().removeprefix("W/") for one in known.split(",")}
+    if tags & {"*", etag.removeprefix("W/")}:
         return Response(status_code=304, headers=headers)
     summary, elements = pairs.get("_summary", "false"), asking.split(pairs.get("_elements", ""))
     resource = bundles.reduced(kind, resource, summary=summary, elements=elements)

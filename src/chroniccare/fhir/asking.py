@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 from chroniccare.core.errors import FieldError, Invalid
 from chroniccare.fhir.kind import Kind
+from chroniccare.fhir.parameters import Parameter
 
 MOST = 1000
 USUAL = 20
+_MOST_PAIRS, _MOST_VALUES = 200, 100
 _CONTROL = frozenset({"_format", "_pretty", "_count", "_cursor", "_sort", "_total", "_summary",
                       "_elements", "_include", "_revinclude"})  # fmt: skip
 _SUMMARIES = {"true", "text", "data", "count", "false"}
@@ -59,6 +62,19 @@ class Ask:
     wrong: list[FieldError] = field(default_factory=list)
 
 
+def pairs_of(query: str) -> list[tuple[str, str]]:
+    """Return names and values of a query.
+
+    Raises:
+        Invalid: it is no UTF-8, or has over 200 parameters.
+    """
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PAIRS)
+    except ValueError:
+        reason = f"is not UTF-8, or has over {_MOST_PAIRS} parameters"
+        raise Invalid.field("query", reason, "query") from None
+
+
 def split(value: str) -> list[str]:
     r"""Return the alternatives in `value`; `\,` is a comma, `\|` a bar."""
     found, current, escaped = [], "", False
@@ -95,7 +111,11 @@ def read(
             if reason is not None:
                 ask.wrong.append(FieldError(name, reason, "value"))
             continue
-        found = parsed(kind, kinds, name, split(value))
+        values = split(value)
+        if len(values) > _MOST_VALUES:
+            ask.wrong.append(FieldError(name, f"has over {_MOST_VALUES} values", "value"))
+            continue
+        found = parsed(kind, kinds, name, values)
         if isinstance(found, Filter):
             _add(ask, kind, kinds, found)
         elif strict:
@@ -104,6 +124,8 @@ def read(
             ask.ignored.append(name)
     if ask.wrong:
         raise Invalid(details=ask.wrong)
+    # The links hold what was used, so that who follows them needs no leniency.
+    ask.pairs = [pair for pair in ask.pairs if pair[0] not in ask.ignored]
     return ask
 
 
@@ -141,13 +163,25 @@ def parsed(kind: Kind, kinds: Mapping[str, Kind], name: str, values: list[str]) 
     if len(path) == 1:
         reason = _modifier(kind, path[0], modifiers[0])
         return reason or Filter(name, path, modifiers, values)
+    return _chained(kinds, parameter, Filter(name, path, modifiers, values))
+
+
+def _chained(kinds: Mapping[str, Kind], parameter: Parameter, found: Filter) -> Filter | str:
+    """Return the filter of a chain, or what is wrong with it for any of its targets."""
     targets = getattr(parameter, "targets", {})
-    wanted = [modifiers[0]] if modifiers[0] else list(targets)
-    if not any(
-        one in targets and one in kinds and path[1] in kinds[one].parameters for one in wanted
-    ):
-        return f"{path[1]} is no parameter of what {path[0]} refers to"
-    return Filter(name, path, modifiers, values)
+    wanted = [found.modifiers[0]] if found.modifiers[0] else list(targets)
+    last = [
+        kinds[one]
+        for one in wanted
+        if one in targets and one in kinds and found.path[1] in kinds[one].parameters
+    ]
+    if not last:
+        return f"{found.path[1]} is no parameter of what {found.path[0]} refers to"
+    for each in last:
+        reason = _modifier(each, found.path[1], found.modifiers[1])
+        if reason is not None:
+            return reason
+    return found
 
 
 def _modifier(kind: Kind, name: str, modifier: str | None) -> str | None:
@@ -204,7 +238,7 @@ def _sort(ask: Ask, kind: Kind, value: str) -> str | None:
 
 
 def _include(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: str) -> str | None:
-    source, _, rest = value.removesuffix(":iterate").partition(":")
+    source, _, rest = value.partition(":")
     parameter, _, target = rest.partition(":")
     if name == "_include":
         if source != kind.name or parameter not in kind.includes:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from chroniccare.fhir.kind import Kind, Resource
 
-_SUBSETTED = {
+SUBSETTED = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
     "code": "SUBSETTED",
 }
@@ -30,7 +30,8 @@ def reduced(kind: Kind, resource: Resource, *, summary: str, elements: Sequence[
 
 def tagged(resource: Resource) -> Resource:
     """Return the resource marked as not the whole: it must not be written back."""
-    return {**resource, "meta": {**resource["meta"], "tag": [_SUBSETTED]}}
+    meta = resource["meta"]
+    return {**resource, "meta": {**meta, "tag": [*meta.get("tag", []), SUBSETTED]}}
 
 
 def entry(base: str, resource: Resource, mode: str) -> Resource:

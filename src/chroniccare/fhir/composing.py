@@ -57,6 +57,22 @@ def count(kind: Kind, conditions: Sequence[str]) -> Command:
     return Command(f"SELECT count(*) FROM {kind.source} WHERE {wanted}")  # noqa: S608  see above
 
 
+THIS = "this.id"
+"""The id of the record that `exists` is asked of."""
+
+
+def exists(kind: Kind, other: Kind, conditions: Sequence[str]) -> str:
+    """Return the condition that some record of `other` meets `conditions`, which say THIS.
+
+    The record has a name of its own there: both sources may use the same aliases.
+    """
+    wanted = " AND ".join([other.where, *conditions])
+    return (
+        f"EXISTS (SELECT FROM (SELECT {kind.id} AS id) this CROSS JOIN LATERAL"  # noqa: S608  see above
+        f" (SELECT FROM {other.source} WHERE {wanted}) that)"
+    )
+
+
 def ids(kind: Kind, column: str, conditions: Sequence[str]) -> str:
     """Return what stands behind an expression that must be among `column` of the records found."""
     wanted = " AND ".join([kind.where, *conditions])

@@ -71,9 +71,8 @@ def _reverse(caller: Caller, kind: Kind, one: Filter, asked: Asked) -> str:
     assert isinstance(reference, Reference)  # noqa: S101  `asking` has looked
     last = Filter(one.said, one.path, one.modifiers, one.values)
     inner = [_condition(caller, other, last, asked), *scoped(caller, other, asked)]
-    inner.append(reference.targets[kind.name].format(f"= {kind.id}"))
-    wanted = " AND ".join([other.where, *inner])
-    return f"EXISTS (SELECT FROM {other.source} WHERE {wanted})"
+    inner.append(reference.targets[kind.name].format(f"= {composing.THIS}"))
+    return composing.exists(kind, other, inner)
 
 
 def scoped(caller: Caller, kind: Kind, asked: Asked, letter: str = "s") -> list[str]:

@@ -8,10 +8,18 @@ references to the record.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
+from chroniccare.audit.refusals import note_refused
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import FieldError, Invalid, PreconditionFailed, Problem, TooLarge
+from chroniccare.core.errors import (
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    Problem,
+    TooLarge,
+)
 from chroniccare.fhir import actions, asking, outcome, writing
 from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.fhir.registry import KINDS, found, seen_by
@@ -19,6 +27,8 @@ from chroniccare.fhir.validation import parse
 from chroniccare.platform.postgres import Tx, begin
 
 MOST = 500
+_MOST_FOUND = 100
+"""Matches of a search in a Bundle, which is one request: the next link leads on."""
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3, "HEAD": 3}
 _LAST = {"Appointment"}
 """Types that refer to others, and so are made after them."""
@@ -59,7 +69,7 @@ async def take(caller: Caller, body: bytes, *, told: bool) -> Resource:
         Problem: something in a transaction was refused; the issues name the entry.
     """
     bundle = parse("Bundle", body, nested=False)
-    if bundle["type"] not in {"batch", "transaction"}:
+    if bundle.get("type") not in {"batch", "transaction"}:
         raise Invalid.field("Bundle.type", "must be transaction or batch", "value")
     entries = bundle.get("entry", [])
     if len(entries) > MOST:
@@ -79,6 +89,9 @@ def _step(number: int, entry: Resource) -> Step:
     request = entry.get("request")
     if request is None:
         raise Invalid.field(f"Bundle.entry[{number}].request", "is needed", "required")
+    for name in ("method", "url"):
+        if name not in request:
+            raise Invalid.field(f"Bundle.entry[{number}].request.{name}", "is needed", "required")
     return Step(
         number, request["method"], request["url"], entry.get("fullUrl"), entry.get("resource"),
         request,
@@ -89,12 +102,17 @@ async def _alone(caller: Caller, step: Step, *, told: bool) -> Resource:
     """Do one entry of a batch; what is refused is an answer too."""
     try:
         if step.method in {"GET", "HEAD"}:
-            return await _read(caller, step)
+            async with begin(caller) as tx:
+                seen = await _look(tx, caller, step)
+            return {"resource": await actions.told(seen), "response": {"status": "200"}}
         caller = seen_by(caller, step.kind)
         async with begin(caller) as tx:
             written = await _write(tx, step, {})
         return await _answered(caller, step, written, told=told)
     except Problem as problem:
+        if isinstance(problem, Forbidden):
+            path = {"resource_id": step.path[1]} if len(step.path) > 1 else {}
+            await note_refused(caller, step.method, path, "fhir")
         status = {"status": str(problem.status), "outcome": outcome.outcome(problem)}
         return {"response": status}
 
@@ -104,13 +122,17 @@ async def _together(caller: Caller, steps: list[Step], *, told: bool) -> list[Re
     in_order = sorted(
         steps, key=lambda one: (_ORDER.get(one.method, 1), one.path[0] in _LAST, one.place)
     )
+    _check_once(steps)
     written: dict[int, writing.Written | None] = {}
+    seen: dict[int, actions.Seen] = {}
     answers: dict[int, Resource] = {}
     known: dict[str, str] = {}
     async with begin(caller) as tx:
         for step in in_order:
-            if step.method not in {"GET", "HEAD"}:
-                with _Entry(step.place):
+            with _Entry(step.place):
+                if step.method in {"GET", "HEAD"}:
+                    seen[step.place] = await _look(tx, caller, step)
+                else:
                     tx.caller = seen_by(caller, step.kind)
                     written[step.place] = one = await _write(tx, step, known)
                     if one is not None and step.full_url is not None:
@@ -120,8 +142,25 @@ async def _together(caller: Caller, steps: list[Step], *, told: bool) -> list[Re
             if step.place in written:
                 answers[step.place] = await _answered(caller, step, written[step.place], told=told)
             else:
-                answers[step.place] = await _read(caller, step)
+                resource = await actions.told(seen[step.place])
+                answers[step.place] = {"resource": resource, "response": {"status": "200"}}
     return [answers[step.place] for step in steps]
+
+
+def _check_once(steps: list[Step]) -> None:
+    """Check that no record is replaced or removed twice: which one would stand?
+
+    Raises:
+        Invalid: one is.
+    """
+    named: set[str] = set()
+    for step in steps:
+        if step.method in {"PUT", "DELETE"} and len(step.path) == 2:  # noqa: PLR2004  type and id
+            name = "/".join(step.path)
+            if name in named:
+                place = f"Bundle.entry[{step.place}]"
+                raise Invalid.field(place, "is of the same record as another", "duplicate")
+            named.add(name)
 
 
 class _Entry:
@@ -182,7 +221,9 @@ async def _referring(tx: Tx, resource: Resource, known: Mapping[str, str]) -> Re
         if text in known:
             names[text] = known[text]
         elif text.startswith("urn:"):
-            raise Invalid.field("resource", "refers to an entry that is not there", "not-found")
+            raise Invalid.field(
+                "resource", "refers to an entry that is not there, or that comes later", "not-found"
+            )
         elif "?" in text:
             names[text] = await _searched(tx, text)
     changed: Resource = _each_reference(resource, lambda text: names.get(text, text))
@@ -231,14 +272,18 @@ async def _answered(
     return {"resource": resource, **answer} if told else answer
 
 
-async def _read(caller: Caller, step: Step) -> Resource:
-    """Do one entry that reads or searches."""
+async def _look(tx: Tx, caller: Caller, step: Step) -> actions.Seen:
+    """Do one entry that reads or searches, as far as the database goes.
+
+    Raises:
+        NotFound: the address has more than a type and an id.
+    """
     kind, path = step.kind, step.path
     caller = seen_by(caller, kind)
     if len(path) == 2:  # noqa: PLR2004  type and id
-        resource = await actions.read(caller, kind, path[1])
-    else:
-        pairs = parse_qsl(step.url.partition("?")[2], keep_blank_values=True)
-        ask = asking.read(kind, KINDS, pairs, strict=True)
-        resource = await actions.search(caller, kind, ask)
-    return {"resource": resource, "response": {"status": "200"}}
+        return await actions.look(tx, caller, kind, path[1])
+    if len(path) > 2:  # noqa: PLR2004  as above
+        raise NotFound
+    ask = asking.read(kind, KINDS, asking.pairs_of(step.url.partition("?")[2]), strict=True)
+    ask.count = min(ask.count, _MOST_FOUND)
+    return await actions.find(tx, caller, kind, ask)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 from chroniccare.audit.reads import note_read
@@ -13,6 +12,7 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Invalid, NotFound, PreconditionFailed, Problem
 from chroniccare.core.wire import dumps
 from chroniccare.fhir import actions, asking, composing, conditions, outcome, queries
+from chroniccare.fhir.bundles import SUBSETTED
 from chroniccare.fhir.kind import Check, Kind, Resource, Writer
 from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.resources import extra
@@ -100,6 +100,8 @@ async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check
     said = parse(kind.name, body)
     if said.get("id") != text:
         raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")
+    if any(one.get("code") == SUBSETTED["code"] for one in said.get("meta", {}).get("tag", [])):
+        raise Invalid.field(f"{kind.name}.meta.tag", "is of a part: write the whole", "value")
     async with _said_of(writer):
         record_id = await _there(tx, kind, text)
         if not await writer.update(tx, record_id, said, check):
@@ -142,8 +144,7 @@ async def existing(tx: Tx, kind: Kind, query: str) -> Any:
 
     The search is locked until the commit, so that the same one, made twice at once, makes one.
     """
-    pairs = parse_qsl(query.lstrip("?"), keep_blank_values=True)
-    ask = asking.read(kind, KINDS, pairs, strict=True)
+    ask = asking.read(kind, KINDS, asking.pairs_of(query.lstrip("?")), strict=True)
     if not ask.filters:
         raise Invalid.field("If-None-Exist", "must be a search, such as identifier=1", "value")
     key = hashlib.blake2s(tx.caller.tenant_id.bytes + query.encode(), digest_size=8).digest()

@@ -111,7 +111,7 @@ async def _visit(tx: Tx, said: Resource, kept: dict[str, Any], model: type[BaseM
 
 
 async def _book(tx: Tx, said: Resource) -> UUID:
-    status = said["status"]
+    status = said.get("status")
     if status not in {"booked", "pending", "proposed"}:
         raise Unprocessable.field("status", "of a new visit is booked, pending or proposed")
     body = await _visit(tx, said, {}, AppointmentBook)
@@ -123,7 +123,8 @@ async def _change(tx: Tx, visit_id: UUID, said: Resource, check: Check) -> bool:
     """Change a visit, or take the step that leads to the state that the client wants."""
     visit = await scheduling.get_locked(tx, visit_id)
     check(visit.version)
-    wanted, step = said["status"], _STEPS.get(said["status"])
+    wanted = said.get("status", "")
+    step = _STEPS.get(wanted)
     if wanted == appointment.STATUS[visit.status]:
         kept = {name: getattr(visit, name) for name in AppointmentWrite.model_fields
                 if name not in {"override", "scheduled_end"}}  # fmt: skip

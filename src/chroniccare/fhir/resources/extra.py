@@ -25,7 +25,7 @@ def _digest(value: Any) -> str:
 def left(said: Resource, told: Resource) -> dict[str, Any]:
     """Return what must be kept of what a client said; `told` is what the record tells."""
     found: dict[str, Any] = {
-        name: {"said": value, "as": _digest(told.get(name))}
+        name: {"said": value, "as": _digest(told.get(name.removeprefix("_")))}
         for name, value in said.items()
         if name not in _SERVERS and _plain(told.get(name)) != value
     }
@@ -52,8 +52,10 @@ def whole(told: Resource, extra: dict[str, Any] | None) -> Resource:
         elif name == "text":
             if kept["as"] == told["meta"]["versionId"]:
                 found["text"] = kept["said"]
-        elif kept["as"] == _digest(told.get(name)):
+        elif kept["as"] == _digest(told.get(name.removeprefix("_"))):
             found[name] = kept["said"]
+    if "deceasedDateTime" in found:  # one of the two, and the record decides whether
+        del found["deceasedBoolean" if told.get("deceasedBoolean") else "deceasedDateTime"]
     if "identifier" in found and "identifier" in told:  # the record's own number is always told
         known = {(one.get("system"), one.get("value")) for one in found["identifier"]}
         found["identifier"] = [

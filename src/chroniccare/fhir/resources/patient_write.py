@@ -111,7 +111,7 @@ def _address(one: Resource) -> Resource | None:
     if not one or (country is not None and not _is_code(country)):
         return None
     return {
-        "line": one.get("line", [])[:4],
+        "line": [each for each in one.get("line", []) if each][:4],
         "city": one.get("city"),
         "state": one.get("state"),
         "postal_code": one.get("postalCode"),
@@ -125,7 +125,9 @@ def _is_code(country: str) -> bool:
 
 def _contact(one: Resource) -> Resource:
     name = one.get("name", {})
-    text = name.get("text") or " ".join([*name.get("given", []), *[name.get("family") or ""]])
+    text = name.get("text") or " ".join(
+        one for one in [*name.get("given", []), name.get("family")] if one
+    )
     found = {"name": text.strip()}
     for point in one.get("telecom", []):
         if point.get("system") in {"phone", "email"} and "value" in point:
