@@ -2,6 +2,7 @@
 
 from chroniccare.settings_audit import AuditSettings
 from chroniccare.settings_care import CareSettings
+from chroniccare.settings_fhir import FhirSettings
 from chroniccare.settings_identity import IdentitySettings
 from chroniccare.settings_keeping import KeepingSettings
 from chroniccare.settings_keys import KeySettings
@@ -12,6 +13,7 @@ from chroniccare.settings_webhooks import WebhookSettings
 class Parts(
     AuditSettings,
     CareSettings,
+    FhirSettings,
     IdentitySettings,
     KeepingSettings,
     KeySettings,

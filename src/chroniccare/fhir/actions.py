@@ -156,7 +156,7 @@ async def asked_of(tx: Tx, *, zones: bool) -> Asked:
     names = await tx.values(queries.ZONES) if zones else []
     found: list[ZoneInfo] = [zone(name) for name in names or ["UTC"]]
     keys = await tx.keyring()
-    return Asked(tx.caller.tenant_id, tx.now, found, KINDS, base_of(tx), keys)
+    return Asked(tx.caller.tenant_id, tx.now, found, base_of(tx), keys)
 
 
 async def _page(

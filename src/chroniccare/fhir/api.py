@@ -21,12 +21,13 @@ _ANY = {"*/*", "application/*"}
 _FORM = "application/x-www-form-urlencoded"
 
 
-@public.get("/metadata")
+@public.api_route("/metadata", methods=["GET", "HEAD"])
 async def metadata(request: Request) -> Response:
     """Answer what the server can do; it is the same for everybody, so nobody is asked for a key."""
     _check_format(request)
     base = address(database().settings) + outcome.BASE
-    return Response(capability.statement(base), media_type=outcome.MEDIA_TYPE)
+    answer = Response(capability.statement(base), media_type=outcome.MEDIA_TYPE)
+    return _head(request, answer)
 
 
 @router.api_route("/{kind}/{resource_id}", methods=["GET", "HEAD"])

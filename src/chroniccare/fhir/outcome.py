@@ -33,8 +33,9 @@ _ISSUE = {
 }
 _CODES = frozenset(
     {"business-rule", "code-invalid", "duplicate", "extension", "invalid", "invariant",
-     "not-found", "not-supported", "required", "structure", "value"}
+     "not-found", "not-supported", "required", "structure", "too-costly", "too-long", "value"}
 )  # fmt: skip
+_OTHERS = {"hidden": "suppressed"}
 _DUPLICATE, _DUPLICATES = "duplicate", frozenset({"MRN_TAKEN"})
 
 
@@ -91,7 +92,7 @@ def issue(problem: Problem, detail: FieldError | None = None) -> dict[str, Any]:
         text = problem.message
     else:
         code = _DUPLICATE if problem.code in _DUPLICATES else code
-        code = detail.code if detail.code in _CODES else code
+        code = detail.code if detail.code in _CODES else _OTHERS.get(detail.code, code)
         text = f"{detail.field}: {detail.reason}"
     found: dict[str, Any] = {
         "severity": severity,

@@ -8,8 +8,8 @@ operators (HOUSE), for row-level security switches the others off.
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,9 +19,6 @@ from chroniccare.fhir.resources.common import local
 from chroniccare.patients.rules import fold
 from chroniccare.platform.sealing import Keyring
 from chroniccare.tenancy.addresses import either
-
-if TYPE_CHECKING:
-    from chroniccare.fhir.kind import Kind
 
 LOCAL = "local:"
 """Begins the name of a system of codes that is a clinic's own, see `common.local`."""
@@ -34,14 +31,12 @@ class Asked:
     Attributes:
         now: of the transaction.
         zones: of the clinic's facilities, the usual one first.
-        kinds: every type, by name, for chains.
         keys: the clinic's, for what is found by a hash.
     """
 
     tenant_id: UUID
     now: datetime
     zones: Sequence[ZoneInfo]
-    kinds: "Mapping[str, Kind]"
     base: str
     keys: Keyring
     arguments: list[Any] = field(default_factory=list)
@@ -329,7 +324,8 @@ class Date(Parameter):
         if span.prefix == "ap":
             span = dates.approximately(span, asked.now)
         if self.cast == "date":
-            return self._compared(asked, span.prefix, span.low.date(), span.high.date())
+            last = (span.high - timedelta(microseconds=1)).date()  # of a time: its whole day
+            return self._compared(asked, span.prefix, span.low.date(), last + timedelta(days=1))
         zones = asked.zones if span.offset is None and self.placed is not None else asked.zones[:1]
         found = []
         for zone in zones:

@@ -14,6 +14,7 @@ from chroniccare.core.wire import dumps
 from chroniccare.fhir import actions, asking, composing, conditions, outcome, queries
 from chroniccare.fhir.bundles import SUBSETTED
 from chroniccare.fhir.kind import Check, Kind, Resource, Writer
+from chroniccare.fhir.parameters import Numbers
 from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.resources import extra
 from chroniccare.fhir.validation import parse
@@ -70,7 +71,7 @@ async def create(
         Problem: what the action refuses, said of the resource's elements.
     """
     writer = _writer(tx.caller, kind, "c")
-    said = parse(kind.name, body)
+    said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
     async with _said_of(writer):
         if unless is not None:
             found = await existing(tx, kind, unless)
@@ -97,7 +98,7 @@ async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check
         Problem: what the action refuses, said of the resource's elements.
     """
     writer = _writer(tx.caller, kind, "u")
-    said = parse(kind.name, body)
+    said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
     if said.get("id") != text:
         raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")
     if any(one.get("code") == SUBSETTED["code"] for one in said.get("meta", {}).get("tag", [])):
@@ -145,6 +146,7 @@ async def existing(tx: Tx, kind: Kind, query: str) -> Any:
     The search is locked until the commit, so that the same one, made twice at once, makes one.
     """
     ask = asking.read(kind, KINDS, asking.pairs_of(query.lstrip("?")), strict=True)
+    _check_numbers(kind, ask)
     if not ask.filters:
         raise Invalid.field("If-None-Exist", "must be a search, such as identifier=1", "value")
     key = hashlib.blake2s(tx.caller.tenant_id.bytes + query.encode(), digest_size=8).digest()
@@ -157,6 +159,26 @@ async def existing(tx: Tx, kind: Kind, query: str) -> Any:
     if len(rows) > 1:
         raise outcome.Ambiguous
     return rows[0] if rows else None
+
+
+def _check_numbers(kind: Kind, ask: asking.Ask) -> None:
+    """Check that numbers are looked for in systems that can be searched.
+
+    Those of other systems are kept beside the record and not found: that none is there cannot be
+    known, and a second record would be made.
+
+    Raises:
+        Invalid: a number is of another system.
+    """
+    for one in ask.filters:
+        parameter = kind.parameters[one.path[0]] if one.reverse is None else None
+        if not isinstance(parameter, Numbers) or parameter.other is not None:
+            continue
+        for value in one.values:
+            system, bar, _ = value.rpartition("|")
+            if bar and not system.startswith("urn:uuid:") and system not in parameter.systems:
+                reason = "is of a system that is not searched"
+                raise Invalid.field(one.said, reason, "not-supported")
 
 
 async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resource) -> Resource:

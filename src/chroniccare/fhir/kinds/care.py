@@ -23,6 +23,7 @@ _PRACTITIONER = (
     " (SELECT FROM unnest(a.additional_provider_ids) u (id) WHERE u.id {0})))"
 )
 _SERIES = {"local:series": "a.series_id = {}"}
+_ALONE = "a.series_id IS NULL"
 _PATIENT = "a.patient_id {}"
 _LOCATION = "a.facility_id {}"
 _PARTS = {
@@ -65,11 +66,21 @@ APPOINTMENT = Kind(
             placed=_PLACED,
             sort=("a.scheduled_end", "timestamptz"),
         ),
-        Token(name="status", match="a.status = {}", codes=_stored(appointment.STATUS)),
-        Token(name="part-status", match=_PART, codes=_PARTS),
+        Token(
+            name="status",
+            match="a.status = {}",
+            codes=_stored(appointment.STATUS),
+            systems=("http://hl7.org/fhir/appointmentstatus",),
+        ),
+        Token(
+            name="part-status",
+            match=_PART,
+            codes=_PARTS,
+            systems=("http://hl7.org/fhir/participationstatus",),
+        ),
         Token(name="service-type", match="a.appointment_type = {}", systems=("local:visit-type",)),
-        Numbers(name="identifier", systems=_SERIES, cast="uuid"),
-        Numbers(name="series", systems=_SERIES, cast="uuid"),
+        Numbers(name="identifier", systems=_SERIES, cast="uuid", null=_ALONE),
+        Numbers(name="series", systems=_SERIES, cast="uuid", null=_ALONE),
     ),
     includes={
         "patient": (Include("Patient", lambda row: [row.patient_id]),),

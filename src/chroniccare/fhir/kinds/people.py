@@ -83,7 +83,12 @@ PATIENT = Kind(
             cast="date",
             sort=("p.date_of_birth", "date"),
         ),
-        Token(name="gender", match="coalesce(p.gender, 'unknown') = {}", codes=_SEX),
+        Token(
+            name="gender",
+            match="coalesce(p.gender, 'unknown') = {}",
+            codes=_SEX,
+            systems=("http://hl7.org/fhir/administrative-gender",),
+        ),
         Token(name="active", match="p.is_active = {}", codes=BOOLEAN, cast="boolean"),
         Token(
             name="deceased",
@@ -132,7 +137,12 @@ PRACTITIONER = Kind(
     gone=queries.PRACTITIONER_GONE,
     parameters=named(
         *every("p.id", "p.updated_at"),
-        Numbers(name="identifier", systems=_NUMBERS, other=_OTHER_NUMBERS),
+        Numbers(
+            name="identifier",
+            systems=_NUMBERS,
+            other=_OTHER_NUMBERS,
+            null="p.npi IS NULL AND p.identifiers = '[]'",
+        ),
         Text(
             name="name",
             expressions=(_WHOLE, "p.first_name", "p.last_name"),
@@ -147,6 +157,7 @@ PRACTITIONER = Kind(
                 "EXISTS (SELECT FROM jsonb_array_elements_text(p.languages) s (code)"
                 " WHERE s.code = {})"
             ),
+            null="p.languages = '[]'",
             systems=(common.LANGUAGES,),
         ),
         *contacts("provider_id", "p.id"),

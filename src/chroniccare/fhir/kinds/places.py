@@ -35,6 +35,13 @@ ORGANIZATION = Kind(
     summary=frozenset(),
 )
 
+
+def _part(name: str, column: str) -> Text:
+    """Return the parameter of one part of a facility's address."""
+    part = f"l.address ->> '{column}'"
+    return Text(name=f"address-{name}", expressions=(part,), null=f"{part} IS NULL")
+
+
 LOCATION = Kind(
     name="Location",
     scope="facilities:read",
@@ -58,10 +65,10 @@ LOCATION = Kind(
                 "l.address ->> 'country'",
             ),
         ),
-        Text(name="address-city", expressions=("l.address ->> 'city'",)),
-        Text(name="address-state", expressions=("l.address ->> 'state'",)),
-        Text(name="address-postalcode", expressions=("l.address ->> 'postal_code'",)),
-        Text(name="address-country", expressions=("l.address ->> 'country'",)),
+        _part("city", "city"),
+        _part("state", "state"),
+        _part("postalcode", "postal_code"),
+        _part("country", "country"),
         Token(
             name="status",
             match="l.is_active = {}",
