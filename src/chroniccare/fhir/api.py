@@ -185,7 +185,8 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     headers = {"etag": etag, "last-modified": _http_date(resource)}
     known = request.headers.get("if-none-match", "")
     tags = {one.strip().removeprefix("W/") for one in known.split(",")}
-    if tags & {"*", etag.removeprefix("W/")}:
+    # Who has broken the glass may hold the version of before, without what was hidden.
+    if _caller(request).emergency_id is None and tags & {"*", etag.removeprefix("W/")}:
         return Response(status_code=304, headers=headers)
     summary, elements = pairs.get("_summary", "false"), asking.split(pairs.get("_elements", ""))
     resource = bundles.reduced(kind, resource, summary=summary, elements=elements)
