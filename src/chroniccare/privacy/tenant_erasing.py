@@ -71,9 +71,11 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
         await asyncio.sleep(SETTLE_S)
         await _shred(tenant.id, reason)
     head, faults = await _evidence(settings, tenant)
-    async with begin(system(tenant.id, job=_JOB)) as tx:
-        if tenant.erased_at is None:
-            await tx.run(queries.MARK, tenant.id, tx.now)
+    if tenant.erased_at is None:
+        async with begin(system(tenant.id, job=_JOB)) as tx:
+            at = tx.now
+        async with owner_connection(settings.database_url) as owner:
+            await owner.fetchval(queries.MARK, tenant.id, at)
     rows = await _emptied(settings, tenant.id)
     async with begin(system(tenant.id, job=_JOB)) as tx:
         destroyed, finished = len(await tx.all(queries_keys.LIST)), tx.now
@@ -90,9 +92,31 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
 
 
 async def erased() -> set[UUID]:
-    """Return the tenants that were erased, or are being."""
+    """Return the tenants that the database calls erased; only a signed report proves it."""
     async with begin_system(_JOB) as tx:
         return set(await tx.values(queries.ERASED))
+
+
+def reported(directory: Path, public: Path | None = None) -> dict[UUID, set[tuple[int, str]]]:
+    """Return the last heads (number, hash in hex) that signed reports of a directory name.
+
+    Reports that `public` (default: beside them) has not signed are passed over.
+
+    Raises:
+        BadKeyFile, OSError: as `heads.read_file`.
+    """
+    key = key_file.public_key(public or directory / heads.PUBLIC)
+    found: dict[UUID, set[tuple[int, str]]] = {}
+    for path in directory.glob("erased-*.json"):
+        try:
+            told = orjson.loads(path.read_bytes())
+            signature = base64.b64decode(told.pop("signature"), validate=True)
+            tenant_id, last = UUID(told["tenant"]), (told["audit"]["seq"], told["audit"]["hash"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if key_file.is_signed(key, signature, orjson.dumps(told)):
+            found.setdefault(tenant_id, set()).add(last)
+    return found
 
 
 async def _find(subdomain: str) -> queries.Found:
