@@ -233,6 +233,37 @@ async def test_as_a_command_it_wants_the_name_twice(
     assert f"{clinic.tenant_id}: erased; its report has the last head" in verified.stdout
 
 
+async def test_the_end_of_the_audit_is_copied_first(
+    clinic: Clinic, erasing: Erasing, tmp_path: Path
+) -> None:
+    await clinic.patient()
+    copy = tmp_path / "copies" / "audit.jsonl"
+    update = {"audit_copy": f"file:{copy}"}
+    told = Erasing(erasing.settings.model_copy(update=update), erasing.subdomain, erasing.url)
+    with pytest.raises(tenant_erasing.ErasureBusy, match="not copied"):
+        await told.erase()
+    assert (await told.counts(clinic.tenant_id))["patients"] == 1
+    copy.parent.mkdir()
+    done = await told.erase()
+    lines = [orjson.loads(line) for line in copy.read_bytes().splitlines()]
+    assert [one["seq"] for one in lines] == list(range(1, done.report["audit"]["seq"] + 1))
+    assert lines[-1]["hash"] == done.report["audit"]["hash"]
+
+
+async def test_one_whose_copy_is_in_other_hands_waits(
+    clinic: Clinic, erasing: Erasing, tmp_path: Path
+) -> None:
+    held = Command(
+        "INSERT INTO audit_copies (tenant_id, lease_until) VALUES ($1, now() + interval '1 minute')"
+    )
+    async with begin(clinic.caller) as tx:
+        await tx.run(held, clinic.tenant_id)
+    update = {"audit_copy": f"file:{tmp_path / 'audit.jsonl'}"}
+    told = Erasing(erasing.settings.model_copy(update=update), erasing.subdomain, erasing.url)
+    with pytest.raises(tenant_erasing.ErasureBusy, match="is copying"):
+        await told.erase()
+
+
 async def test_who_is_only_called_erased_is_not(
     clinic: Clinic, erasing: Erasing, tmp_path: Path
 ) -> None:

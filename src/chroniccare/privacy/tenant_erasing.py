@@ -14,8 +14,9 @@ from uuid import UUID
 
 import orjson
 
-from chroniccare.audit import heads, sealing, verifying
+from chroniccare.audit import copying, heads, sealing, verifying
 from chroniccare.audit.actions import record
+from chroniccare.audit.places import CopyError
 from chroniccare.audit.rules import Head
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, NotFound
@@ -60,7 +61,8 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
     Raises:
         NotFound: no such tenant.
         LegalHold: one is placed on a patient; nothing is changed.
-        ErasureBusy: another erasure is under way; or rows kept coming, and it must be repeated.
+        ErasureBusy: another erasure is under way; or rows kept coming, or the end of the audit was
+            not copied, and it must be repeated.
     """
     tenant = await _find(subdomain)
     await asyncio.to_thread(
@@ -72,6 +74,7 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
         await _shred(tenant.id, reason)
     head, faults = await _evidence(settings, tenant)
     if tenant.erased_at is None:
+        await _copied(settings, tenant.id)
         async with begin(system(tenant.id, job=_JOB)) as tx:
             at = tx.now
         async with owner_connection(settings.database_url) as owner:
@@ -179,6 +182,19 @@ async def _evidence(settings: Settings, tenant: queries.Found) -> tuple[Head | N
     found = await heads.export_one(settings, tenant.id)
     report = await verifying.verify(tenant.id, await asyncio.to_thread(_exported, path, tenant.id))
     return found, report.wrong
+
+
+async def _copied(settings: Settings, tenant_id: UUID) -> None:
+    """Copy the audit to its end where copies are kept: the worker passes over erased tenants."""
+    if not settings.audit_copy:
+        return
+    try:
+        async with copying.opened(settings) as place:
+            done = await copying.copy_to_the_end(place, tenant_id)
+    except CopyError as error:
+        raise ErasureBusy(f"The audit is not copied ({error.code}): mend it and repeat.") from None
+    if not done:
+        raise ErasureBusy("The worker is copying the audit at this moment; repeat it.")
 
 
 def _exported(path: Path, tenant_id: UUID) -> dict[int, Head]:
