@@ -226,7 +226,7 @@ def erase_tenant(
     reason: Annotated[str, typer.Option(help="Who asked for it and why; the report has it.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Erase a tenant for good: every row, and its keys, which shreds its backups."""
+    """Erase a tenant for good: every row, and its keys; of its backups see docs/privacy.md."""
     from chroniccare.commands import servers
     from chroniccare.privacy import tenant_erasing
 

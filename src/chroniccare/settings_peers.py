@@ -61,8 +61,9 @@ def is_private(url: str) -> bool:
     if parts.scheme in {"postgres", "postgresql"}:
         if given.get("sslmode") == ["verify-full"]:
             return True
-        listed = given.get("host") or [parts.netloc.rpartition("@")[2]]
-        hosts = ",".join(listed).split(",")
+        # Drivers differ in which of the two they speak to: asyncpg to the first.
+        listed = [parts.netloc.rpartition("@")[2], *given.get("host", ())]
+        hosts = ",".join(filter(None, listed)).split(",")
     else:
         hosts = [parts.netloc.rpartition("@")[2]]
     return all(map(_is_here, hosts))

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -219,6 +219,37 @@ async def test_a_row_that_was_removed_leaves_its_seal_in_the_copy(
     lines = [json.loads(line) for line in place.path.read_text().splitlines()]
     assert [one["seq"] for one in lines] == [1, 2, 3]
     assert set(lines[1]) == {"tenant", "seq", "hash", "id", "fields"}
+
+
+async def test_a_torn_line_spoils_no_other(clinic: Clinic, tmp_path: Path) -> None:
+    await chain_of(clinic, 2)
+    place = copying.FilePlace(tmp_path / "audit.jsonl")
+    place.path.write_bytes(b'{"whole":1}\n{"seq":')
+    assert await copying.copy(place, clinic.tenant_id) == 2
+    await place.put(clinic.tenant_id, [b"{}"], datetime.now(UTC))
+    lines = place.path.read_text().splitlines()
+    assert lines[:2] == ['{"whole":1}', '{"seq":']
+    assert [json.loads(line).get("seq") for line in lines[2:]] == [1, 2, None]
+
+
+async def test_a_clinic_whose_copy_is_refused_stands_in_no_others_way(
+    clinic: Clinic, other_clinic: Clinic
+) -> None:
+    took: list[UUID] = []
+    refused = min(clinic, other_clinic, key=lambda one: one.tenant_id).tenant_id
+
+    class Picky:
+        async def put(self, tenant_id: UUID, rows: list[bytes], at: datetime) -> None:
+            del rows, at
+            if tenant_id == refused:
+                raise CopyError("configuration")
+            took.append(tenant_id)
+
+    for one in (clinic, other_clinic):
+        await chain_of(one, 1)
+    with pytest.raises(CopyError):
+        await copying.sweep(Picky())
+    assert {clinic.tenant_id, other_clinic.tenant_id} - set(took) == {refused}
 
 
 async def until(so: Callable[[], bool]) -> None:

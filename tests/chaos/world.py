@@ -129,19 +129,19 @@ async def build(servers: Servers, folder: Path, *, days: int, tasks: int) -> Wor
     with httpx.Client(
         base_url=f"http://127.0.0.1:{servers.port}/api/v1", headers={"X-API-Key": key}, timeout=30
     ) as http:
-        facility = _make(http, "/facilities", _facility())
+        facility = make(http, "/facilities", facility_body())
         maxima = [DAILY_MAXIMUM, *[200] * (PROVIDERS - 1), 1]
         *providers, part_timer = [
-            _provider(http, facility, number, maximum) for number, maximum in enumerate(maxima)
+            add_provider(http, facility, number, maximum) for number, maximum in enumerate(maxima)
         ]
-        patients = [_make(http, "/patients", _patient(number)) for number in range(PATIENTS)]
-        rooms = [_make(http, "/resources", _room(facility, n)) for n in range(ROOMS)]
-        pumps = [_make(http, "/resources", _pumps(facility))]
+        patients = [make(http, "/patients", _patient(number)) for number in range(PATIENTS)]
+        rooms = [make(http, "/resources", _room(facility, n)) for n in range(ROOMS)]
+        pumps = [make(http, "/resources", _pumps(facility))]
         for kind in _types():
-            _make(http, "/visit-types", kind)
+            make(http, "/visit-types", kind)
         tomorrow = now + timedelta(days=1)
         today = [
-            _make(http, "/appointments", _visit(facility, provider, patient, tomorrow))
+            make(http, "/appointments", _visit(facility, provider, patient, tomorrow))
             for provider, patient in zip(providers, patients, strict=False)
         ]
     ids = [UUID(one) for one in today]
@@ -156,13 +156,15 @@ async def build(servers: Servers, folder: Path, *, days: int, tasks: int) -> Wor
     )  # fmt: skip
 
 
-def _make(http: httpx.Client, path: str, body: dict[str, Any]) -> str:
+def make(http: httpx.Client, path: str, body: dict[str, Any]) -> str:
+    """Make a record; return its id."""
     response = http.post(path, json=body)
     assert response.status_code == 201, response.text
     return str(response.json()["data"]["id"])
 
 
-def _facility() -> dict[str, Any]:
+def facility_body() -> dict[str, Any]:
+    """Return a facility that is always open."""
     return {
         "name": "Chaos Clinic", "facility_type": "clinic", "address": {"city": "Springfield"},
         "timezone": _ZONE,
@@ -170,9 +172,10 @@ def _facility() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _provider(http: httpx.Client, facility: str, number: int, maximum: int) -> str:
+def add_provider(http: httpx.Client, facility: str, number: int, maximum: int) -> str:
+    """Make a provider who always works, and has at most so many visits a day; return the id."""
     nine = f"1{number:08d}"
-    made = _make(
+    made = make(
         http,
         "/providers",
         {

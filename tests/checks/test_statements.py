@@ -18,7 +18,7 @@ def test_every_statement_has_its_test_or_what_it_waits_for() -> None:
     [
         ("| SEC-44 |", "| SEC-45 |", "not every"),
         ("test_sec_06_interleaved", "test_sec_06_inter", "SEC-06: no tests/"),
-        ("| Waits for FHIR. |", "| Not our business. |", "SEC-09: neither"),
+        ("| Waits for the staff console;", "| Not our business;", "SEC-17: neither"),
     ],
 )
 def test_a_gap_in_the_page_is_found(old: str, new: str, found: str) -> None:

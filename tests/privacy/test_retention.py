@@ -7,7 +7,7 @@ import pytest
 
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Command, begin, database
-from chroniccare.privacy import retention
+from chroniccare.privacy import queries_retention, retention
 from chroniccare.webhooks import relaying
 from chroniccare.webhooks.actions import emit
 from tests.client import Clinic
@@ -115,6 +115,29 @@ async def test_each_class_has_a_time_of_its_own(
     await aged(clinic, 100)
     await retention.run(clinic.tenant_id)
     assert await left(clinic) == kept
+
+
+async def test_a_log_that_was_kept_for_ever_is_looked_at_from_its_beginning(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def last() -> queries_retention.Last:
+        async with begin(clinic.caller) as tx:
+            found = await tx.one(queries_retention.LAST)
+        assert found is not None
+        return found
+
+    for days in (0, 90):
+        told = {"retain_delivery_log_days": days}
+        monkeypatch.setattr(database(), "settings", database().settings.model_copy(update=told))
+        await retention.run(clinic.tenant_id)
+        found = await last()
+        assert (found.messages is None, found.delivery_log is None) == (False, days == 0)
+        async with begin(clinic.caller) as tx:
+            await tx.run(YESTERDAY)
+    async with begin(clinic.caller) as tx:  # as the release before wrote it
+        await tx.run(Command("UPDATE privacy_jobs SET report = report - 'delivery_log_until'"))
+    found = await last()
+    assert found.delivery_log == found.messages is not None
 
 
 async def test_a_hold_keeps_the_events_of_every_record_of_its_patient(clinic: Clinic) -> None:

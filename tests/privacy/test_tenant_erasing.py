@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chroniccare.audit import heads
+from chroniccare.audit import heads, sealing
 from chroniccare.audit.rules import Head
+from chroniccare.commands import audit
 from chroniccare.platform import key_file, masterkey
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin
@@ -230,6 +231,66 @@ async def test_as_a_command_it_wants_the_name_twice(
     assert "No tenant has this subdomain" in again.stderr
     verified = run("audit", "verify", **environment)
     assert f"{clinic.tenant_id}: erased; its report has the last head" in verified.stdout
+
+
+async def test_the_end_of_the_audit_is_copied_first(
+    clinic: Clinic, erasing: Erasing, tmp_path: Path
+) -> None:
+    await clinic.patient()
+    copy = tmp_path / "copies" / "audit.jsonl"
+    update = {"audit_copy": f"file:{copy}"}
+    told = Erasing(erasing.settings.model_copy(update=update), erasing.subdomain, erasing.url)
+    with pytest.raises(tenant_erasing.ErasureBusy, match="not copied"):
+        await told.erase()
+    assert (await told.counts(clinic.tenant_id))["patients"] == 1
+    copy.parent.mkdir()
+    done = await told.erase()
+    lines = [orjson.loads(line) for line in copy.read_bytes().splitlines()]
+    assert [one["seq"] for one in lines] == list(range(1, done.report["audit"]["seq"] + 1))
+    assert lines[-1]["hash"] == done.report["audit"]["hash"]
+
+
+async def test_one_whose_copy_is_in_other_hands_waits(
+    clinic: Clinic, erasing: Erasing, tmp_path: Path
+) -> None:
+    held = Command(
+        "INSERT INTO audit_copies (tenant_id, lease_until) VALUES ($1, now() + interval '1 minute')"
+    )
+    async with begin(clinic.caller) as tx:
+        await tx.run(held, clinic.tenant_id)
+    update = {"audit_copy": f"file:{tmp_path / 'audit.jsonl'}"}
+    told = Erasing(erasing.settings.model_copy(update=update), erasing.subdomain, erasing.url)
+    with pytest.raises(tenant_erasing.ErasureBusy, match="is copying"):
+        await told.erase()
+
+
+async def test_who_is_only_called_erased_is_not(
+    clinic: Clinic, erasing: Erasing, tmp_path: Path
+) -> None:
+    await clinic.patient()
+    await sealing.seal(clinic.tenant_id)
+    await heads.export(erasing.settings, {})
+    async with begin(clinic.caller) as tx:
+        may = Command("SELECT has_column_privilege('tenants', 'erased_at', 'UPDATE')")
+        assert await tx.value(may) is False
+    async with owner_connection(erasing.url) as owner:
+        await owner.execute("UPDATE tenants SET erased_at = now() WHERE id = $1", clinic.tenant_id)
+    verified = await audit.verified(None, audit.told(erasing.settings, None, None))
+    assert not verified.ok
+    assert f"{clinic.tenant_id}: called erased, and no signed report" in "\n".join(verified.lines)
+
+    seq, hash_ = 1, "00"
+    report = {"tenant": str(clinic.tenant_id), "audit": {"seq": seq, "hash": hash_}}
+    forged = orjson.dumps({**report, "signature": base64.b64encode(b"x" * 64).decode()})
+    (tmp_path / f"erased-{clinic.tenant_id}-1.json").write_bytes(forged)
+    (tmp_path / f"erased-{clinic.tenant_id}-2.json").write_bytes(b"[]")
+    assert tenant_erasing.reported(tmp_path) == {}
+    key = heads.signer(erasing.settings)
+    signed = {**report, "signature": base64.b64encode(key.sign(orjson.dumps(report))).decode()}
+    (tmp_path / f"erased-{clinic.tenant_id}-3.json").write_bytes(orjson.dumps(signed))
+    assert tenant_erasing.reported(tmp_path) == {clinic.tenant_id: {(seq, hash_)}}
+    # Signed, and not of the last head.
+    assert not (await audit.verified(None, audit.told(erasing.settings, None, None))).ok
 
 
 NAMES = "abcdefg"

@@ -1,7 +1,9 @@
 """A client's token under /fhir: its scopes open what they name, and nothing else."""
 
 from typing import Any
+from uuid import UUID
 
+from chroniccare.platform.postgres import Command, begin
 from tests.fhir.test_write import SMALL
 from tests.smart.conftest import Program, Register
 
@@ -20,6 +22,19 @@ async def test_a_token_opens_what_its_scopes_name(program: Program) -> None:
     assert await send("GET", "/fhir/Appointment") == 403
     assert await send("POST", "/fhir/Patient", json=SMALL) == 403
     assert await send("GET", f"/api/v1/patients/{made['id']}") == 403
+
+
+async def test_what_its_token_is_refused_elsewhere_is_in_the_audit(program: Program) -> None:
+    made = await program.clinic.patient()
+    bearer = {"Authorization": f"Bearer {await program.token()}"}
+    refused = await program.http.get(f"/api/v1/patients/{made['id']}", headers=bearer)
+    assert refused.status_code == 403
+    sought = Command(
+        "SELECT entity_id FROM audit_logs WHERE metadata ->> 'outcome' = 'refused'"
+        " AND user_id = $1 AND action = 'read' AND entity_type = 'patient'"
+    )
+    async with begin(program.clinic.caller) as tx:
+        assert await tx.values(sought, UUID(program.id)) == [UUID(made["id"])]
 
 
 async def test_a_clinics_client_sees_no_other_clinic(

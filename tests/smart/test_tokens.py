@@ -25,7 +25,7 @@ from chroniccare.core.caller import Caller, SmartScope
 from chroniccare.core.errors import Unauthenticated
 from chroniccare.platform.postgres import Command, begin, database
 from chroniccare.settings import Settings
-from chroniccare.smart import actions
+from chroniccare.smart import actions, tokens
 from chroniccare.tenancy import rules
 from tests.client import Clinic
 from tests.smart.conftest import CURVE_KEY, JWKS, RSA_KEY, KeyServer, Program, Register, jwk
@@ -384,6 +384,28 @@ async def test_sec_19_who_guesses_must_wait_and_clients_that_are_known_need_not(
         assert wrong[-1].json()["error"] == "temporarily_unavailable"
         assert (await fresh.ask()).status_code == 429
         assert (await program.ask()).status_code == 200
+
+
+async def test_assertions_in_the_name_of_a_known_client_leave_connections(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await program.ask()).status_code == 200
+    find, at_once, most = tokens._find, 0, 0
+
+    async def counted(client_id: UUID) -> Any:
+        nonlocal at_once, most
+        at_once, most = at_once + 1, max(most, at_once + 1)
+        await asyncio.sleep(0.02)
+        try:
+            return await find(client_id)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(tokens, "_find", counted)
+    forged = [program.ask(program.assertion(key=OTHER)) for _ in range(20)]
+    answers = await asyncio.gather(program.ask(), *forged)
+    assert [one.status_code for one in answers] == [200] + [401] * 20
+    assert most == 4
 
 
 async def test_sec_11_a_token_with_a_typing_error_asks_nobody(

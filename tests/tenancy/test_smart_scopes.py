@@ -89,12 +89,29 @@ def test_the_first_edition_is_understood(first: str, second: str) -> None:
         "system/Patient.readwrite", "system/**.rs", "system/Patient.rs system/Patient.rs",
         'system/Patient.rs?a="', "system/Patient.rs?a=\\", "system/Patient.rs\n", "openid",
         "system/Pati\u00ebnt.rs", "system/Patient.rs?a=\u00eb", f"system/P{'a' * 64}.rs",
-        f"system/Patient.rs?a={'b' * 1000}", "system/Patient.rs?a b=c",
+        f"system/Patient.rs?a={'b' * 1000}", f"system/Patient.rs?a={'@' * 400}",
+        "system/Patient.rs?a b=c",
     ],
 )  # fmt: skip
 def test_what_is_no_scope_is_refused(text: str) -> None:
     with pytest.raises(ScopeError):
         parse(text)
+
+
+@pytest.mark.parametrize("letter", list("!*'()|$"))
+def test_what_is_taken_can_be_read_again(letter: str) -> None:
+    scope = parse(f"system/Observation.rs?code={letter * 400}")
+    assert parse(written(scope)) == scope
+    assert granted([scope], [scope]) == (scope,)
+
+
+def test_two_that_are_too_long_together_are_refused() -> None:
+    one, other = (parse(f"system/Observation.rs?{name}={name * 600}") for name in "ab")
+    wide = parse("system/Observation.rs")
+    assert granted([one], [wide]) == (one,)
+    with pytest.raises(ScopeError, match="at most"):
+        granted([one], [other])
+    assert granted([one, wide], [other]) == (other,)  # what is covered is not told
 
 
 def test_a_list_is_bounded_and_says_nothing_twice() -> None:

@@ -51,8 +51,11 @@ class FilePlace:
             raise CopyError(f"file: {error.strerror}") from None
 
     def _append(self, lines: bytes) -> None:
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "ab") as file:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                file.write(b"\n")  # a line that was torn must not spoil the next one
             file.write(lines)
             file.flush()
             os.fsync(descriptor)
@@ -97,14 +100,35 @@ def pause_after(failures: int, jitter: float) -> float:
 
 
 async def sweep(place: Place, stop: asyncio.Event | None = None) -> int:
-    """Copy what every clinic has; return how many rows that were."""
-    count = 0
+    """Copy what every clinic has; return how many rows that were.
+
+    Raises:
+        CopyError: those of a clinic were not taken; the others had their turn.
+    """
+    count, failed = 0, None
     for tenant in await list_tenants():
         copied = BATCH
         while copied == BATCH and not (stop is not None and stop.is_set()):
-            copied = await copy(place, tenant.id)
+            try:
+                copied = await copy(place, tenant.id)
+            except CopyError as error:
+                failed, copied = error, 0
             count += copied
+    if failed is not None:
+        raise failed
     return count
+
+
+async def copy_to_the_end(place: Place, tenant_id: UUID) -> bool:
+    """Copy all that is sealed of a clinic; False if somebody else is at it.
+
+    Raises:
+        CopyError: it was not taken.
+    """
+    while await copy(place, tenant_id) == BATCH:
+        pass
+    async with begin(system(tenant_id, job="audit-copies")) as tx:
+        return not await tx.value(queries_copies.BEHIND)
 
 
 async def copy(place: Place, tenant_id: UUID) -> int:

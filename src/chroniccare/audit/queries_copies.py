@@ -51,3 +51,7 @@ NEXT = Query(
 DONE = Command(
     "UPDATE audit_copies SET seq = $2, lease_until = $4 WHERE seq = $1 AND lease_until = $3"
 )
+BEHIND = Command(
+    "SELECT coalesce((SELECT max(seq) FROM audit_seals), 0)"
+    " > coalesce((SELECT max(seq) FROM audit_copies), 0)"
+)

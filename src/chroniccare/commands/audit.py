@@ -36,11 +36,18 @@ class Told:
         bad: numbers of the lines that are no heads.
         twice: tenants and numbers that were signed with two hashes: the chain was written anew in
             between, and its worker signed the second one.
+        erased: the last heads, number and hash, that signed reports of erasures name.
     """
 
     heads: dict[UUID, dict[int, Head]] = field(default_factory=lambda: defaultdict(dict))
     bad: list[int] = field(default_factory=list)
     twice: set[tuple[UUID, int]] = field(default_factory=set)
+    erased: dict[UUID, set[tuple[int, str]]] = field(default_factory=dict)
+
+    def is_erased(self, tenant_id: UUID) -> bool:
+        """Return whether a report of its erasure names its highest head, and so the whole audit."""
+        last = self.heads[tenant_id][max(self.heads[tenant_id])]
+        return (last.seq, last.hash.hex()) in self.erased.get(tenant_id, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ def told(settings: Settings, heads: Path | None, key: Path | None) -> Told:
             first = found.heads[one.tenant_id].setdefault(one.seq, one)
             if first.hash != one.hash:
                 found.twice.add((one.tenant_id, one.seq))
+        found.erased = tenant_erasing.reported(heads.parent, key)
     except (BadKeyFile, OSError) as error:
         raise Invalid.field("heads", str(error), "unreadable") from None
     return found
@@ -96,12 +104,20 @@ async def verified(subdomain: str | None, given: Told) -> Verified:
         ok = ok and not report.wrong
     if not subdomain:
         unlisted = given.heads.keys() - {tenant.id for tenant in chosen}
-        erased = unlisted & await tenant_erasing.erased()
+        # Not what the database says of itself: whoever rewrites rows can say that as well.
+        erased = {tenant_id for tenant_id in unlisted if given.is_erased(tenant_id)}
         lines += [
             f"{tenant_id}: erased; its report has the last head" for tenant_id in sorted(erased)
         ]
         gone = unlisted - erased
-        lines += [f"{tenant_id}: the tenant of signed heads is gone" for tenant_id in sorted(gone)]
+        begun = gone & await tenant_erasing.erased()
+        lines += [
+            f"{tenant_id}: called erased, and no signed report of its last head says so"
+            for tenant_id in sorted(begun)
+        ]
+        lines += [
+            f"{tenant_id}: the tenant of signed heads is gone" for tenant_id in sorted(gone - begun)
+        ]
         ok = ok and not gone
     return Verified(lines, ok)
 

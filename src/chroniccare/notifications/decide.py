@@ -213,7 +213,7 @@ def text(
     facts = Facts(
         _starts_at(due),
         first_name=due.first_name,
-        facility_name=due.facility_name or data.get("facility_name"),
+        facility_name=_place(due),
         facility_phone=due.facility_phone["value"] if due.facility_phone else None,
         provider_name=due.provider_name or data.get("provider_name"),
         until=_until(data),
@@ -233,6 +233,14 @@ def text(
         is_copy=due.related_person_id is not None,
     )
     return make(due.notification_type, channel, due.language, facts, texts)
+
+
+def _place(due: queries_due.Due) -> str | None:
+    """Return where the message is from: a recall names its place itself, others what is true."""
+    named: str | None = due.template_data.get("facility_name")
+    if due.notification_type == "recall":
+        return named or due.facility_name
+    return due.facility_name or named
 
 
 def _says_how_to_stop(due: queries_due.Due) -> bool:

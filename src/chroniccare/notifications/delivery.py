@@ -16,7 +16,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from random import SystemRandom
 from typing import Any
@@ -46,6 +46,7 @@ HANDED_OVER = "handed over"
 """What the log says of each attempt that has an outcome; `up` shows these lines."""
 _LAST_CALL_S = 8.0
 """Longest that a call goes on once the worker is to stop; supervisors kill it soon after."""
+_A_MOMENT = timedelta(seconds=1)
 _jitter = SystemRandom().random
 
 
@@ -202,7 +203,7 @@ async def _hurry(desk: Desk) -> None:
 
 
 async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]) -> Sequence[None]:
-    """Write outcomes; None means that the call was not made, so the row is due again at once.
+    """Write outcomes; None means that the call was not made, so the row is due again.
 
     An answer that cannot be written is kept for a moment: losing it would leave doubt.
     """
@@ -246,7 +247,8 @@ def _recorded(job: Job, outcome: Outcome | None, now: datetime) -> dict[str, Any
             "status": "pending",
             "channel": job.send.channel,
             "channel_plan": job.send.plan,
-            "next_at": now,
+            # The last look may have found a receipt of an attempt before: it takes a moment.
+            "next_at": now + _A_MOMENT if job.number > 1 else now,
             "retry_count": job.due.retry_count,
             "details": {},
         }

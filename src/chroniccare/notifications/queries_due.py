@@ -187,10 +187,9 @@ READ_DUE = Query(
     " a.telehealth_details ->> 'link' AS visit_link,"
     " nullif(concat_ws(' ', d.first_name, d.last_name), '') AS provider_name,"
     # What is about no visit comes from the clinic itself.
-    " coalesce(f.name, CASE WHEN (n.notification_type IN ('medication_reminder', 'refill_reminder')"
-    " OR n.notification_type = 'recall' AND n.template_data ->> 'facility_name' IS NULL)"
-    " AND n.patient_id IS NOT NULL THEN (SELECT t.name FROM tenants t WHERE t.id = n.tenant_id)"
-    " END) AS facility_name, f.timezone AS facility_zone, p.first_name,"
+    " coalesce(f.name, CASE WHEN n.notification_type IN ('medication_reminder', 'refill_reminder',"
+    " 'recall') AND n.patient_id IS NOT NULL THEN (SELECT t.name FROM tenants t"
+    " WHERE t.id = n.tenant_id) END) AS facility_name, f.timezone AS facility_zone, p.first_name,"
     " coalesce(r.language, p.language) AS language,"
     " coalesce(r.time_zone, p.time_zone) AS time_zone,"
     " coalesce(p.is_active AND p.deleted_at IS NULL AND p.treatment_status <> 'deceased',"

@@ -28,7 +28,8 @@ class Last:
 LAST = Query(
     Last,
     "SELECT created_at, (report->>'until')::timestamptz AS messages,"
-    " coalesce(report->>'delivery_log_until', report->>'until')::timestamptz AS delivery_log"
+    " (CASE WHEN report ? 'delivery_log_until' THEN report->>'delivery_log_until'"
+    " ELSE report->>'until' END)::timestamptz AS delivery_log"
     " FROM privacy_jobs WHERE kind = 'retention' ORDER BY created_at DESC LIMIT 1",
 )
 # A lawsuit or an inquiry keeps everything of its patient; see `legal_holds`.

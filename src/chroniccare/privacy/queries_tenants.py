@@ -28,7 +28,6 @@ FIND = Query(Found, "SELECT id, subdomain, erased_at FROM tenants WHERE subdomai
 ERASED = Command("SELECT id FROM tenants WHERE erased_at IS NOT NULL")
 HELD = Command("SELECT count(*) FROM legal_holds")
 OPEN = Command("UPDATE tenants SET is_active = true, updated_at = $2 WHERE id = $1")
-MARK = Command("UPDATE tenants SET erased_at = $2, updated_at = $2 WHERE id = $1")
 # Its subdomain is free again.
 FINISH = Command(
     "UPDATE tenants SET name = 'Erased', configuration = '{}',"
@@ -44,5 +43,6 @@ TABLES = Query(
     " AND NOT a.attisdropped ORDER BY name",
 )
 # For the owner of the schema alone, hence no `Command`, which a role of ours must be able to run.
+MARK = "SELECT mark_tenant_erased($1, $2)"
 ONE_AT_A_TIME = "SELECT pg_try_advisory_lock(hashtextextended('tenant-erasure', 0))"
 REMOVE = "SELECT erase_rows_of_tenant($1::text[]::regclass[], $2, $3)"

@@ -61,7 +61,11 @@ async def _report(
     caller: Caller, kept: Mapping[Kept, int], until: Mapping[Kept, datetime], rows: dict[str, int]
 ) -> None:
     """Keep what was removed as a job; `until` is that of messages, as it always was."""
-    times = {"until" if name == "messages" else f"{name}_until": at for name, at in until.items()}
+    times: dict[str, datetime | None] = {
+        "until" if name == "messages" else f"{name}_until": at for name, at in until.items()
+    }
+    # Its name tells this report from those of before, also while nothing of the log is to go.
+    times.setdefault("delivery_log_until", None)
     report = {**times, "rows": {table: count for table, count in rows.items() if count}}
     days = ", ".join(f"{name.replace('_', ' ')} {count} days" for name, count in kept.items())
     async with begin(caller) as tx:

@@ -14,8 +14,9 @@ from uuid import UUID
 
 import orjson
 
-from chroniccare.audit import heads, sealing, verifying
+from chroniccare.audit import copying, heads, sealing, verifying
 from chroniccare.audit.actions import record
+from chroniccare.audit.places import CopyError
 from chroniccare.audit.rules import Head
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, NotFound
@@ -60,7 +61,8 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
     Raises:
         NotFound: no such tenant.
         LegalHold: one is placed on a patient; nothing is changed.
-        ErasureBusy: another erasure is under way; or rows kept coming, and it must be repeated.
+        ErasureBusy: another erasure is under way; or rows kept coming, or the end of the audit was
+            not copied, and it must be repeated.
     """
     tenant = await _find(subdomain)
     await asyncio.to_thread(
@@ -71,9 +73,12 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
         await asyncio.sleep(SETTLE_S)
         await _shred(tenant.id, reason)
     head, faults = await _evidence(settings, tenant)
-    async with begin(system(tenant.id, job=_JOB)) as tx:
-        if tenant.erased_at is None:
-            await tx.run(queries.MARK, tenant.id, tx.now)
+    if tenant.erased_at is None:
+        await _copied(settings, tenant.id)
+        async with begin(system(tenant.id, job=_JOB)) as tx:
+            at = tx.now
+        async with owner_connection(settings.database_url) as owner:
+            await owner.fetchval(queries.MARK, tenant.id, at)
     rows = await _emptied(settings, tenant.id)
     async with begin(system(tenant.id, job=_JOB)) as tx:
         destroyed, finished = len(await tx.all(queries_keys.LIST)), tx.now
@@ -90,9 +95,31 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
 
 
 async def erased() -> set[UUID]:
-    """Return the tenants that were erased, or are being."""
+    """Return the tenants that the database calls erased; only a signed report proves it."""
     async with begin_system(_JOB) as tx:
         return set(await tx.values(queries.ERASED))
+
+
+def reported(directory: Path, public: Path | None = None) -> dict[UUID, set[tuple[int, str]]]:
+    """Return the last heads (number, hash in hex) that signed reports of a directory name.
+
+    Reports that `public` (default: beside them) has not signed are passed over.
+
+    Raises:
+        BadKeyFile, OSError: as `heads.read_file`.
+    """
+    key = key_file.public_key(public or directory / heads.PUBLIC)
+    found: dict[UUID, set[tuple[int, str]]] = {}
+    for path in directory.glob("erased-*.json"):
+        try:
+            told = orjson.loads(path.read_bytes())
+            signature = base64.b64decode(told.pop("signature"), validate=True)
+            tenant_id, last = UUID(told["tenant"]), (told["audit"]["seq"], told["audit"]["hash"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if key_file.is_signed(key, signature, orjson.dumps(told)):
+            found.setdefault(tenant_id, set()).add(last)
+    return found
 
 
 async def _find(subdomain: str) -> queries.Found:
@@ -155,6 +182,19 @@ async def _evidence(settings: Settings, tenant: queries.Found) -> tuple[Head | N
     found = await heads.export_one(settings, tenant.id)
     report = await verifying.verify(tenant.id, await asyncio.to_thread(_exported, path, tenant.id))
     return found, report.wrong
+
+
+async def _copied(settings: Settings, tenant_id: UUID) -> None:
+    """Copy the audit to its end where copies are kept: the worker passes over erased tenants."""
+    if not settings.audit_copy:
+        return
+    try:
+        async with copying.opened(settings) as place:
+            done = await copying.copy_to_the_end(place, tenant_id)
+    except CopyError as error:
+        raise ErasureBusy(f"The audit is not copied ({error.code}): mend it and repeat.") from None
+    if not done:
+        raise ErasureBusy("The worker is copying the audit at this moment; repeat it.")
 
 
 def _exported(path: Path, tenant_id: UUID) -> dict[int, Head]:

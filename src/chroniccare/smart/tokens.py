@@ -37,6 +37,8 @@ _KEPT = timedelta(hours=1)
 _MOST = 1000
 _STRANGERS = 2
 """Look-ups at a time of clients that have never signed in here, as for keys."""
+_ACQUAINTANCES = 4
+"""Of those that have: who knows a client's id can ask in its name, and must leave connections."""
 
 
 class OAuthError(Exception):
@@ -74,6 +76,9 @@ class Desk:
     known: set[UUID] = field(default_factory=set)
     sets: dict[tuple[UUID, str], KeySet] = field(default_factory=dict)
     strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STRANGERS))
+    acquaintances: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_ACQUAINTANCES)
+    )
 
     async def issue(
         self, form: Mapping[str, str], *, request_id: str, address: str | None, now: datetime
@@ -168,7 +173,8 @@ class Desk:
 
     async def _signer(self, client_id: UUID, address: str | None) -> queries.Signer | None:
         if client_id in self.known:
-            return await _find(client_id)
+            async with self.acquaintances:
+                return await _find(client_id)
         await self.authority.guesses.check_stranger(address, str(client_id))
         async with self.strangers:
             return await _find(client_id)

@@ -138,9 +138,9 @@ class KeyFirst(APIRoute):
 
         async def key_first(request: Request) -> Response:
             caller = await _identify(request, tag)
+            request.scope["chroniccare.caller"] = caller  # first: the audit has who was refused
             if caller.actor_type == SMART and is_ours:
                 raise ForFhirAlone
-            request.scope["chroniccare.caller"] = caller
             turns: Turns = request.app.state.authority.turns
             await turns.admit(caller.tenant_id)
             if request.method != "GET":

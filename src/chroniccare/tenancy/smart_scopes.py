@@ -25,7 +25,7 @@ _SCOPE = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,99}", re.ASCII)
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, 3.3
-_PLAIN = "|/:,.-_~$"
+_PLAIN = "|/:,.-_~$!*'()"
 """What need not be encoded in a value; `&`, `=`, `%` and what no scope may hold must be."""
 
 
@@ -50,7 +50,19 @@ def parse(text: str) -> SmartScope:
     letters = _FIRST_EDITION.get(match["letters"], match["letters"])
     if match["query"] is not None and match["letters"] in _FIRST_EDITION:
         raise ScopeError("takes parameters with letters of cruds only")
-    return SmartScope(match["context"], match["type"], letters, _filters(match["query"]))
+    found = SmartScope(match["context"], match["type"], letters, _filters(match["query"]))
+    _check_length(found)
+    return found
+
+
+def _check_length(scope: SmartScope) -> None:
+    """Refuse what could not be read again: encoded, and joined, a scope becomes longer.
+
+    Raises:
+        ScopeError: it is too long when it is `written`.
+    """
+    if len(written(scope)) > _LONGEST:
+        raise ScopeError(f"must be at most {_LONGEST} characters with its parameters encoded")
 
 
 def _filters(query: str | None) -> Filters:
@@ -99,7 +111,8 @@ def granted(
     Where both name records, a record must be among both.
 
     Raises:
-        ScopeError: so many combinations of parameters would be left that none can be told.
+        ScopeError: so many combinations of parameters would be left, or so long ones, that they
+            cannot be told.
     """
     found: dict[SmartScope, None] = {}
     for one in requested:
@@ -109,9 +122,12 @@ def granted(
         if len(found) > _MOST_GRANTED:
             raise ScopeError("has too many combinations of parameters")
     listed = list(found)
-    return tuple(
+    left = tuple(
         one for one in listed if not any(other != one and _covers(other, one) for other in listed)
     )
+    for one in left:
+        _check_length(one)
+    return left
 
 
 def _both(one: SmartScope, other: SmartScope) -> SmartScope | None:

@@ -156,6 +156,9 @@ async def test_an_address_that_two_releases_listed_is_one_entry_that_is_found(
         " VALUES (gen_random_uuid(), $1, 'sms', $2, 'complained', now())",
         bench.clinic.tenant_id, written.number,
     )  # fmt: skip
+    async with begin(bench.clinic.caller) as tx:  # before the worker comes: a further opt-out
+        await optouts.entry(tx, channel="sms", address=written.number)
+        assert await optouts.barred(tx, [written.number]) == {("sms", written.number)}
     await resealing.run(bench.clinic.tenant_id, SEALED)
     assert len(await opt_outs(bench.clinic.caller)) == 2
     async with begin(bench.clinic.caller) as tx:

@@ -305,7 +305,9 @@ async def test_two_workers_apply_a_receipt_once(bench: Bench) -> None:
         rows = await tx.all(queries.TAKE, tx.now, tx.now, applying.BATCH)
     tenant_id = bench.clinic.tenant_id
     for _ in range(3):
-        fates = await asyncio.gather(*(applying._apply_all(tenant_id, rows) for _ in range(6)))
+        fates = await asyncio.gather(
+            *(applying._apply_all(tenant_id, rows, bench.clock.at) for _ in range(6))
+        )
         assert all(len(done) + len(early) == 1 for done, early in fates)
     assert len(await kept(bench)) == len(await barred(bench)) == 1
 
@@ -394,10 +396,8 @@ async def test_a_same_day_message_in_doubt_is_sent_once_more(bench: Bench) -> No
     assert len(provider.got) == 2
 
 
-@pytest.mark.parametrize("applied", [True, False])
-async def test_an_echo_that_comes_just_before_the_second_call_prevents_it(
-    bench: Bench, applied: bool
-) -> None:
+async def _second_prepared(bench: Bench, kind: rules.Kind, *, applied: bool) -> Provider:
+    """Have a receipt of the first attempt come when the second is about to be made."""
     provider = Provider([Outcome("unknown", "timeout")])
     await bench.planned(
         bench.clock.at + timedelta(hours=2), patient_id=await bench.patient(**TEXTING)
@@ -412,7 +412,7 @@ async def test_an_echo_that_comes_just_before_the_second_call_prevents_it(
     working = asyncio.create_task(dispatch.handle(claimed, channels))
     while len(await attempts(bench)) < 2:  # noqa: ASYNC110  the second is being prepared
         await asyncio.sleep(0.02)
-    await actions.store([told("accepted", attempt)])
+    await actions.store([told(kind, attempt)])
     if applied:
         await applying.apply_due()
     slots.release()
@@ -420,10 +420,60 @@ async def test_an_echo_that_comes_just_before_the_second_call_prevents_it(
     assert len(provider.got) == 1
     if not applied:
         assert (await last(bench)).delivery_status == "pending"
+        assert await dispatch.claim() == []  # not at once: the receipt takes a moment
         await applying.apply_due()
+    bench.clock.forward(seconds=1)
     await dispatch.drain(channels)
+    return provider
+
+
+@pytest.mark.parametrize("applied", [True, False])
+async def test_an_echo_that_comes_just_before_the_second_call_prevents_it(
+    bench: Bench, applied: bool
+) -> None:
+    provider = await _second_prepared(bench, "accepted", applied=applied)
     assert len(provider.got) == 1
     assert (await last(bench)).delivery_status == "accepted"
+
+
+@pytest.mark.parametrize("applied", [True, False])
+async def test_a_bounce_that_comes_just_before_the_second_call_prevents_it(
+    bench: Bench, applied: bool
+) -> None:
+    provider = await _second_prepared(bench, "bounced_hard", applied=applied)
+    bench.clock.forward(minutes=3)
+    await applying.apply_due()
+    await dispatch.drain(calling(bench, provider))
+    assert (len(provider.got), await waiting()) == (1, 0)
+    assert [one.reason for one in await barred(bench)] == ["bounced_hard"]
+    assert (await last(bench)).delivery_status == "failed"
+
+
+async def test_a_receipt_that_can_never_be_applied_holds_its_message_up_for_ten_minutes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Provider([Outcome("unknown", "timeout")])
+    await bench.planned(
+        bench.clock.at + timedelta(hours=2), patient_id=await bench.patient(**TEXTING)
+    )
+    await dispatch.drain(calling(bench, provider))
+    [attempt] = await attempts(bench)
+    assert (await _reconciled(bench, 121)).delivery_status == "pending"
+
+    def poisoned(*_: object) -> Any:
+        raise ValueError("poison")
+
+    monkeypatch.setattr(rules, "follow", poisoned)
+    await actions.store([told("accepted", attempt)])
+    for _ in range(19):
+        await applying.apply_due()
+        bench.clock.forward(seconds=32)
+        await dispatch.drain(calling(bench, provider))
+    assert (len(provider.got), await waiting()) == (1, 1)
+    await applying.apply_due()
+    bench.clock.forward(seconds=2)
+    await dispatch.drain(calling(bench, provider))
+    assert (len(provider.got), await waiting()) == (2, 0)
 
 
 async def test_a_sensitive_message_in_doubt_waits_for_staff(bench: Bench) -> None:

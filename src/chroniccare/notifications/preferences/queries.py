@@ -103,10 +103,13 @@ LIFT = Query(
     " AND lifted_at IS NULL RETURNING id, channel, value AS address, reason, created_at",
     _OPENS,
 )
-# An entry from before the tenant had keys: the same address must not get another one.
+# An entry from before the tenant had keys: the same address must not get another one. Where the
+# release before has listed it a second time, it has one that is found.
 FIND_BY_INDEX = Command(
-    "UPDATE suppressions SET value_index = $3 WHERE channel = $1 AND value = $2"
-    " AND value_index IS NULL AND lifted_at IS NULL"
+    "UPDATE suppressions s SET value_index = $3 WHERE s.channel = $1 AND s.value = $2"
+    " AND s.value_index IS NULL AND s.lifted_at IS NULL AND NOT EXISTS (SELECT FROM suppressions o"
+    " WHERE o.tenant_id = s.tenant_id AND o.channel = s.channel AND o.value_index = $3"
+    " AND o.lifted_at IS NULL)"
 )
 RECIPIENTS = Query(
     Reached,

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from chroniccare.audit.actions import record
 from chroniccare.core.caller import system
+from chroniccare.core.errors import Conflict, Unavailable
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications.doubts import staff
 from chroniccare.notifications.plan import LOOP as DISPATCH
@@ -36,6 +37,8 @@ _IN_A_MOMENT = timedelta(seconds=1)
 _RARELY = timedelta(minutes=10)
 GIVE_UP = timedelta(days=7)
 """A receipt whose attempt has not been seen by then is of somebody else's message."""
+_MOST_FAILURES = 20
+"""Looks at a receipt that cannot be applied; until it is given up, it holds up its message."""
 _UNCONFIRMED_BATCH = 1000
 
 
@@ -57,7 +60,7 @@ async def apply_due(limit: int = BATCH) -> int:
                 back[row.id] = now + min(pause, _RARELY)
     for tenant_id, group in groupby(sorted(known, key=_by_tenant), key=lambda row: row.tenant_id):
         assert tenant_id is not None  # noqa: S101  sorted out above
-        applied, early = await _apply_all(tenant_id, list(group))
+        applied, early = await _apply_all(tenant_id, list(group), now)
         done += applied
         back |= dict.fromkeys(early, now + _IN_A_MOMENT)
     if taken:
@@ -75,17 +78,29 @@ Fate = tuple[list[UUID], list[UUID]]
 """The receipts that are dealt with, and those that came too early."""
 
 
-async def _apply_all(tenant_id: UUID, rows: list[queries.Waiting]) -> Fate:
+async def _apply_all(tenant_id: UUID, rows: list[queries.Waiting], now: datetime) -> Fate:
     """Apply a tenant's receipts; one that cannot be applied stands in no other's way."""
     try:
         return await _apply(tenant_id, rows)
     except Exception as error:
         if len(rows) == 1:
-            # It is looked at again when its half minute is over.
             log.exception("receipt not applied", extra={"kind": type(error).__name__})
-            return [], []
-    fates = [await _apply_all(tenant_id, [row]) for row in rows]
+            if not _is_hopeless(rows[0], error, now):
+                return [], []  # it is looked at again when its half minute is over
+            log.warning("receipt given up", extra={"attempt_id": str(rows[0].attempt_id)})
+            return [rows[0].id], []
+    fates = [await _apply_all(tenant_id, [row], now) for row in rows]
     return [one for fate in fates for one in fate[0]], [one for fate in fates for one in fate[1]]
+
+
+def _is_hopeless(row: queries.Waiting, error: Exception, now: datetime) -> bool:
+    """Return whether a receipt has failed for ten minutes, and not for what will pass.
+
+    Both are asked: one that came early was looked at every second, one of a backlog is old.
+    """
+    passing = isinstance(error, Conflict | Unavailable)
+    old = row.received_at + _MOST_FAILURES * _OURS_FOR <= now
+    return not passing and row.looks >= _MOST_FAILURES and old
 
 
 @dataclass(slots=True)
