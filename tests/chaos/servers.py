@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from chroniccare.migrations.runner import migrate
+from chroniccare.platform import masterkey_file
 from chroniccare.platform.embedded import engines
 from tests.e2e.process import COMMAND, clean_environment, data_dir, runs, wait_for
 
@@ -41,6 +42,7 @@ class Servers:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.cache_url,
             "CHRONICCARE_KEY_PEPPER": self.pepper,
+            "CHRONICCARE_MASTER_KEY_FILE": str(self.directory / "master.key"),
             "CHRONICCARE_LOG_LEVEL": "WARNING",
             "CHRONICCARE_RATE_LIMIT_PER_MINUTE": "10000000",
             "CHRONICCARE_REQUESTS_AT_ONCE": "10000",
@@ -95,6 +97,7 @@ def running(
             directory.parent, urls.database_url, urls.cache_url, _free_port(), more=more or {}
         )
         asyncio.run(migrate(servers.database_url))
+        masterkey_file.make(servers.directory / "master.key")
         try:
             servers.api = servers.start(
                 "serve", "--port", str(servers.port), "--workers", str(workers)

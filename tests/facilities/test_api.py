@@ -211,7 +211,7 @@ async def test_each_change_is_audited_with_what_differed(clinic: Clinic) -> None
     await clinic.put(path, {**body, "name": "New"})
     await clinic.delete(path)
     async with begin(clinic.caller) as tx:
-        entries = await tx.all(audit.SEARCH, None, UUID(made["id"]), *[None] * 7, 10)
+        entries = await tx.all(audit.SEARCH, None, UUID(made["id"]), *[None] * 9, 10)
     assert [entry.action for entry in entries] == ["delete", "update", "create"]
     changes = entries[1].changes
     assert (changes["before"]["name"], changes["after"]["name"]) == ("Old", "New")

@@ -298,7 +298,7 @@ async def test_each_change_is_audited_with_what_differed(clinic: Clinic) -> None
     await clinic.put(f"{path}/availability", {"rules": []})
     await clinic.delete(path)
     async with begin(clinic.caller) as tx:
-        entries = await tx.all(audit.SEARCH, None, UUID(made["id"]), *[None] * 7, 10)
+        entries = await tx.all(audit.SEARCH, None, UUID(made["id"]), *[None] * 9, 10)
     actions = [entry.action for entry in entries]
     assert actions == ["delete", "update_availability", "update", "create"]
     changes = entries[2].changes

@@ -30,7 +30,12 @@ from chroniccare.tenancy import rules
 from tests.client import Clinic
 from tests.smart.conftest import CURVE_KEY, JWKS, RSA_KEY, KeyServer, Program, Register, jwk
 
-NOW = int(time.time())
+
+def ahead(seconds: int) -> Callable[[], int]:
+    """Return what tells the second that lies so far ahead of the test, not of its collection."""
+    return lambda: int(time.time()) + seconds
+
+
 OTHER = ec.generate_private_key(ec.SECP384R1())
 OTHER_RSA = rsa.generate_private_key(65537, 2048)
 SMALL_CURVE = ec.generate_private_key(ec.SECP256R1())
@@ -153,15 +158,15 @@ SIGNED: dict[str, tuple[str, dict[str, Any]]] = {
     "for nobody": ("aud", {"aud": None}),
     "in another's name": ("iss and sub", {"sub": str(uuid4())}),
     "without a subject": ("iss and sub", {"sub": None}),
-    "expired": ("exp has passed", {"exp": NOW - 1}),
+    "expired": ("exp has passed", {"exp": ahead(-1)}),
     "expired long ago": ("exp has passed", {"exp": 0}),
-    "too far ahead": ("five minutes", {"exp": NOW + 3600}),
+    "too far ahead": ("five minutes", {"exp": ahead(3600)}),
     "without an end": ("exp", {"exp": None}),
-    "with an end that is text": ("exp", {"exp": str(NOW + 60)}),
+    "with an end that is text": ("exp", {"exp": lambda: str(ahead(60)())}),
     "with an end that is true": ("exp", {"exp": True}),
     "with an endless end": ("exp", {"exp": float("inf")}),
-    "not yet": ("nbf", {"nbf": NOW + 600}),
-    "issued in the future": ("iat", {"iat": NOW + 600}),
+    "not yet": ("nbf", {"nbf": ahead(600)}),
+    "issued in the future": ("iat", {"iat": ahead(600)}),
     "without jti": ("jti", {"jti": None}),
     "with an empty jti": ("jti", {"jti": ""}),
     "with a number for jti": ("jti", {"jti": 7}),
@@ -174,7 +179,8 @@ async def test_sec_16_what_is_signed_but_not_for_us_or_for_now_says_why(
     program: Program, kind: str
 ) -> None:
     word, claims = SIGNED[kind]
-    refused = await program.ask(program.assertion(**claims))
+    said = {name: one() if callable(one) else one for name, one in claims.items()}
+    refused = await program.ask(program.assertion(**said))
     assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
     assert word in refused.json()["error_description"]
 

@@ -38,7 +38,8 @@ from chroniccare.tenancy.turns import Turns
 _BEARER = "bearer "
 # RFC 9110, 13.1.1. Blanks fit in one place only: in two, a header of 4 KiB took minutes to refuse.
 _ETAGS = re.compile(r'\s*(?:\*|(?:(?:W/)?"[^"]*"\s*(?:,\s*)?)+)')
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_TEXTS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(one for one in range(256) if one not in b"[]{}")
 _DEEPEST = 32
 _OPERATIONS = frozenset(
     {"audit", "break-glass", "privacy", "smart-clients", "spend", "staff", "templates", "webhooks"}
@@ -162,10 +163,12 @@ def _check_depth(body: bytes) -> None:
     """
     if body.count(b"[") + body.count(b"{") <= _DEEPEST:
         return
+    brackets = left = _TEXTS.sub(b"", body).translate(None, _ALL_BUT_BRACKETS)
+    for _ in range(_DEEPEST):  # each time at least the innermost pairs go
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
     depth = 0
-    for match in _TOKENS.finditer(body):
-        first = match[0][0]
-        depth += 1 if first in b"[{" else -1 if first in b"]}" else 0
+    for one in brackets if left else b"":  # something is deeper, or has no partner
+        depth += 1 if one in b"[{" else -1
         if depth > _DEEPEST:
             raise Invalid.field("body", f"is nested more than {_DEEPEST} deep", "depth")
 

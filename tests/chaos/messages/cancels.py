@@ -81,7 +81,8 @@ class Race:
             if not self.clinics.visits:
                 await asyncio.sleep(0.005)
                 continue
-            of, visit = self.clinics.visits.pop(0)
+            # The oldest, which may have been sent, or the latest, which cannot.
+            of, visit = self.clinics.visits.pop(-self.dice.getrandbits(1))
             await asyncio.sleep(self.dice.random() * 0.02)
             if self.dice.getrandbits(1):
                 await self._cancel(of, visit)
