@@ -391,15 +391,15 @@ async def test_what_was_seen_is_in_the_audit(clinic: Clinic, fhir: Server) -> No
 async def test_the_log_has_the_route_and_never_what_was_searched(
     clinic: Clinic, fhir: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await clinic.patient(last_name="Kanarienvogel")
+    made = await clinic.patient(last_name="Waldohreule")
     with caplog.at_level(logging.INFO):
-        await fhir.search("Patient?family=Kanarienvogel&birthdate=1961-04-12")
-        await fhir.send("POST", "/Patient/_search", data={"family": "Kanarienvogel"})
-        await fhir.send("GET", "/Patient?birthdate=Kanarienvogel")
+        await fhir.search("Patient?family=Waldohreule&birthdate=1961-04-12")
+        await fhir.send("POST", "/Patient/_search", data={"family": "Waldohreule"})
+        await fhir.send("GET", "/Patient?birthdate=Waldohreule")
         await fhir.read("Patient", made["id"])
     lines = [record.__dict__ for record in caplog.records if record.name == "chroniccare.access"]
     assert [line["route"] for line in lines] == [
         "/fhir/{kind}", "/fhir/{kind}/_search", "/fhir/{kind}", "/fhir/{kind}/{resource_id}"
     ]  # fmt: skip
     ours = [str(one.__dict__) for one in caplog.records if one.name.startswith("chroniccare")]
-    assert not any("Kanarienvogel" in one or made["id"] in one for one in ours)
+    assert not any("Waldohreule" in one or made["id"] in one for one in ours)
