@@ -2,8 +2,7 @@
 
 One after the other is the loop of a plain daily job: `seed_loop`. The simulated provider, a process
 of its own, takes 50 ms for each answer, in the same run for both; the job's log takes 5 ms. A part
-of the day is sent the slow way and the rest worked out. What it would be without that log is told
-beside it.
+of the day is sent the slow way and the rest worked out. The claim is kept without that log, too.
 """
 
 import asyncio
@@ -143,7 +142,7 @@ def main() -> None:
         f" {unlogged / ours:.1f} times without that log"
     )
     assert ours <= 5, "a day took more than 5 s"
-    assert slow / ours >= 50, "less than 50 times as fast"
+    assert unlogged / ours >= 50, "less than 50 times as fast"
 
 
 if __name__ == "__main__":
