@@ -10,7 +10,7 @@ from uuid import UUID
 
 from chroniccare.audit import copying, heads, sealing
 from chroniccare.core.caller import system
-from chroniccare.core.errors import Problem
+from chroniccare.core.errors import Problem, Unavailable
 from chroniccare.core.ids import new_id
 from chroniccare.medications import lifecycle as prescriptions
 from chroniccare.medications.adherence import inferring as adherence
@@ -99,7 +99,7 @@ def loops(
     url = settings.rabbitmq_url
     found: dict[str, Loop] = {
         name: partial(
-            _by_tenant, work, seconds, asyncio.Event() if rung is None else bell(rung), stop
+            _by_tenant, name, work, seconds, asyncio.Event() if rung is None else bell(rung), stop
         )
         for name, (work, seconds, rung) in _BY_TENANT.items()
     }
@@ -165,17 +165,29 @@ async def _keep(name: str, loop: Loop, stop: asyncio.Event) -> None:
             await _sleep(_RESTART_S, stop)
 
 
-async def _by_tenant(work: Work, seconds: float, bell: asyncio.Event, stop: asyncio.Event) -> None:
+async def _by_tenant(
+    name: str, work: Work, seconds: float, bell: asyncio.Event, stop: asyncio.Event
+) -> None:
     """Do `work` for each tenant, again after `seconds` or when `bell` is set.
 
-    It ends between two tenants, so that a stop does not wait for a round over thousands.
+    It ends between two tenants, so that a stop does not wait for a round over thousands. A tenant
+    that fails is logged and left for the next round: those behind it do not wait for its cure.
+
+    Raises:
+        Unavailable: PostgreSQL is away, for every tenant.
     """
     while not stop.is_set():
         bell.clear()
         for tenant in await list_tenants():
             if stop.is_set():
                 return
-            await work(tenant.id)
+            try:
+                await work(tenant.id)
+            except Unavailable:
+                raise
+            except Exception as error:
+                said = {"loop": name, "kind": type(error).__name__, "tenant_id": str(tenant.id)}
+                log.exception("round failed", extra=said)
         await either(bell, stop, timeout=seconds)
 
 

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +17,8 @@ from chroniccare import worker
 from chroniccare.core.errors import Unavailable
 from chroniccare.notifications.plan import LOOP
 from chroniccare.settings import PREFIX, Settings, values_of, variable
+from chroniccare.tenancy.actions import list_tenants
+from chroniccare.tenancy.queries import Tenant
 from tests.conftest import Running
 from tests.notifications.support import Bench, eventually
 
@@ -119,10 +123,22 @@ async def test_a_loop_that_fails_is_started_again(monkeypatch: pytest.MonkeyPatc
     assert runs == [2, 1, 0]
 
 
+def among(monkeypatch: pytest.MonkeyPatch, *tenants: UUID) -> None:
+    """Let rounds go over these tenants alone, not over those of all other tests."""
+    every = list_tenants
+
+    async def these() -> list[Tenant]:
+        found = {tenant.id: tenant for tenant in await every()}
+        return [found[tenant] for tenant in tenants]
+
+    monkeypatch.setattr(worker, "list_tenants", these)
+
+
 async def test_housekeeping_forgets_old_replies(
-    bench: Bench, settings: Settings, running: Running
+    bench: Bench, settings: Settings, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del running
+    among(monkeypatch, bench.clinic.tenant_id)
     body = bench.clinic.patient_body()
     headers = {"Idempotency-Key": "once"}
     await bench.clinic.post("/patients", body, headers=headers)
@@ -138,6 +154,33 @@ async def test_housekeeping_forgets_old_replies(
     await eventually(forgotten)
     stop.set()
     await task
+
+
+async def test_a_tenant_whose_round_fails_holds_up_no_other(
+    bench: Bench, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = UUID(int=1), bench.clinic.tenant_id, UUID(int=3)
+    stop, seen = asyncio.Event(), []
+
+    async def work(tenant_id: UUID) -> None:
+        seen.append(tenant_id)
+        if tenant_id == third:
+            stop.set()
+        elif tenant_id == first:
+            raise ValueError("secret")
+        elif len(seen) < 4:
+            raise Unavailable
+
+    async def these() -> list[SimpleNamespace]:
+        return [SimpleNamespace(id=tenant) for tenant in (first, second, third)]
+
+    monkeypatch.setattr(worker, "list_tenants", these)
+    monkeypatch.setattr(worker, "_RESTART_S", 0.01)
+    monkeypatch.setitem(worker._BY_TENANT, "refills", (work, 900.0, None))
+    loops = worker.loops(settings, bench.channels, {}, stop)
+    await asyncio.wait_for(worker.keep({"refills": loops["refills"]}, stop), 5)
+    # PostgreSQL that is away is waited out; what fails for one clinic is that clinic's alone.
+    assert seen == [first, second, first, second, third]
 
 
 async def test_messages_planned_for_later_go_out_to_the_second(
