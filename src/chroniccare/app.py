@@ -23,7 +23,7 @@ from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Pr
 from chroniccare.facilities import api as facilities
 from chroniccare.fhir import api as fhir
 from chroniccare.fhir import outcome
-from chroniccare.front import Front
+from chroniccare.front import Front, Traced
 from chroniccare.medications import api as medications
 from chroniccare.medications.adherence import api as adherence
 from chroniccare.medications.allergies import api as allergies
@@ -49,7 +49,7 @@ from chroniccare.notifications.why import api as why
 from chroniccare.patients import api as patients
 from chroniccare.platform import wiring
 from chroniccare.platform.cache import cache
-from chroniccare.platform.telemetry import configure_logging
+from chroniccare.platform.telemetry import configure_logging, telling
 from chroniccare.privacy import api as privacy
 from chroniccare.providers import api as providers
 from chroniccare.scheduling import api as appointments
@@ -150,10 +150,11 @@ def build(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with wiring.opened_soon(settings) as platform:
-            app.state.platform = platform
-            wiring.keep_what_stands()
-            yield
+        with telling(settings, "chroniccare-api"):
+            async with wiring.opened_soon(settings) as platform:
+                app.state.platform = platform
+                wiring.keep_what_stands()
+                yield
 
     app = FastAPIOffline(
         title="Chronic Care",
@@ -183,13 +184,16 @@ def build(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         # Not include_router: that tries every route twice, 5 us each (docs/benchmarks.md).
         app.router.routes.extend(router.routes)
-    app.add_api_route("/healthz", _alive, include_in_schema=False)
+    for alive in ("/healthz", "/livez"):
+        app.add_api_route(alive, _alive, include_in_schema=False)
     app.add_api_route("/readyz", _ready, include_in_schema=False)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.openapi = _without_claims(app.openapi)  # type: ignore[method-assign]  # FastAPI's own way
     app.add_middleware(Front, max_body_bytes=settings.max_body_bytes)
+    if settings.otlp_url:
+        app.add_middleware(Traced)  # outermost: it sees what Front answers
     return app
 
 

@@ -4,14 +4,15 @@ import asyncio
 import logging
 import re
 import time
-from typing import Any
 
+from opentelemetry import propagate, trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chroniccare.core import wire
 from chroniccare.core.errors import Invalid, Problem, TooLarge, TooSlow
 from chroniccare.core.ids import new_id
 from chroniccare.fhir import doors, outcome
+from chroniccare.platform import meters
 from chroniccare.platform.cache import Allowance
 
 log = logging.getLogger("chroniccare.access")
@@ -92,6 +93,45 @@ class Front:
         return limited
 
 
+class Traced:
+    """ASGI middleware: a span for each request, of the caller's trace if it names one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request inside its span, which is called after the route."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = 0
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        with meters.tracer.start_as_current_span(
+            scope["method"], propagate.extract(sent), trace.SpanKind.SERVER,
+            record_exception=False, set_status_on_exception=False,
+        ) as span:  # fmt: skip
+            try:
+                await self.app(scope, receive, send_and_see)
+            finally:
+                route = getattr(scope.get("route"), "path", "none")
+                span.update_name(f"{scope['method']} {route}")
+                span.set_attribute("http.request.method", scope["method"])
+                span.set_attribute("http.route", route)
+                span.set_attribute("http.response.status_code", status)
+                span.set_attribute(
+                    "chroniccare.request_id", scope.get("chroniccare.request_id", "")
+                )
+                if status >= _SERVER_ERROR or not status:
+                    span.set_status(trace.StatusCode.ERROR)
+
+
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
@@ -157,17 +197,20 @@ async def _answer(scope: Scope, problem: Problem, request_id: str, send: Send) -
 
 
 def _log(scope: Scope, request_id: str, status: int, started: float) -> None:
-    """Write the access line: the route's template, never the path, which may hold anything."""
+    """Count and log the request: the route's template, never the path, which may hold anything."""
+    seconds = time.perf_counter() - started
+    route, method = getattr(scope.get("route"), "path", None), scope["method"]
+    labels = {"http.request.method": method, "http.response.status_code": status}
+    meters.requests.record(seconds, labels | {"http.route": route or "none"})
     if not log.isEnabledFor(logging.INFO):
         return
-    route: Any = scope.get("route")
     log.info(
         "request",
         extra={
             "requestId": request_id,
-            "method": scope["method"],
-            "route": getattr(route, "path", None),
+            "method": method,
+            "route": route,
             "status": status,
-            "ms": round((time.perf_counter() - started) * 1000, 1),
+            "ms": round(seconds * 1000, 1),
         },
     )

@@ -7,6 +7,7 @@ from chroniccare.settings_identity import IdentitySettings
 from chroniccare.settings_keeping import KeepingSettings
 from chroniccare.settings_keys import KeySettings
 from chroniccare.settings_peers import PeerSettings
+from chroniccare.settings_telemetry import TelemetrySettings
 from chroniccare.settings_webhooks import WebhookSettings
 
 
@@ -18,6 +19,7 @@ class Parts(
     KeepingSettings,
     KeySettings,
     PeerSettings,
+    TelemetrySettings,
     WebhookSettings,
 ):
     """All of them."""

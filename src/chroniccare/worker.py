@@ -29,10 +29,10 @@ from chroniccare.notifications.mesh import loop as mesh
 from chroniccare.notifications.plan import LOOP
 from chroniccare.notifications.receipts import loop as receipts
 from chroniccare.patients import sealed as patients
-from chroniccare.platform import wiring
+from chroniccare.platform import meters, wiring
 from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.postgres import begin
-from chroniccare.platform.telemetry import configure_logging
+from chroniccare.platform.telemetry import configure_logging, is_telling, telling
 from chroniccare.platform.wake import either
 from chroniccare.privacy import actions as privacy
 from chroniccare.privacy import retention
@@ -112,6 +112,8 @@ def loops(
         "devices": partial(device_loop.run, settings, bell=bell(devices.LOOP), stop=stop),
         "audit-seals": partial(sealing.run, stop=stop),
     }
+    if is_telling(settings):
+        found["gauges"] = partial(dispatch.gauge, stop)
     if settings.audit_heads_dir:
         found["audit-heads"] = partial(heads.run, settings, stop=stop)
     if settings.audit_copy:
@@ -141,8 +143,9 @@ async def run(settings: Settings, *, stop: asyncio.Event) -> None:
         if loop in bells:
             bells[loop].set()
 
-    async with wiring.opened(settings, hear=hear), choice.opened(settings) as channels:
-        await keep(loops(settings, channels, bells, stop), stop)
+    with telling(settings, "chroniccare-worker"):
+        async with wiring.opened(settings, hear=hear), choice.opened(settings) as channels:
+            await keep(loops(settings, channels, bells, stop), stop)
 
 
 async def keep(kept: dict[str, Loop], stop: asyncio.Event) -> None:
@@ -158,11 +161,18 @@ async def _keep(name: str, loop: Loop, stop: asyncio.Event) -> None:
         try:
             await loop()
         except (BrokerAway, Problem) as error:
-            log.warning("loop waits", extra={"loop": name, "kind": type(error).__name__})
+            log.warning("loop waits", extra=_failed(name, error))
             await _sleep(_RESTART_S, stop)
         except Exception as error:
-            log.exception("loop failed", extra={"loop": name, "kind": type(error).__name__})
+            log.exception("loop failed", extra=_failed(name, error))
             await _sleep(_RESTART_S, stop)
+
+
+def _failed(loop: str, error: Exception) -> dict[str, str]:
+    """Count a failure; return what the log says of it."""
+    said = {"loop": loop, "kind": type(error).__name__}
+    meters.failures.add(1, said)
+    return said
 
 
 async def _by_tenant(
@@ -182,11 +192,12 @@ async def _by_tenant(
             if stop.is_set():
                 return
             try:
-                await work(tenant.id)
+                with meters.measured(meters.rounds, "round", loop=name):
+                    await work(tenant.id)
             except Unavailable:
                 raise
             except Exception as error:
-                said = {"loop": name, "kind": type(error).__name__, "tenant_id": str(tenant.id)}
+                said = _failed(name, error) | {"tenant_id": str(tenant.id)}
                 log.exception("round failed", extra=said)
         await either(bell, stop, timeout=seconds)
 

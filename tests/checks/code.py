@@ -41,6 +41,7 @@ MAY_IMPORT_LATE = {
     "lambdas.py": "so that a cold start loads one handler's needs",
     "medications/interactions/service.py": "so that aiohttp is loaded only where a service is set",
     "smart/tokens.py": "so that aiohttp is loaded only where a client has its keys at an address",
+    "platform/telemetry.py": "so that OpenTelemetry's SDK is loaded only where settings ask",
     "audit/copying.py": _CHOSEN,
     "platform/masterkey_file.py": _CHOSEN,
     "notifications/channels/email.py": _CHOSEN,

@@ -34,6 +34,7 @@ from chroniccare.notifications.mesh import switchboard
 from chroniccare.notifications.preferences import recipients
 from chroniccare.notifications.preparing import Job, prepare
 from chroniccare.notifications.together import Together
+from chroniccare.platform import meters
 from chroniccare.platform.postgres import begin, database
 from chroniccare.platform.sealing import Keyring
 from chroniccare.tenancy.addresses import either
@@ -176,6 +177,13 @@ def _beginning(job: Job, now: datetime, keys: Keyring) -> dict[str, Any]:
 
 
 async def _tried(desk: Desk, driver: Calls, message: Message) -> Outcome:
+    with meters.measured(meters.calls, "send", driver=driver.name) as labels:
+        outcome = await _answered(desk, driver, message)
+        labels["outcome"] = outcome.status
+    return outcome
+
+
+async def _answered(desk: Desk, driver: Calls, message: Message) -> Outcome:
     try:
         async with asyncio.timeout(driver.budget.total_seconds()) as limit:
             desk.limits.add(limit)
@@ -227,6 +235,8 @@ async def _record(tenant_id: UUID, results: Sequence[tuple[Job, Outcome | None]]
 def _note(results: Sequence[tuple[Job, Outcome | None]]) -> None:
     for job, outcome in results:
         if outcome is not None:
+            labels = {"channel": job.send.channel, "driver": job.driver.name}
+            meters.messages.add(1, labels | {"outcome": outcome.status})
             log.info(
                 HANDED_OVER,
                 extra={

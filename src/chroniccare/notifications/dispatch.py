@@ -14,8 +14,9 @@ from operator import attrgetter
 from typing import Protocol
 from uuid import UUID
 
-from chroniccare.notifications import delivery, queries_due, rules
+from chroniccare.notifications import delivery, queries_due, queries_waiting, rules
 from chroniccare.notifications.channels.choice import Channels
+from chroniccare.platform import meters
 from chroniccare.platform.postgres import begin_system
 from chroniccare.platform.wake import either
 
@@ -25,6 +26,7 @@ LEASE = timedelta(seconds=60)
 POLL_S = 3.0
 """Longest wait: what a lost ring costs."""
 _LEAST_WAIT_S = 0.05
+_GAUGE_S = 15.0
 _CLAIM = 1000
 _PARALLEL = 4
 """Batches in delivery at the same time in one process."""
@@ -72,6 +74,17 @@ async def run(taker: Taker, *, bell: asyncio.Event, stop: asyncio.Event) -> None
             await taker.take(claims)
         else:
             await either(bell, stop, timeout=await next_due_in())
+
+
+async def gauge(stop: asyncio.Event) -> None:
+    """Measure what is due until `stop`."""
+    while not stop.is_set():
+        async with begin_system("dispatch") as tx:
+            for one in await tx.all(queries_waiting.WAITING, tx.now):
+                age = 0.0 if one.oldest is None else (tx.now - one.oldest).total_seconds()
+                meters.queue_age.set(age, {"class": one.priority})
+                meters.queue_waiting.set(one.rows, {"class": one.priority})
+        await either(asyncio.Event(), stop, timeout=_GAUGE_S)
 
 
 Batch = tuple[UUID, list[queries_due.Claim]]

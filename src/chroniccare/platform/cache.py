@@ -45,6 +45,8 @@ from typing import Any
 import hiredis
 
 from chroniccare.core.wire import dumps
+from chroniccare.platform import meters
+from chroniccare.platform.cache_scripts import BUCKET, SENDER, SENDER_SHA
 from chroniccare.platform.redis_connection import CacheAway, Connection, Reply, connect
 
 log = logging.getLogger(__name__)
@@ -58,38 +60,6 @@ _LONGEST_S = 3600  # the longest lifetime of what is cached
 _MAX_OWED = 100_000
 _SEAL_BYTES = 16
 _SECRET_BYTES = 64
-
-# Atomic token bucket on the server's clock. Returns whether it was allowed, and what is left.
-_BUCKET = b"""
-local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local held = redis.call('HMGET', KEYS[1], 't', 'n')
-local tokens, last = tonumber(held[1]) or burst, tonumber(held[2]) or now
-tokens = math.min(burst, tokens + math.max(0, now - last) * rate / 1000)
-local allowed = 0
-if tokens >= 1 then tokens = tokens - 1; allowed = 1 end
-redis.call('HSET', KEYS[1], 't', tostring(tokens), 'n', now)
-redis.call('PEXPIRE', KEYS[1], math.ceil((burst - tokens) * 1000 / rate) + 1000)
-return {allowed, tostring(tokens)}
-"""
-# When a sender is free, in milliseconds of the server's clock; plans messages of ARGV[3..] parts
-# as `notifications.mesh.rules.admit` does. Returns how many, and how long the first of them waits.
-_SENDER = b"""
-local rate, horizon = tonumber(ARGV[1]), tonumber(ARGV[2])
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local at = math.max(tonumber(redis.call('GET', KEYS[1])) or now, now)
-local wait, count = at - now, 0
-for i = 3, #ARGV do
-  if at - now > horizon then break end
-  count = count + 1
-  at = at + tonumber(ARGV[i]) * 1000 / rate
-end
-redis.call('SET', KEYS[1], string.format('%.3f', at), 'PX', math.ceil(at - now) + 1000)
-return {count, string.format('%.3f', wait)}
-"""
-_SENDER_SHA = hashlib.sha1(_SENDER, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +131,9 @@ class Cache:
         except CacheAway:
             reply = None
         if not isinstance(reply, bytes) or not reply:
+            meters.cached.add(1, {"found": False})
             return None
+        meters.cached.add(1, {"found": True})
         seal, value = reply[:_SEAL_BYTES], reply[_SEAL_BYTES:]
         if compare_digest(seal, self._seal(key, value)):
             return value
@@ -253,7 +225,7 @@ class Cache:
         words = ("1", key, repr(per_second), str(burst))
         reply = await self._ask("EVALSHA", self.script, *words)
         if isinstance(reply, hiredis.ReplyError):  # NOSCRIPT after a restart or a flush
-            reply = await self._ask("EVAL", _BUCKET, *words)
+            reply = await self._ask("EVAL", BUCKET, *words)
         if not isinstance(reply, list):
             raise CacheAway
         return _allowance(
@@ -269,9 +241,9 @@ class Cache:
             CacheAway: the cache cannot be reached; the caller limits locally.
         """
         words = ("1", key, repr(per_second), repr(horizon_s * 1000), *map(str, parts))
-        reply = await self._ask("EVALSHA", _SENDER_SHA, *words)
+        reply = await self._ask("EVALSHA", SENDER_SHA, *words)
         if isinstance(reply, hiredis.ReplyError):  # NOSCRIPT: the first time, or after a restart
-            reply = await self._ask("EVAL", _SENDER, *words)
+            reply = await self._ask("EVAL", SENDER, *words)
         if not isinstance(reply, list):
             raise CacheAway
         return int(reply[0]), float(reply[1]) / 1000
@@ -342,7 +314,7 @@ class Cache:
             # Not wait_for: in Python 3.11 it can swallow the cancellation of `close`.
             async with asyncio.timeout(_CONNECT_S):
                 connection = await connect(self.url)
-            script = await connection.send("SCRIPT", "LOAD", _BUCKET)
+            script = await connection.send("SCRIPT", "LOAD", BUCKET)
             # Nothing is read over this connection before what is owed has been dropped, what came
             # to be owed meanwhile included.
             await self._settle(connection)

@@ -1,11 +1,17 @@
-"""Logs: one JSON object a line on standard error; ids, codes and times, never a patient's data."""
+"""Logs: one JSON object a line on standard error; ids, codes and times, never a patient's data.
+
+Metrics and traces are defined in `meters`, and sent by `otel` where settings say so.
+"""
 
 import logging
 import sys
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
 import orjson
+
+from chroniccare.settings import Settings
 
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {
     "message",
@@ -45,3 +51,21 @@ def configure_logging(level: str) -> None:
     # What these log below a warning holds whole requests, so addresses and texts.
     for name in ("aiormq", "aio_pika", "asyncio", "aiobotocore", "botocore", "aiohttp", "urllib3"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def is_telling(settings: Settings) -> bool:
+    """Return whether anything is measured."""
+    return bool(settings.otlp_url or settings.metrics_listen)
+
+
+def telling(settings: Settings, service: str) -> AbstractContextManager[None]:
+    """Send metrics and traces until the end, if the settings name a place.
+
+    Raises:
+        SettingsError: `metrics_listen` cannot be listened on.
+    """
+    if not is_telling(settings):
+        return nullcontext()
+    from chroniccare.platform import otel  # noqa: PLC0415  most run without it
+
+    return otel.opened(settings, service)

@@ -19,6 +19,7 @@ from uuid import UUID
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unavailable
 from chroniccare.core.ids import new_id
+from chroniccare.platform import meters
 from chroniccare.platform.egress import Answer, Egress
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.platform.public_hosts import TIMEOUT_S, EgressError
@@ -106,10 +107,12 @@ async def _asked(job: Job, egress: Egress) -> Came:
         return Came(None, rules.UNREADABLE, 0)
     begun = time.monotonic()
     answer, error = None, None
-    try:
-        answer = await egress.post(job.due.url, body=job.body, headers=job.headers)
-    except EgressError as failure:
-        error = failure.code
+    with meters.measured(meters.webhooks, "webhook") as labels:
+        try:
+            answer = await egress.post(job.due.url, body=job.body, headers=job.headers)
+        except EgressError as failure:
+            error = failure.code
+        labels["outcome"] = f"{answer.status // 100}xx" if answer else str(error)
     return Came(answer, error, round((time.monotonic() - begun) * 1000))
 
 
