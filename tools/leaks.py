@@ -21,6 +21,9 @@ OURS = (
 )  # fmt: skip
 MADE_UP = ("benchmarks", "tests")
 KNOWN = {
+    "deploy/kubernetes/api.yaml": (1, "the name of a secret of the cluster's"),
+    "deploy/kubernetes/migrate.yaml": (1, "as above"),
+    "deploy/kubernetes/worker.yaml": (1, "as above"),
     "docs/audit.md": (2, "the hash and the signature of a head, as an example"),
     "docs/settings.md": (1, "the form of a database URL"),
     "src/chroniccare/medications/interactions/table.py": (1, "the checksum of a table"),
