@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from chroniccare.cli import app
-from chroniccare.settings import Settings, variable
 from chroniccare.platform.embedded import EngineUrls
+from chroniccare.settings import Settings, variable
 from tests.e2e.process import COMMAND, clean_environment
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
