@@ -1,11 +1,20 @@
-"""/fhir: R4 reads and searches, the tenant by the credential."""
+"""/fhir: R4 reads, searches, histories and writes, the tenant by the credential."""
 
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
-from chroniccare.fhir import actions, asking, bundles, capability, outcome, transactions, writing
+from chroniccare.fhir import (
+    actions,
+    asking,
+    bundles,
+    capability,
+    history,
+    outcome,
+    transactions,
+    writing,
+)
 from chroniccare.fhir.kind import Check, Kind, Resource
 from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.fhir.writing import checked
@@ -28,6 +37,41 @@ async def metadata(request: Request) -> Response:
     base = address(database().settings) + outcome.BASE
     answer = Response(capability.statement(base), media_type=outcome.MEDIA_TYPE)
     return _head(request, answer)
+
+
+@router.api_route("/_history", methods=["GET", "HEAD"])
+async def history_of_all(request: Request) -> Response:
+    """Answer what was changed, whatever it is of."""
+    _check_format(request)
+    bundle = await history.of_all(_caller(request), history.wanted(_pairs(request)))
+    return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
+
+
+@router.api_route("/{kind}/_history", methods=["GET", "HEAD"])
+async def history_of_type(kind: str, request: Request) -> Response:
+    """Answer what was changed of a type."""
+    _check_format(request)
+    one, ask = found(kind), history.wanted(_pairs(request))
+    bundle = await history.of_type(seen_by(_caller(request), one), one, ask)
+    return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
+
+
+@router.api_route("/{kind}/{resource_id}/_history", methods=["GET", "HEAD"])
+async def history_of_resource(kind: str, resource_id: str, request: Request) -> Response:
+    """Answer every version of a record."""
+    _check_format(request)
+    one, ask = found(kind), history.wanted(_pairs(request))
+    bundle = await history.of_record(seen_by(_caller(request), one), one, resource_id, ask)
+    return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
+
+
+@router.api_route("/{kind}/{resource_id}/_history/{version}", methods=["GET", "HEAD"])
+async def read_version(kind: str, resource_id: str, version: str, request: Request) -> Response:
+    """Answer a record as it was."""
+    _check_format(request)
+    one = found(kind)
+    resource = await history.version(seen_by(_caller(request), one), one, resource_id, version)
+    return _answer(request, one, resource)
 
 
 @router.api_route("/{kind}/{resource_id}", methods=["GET", "HEAD"])

@@ -30,7 +30,11 @@ def statement(base: str) -> bytes:
                     "documentation": f"Pages hold {MOST} matches at most. Paging is by the links of"
                     " each page.",
                     "security": {"cors": False, "description": "An API key, or a Bearer token."},
-                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                    "interaction": [
+                        {"code": "transaction"},
+                        {"code": "batch"},
+                        {"code": "history-system"},
+                    ],
                     "resource": [resource(kind) for kind in KINDS.values()],
                 }
             ],
@@ -42,7 +46,8 @@ def _interactions(kind: Kind) -> list[str]:
     writes = ["create", "update"] if kind.writer else []
     if kind.writer and kind.writer.delete:
         writes.append("delete")
-    return ["read", *writes, "search-type"]
+    kept = ["vread", "history-instance", "history-type"] if kind.versions else []
+    return ["read", *kept, *writes, "search-type"]
 
 
 def resource(kind: Kind) -> dict[str, Any]:
@@ -51,7 +56,7 @@ def resource(kind: Kind) -> dict[str, Any]:
         "type": kind.name,
         "interaction": [{"code": code} for code in _interactions(kind)],
         "versioning": "versioned",
-        "readHistory": False,
+        "readHistory": kind.versions is not None,
         "updateCreate": False,
         "conditionalCreate": kind.writer is not None,
         "searchParam": [{"name": one.name, "type": one.type} for one in kind.parameters.values()],
