@@ -24,6 +24,7 @@ def statement(base: str) -> bytes:
             "implementation": {"description": "A clinic's records", "url": base},
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json", "json"],
+            "patchFormat": ["application/json-patch+json", "application/fhir+json"],
             "rest": [
                 {
                     "mode": "server",
@@ -42,8 +43,25 @@ def statement(base: str) -> bytes:
     )
 
 
+def allowed(path: str) -> str | None:
+    """Return the methods that a type takes at the path behind /fhir; None: it is of no type."""
+    name, *rest = path.strip("/").split("/")
+    if name == "metadata" and not rest:
+        return "GET, HEAD"
+    kind = KINDS.get(name)
+    if kind is None or len(rest) > 3:  # noqa: PLR2004  id, _history, version
+        return None
+    if "_history" in rest:
+        return "GET, HEAD" if kind.versions else ""
+    found = ["GET", "HEAD"]
+    if kind.writer:
+        found += ["PATCH", "PUT"] if rest else ["PATCH", "POST", "PUT"]
+        found += ["DELETE"] if kind.writer.delete else []
+    return ", ".join(sorted(found))
+
+
 def _interactions(kind: Kind) -> list[str]:
-    writes = ["create", "update"] if kind.writer else []
+    writes = ["create", "update", "patch"] if kind.writer else []
     if kind.writer and kind.writer.delete:
         writes.append("delete")
     kept = ["vread", "history-instance", "history-type"] if kind.versions else []
@@ -59,6 +77,9 @@ def resource(kind: Kind) -> dict[str, Any]:
         "readHistory": kind.versions is not None,
         "updateCreate": False,
         "conditionalCreate": kind.writer is not None,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": kind.writer is not None,
+        "conditionalDelete": "single" if kind.writer and kind.writer.delete else "not-supported",
         "searchParam": [{"name": one.name, "type": one.type} for one in kind.parameters.values()],
     }
     if kind.includes:
