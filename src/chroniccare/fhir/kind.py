@@ -69,6 +69,21 @@ class Writer:
     patient: Callable[[Any], UUID]
 
 
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Where the earlier versions of a type are: its record is one row that has a version.
+
+    Attributes:
+        table: that the row is in.
+        beside: other tables whose rows of then are kept with it; of any other, today's are told.
+        is_soft: removed rows stay, with `deleted_at`.
+    """
+
+    table: str
+    beside: tuple[str, ...] = ()
+    is_soft: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One resource type.
@@ -89,6 +104,7 @@ class Kind:
         to_fhir: makes the resource of a record; the second argument is the tenant.
         writer: None: it is only read.
         shown: what of a record the caller's scopes leave.
+        versions: None: there is no history of it.
         always: elements that `_elements` and `_summary` never leave out.
         summary: elements of `_summary=true`, beside those.
     """
@@ -109,6 +125,7 @@ class Kind:
     always: frozenset[str]
     summary: frozenset[str]
     writer: Writer | None = None
+    versions: Versions | None = None
     shown: Callable[[Any, Any], Any] = field(default=lambda _caller, row: row)
 
 

@@ -129,7 +129,11 @@ EXPORTS = Command(
     "UPDATE privacy_jobs SET bundle = NULL WHERE bundle IS NOT NULL"
     " AND $2::timestamptz IS NOT NULL AND patient_id = $1"
 )
-# In this order: messages are found by the patient, addresses by the related persons.
+VERSIONS = Command(
+    "DELETE FROM record_versions WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL"
+)
+# In this order: messages are found by the patient, addresses by the related persons, and what these
+# steps change becomes an earlier version.
 STEPS: tuple[tuple[str, Command], ...] = (
     ("appointments", APPOINTMENTS),
     ("appointment_series", SERIES),
@@ -155,6 +159,7 @@ STEPS: tuple[tuple[str, Command], ...] = (
     ("tasks", TASKS),
     ("waitlist", WAITLIST),
     ("patients", PATIENT),
+    ("record_versions", VERSIONS),
 )
 KEPT = {
     "adherence_episodes": "codes and times only",
