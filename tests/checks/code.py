@@ -29,7 +29,8 @@ MAY_READ_CLOCK = {
     "simulator/topics.py": "as above",
 }
 MAY_COMPOSE_SQL = {
-    "fhir/composing.py": "a search has the conditions a client names; their texts are constants"
+    "fhir/composing.py": "a search has the conditions a client names; their texts are constants",
+    "fhir/stored/composing.py": "what a resource refers to is looked for by its types; as above",
 }
 MAY_PRINT = {"cli.py", "cli_groups.py"}
 _CHOSEN = "so that AWS's library, a third of a second, is loaded only where settings choose it"

@@ -59,6 +59,7 @@ class Writer:
         update: replaces a record by a resource; False: it took one step with it and no more.
         delete: removes a record; None: they cannot be removed.
         patient: of whom a record is.
+        is_whole: the record is the resource, so nothing of it is kept beside.
     """
 
     scope: str
@@ -67,6 +68,7 @@ class Writer:
     update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]]
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
     patient: Callable[[Any], UUID]
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
