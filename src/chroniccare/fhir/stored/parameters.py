@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import inf, nextafter
 from typing import Any, ClassVar
 
 from chroniccare.core.text import prefix_range
@@ -204,7 +205,7 @@ def amount(asked: Asked, value: str) -> list[str]:
         ends = [number - abs(number) / 10, number + abs(number) / 10]
     else:
         ends = [number]
-    places = [asked.put(float(end), "float8") for end in ends]
+    places = [asked.put(end, "float8") for end in _apart(list(map(float, ends)))]
     found = [one.format(*places) for one in _AMOUNTS[prefix]]
     system, _, code = unit.rpartition("|")
     if code:
@@ -212,6 +213,13 @@ def amount(asked: Asked, value: str) -> list[str]:
     if system:
         found.append(f"i.unit_system = {asked.put(system, 'text')}")
     return found
+
+
+def _apart(ends: list[float]) -> list[float]:
+    """Return the ends; two that have so many digits that they became one number, a step apart."""
+    if len(set(ends)) == len(ends):
+        return ends
+    return [ends[0], nextafter(ends[0], inf)]
 
 
 def _is_amount(value: str) -> bool:
