@@ -22,7 +22,7 @@ from chroniccare.core.envelope import failure_schemas
 from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.fhir import api as fhir
-from chroniccare.fhir import outcome
+from chroniccare.fhir import capability, outcome
 from chroniccare.front import Front
 from chroniccare.medications import api as medications
 from chroniccare.medications.adherence import api as adherence
@@ -251,6 +251,8 @@ def _answer(request: Request, problem: Problem) -> Response:
     headers = {} if problem.retry_after is None else {"retry-after": str(problem.retry_after)}
     if problem.status == 401:  # noqa: PLR2004  RFC 9110 asks for it with this status
         headers["www-authenticate"] = "Bearer"
+    if isinstance(problem, outcome.NotWritable):
+        headers["allow"] = _allowed(request)
     if outcome.is_fhir(request.url.path):
         body, media = outcome.body(problem), outcome.MEDIA_TYPE
     else:
@@ -284,6 +286,9 @@ def _is_json(request: Request) -> bool:
 def _allowed(request: Request) -> str:
     """Return the methods that the address takes, of all routes that have it."""
     path, found = request.scope["path"], set[str]()
+    of_fhir = capability.allowed(path[len(outcome.BASE) :]) if outcome.is_fhir(path) else None
+    if of_fhir is not None:
+        return of_fhir
     for route in request.app.router.routes:
         if isinstance(route, Route) and route.path_regex.match(path):
             found |= route.methods or set()

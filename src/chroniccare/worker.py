@@ -12,6 +12,7 @@ from chroniccare.audit import copying, heads, sealing
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem, Unavailable
 from chroniccare.core.ids import new_id
+from chroniccare.fhir import sealed as sealed_versions
 from chroniccare.medications import lifecycle as prescriptions
 from chroniccare.medications.adherence import inferring as adherence
 from chroniccare.medications.doses import rounds as doses
@@ -66,8 +67,10 @@ async def _forget(tenant_id: UUID) -> None:
     await retention.run(tenant_id)
 
 
-SEALED = (*sealed_addresses.SWEEPS, *patients.SWEEPS, *sealed_messages.SWEEPS)
-"""Every column that is sealed anew after a rotation."""
+SEALED = (
+    *sealed_addresses.SWEEPS, *patients.SWEEPS, *sealed_messages.SWEEPS, *sealed_versions.SWEEPS
+)  # fmt: skip
+"""Every column that is sealed anew after a rotation; copies of others behind them."""
 
 # What is done tenant by tenant: the work, the seconds between two rounds, and whose ring ends the
 # pause early.

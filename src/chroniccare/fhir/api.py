@@ -1,14 +1,27 @@
-"""/fhir: R4 reads and searches, the tenant by the credential."""
+"""/fhir: R4 reads, searches, histories and writes, the tenant by the credential."""
+
+from datetime import datetime
 
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
-from chroniccare.fhir import actions, asking, bundles, capability, outcome, transactions, writing
+from chroniccare.fhir import (
+    actions,
+    asking,
+    bundles,
+    capability,
+    changing,
+    conditional,
+    history,
+    outcome,
+    transactions,
+    writing,
+)
 from chroniccare.fhir.kind import Check, Kind, Resource
+from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, found, seen_by
-from chroniccare.fhir.writing import checked
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
 from chroniccare.tenancy.api import KeyFirst
@@ -30,6 +43,47 @@ async def metadata(request: Request) -> Response:
     return _head(request, answer)
 
 
+@public.api_route("/metadata", methods=["DELETE", "PATCH", "POST", "PUT"])
+async def no_metadata() -> Response:
+    """Refuse what would else be of a type of this name."""
+    raise outcome.NotWritable
+
+
+@router.api_route("/_history", methods=["GET", "HEAD"])
+async def history_of_all(request: Request) -> Response:
+    """Answer what was changed, whatever it is of."""
+    _check_format(request)
+    bundle = await history.of_all(_caller(request), history.wanted(_pairs(request)))
+    return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
+
+
+@router.api_route("/{kind}/_history", methods=["GET", "HEAD"])
+async def history_of_type(kind: str, request: Request) -> Response:
+    """Answer what was changed of a type."""
+    _check_format(request)
+    one, ask = found(kind), history.wanted(_pairs(request))
+    bundle = await history.of_type(seen_by(_caller(request), one), one, ask)
+    return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
+
+
+@router.api_route("/{kind}/{resource_id}/_history", methods=["GET", "HEAD"])
+async def history_of_resource(kind: str, resource_id: str, request: Request) -> Response:
+    """Answer every version of a record."""
+    _check_format(request)
+    one, ask = found(kind), history.wanted(_pairs(request))
+    bundle = await history.of_record(seen_by(_caller(request), one), one, resource_id, ask)
+    return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
+
+
+@router.api_route("/{kind}/{resource_id}/_history/{version}", methods=["GET", "HEAD"])
+async def read_version(kind: str, resource_id: str, version: str, request: Request) -> Response:
+    """Answer a record as it was."""
+    _check_format(request)
+    one = found(kind)
+    resource = await history.version(seen_by(_caller(request), one), one, resource_id, version)
+    return _answer(request, one, resource)
+
+
 @router.api_route("/{kind}/{resource_id}", methods=["GET", "HEAD"])
 async def read_resource(kind: str, resource_id: str, request: Request) -> Response:
     """Answer one resource."""
@@ -43,8 +97,7 @@ async def read_resource(kind: str, resource_id: str, request: Request) -> Respon
 @router.post("/{kind}/_search")
 async def search_by_form(kind: str, request: Request) -> Response:
     """Answer a search whose parameters are in the body, where no log sees them."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != _FORM:
+    if _media(request) != _FORM:
         raise outcome.UnsupportedMedia
     try:
         body = (await request.body()).decode()
@@ -101,12 +154,70 @@ async def update_resource(kind: str, resource_id: str, request: Request) -> Resp
     return _told(request, written)
 
 
+@router.put("/{kind}")
+async def update_matching(kind: str, request: Request) -> Response:
+    """Replace the one record that the query finds, or make one."""
+    _check_format(request)
+    _check_media(request)
+    one = found(kind)
+    body = await request.body()
+    condition = changing.Condition(_check(request), bool(request.headers.get("if-match")))
+    async with begin(seen_by(_caller(request), one)) as tx:
+        written = await changing.update_where(tx, one, _query(request), body, condition=condition)
+    return _told(request, written)
+
+
+@router.patch("/{kind}/{resource_id}")
+async def patch_resource(kind: str, resource_id: str, request: Request) -> Response:
+    """Change a part of a record: by JSON Patch, or by FHIRPath Patch."""
+    one, change = await _change(kind, request)
+    async with begin(seen_by(_caller(request), one)) as tx:
+        written = await changing.patch(tx, one, resource_id, change, check=_check(request))
+    return _told(request, written)
+
+
+@router.patch("/{kind}")
+async def patch_matching(kind: str, request: Request) -> Response:
+    """Change a part of the one record that the query finds."""
+    one, change = await _change(kind, request)
+    async with begin(seen_by(_caller(request), one)) as tx:
+        query, check = _query(request), _check(request)
+        written = await changing.patch_where(tx, one, query, change, check=check)
+    return _told(request, written)
+
+
+async def _change(kind: str, request: Request) -> tuple[Kind, changing.Change]:
+    _check_format(request)
+    media = _media(request)
+    if media != changing.JSON_PATCH:
+        _check_media(request)
+    return found(kind), changing.change_of(await request.body(), media)
+
+
 @router.delete("/{kind}/{resource_id}")
 async def delete_resource(kind: str, resource_id: str, request: Request) -> Response:
     """Remove a record; 204, also when it is gone already."""
     async with begin(_caller(request)) as tx:
-        await writing.delete(tx, found(kind), resource_id, check=_check(request))
-    return Response(status_code=204)
+        gone = await writing.delete(tx, found(kind), resource_id, check=_check(request))
+    return _removed(gone)
+
+
+@router.delete("/{kind}")
+async def delete_matching(kind: str, request: Request) -> Response:
+    """Remove the one record that the query finds; 204, also when there is none."""
+    async with begin(_caller(request)) as tx:
+        query, check = _query(request), _check(request)
+        gone = await changing.delete_where(tx, found(kind), query, check=check)
+    return _removed(gone)
+
+
+def _removed(gone: Version | None) -> Response:
+    headers = {} if gone is None else _versioned(gone.version, gone.updated_at)
+    return Response(status_code=204, headers=headers)
+
+
+def _query(request: Request) -> str:
+    return str(request.scope["query_string"].decode("latin-1"))
 
 
 @router.post("")
@@ -114,22 +225,35 @@ async def bundle(request: Request) -> Response:
     """Take a Bundle: a transaction is done as a whole or not at all, a batch entry by entry."""
     _check_format(request)
     _check_media(request)
-    prefer = request.headers.get("prefer", "").replace(" ", "")
     answer = await transactions.take(
-        _caller(request), await request.body(), told="return=minimal" not in prefer
+        _caller(request), await request.body(), told=_preferred(request)
     )
     return Response(_written(request, answer), media_type=outcome.MEDIA_TYPE)
 
 
 def _check(request: Request) -> Check:
-    """Return what compares a version with If-Match, whose ETags are weak here."""
-    return checked(request.headers.get("if-match"))
+    """Return what compares a version with the headers, whose ETags are weak here."""
+    return conditional.checked(
+        request.headers.get("if-match"), request.headers.get("if-none-match")
+    )
+
+
+def _media(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _check_media(request: Request) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = _media(request)
     if media not in {"application/fhir+json", wire.JSON}:
         raise outcome.UnsupportedMedia
+
+
+def _preferred(request: Request) -> transactions.Told:
+    """Return what of a write the client wants to be told."""
+    prefer = request.headers.get("prefer", "").replace(" ", "")
+    if "return=minimal" in prefer:
+        return "minimal"
+    return "OperationOutcome" if "return=OperationOutcome" in prefer else "representation"
 
 
 def _told(request: Request, written: writing.Written) -> Response:
@@ -137,15 +261,11 @@ def _told(request: Request, written: writing.Written) -> Response:
     resource = written.resource
     name = f"{resource['resourceType']}/{resource['id']}"
     base = address(database().settings) + outcome.BASE
-    headers = {
-        "etag": f'W/"{resource["meta"]["versionId"]}"',
-        "last-modified": _http_date(resource),
-        "location": f"{base}/{name}",
-    }
-    prefer = request.headers.get("prefer", "").replace(" ", "")
-    if "return=minimal" in prefer:
+    headers = {**_version(resource), "location": f"{base}/{name}"}
+    told = _preferred(request)
+    if told == "minimal":
         return Response(status_code=written.status, headers=headers)
-    if "return=OperationOutcome" in prefer:
+    if told == "OperationOutcome":
         resource = outcome.information(f"{name} is written.")
     return Response(
         _written(request, resource), written.status, headers=headers, media_type=outcome.MEDIA_TYPE
@@ -181,12 +301,14 @@ def _check_format(request: Request, pairs: list[tuple[str, str]] | None = None) 
 def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     """Return one resource with its version, or 304 when the client has that already."""
     pairs = dict(_pairs(request))
-    etag = f'W/"{resource["meta"]["versionId"]}"'
-    headers = {"etag": etag, "last-modified": _http_date(resource)}
-    known = request.headers.get("if-none-match", "")
-    tags = {one.strip().removeprefix("W/") for one in known.split(",")}
+    headers = _version(resource)
+    known = conditional.is_known(
+        resource,
+        tags=request.headers.get("if-none-match"),
+        since=request.headers.get("if-modified-since"),
+    )
     # Who has broken the glass may hold the version of before, without what was hidden.
-    if _caller(request).emergency_id is None and tags & {"*", etag.removeprefix("W/")}:
+    if _caller(request).emergency_id is None and known:
         return Response(status_code=304, headers=headers)
     summary, elements = pairs.get("_summary", "false"), asking.split(pairs.get("_elements", ""))
     resource = bundles.reduced(kind, resource, summary=summary, elements=elements)
@@ -194,8 +316,14 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     return _head(request, response)
 
 
-def _http_date(resource: Resource) -> str:
-    return str(resource["meta"]["lastUpdated"].strftime("%a, %d %b %Y %H:%M:%S GMT"))
+def _version(resource: Resource) -> dict[str, str]:
+    meta = resource["meta"]
+    return _versioned(meta["versionId"], meta["lastUpdated"])
+
+
+def _versioned(version: object, at: datetime) -> dict[str, str]:
+    """Return the headers that tell a version."""
+    return {"etag": f'W/"{version}"', "last-modified": at.strftime("%a, %d %b %Y %H:%M:%S GMT")}
 
 
 def _written(request: Request, resource: Resource) -> bytes:

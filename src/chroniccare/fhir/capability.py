@@ -24,13 +24,18 @@ def statement(base: str) -> bytes:
             "implementation": {"description": "A clinic's records", "url": base},
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json", "json"],
+            "patchFormat": ["application/json-patch+json", "application/fhir+json"],
             "rest": [
                 {
                     "mode": "server",
                     "documentation": f"Pages hold {MOST} matches at most. Paging is by the links of"
                     " each page.",
                     "security": {"cors": False, "description": "An API key, or a Bearer token."},
-                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                    "interaction": [
+                        {"code": "transaction"},
+                        {"code": "batch"},
+                        {"code": "history-system"},
+                    ],
                     "resource": [resource(kind) for kind in KINDS.values()],
                 }
             ],
@@ -38,11 +43,29 @@ def statement(base: str) -> bytes:
     )
 
 
+def allowed(path: str) -> str | None:
+    """Return the methods that a type takes at the path behind /fhir; None: it is of no type."""
+    name, *rest = path.strip("/").split("/")
+    if name == "metadata" and not rest:
+        return "GET, HEAD"
+    kind = KINDS.get(name)
+    if kind is None or len(rest) > 3:  # noqa: PLR2004  id, _history, version
+        return None
+    if "_history" in rest:
+        return "GET, HEAD" if kind.versions else ""
+    found = ["GET", "HEAD"]
+    if kind.writer:
+        found += ["PATCH", "PUT"] if rest else ["PATCH", "POST", "PUT"]
+        found += ["DELETE"] if kind.writer.delete else []
+    return ", ".join(sorted(found))
+
+
 def _interactions(kind: Kind) -> list[str]:
-    writes = ["create", "update"] if kind.writer else []
+    writes = ["create", "update", "patch"] if kind.writer else []
     if kind.writer and kind.writer.delete:
         writes.append("delete")
-    return ["read", *writes, "search-type"]
+    kept = ["vread", "history-instance", "history-type"] if kind.versions else []
+    return ["read", *kept, *writes, "search-type"]
 
 
 def resource(kind: Kind) -> dict[str, Any]:
@@ -51,9 +74,12 @@ def resource(kind: Kind) -> dict[str, Any]:
         "type": kind.name,
         "interaction": [{"code": code} for code in _interactions(kind)],
         "versioning": "versioned",
-        "readHistory": False,
+        "readHistory": kind.versions is not None,
         "updateCreate": False,
         "conditionalCreate": kind.writer is not None,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": kind.writer is not None,
+        "conditionalDelete": "single" if kind.writer and kind.writer.delete else "not-supported",
         "searchParam": [{"name": one.name, "type": one.type} for one in kind.parameters.values()],
     }
     if kind.includes:

@@ -27,6 +27,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "uuid": UUID,
     "date": date.fromisoformat,
     "timestamptz": datetime.fromisoformat,
+    "int": int,
 }
 
 

@@ -71,6 +71,25 @@ class Writer:
     is_whole: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Where the earlier versions of a type are: its record is one row that has a version.
+
+    Attributes:
+        table: that the row is in.
+        beside: other tables whose rows of then are kept with it; of any other, today's are told.
+        is_soft: removed rows stay, with `deleted_at`.
+        kept_as: what they are kept as, if not as the table's: it holds several types.
+        where: which rows of the table, called t, are of the type.
+    """
+
+    table: str
+    beside: tuple[str, ...] = ()
+    is_soft: bool = True
+    kept_as: str | None = None
+    where: str = "true"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One resource type.
@@ -91,6 +110,7 @@ class Kind:
         to_fhir: makes the resource of a record; the second argument is the tenant.
         writer: None: it is only read.
         shown: what of a record the caller's scopes leave.
+        versions: None: there is no history of it.
         always: elements that `_elements` and `_summary` never leave out.
         summary: elements of `_summary=true`, beside those.
     """
@@ -111,6 +131,7 @@ class Kind:
     always: frozenset[str]
     summary: frozenset[str]
     writer: Writer | None = None
+    versions: Versions | None = None
     shown: Callable[[Any, Any], Any] = field(default=lambda _caller, row: row)
 
 

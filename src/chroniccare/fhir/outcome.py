@@ -6,7 +6,7 @@ The statuses are those of /api/v1, and beside them 406 and 410.
 from collections.abc import Iterable
 from typing import Any
 
-from chroniccare.core.errors import FieldError, Problem
+from chroniccare.core.errors import FieldError, NotFound, Problem
 from chroniccare.core.wire import dumps
 
 MEDIA_TYPE = "application/fhir+json"
@@ -60,7 +60,10 @@ class UnsupportedMedia(Problem):
 
     code = "UNSUPPORTED_MEDIA"
     status = 415
-    message = "Bodies are application/fhir+json, and of _search application/x-www-form-urlencoded."
+    message = (
+        "Bodies are application/fhir+json, of PATCH also application/json-patch+json, and of"
+        " _search application/x-www-form-urlencoded."
+    )
 
 
 class NotWritable(Problem):
@@ -71,12 +74,18 @@ class NotWritable(Problem):
     message = "This type does not take this; see /fhir/metadata."
 
 
+class NoMatch(NotFound):
+    """A search that must name a record finds none."""
+
+    message = "No record matches."
+
+
 class Ambiguous(Problem):
-    """If-None-Exist finds several records."""
+    """A search that must name one record finds several."""
 
     code = "MULTIPLE_MATCHES"
     status = 412
-    message = "Several records match If-None-Exist."
+    message = "Several records match; the search must name one."
 
 
 def is_fhir(path: str) -> bool:

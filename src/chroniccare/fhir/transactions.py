@@ -7,7 +7,8 @@ references to the record.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from chroniccare.audit.refusals import note_refused
 from chroniccare.core.caller import Caller
@@ -20,8 +21,9 @@ from chroniccare.core.errors import (
     Problem,
     TooLarge,
 )
-from chroniccare.fhir import actions, asking, outcome, writing
-from chroniccare.fhir.kind import Kind, Resource
+from chroniccare.fhir import actions, asking, changing, conditional, outcome, writing
+from chroniccare.fhir.kind import Check, Kind, Resource
+from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.fhir.validation import parse
 from chroniccare.platform.postgres import Tx, begin
@@ -29,7 +31,10 @@ from chroniccare.platform.postgres import Tx, begin
 MOST = 500
 _MOST_FOUND = 100
 """Matches of a search in a Bundle, which is one request: the next link leads on."""
-_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3, "HEAD": 3}
+_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+_READS = frozenset({"GET", "HEAD"})
+_CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
+_TWICE = "is of the same record as another"
 _LAST = {"Appointment"}
 """Types that refer to others, and so are made after them."""
 
@@ -51,6 +56,17 @@ class Step:
         return self.url.partition("?")[0].strip("/").split("/")
 
     @property
+    def query(self) -> str | None:
+        """Return the search that names the record, if one does."""
+        _, mark, query = self.url.partition("?")
+        return query if mark else None
+
+    @property
+    def has_id(self) -> bool:
+        """Say whether the address is of one record."""
+        return len(self.path) == 2 and self.query is None  # noqa: PLR2004  type and id
+
+    @property
     def kind(self) -> Kind:
         """Return the type.
 
@@ -60,8 +76,13 @@ class Step:
         return found(self.path[0])
 
 
-async def take(caller: Caller, body: bytes, *, told: bool) -> Resource:
-    """Do what a Bundle asks for and return what came of each entry; `told`: with the resources.
+Told = Literal["representation", "minimal", "OperationOutcome"]
+"""What of a record that was written is told; see the header Prefer."""
+_Done = writing.Written | Version | None
+
+
+async def take(caller: Caller, body: bytes, *, told: Told) -> Resource:
+    """Do what a Bundle asks for and return what came of each entry.
 
     Raises:
         Invalid: it is no valid Bundle of type transaction or batch.
@@ -98,13 +119,13 @@ def _step(number: int, entry: Resource) -> Step:
     )  # fmt: skip
 
 
-async def _alone(caller: Caller, step: Step, *, told: bool) -> Resource:
+async def _alone(caller: Caller, step: Step, *, told: Told) -> Resource:
     """Do one entry of a batch; what is refused is an answer too."""
     try:
-        if step.method in {"GET", "HEAD"}:
+        if step.method in _READS:
             async with begin(caller) as tx:
                 seen = await _look(tx, caller, step)
-            return {"resource": await actions.told(seen), "response": {"status": "200"}}
+            return _read(caller, step, await actions.told(seen))
         caller = seen_by(caller, step.kind)
         async with begin(caller) as tx:
             written = await _write(tx, step, {})
@@ -117,33 +138,34 @@ async def _alone(caller: Caller, step: Step, *, told: bool) -> Resource:
         return {"response": status}
 
 
-async def _together(caller: Caller, steps: list[Step], *, told: bool) -> list[Resource]:
+async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Resource]:
     """Do all entries of a transaction, or none."""
     in_order = sorted(
         steps, key=lambda one: (_ORDER.get(one.method, 1), one.path[0] in _LAST, one.place)
     )
     _check_once(steps)
-    written: dict[int, writing.Written | None] = {}
+    written: dict[int, _Done] = {}
+    named: set[str] = set()
     seen: dict[int, actions.Seen] = {}
     answers: dict[int, Resource] = {}
     known: dict[str, str] = {}
     async with begin(caller) as tx:
         for step in in_order:
             with _Entry(step.place):
-                if step.method in {"GET", "HEAD"}:
+                if step.method in _READS:
                     seen[step.place] = await _look(tx, caller, step)
                 else:
                     tx.caller = seen_by(caller, step.kind)
                     written[step.place] = one = await _write(tx, step, known)
-                    if one is not None and step.full_url is not None:
+                    _check_first(step, one, named)
+                    if isinstance(one, writing.Written) and step.full_url is not None:
                         known[step.full_url] = f"{step.path[0]}/{one.resource['id']}"
     for step in in_order:
         with _Entry(step.place):
             if step.place in written:
                 answers[step.place] = await _answered(caller, step, written[step.place], told=told)
             else:
-                resource = await actions.told(seen[step.place])
-                answers[step.place] = {"resource": resource, "response": {"status": "200"}}
+                answers[step.place] = _read(caller, step, await actions.told(seen[step.place]))
     return [answers[step.place] for step in steps]
 
 
@@ -155,12 +177,26 @@ def _check_once(steps: list[Step]) -> None:
     """
     named: set[str] = set()
     for step in steps:
-        if step.method in {"PUT", "DELETE"} and len(step.path) == 2:  # noqa: PLR2004  type and id
+        if step.method in _CHANGES and step.has_id:
             name = "/".join(step.path)
             if name in named:
                 place = f"Bundle.entry[{step.place}]"
-                raise Invalid.field(place, "is of the same record as another", "duplicate")
+                raise Invalid.field(place, _TWICE, "duplicate")
             named.add(name)
+
+
+def _check_first(step: Step, done: _Done, named: set[str]) -> None:
+    """Check the same of those whose record a search names.
+
+    Raises:
+        Invalid: another entry has changed it.
+    """
+    if step.method not in _CHANGES or done is None:
+        return
+    name = str(done.id) if isinstance(done, Version) else str(done.resource["id"])
+    if name in named:
+        raise Invalid.field("request.url", _TWICE, "duplicate")
+    named.add(name)
 
 
 class _Entry:
@@ -183,23 +219,38 @@ class _Entry:
         return f"{self.place}.resource.{rest}" if inside else f"{self.place}.{field}"
 
 
-async def _write(tx: Tx, step: Step, known: Mapping[str, str]) -> writing.Written | None:
-    """Do one entry that changes something; None: a record was removed."""
+async def _write(tx: Tx, step: Step, known: Mapping[str, str]) -> _Done:
+    """Do one entry that changes something; None: there was nothing to remove."""
     kind, path = step.kind, step.path
-    check = writing.checked(step.request.get("ifMatch"))
-    has_id = len(path) == 2 and "?" not in step.url  # noqa: PLR2004  type and id
-    if step.method == "DELETE" and has_id:
-        await writing.delete(tx, kind, path[1], check=check)
-        return None
+    is_one = step.has_id or (len(path) == 1 and step.query is not None)
+    if not (is_one if step.method in _CHANGES else step.method == "POST" and len(path) == 1):
+        raise outcome.NotWritable
+    check = conditional.checked(step.request.get("ifMatch"), step.request.get("ifNoneMatch"))
+    if step.method == "DELETE":
+        if step.query is not None:
+            return await changing.delete_where(tx, kind, step.query, check=check)
+        return await writing.delete(tx, kind, path[1], check=check)
     if step.resource is None:
         raise Invalid.field("resource", "is needed", "required")
     resource = await _referring(tx, step.resource, known)
-    if step.method == "PUT" and has_id:
-        return await writing.update(tx, kind, path[1], resource, check=check)
-    if step.method == "POST" and len(path) == 1:
-        unless = step.request.get("ifNoneExist")
-        return await writing.create(tx, kind, resource, unless=unless)
-    raise outcome.NotWritable
+    if step.method == "POST":
+        return await writing.create(tx, kind, resource, unless=step.request.get("ifNoneExist"))
+    if step.query is not None:
+        return await _write_matching(tx, step, resource, check)
+    if step.method == "PATCH":
+        change = changing.change_of_entry(resource)
+        return await changing.patch(tx, kind, path[1], change, check=check)
+    return await writing.update(tx, kind, path[1], resource, check=check)
+
+
+async def _write_matching(tx: Tx, step: Step, resource: Resource, check: Check) -> _Done:
+    """Do one entry that replaces or changes the record that a search finds."""
+    query = step.query or ""
+    if step.method == "PATCH":
+        change = changing.change_of_entry(resource)
+        return await changing.patch_where(tx, step.kind, query, change, check=check)
+    condition = changing.Condition(check, must_exist="ifMatch" in step.request)
+    return await changing.update_where(tx, step.kind, query, resource, condition=condition)
 
 
 async def _referring(tx: Tx, resource: Resource, known: Mapping[str, str]) -> Resource:
@@ -232,7 +283,7 @@ async def _referring(tx: Tx, resource: Resource, known: Mapping[str, str]) -> Re
 
 async def _searched(tx: Tx, text: str) -> str:
     name, _, query = text.partition("?")
-    row = await writing.existing(tx, found(name), query)
+    row = await conditional.existing(tx, found(name), query)
     if row is None:
         raise PreconditionFailed("No record matches a reference that is a search.")
     return f"{name}/{row.id}"
@@ -252,24 +303,39 @@ def _each_reference(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-async def _answered(
-    caller: Caller, step: Step, written: writing.Written | None, *, told: bool
-) -> Resource:
+async def _answered(caller: Caller, step: Step, done: _Done, *, told: Told) -> Resource:
     """Return the entry of what was written."""
-    if written is None:
-        return {"response": {"status": "204"}}
-    await writing.note(caller, step.kind, written)
-    resource = written.resource
-    meta = resource["meta"]
-    answer: Resource = {
-        "response": {
-            "status": str(written.status),
-            "location": f"{resource['resourceType']}/{resource['id']}",
-            "etag": f'W/"{meta["versionId"]}"',
-            "lastModified": meta["lastUpdated"],
-        }
-    }
-    return {"resource": resource, **answer} if told else answer
+    if not isinstance(done, writing.Written):
+        version = {} if done is None else _version(done.version, done.updated_at)
+        return {"response": {"status": "204", **version}}
+    await writing.note(caller, step.kind, done)
+    resource = done.resource
+    meta, name = resource["meta"], f"{resource['resourceType']}/{resource['id']}"
+    version = _version(meta["versionId"], meta["lastUpdated"])
+    response: Resource = {"status": str(done.status), "location": name, **version}
+    if told == "OperationOutcome":
+        response["outcome"] = outcome.information(f"{name} is written.")
+    answer: Resource = {"response": response}
+    return {"resource": resource, **answer} if told == "representation" else answer
+
+
+def _version(version: object, at: datetime) -> Resource:
+    return {"etag": f'W/"{version}"', "lastModified": at}
+
+
+def _read(caller: Caller, step: Step, resource: Resource) -> Resource:
+    """Return the entry of what was read: without the resource for HEAD, or who has it already."""
+    if resource["resourceType"] == "Bundle":
+        return {"resource": resource, "response": {"status": "200"}}
+    meta, request = resource["meta"], step.request
+    version = _version(meta["versionId"], meta["lastUpdated"])
+    since = request.get("ifModifiedSince")
+    at = datetime.fromisoformat(since) if since else None
+    known = conditional.is_known(resource, tags=request.get("ifNoneMatch"), since=at)
+    if known and caller.emergency_id is None:
+        return {"response": {"status": "304", **version}}
+    found: Resource = {"response": {"status": "200", **version}}
+    return found if step.method == "HEAD" else {"resource": resource, **found}
 
 
 async def _look(tx: Tx, caller: Caller, step: Step) -> actions.Seen:

@@ -1,21 +1,20 @@
 """Writes: valid resources become fields, and the actions of the record's slice do the rest."""
 
-import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
 from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import FieldError, Invalid, NotFound, PreconditionFailed, Problem
+from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.core.wire import dumps
-from chroniccare.fhir import actions, asking, composing, conditions, outcome, queries
+from chroniccare.fhir import actions, composing_versions, outcome
 from chroniccare.fhir.bundles import SUBSETTED
+from chroniccare.fhir.conditional import existing
 from chroniccare.fhir.kind import Check, Kind, Resource, Writer
-from chroniccare.fhir.parameters import Numbers
-from chroniccare.fhir.registry import KINDS, opened
+from chroniccare.fhir.queries_versions import Version
+from chroniccare.fhir.registry import opened
 from chroniccare.fhir.resources import extra
 from chroniccare.fhir.validation import parse
 from chroniccare.patients import queries_extras as extras
@@ -36,7 +35,7 @@ class Written:
     was_there: bool = False
 
 
-def _writer(caller: Caller, kind: Kind, letter: str) -> Writer:
+def writer_of(caller: Caller, kind: Kind, letter: str) -> Writer:
     """Return how the type is written.
 
     Raises:
@@ -49,17 +48,6 @@ def _writer(caller: Caller, kind: Kind, letter: str) -> Writer:
     return kind.writer
 
 
-def checked(wanted: str | None) -> Check:
-    """Return what compares a version with If-Match, whose ETags are weak here."""
-
-    def check(version: int) -> None:
-        tags = {one.strip().removeprefix("W/") for one in (wanted or "*").split(",")}
-        if not tags & {"*", f'"{version}"'}:
-            raise PreconditionFailed
-
-    return check
-
-
 async def create(
     tx: Tx, kind: Kind, body: bytes | Resource, *, unless: str | None = None
 ) -> Written:
@@ -70,7 +58,7 @@ async def create(
         Ambiguous: several match.
         Problem: what the action refuses, said of the resource's elements.
     """
-    writer = _writer(tx.caller, kind, "c")
+    writer = writer_of(tx.caller, kind, "c")
     said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
     async with _said_of(writer):
         if unless is not None:
@@ -97,38 +85,45 @@ async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check
         PreconditionFailed: `check` says that somebody changed it.
         Problem: what the action refuses, said of the resource's elements.
     """
-    writer = _writer(tx.caller, kind, "u")
+    writer = writer_of(tx.caller, kind, "u")
     said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
     if said.get("id") != text:
         raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")
     if any(one.get("code") == SUBSETTED["code"] for one in said.get("meta", {}).get("tag", [])):
         raise Invalid.field(f"{kind.name}.meta.tag", "is of a part: write the whole", "value")
     async with _said_of(writer):
-        record_id = await _there(tx, kind, text)
+        record_id = await there(tx, kind, text)
         if not await writer.update(tx, record_id, said, check):
             row = await tx.one(kind.read, record_id)
             return Written(actions.rendered(tx.caller, kind, row))
         return Written(await _kept(tx, kind, writer, record_id, said))
 
 
-async def delete(tx: Tx, kind: Kind, text: str, *, check: Check) -> None:
-    """Remove a record; one that is gone already stays gone.
+async def delete(tx: Tx, kind: Kind, text: str, *, check: Check) -> Version | None:
+    """Remove a record and return its last version; one that is gone already stays gone.
 
     Raises:
         NotFound: there never was such a record.
         PreconditionFailed: `check` says that somebody changed it.
         Problem: what the action refuses.
     """
-    writer = _writer(tx.caller, kind, "d")
-    assert writer.delete is not None  # noqa: S101  `_writer` has looked
-    try:
-        record_id = await _there(tx, kind, text)
-    except outcome.Gone:
-        return
-    await writer.delete(tx, record_id, check)
+    writer = writer_of(tx.caller, kind, "d")
+    assert writer.delete is not None  # noqa: S101  `writer_of` has looked
+    with suppress(outcome.Gone):
+        await writer.delete(tx, await there(tx, kind, text), check)
+    if kind.versions is None:
+        return None
+    statement = composing_versions.page([kind], of_one=True)
+    return await tx.one(statement, *(None,) * 6, 1, UUID(text))
 
 
-async def _there(tx: Tx, kind: Kind, text: str) -> UUID:
+async def there(tx: Tx, kind: Kind, text: str) -> UUID:
+    """Return the id of a record that is there.
+
+    Raises:
+        NotFound: there never was such a record.
+        Gone: it was removed.
+    """
     try:
         record_id = UUID(text)
     except ValueError:
@@ -138,47 +133,6 @@ async def _there(tx: Tx, kind: Kind, text: str) -> UUID:
             raise outcome.Gone
         raise NotFound
     return record_id
-
-
-async def existing(tx: Tx, kind: Kind, query: str) -> Any:
-    """Return the one record that matches a search, or None.
-
-    The search is locked until the commit, so that the same one, made twice at once, makes one.
-    """
-    ask = asking.read(kind, KINDS, asking.pairs_of(query.lstrip("?")), strict=True)
-    _check_numbers(kind, ask)
-    if not ask.filters:
-        raise Invalid.field("If-None-Exist", "must be a search, such as identifier=1", "value")
-    key = hashlib.blake2s(tx.caller.tenant_id.bytes + query.encode(), digest_size=8).digest()
-    await tx.run(queries.LOCK, int.from_bytes(key, signed=True))
-    asked = await actions.asked_of(tx, zones=True)
-    wanted = conditions.scoped(tx.caller, kind, asked)
-    wanted += conditions.conditions(tx.caller, kind, ask.filters, asked)
-    statement = composing.page(kind, asked, wanted, [(kind.id, "uuid", False)], after=None, limit=2)
-    rows = await tx.all(statement, *asked.arguments)
-    if len(rows) > 1:
-        raise outcome.Ambiguous
-    return rows[0] if rows else None
-
-
-def _check_numbers(kind: Kind, ask: asking.Ask) -> None:
-    """Check that numbers are looked for in systems that can be searched.
-
-    Those of other systems are kept beside the record and not found: that none is there cannot be
-    known, and a second record would be made.
-
-    Raises:
-        Invalid: a number is of another system.
-    """
-    for one in ask.filters:
-        parameter = kind.parameters[one.path[0]] if one.reverse is None else None
-        if not isinstance(parameter, Numbers) or parameter.other is not None:
-            continue
-        for value in one.values:
-            system, bar, _ = value.rpartition("|")
-            if bar and not system.startswith("urn:uuid:") and system not in parameter.systems:
-                reason = "is of a system that is not searched"
-                raise Invalid.field(one.said, reason, "not-supported")
 
 
 async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resource) -> Resource:

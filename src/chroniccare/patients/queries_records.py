@@ -5,9 +5,7 @@ from chroniccare.platform.sealing import Column, Opens
 from chroniccare.tenancy.queries_keys import Stale
 
 RESOURCE = Column("fhir_resources.resource")
-FORMER = Column("fhir_versions.resource", "record")
 OPENS = (Opens(RESOURCE, "resource"),)
-OPENS_FORMER = (Opens(FORMER, "resource"),)
 
 _STALE = "left(resource, 5) <> $1 AND resource <> ''"
 FIND_STALE = Query(

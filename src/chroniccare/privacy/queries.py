@@ -26,7 +26,6 @@ from chroniccare.tenancy.queries_addresses import POINT
 OPENS = {
     "fhir_extras": extras.OPENS,
     "fhir_resources": records.OPENS,
-    "fhir_versions": records.OPENS_FORMER,
     "contact_points": (Opens(POINT, "value"),),
     "inbound_messages": inbound.OPENS,
     "notification_attempts": (Opens(RECIPIENT, "recipient"),),

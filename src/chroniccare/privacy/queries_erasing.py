@@ -34,10 +34,6 @@ PATIENT = Command(
     " version = version + 1 WHERE id = $1"
 )
 EXTRAS = Command("DELETE FROM fhir_extras WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL")
-VERSIONS = Command(
-    "DELETE FROM fhir_versions WHERE $2::timestamptz IS NOT NULL AND resource_id IN"
-    " (SELECT id FROM fhir_resources WHERE patient_id = $1)"
-)
 # Their index goes with them.
 RECORDS = Command(
     "DELETE FROM fhir_resources WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL"
@@ -137,7 +133,11 @@ EXPORTS = Command(
     "UPDATE privacy_jobs SET bundle = NULL WHERE bundle IS NOT NULL"
     " AND $2::timestamptz IS NOT NULL AND patient_id = $1"
 )
-# In this order: messages are found by the patient, addresses by the related persons.
+VERSIONS = Command(
+    "DELETE FROM record_versions WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL"
+)
+# In this order: messages are found by the patient, addresses by the related persons, and what these
+# steps change becomes an earlier version.
 STEPS: tuple[tuple[str, Command], ...] = (
     ("appointments", APPOINTMENTS),
     ("appointment_series", SERIES),
@@ -155,7 +155,6 @@ STEPS: tuple[tuple[str, Command], ...] = (
     ("patient_allergies", ALLERGIES),
     ("patient_devices", DEVICES),
     ("fhir_extras", EXTRAS),
-    ("fhir_versions", VERSIONS),
     ("fhir_resources", RECORDS),
     ("patient_name_tokens", NAMES),
     ("privacy_jobs", EXPORTS),
@@ -165,6 +164,7 @@ STEPS: tuple[tuple[str, Command], ...] = (
     ("tasks", TASKS),
     ("waitlist", WAITLIST),
     ("patients", PATIENT),
+    ("record_versions", VERSIONS),
 )
 KEPT = {
     "adherence_episodes": "codes and times only",

@@ -20,7 +20,6 @@ ROWS: dict[str, str] = {
     **dict.fromkeys(_OWN, "t.patient_id = $1"),
     "contact_points": "t.patient_id = $1 OR t.related_person_id IN"
     " (SELECT id FROM related_persons WHERE patient_id = $1)",
-    "fhir_versions": "t.resource_id IN (SELECT id FROM fhir_resources WHERE patient_id = $1)",
     "medication_regimens": f"t.medication_id IN {_MEDICATIONS}",
     "medication_reminder_doses": "t.dose_id IN"
     " (SELECT id FROM medication_doses WHERE patient_id = $1)",
@@ -37,6 +36,7 @@ ROWS: dict[str, str] = {
 NOT_EXPORTED = {
     "patient_name_tokens": "derived from the name, for the search",
     "fhir_index": "derived from the resources, for the search",
+    "record_versions": "what the others were before; told by /fhir/Patient/{id}/_history",
     "dose_replans": "a list of work that is worked off within seconds",
     "occupancy": "derived from the visits",
 }

@@ -6,7 +6,7 @@ is left, keys that have not sealed for `SETTLED` are destroyed.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -37,6 +37,7 @@ class Sweep:
         write: takes one jsonb document: `id`, `value` and, if it is `blind`, the blind index:
             one of its column, or that of an address.
         clear: what of a document is not sealed, if it is a document.
+        reseal: seals a value anew that holds several, of several places.
     """
 
     column: sealing.Column
@@ -46,6 +47,7 @@ class Sweep:
     within: Literal["field", "address"] = "field"
     blind: Literal["", "column", "address"] = ""
     clear: frozenset[str] = frozenset()
+    reseal: Callable[[sealing.Keyring, Any], Any] | None = None
 
 
 async def run(tenant_id: UUID, sweeps: Sequence[Sweep]) -> None:
@@ -104,6 +106,8 @@ async def _batch(tx: Tx, sweep: Sweep, version: int, after: UUID) -> UUID | None
 
 def _resealed(held: sealing.Keyring, sweep: Sweep, row: queries.Stale) -> dict[str, Any]:
     column, value = sweep.column, row.value
+    if sweep.reseal is not None:
+        return {"id": row.id, "value": sweep.reseal(held, value)}
     if isinstance(row, queries.StaleRest):
         rest = held.unsealed_rest(column, row.row, value)
         return {"id": row.id, "value": held.sealed_rest(column, row.row, rest, clear=sweep.clear)}

@@ -1,7 +1,7 @@
 """Appointment and MedicationRequest."""
 
 from chroniccare.fhir import queries
-from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir.kind import Include, Kind, Versions, named
 from chroniccare.fhir.kinds import writers
 from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.parameters import Always, Date, Numbers, Reference, Token
@@ -98,6 +98,7 @@ APPOINTMENT = Kind(
     to_fhir=appointment.to_fhir,
     shown=shown,
     writer=writers.APPOINTMENT,
+    versions=Versions("appointments", ("fhir_extras",), is_soft=False),
     always=frozenset({"status", "participant"}),
     summary=frozenset(
         {"identifier", "cancelationReason", "serviceType", "reasonCode", "start", "end"}
@@ -141,6 +142,7 @@ REQUEST = Kind(
     },
     order=("_id",),
     to_fhir=medication_request.to_fhir,
+    versions=Versions("medications", is_soft=False),
     always=frozenset({"status", "intent", "medicationCodeableConcept", "subject"}),
     summary=frozenset({"authoredOn", "requester"}),
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from chroniccare.core.contact import found_by
 from chroniccare.fhir import queries
-from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir.kind import Include, Kind, Versions, named
 from chroniccare.fhir.kinds import writers
 from chroniccare.fhir.kinds.common import BOOLEAN, email, every, phone
 from chroniccare.fhir.parameters import Date, Numbers, Parameter, Reference, Text, Token
@@ -114,6 +114,7 @@ PATIENT = Kind(
     order=("_id",),
     to_fhir=patient.to_fhir,
     writer=writers.PATIENT,
+    versions=Versions("patients", ("contact_points", "fhir_extras", "patient_providers")),
     always=frozenset({"identifier", "name", "gender"}),
     summary=frozenset(
         {"active", "telecom", "birthDate", "deceasedBoolean", "address", "managingOrganization"}
@@ -165,6 +166,7 @@ PRACTITIONER = Kind(
     includes={},
     order=("_id",),
     to_fhir=practitioner.to_fhir,
+    versions=Versions("providers", ("contact_points",)),
     always=frozenset(),
     summary=frozenset({"identifier", "active", "name", "telecom", "address"}),
 )

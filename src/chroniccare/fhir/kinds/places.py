@@ -1,7 +1,7 @@
 """Organization, Location, HealthcareService and Schedule."""
 
-from chroniccare.fhir import queries
-from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir import queries, queries_versions
+from chroniccare.fhir.kind import Include, Kind, Versions, named
 from chroniccare.fhir.kinds.common import BOOLEAN, every
 from chroniccare.fhir.kinds.people import SPECIALTY
 from chroniccare.fhir.parameters import Reference, Text, Token
@@ -81,6 +81,7 @@ LOCATION = Kind(
     includes={},
     order=("_id",),
     to_fhir=places.location,
+    versions=Versions("facilities", ("contact_points",)),
     always=frozenset({"name"}),
     summary=frozenset({"status", "mode", "type", "managingOrganization"}),
 )
@@ -94,7 +95,7 @@ SERVICE = Kind(
     source="visit_types v",
     id="v.id",
     where="true",
-    gone=None,
+    gone=queries_versions.REMOVED,
     parameters=named(
         *every("v.id", "v.updated_at"),
         Text(name="name", expressions=("v.name",), sort=('v.name COLLATE "C"', "text")),
@@ -105,6 +106,7 @@ SERVICE = Kind(
     includes={},
     order=("_id",),
     to_fhir=places.service,
+    versions=Versions("visit_types", is_soft=False),
     always=frozenset(),
     summary=frozenset({"active", "providedBy", "type", "name", "comment"}),
 )

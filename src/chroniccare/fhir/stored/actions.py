@@ -58,7 +58,7 @@ async def create(tx: Tx, kinds: Mapping[str, Kind], said: Resource) -> UUID:
 async def update(
     tx: Tx, kinds: Mapping[str, Kind], record_id: UUID, said: Resource, check: Check
 ) -> bool:
-    """Replace a resource; what it was stays as a former version.
+    """Replace a resource; a trigger keeps what it was.
 
     Raises:
         NotFound: there is none.
@@ -70,39 +70,24 @@ async def update(
     ready = await _ready(tx, kinds, said)
     if ready.patient_id != held.patient_id:
         raise Unprocessable.field(_whose_field(name), "cannot become another's")
-    ring, former_id = await tx.keyring(), new_id()
+    sealed = (await tx.keyring()).sealed(records.RESOURCE, record_id, ready.text)
     await tx.run(
-        queries.UPDATE, record_id, tx.caller.tenant_id, former_id,
-        ring.sealed(records.FORMER, former_id, held.resource),
-        ring.sealed(records.RESOURCE, record_id, ready.text), ready.happened, tx.now, ready.rows,
-    )  # fmt: skip
+        queries.UPDATE, record_id, tx.caller.tenant_id, sealed, ready.happened, tx.now, ready.rows
+    )
     await _told(tx, "update", name, record_id, version=held.version + 1, patient_id=held.patient_id)
     return False
 
 
 async def delete(tx: Tx, name: str, record_id: UUID, check: Check) -> None:
-    """Remove a resource; its versions stay until its patient is erased.
+    """Remove a resource; its earlier versions stay until its patient is erased.
 
     Raises:
         NotFound: there is none.
     """
     held = await _locked(tx, name, record_id)
     check(held.version)
-    former_id = new_id()
-    sealed = (await tx.keyring()).sealed(records.FORMER, former_id, held.resource)
-    await tx.run(queries.REMOVE, record_id, tx.caller.tenant_id, former_id, sealed, tx.now)
+    await tx.run(queries.REMOVE, record_id, tx.now)
     await _told(tx, "delete", name, record_id, version=held.version + 1, patient_id=held.patient_id)
-
-
-async def former(
-    tx: Tx, name: str, record_id: UUID, version: int | None = None
-) -> list[queries.Version]:
-    """Return the versions of a resource, the latest first; with `version` that one alone.
-
-    Nothing: there is no such resource or version. `resource_of` makes the resource of one.
-    """
-    latest = await tx.all(queries.LATEST, record_id, name, version)
-    return [*latest, *await tx.all(queries.FORMER, record_id, name, version)]
 
 
 async def _locked(tx: Tx, name: str, record_id: UUID) -> queries.Held:

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from chroniccare.fhir.definitions.table import type_of
-from chroniccare.fhir.kind import Check, Include, Kind, Resource, Writer, named
+from chroniccare.fhir.kind import Check, Include, Kind, Resource, Versions, Writer, named
 from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.parameters import Parameter, uuids
 from chroniccare.fhir.stored import actions, indexing, parameters, queries
@@ -67,6 +67,9 @@ def _kind(name: str, served: Mapping[str, Kind], names: set[str]) -> Kind:
         order=("_id",),
         to_fhir=partial(_to_fhir, name),
         writer=_writer(name, served),
+        versions=Versions(
+            "fhir_resources", kept_as=f"fhir_resources.{name}", where=f"t.type = '{name}'"
+        ),
         always=type_of(name).required,
         summary=in_summary(name),
     )

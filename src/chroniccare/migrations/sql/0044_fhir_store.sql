@@ -17,18 +17,20 @@ CREATE INDEX idx_fhir_resources_type ON fhir_resources (tenant_id, type, id) WHE
 CREATE INDEX idx_fhir_resources_patient ON fhir_resources (tenant_id, patient_id, type, happened_at, id);
 CREATE INDEX idx_fhir_resources_updated ON fhir_resources (tenant_id, type, updated_at, id);
 
--- What they were before their last change.
-CREATE TABLE fhir_versions (
-    id uuid PRIMARY KEY,
-    tenant_id uuid NOT NULL REFERENCES tenants (id),
-    resource_id uuid NOT NULL,
-    version integer NOT NULL CHECK (version > 0),
-    resource text NOT NULL, -- sealed
-    updated_at timestamptz NOT NULL, -- when it became so
-    UNIQUE (tenant_id, resource_id, version),
-    FOREIGN KEY (tenant_id, resource_id) REFERENCES fhir_resources (tenant_id, id) ON DELETE CASCADE
-);
-SELECT protect_tenant_table('fhir_versions', 'SELECT, INSERT, DELETE');
+-- What they were before each change; by type, so that the history of one is a walk on an index.
+CREATE FUNCTION keep_stored_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO record_versions (tenant_id, patient_id, table_name, record_id, version, is_gone, updated_at,
+        replaced_at, rows)
+    VALUES (OLD.tenant_id, OLD.patient_id, 'fhir_resources.' || OLD.type, OLD.id, OLD.version,
+        OLD.deleted_at IS NOT NULL, OLD.updated_at, NEW.updated_at,
+        jsonb_build_object('fhir_resources', jsonb_build_array(to_jsonb(OLD))));
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION keep_stored_version() FROM PUBLIC;
+CREATE TRIGGER keep_version AFTER UPDATE ON fhir_resources FOR EACH ROW
+    WHEN (OLD.version IS DISTINCT FROM NEW.version) EXECUTE FUNCTION keep_stored_version();
 
 -- What searches find them by: one row a value, of the columns that its kind of parameter compares.
 CREATE TABLE fhir_index (
