@@ -49,6 +49,18 @@ Check = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """The id that a record will have, and the records that the same transaction makes after it.
+
+    Attributes:
+        coming: as references name them.
+    """
+
+    id: UUID
+    coming: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Writer:
     """How records of a type are written: through the actions of their own slice.
 
@@ -60,6 +72,7 @@ class Writer:
         delete: removes a record; None: they cannot be removed.
         patient: of whom a record is.
         is_whole: the record is the resource, so nothing of it is kept beside.
+        create_planned: makes a record whose id others know before it is there; None: it cannot.
     """
 
     scope: str
@@ -69,6 +82,7 @@ class Writer:
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
     patient: Callable[[Any], UUID]
     is_whole: bool = False
+    create_planned: Callable[[Tx, Resource, Planned], Awaitable[UUID]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.stored.table import searches
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
-from tests.fhir.examples import to
+from tests.fhir.examples import coded, to
 from tests.fhir.server import Server
 from tests.fhir.stored.made import World, example, pressure
+from tests.fhir.test_write import SMALL
 
 
 def said(resource: dict[str, Any]) -> dict[str, Any]:
@@ -153,6 +154,40 @@ async def test_a_bundle_stores_what_refers_to_each_other(there: World) -> None:
     assert await there.fhir.ids(f"Encounter?_has:Observation:encounter:_id={found}") == [
         resource["encounter"]["reference"].partition("/")[2]
     ]
+
+
+async def test_a_transaction_may_refer_in_circles(there: World) -> None:
+    """Encounter and condition name each other, and both a patient who comes last."""
+    who, visit, problem = (f"urn:uuid:0f3a7a4e-5c2b-4c7e-9d2b-0a1b2c3d4e{n}" for n in (10, 11, 12))
+    encounter = {
+        "resourceType": "Encounter", "status": "finished", "class": {"code": "AMB"},
+        "subject": to(who), "diagnosis": [{"condition": to(problem)}],
+    }  # fmt: skip
+    condition = {
+        "resourceType": "Condition", "subject": to(who), "encounter": to(visit),
+        "code": coded("44054006"),
+    }  # fmt: skip
+    made: list[dict[str, Any]] = [
+        {"fullUrl": visit, "resource": encounter},
+        {"fullUrl": problem, "resource": condition},
+        {"fullUrl": who, "resource": SMALL},
+    ]
+    entries = [
+        {**one, "request": {"method": "POST", "url": one["resource"]["resourceType"]}}
+        for one in made
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    answer = await there.fhir.send("POST", "", json=bundle)
+    assert answer.status_code == 200, answer.text
+    first, second, third = [one["resource"] for one in answer.json()["entry"]]
+    assert first["diagnosis"][0]["condition"] == to(f"Condition/{second['id']}")
+    assert second["encounter"] == to(f"Encounter/{first['id']}")
+    assert first["subject"] == second["subject"] == to(f"Patient/{third['id']}")
+    assert await there.fhir.ids("Condition?encounter.status=finished") == [second["id"]]
+    entries[1]["resource"] = {**condition, "recorder": to("Practitioner/nobody")}
+    refused = await there.fhir.send("POST", "", json=bundle)
+    assert refused.status_code == 422
+    assert await there.fhir.ids("Encounter") == [first["id"]]
 
 
 async def test_a_conditional_create_by_number_makes_one(there: World) -> None:

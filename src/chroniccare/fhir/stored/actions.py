@@ -1,6 +1,6 @@
 """Writes of stored resources: what they refer to is there, they are indexed, audited and told."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.core.time import zone
 from chroniccare.core.wire import dumps
 from chroniccare.fhir import outcome
-from chroniccare.fhir.kind import Check, Kind, Resource
+from chroniccare.fhir.kind import Check, Kind, Planned, Resource
 from chroniccare.fhir.parameters import uuids
 from chroniccare.fhir.queries import ZONES
 from chroniccare.fhir.stored import composing, indexing, queries
@@ -25,6 +25,7 @@ from chroniccare.platform.postgres import Tx
 from chroniccare.settings import address
 from chroniccare.webhooks.actions import emit
 
+_NOTHING: frozenset[str] = frozenset()
 _READ = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -38,14 +39,16 @@ class _Ready:
     happened: Any
 
 
-async def create(tx: Tx, kinds: Mapping[str, Kind], said: Resource) -> UUID:
-    """Store a resource and return its id.
+async def create(
+    tx: Tx, kinds: Mapping[str, Kind], said: Resource, planned: Planned | None = None
+) -> UUID:
+    """Store a resource and return its id, which may be planned.
 
     Raises:
         Unprocessable: it refers to a record that is not there, or does not say whose it is.
     """
-    ready = await _ready(tx, kinds, said)
-    name, record_id = said["resourceType"], new_id()
+    ready = await _ready(tx, kinds, said, planned.coming if planned else _NOTHING)
+    name, record_id = said["resourceType"], planned.id if planned else new_id()
     sealed = (await tx.keyring()).sealed(records.RESOURCE, record_id, ready.text)
     await tx.run(
         queries.INSERT, record_id, tx.caller.tenant_id, name, ready.patient_id, sealed,
@@ -112,9 +115,11 @@ async def _told(
         await emit(tx, "record.removed", entity_type=name, entity_id=record_id, payload=payload)
 
 
-async def _ready(tx: Tx, kinds: Mapping[str, Kind], said: Resource) -> _Ready:
+async def _ready(
+    tx: Tx, kinds: Mapping[str, Kind], said: Resource, coming: Collection[str] = _NOTHING
+) -> _Ready:
     base = address(tx.settings) + outcome.BASE
-    patient_id = await _referred(tx, kinds, said, base)
+    patient_id = await _referred(tx, kinds, said, base, coming)
     zones = await tx.values(ZONES)
     place = indexing.Place(base, zone(zones[0] if zones else "UTC"), blind(await tx.keyring()))
     rows = indexing.index(said, place)
@@ -132,8 +137,10 @@ def _whose_field(name: str) -> str:
     return name if path is None else f"{name}.{path[0]}"
 
 
-async def _referred(tx: Tx, kinds: Mapping[str, Kind], said: Resource, base: str) -> UUID | None:
-    """Check that everything that a resource refers to is there; return whose it is.
+async def _referred(
+    tx: Tx, kinds: Mapping[str, Kind], said: Resource, base: str, coming: Collection[str]
+) -> UUID | None:
+    """Check that everything that a resource refers to is there, or coming; return whose it is.
 
     Raises:
         Unprocessable: each record that is not, or another clinic's.
@@ -146,13 +153,13 @@ async def _referred(tx: Tx, kinds: Mapping[str, Kind], said: Resource, base: str
     led = {text: found for text in texts if (found := indexing.target(text, base)) is not None}
     wanted: dict[str, list[UUID]] = {}
     for kind, text in led.values():
-        if kind in kinds:
+        if kind in kinds and f"{kind}/{text}" not in coming:
             wanted.setdefault(kind, []).extend(uuids([text]))
     there = set(await tx.values(composing.there(kinds, wanted), *wanted.values())) if wanted else ()
     missing = [
         FieldError(name, f"refers to a {kind} that is not there", "not-found")
         for kind, text in sorted(led.values())
-        if f"{kind}/{text.lower()}" not in there
+        if (one := f"{kind}/{text.lower()}") not in there and one not in coming
     ]
     if missing:
         raise Unprocessable(details=missing)

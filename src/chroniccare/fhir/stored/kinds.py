@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from chroniccare.fhir.definitions.table import type_of
-from chroniccare.fhir.kind import Check, Include, Kind, Resource, Versions, Writer, named
+from chroniccare.fhir.kind import Check, Include, Kind, Planned, Resource, Versions, Writer, named
 from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.parameters import Parameter, uuids
 from chroniccare.fhir.stored import actions, indexing, parameters, queries
@@ -146,6 +146,9 @@ def _writer(name: str, served: Mapping[str, Kind]) -> Writer:
     async def create(tx: Tx, said: Resource) -> UUID:
         return await actions.create(tx, served, said)
 
+    async def create_planned(tx: Tx, said: Resource, planned: Planned) -> UUID:
+        return await actions.create(tx, served, said, planned)
+
     async def update(tx: Tx, record_id: UUID, said: Resource, check: Check) -> bool:
         return await actions.update(tx, served, record_id, said, check)
 
@@ -160,4 +163,5 @@ def _writer(name: str, served: Mapping[str, Kind]) -> Writer:
         delete=delete,
         patient=attrgetter("patient_id"),
         is_whole=True,
+        create_planned=create_planned,
     )
