@@ -37,7 +37,7 @@ async def test_a_patient_and_their_visit_in_one(clinic: Clinic, fhir: Server) ->
     searched, booked, registered = body["entry"]
     assert [one["response"]["status"] for one in body["entry"]] == ["200", "201", "201"]
     patient = registered["resource"]["id"]
-    assert registered["response"]["location"] == f"Patient/{patient}"
+    assert registered["response"]["location"] == f"Patient/{patient}/_history/1"
     assert booked["resource"]["participant"][0]["actor"]["reference"] == f"Patient/{patient}"
     assert searched["resource"]["entry"][0]["resource"]["id"] == patient
     other = appointment("x", provider, start=start(18))

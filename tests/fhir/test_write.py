@@ -89,7 +89,7 @@ async def test_a_patient_comes_back_as_it_was_written(clinic: Clinic, fhir: Serv
     response = await fhir.send("POST", "/Patient", json=RICH)
     assert response.status_code == 201, response.text
     made = response.json()
-    assert response.headers["location"].endswith(f"/fhir/Patient/{made['id']}")
+    assert response.headers["location"].endswith(f"/fhir/Patient/{made['id']}/_history/1")
     assert response.headers["etag"] == 'W/"1"'
     read = await fhir.read("Patient", made["id"])
     assert read == made

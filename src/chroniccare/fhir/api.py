@@ -17,6 +17,7 @@ from chroniccare.fhir import (
     history,
     outcome,
     transactions,
+    values,
     writing,
 )
 from chroniccare.fhir.kind import Check, Kind, Resource
@@ -261,7 +262,7 @@ def _told(request: Request, written: writing.Written) -> Response:
     resource = written.resource
     name = f"{resource['resourceType']}/{resource['id']}"
     base = address(database().settings) + outcome.BASE
-    headers = {**_version(resource), "location": f"{base}/{name}"}
+    headers = {**_version(resource), "location": f"{base}/{writing.location(resource)}"}
     told = _preferred(request)
     if told == "minimal":
         return Response(status_code=written.status, headers=headers)
@@ -310,7 +311,7 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     # Who has broken the glass may hold the version of before, without what was hidden.
     if _caller(request).emergency_id is None and known:
         return Response(status_code=304, headers=headers)
-    summary, elements = pairs.get("_summary", "false"), asking.split(pairs.get("_elements", ""))
+    summary, elements = pairs.get("_summary", "false"), values.split(pairs.get("_elements", ""))
     resource = bundles.reduced(kind, resource, summary=summary, elements=elements)
     response = Response(_written(request, resource), headers=headers, media_type=outcome.MEDIA_TYPE)
     return _head(request, response)

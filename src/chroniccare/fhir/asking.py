@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from chroniccare.core.errors import FieldError, Invalid
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.parameters import Parameter
+from chroniccare.fhir.values import split
 
 MOST = 1000
 USUAL = 20
@@ -73,22 +74,6 @@ def pairs_of(query: str) -> list[tuple[str, str]]:
     except ValueError:
         reason = f"is not UTF-8, or has over {_MOST_PAIRS} parameters"
         raise Invalid.field("query", reason, "query") from None
-
-
-def split(value: str) -> list[str]:
-    r"""Return the alternatives in `value`; `\,` is a comma, `\|` a bar."""
-    found, current, escaped = [], "", False
-    for letter in value:
-        if escaped:
-            current, escaped = current + letter, False
-        elif letter == "\\":
-            escaped = True
-        elif letter == ",":
-            found.append(current)
-            current = ""
-        else:
-            current += letter
-    return [one for one in [*found, current] if one]
 
 
 def read(

@@ -10,6 +10,7 @@ from chroniccare.fhir import actions, asking, composing, conditions, outcome, qu
 from chroniccare.fhir.kind import Check, Kind, Resource
 from chroniccare.fhir.parameters import Numbers
 from chroniccare.fhir.registry import KINDS
+from chroniccare.fhir.values import coded
 from chroniccare.platform.postgres import Tx
 
 
@@ -86,7 +87,7 @@ def _check_numbers(kind: Kind, ask: asking.Ask) -> None:
         if not isinstance(parameter, Numbers) or parameter.other is not None:
             continue
         for value in one.values:
-            system, bar, _ = value.rpartition("|")
+            system, bar, _ = coded(value)
             if bar and not system.startswith("urn:uuid:") and system not in parameter.systems:
                 reason = "is of a system that is not searched"
                 raise Invalid.field(one.said, reason, "not-supported")

@@ -5,7 +5,7 @@ from typing import Any
 
 from chroniccare.core.caller import Caller, Filters
 from chroniccare.core.errors import FieldError, Invalid
-from chroniccare.fhir import asking, composing
+from chroniccare.fhir import asking, composing, values
 from chroniccare.fhir.asking import Filter
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.parameters import Asked, Date, Reference, any_of
@@ -96,7 +96,7 @@ def scope_conditions(kind: Kind, granted: Sequence[Filters], asked: Asked) -> li
 
 def _of_scope(kind: Kind, name: str, value: str, asked: Asked) -> str:
     """Return the condition of a scope's parameter; one that is not known opens nothing."""
-    found: Any = asking.parsed(kind, {}, name, asking.split(value))
+    found: Any = asking.parsed(kind, {}, name, values.split(value))
     if not isinstance(found, Filter) or len(found.path) > 1 or found.modifiers[0] == "missing":
         return "false"
     parameter = kind.parameters[found.path[0]]

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from chroniccare.core.text import prefix_range
 from chroniccare.fhir import dates
 from chroniccare.fhir.resources.common import local
+from chroniccare.fhir.values import coded, whole
 from chroniccare.patients.rules import fold
 from chroniccare.platform.sealing import Keyring
 from chroniccare.tenancy.addresses import either
@@ -136,7 +137,7 @@ class Token(Parameter):
         stored: list[Any] = []
         everything = False
         for value in values:
-            system, bar, code = value.rpartition("|")
+            system, bar, code = coded(value)
             if bar and system not in {local_or(asked, one) for one in self.systems}:
                 continue  # of a system, or of none, that its codes are not of
             if bar and not code:
@@ -190,7 +191,7 @@ class Numbers(Parameter):
         found: list[str] = []
         names = {local_or(asked, one): one for one in self.systems}
         for value in values:
-            system, bar, number = value.rpartition("|")
+            system, bar, number = coded(value)
             for name in [names[system]] if system in names else [] if bar else self.systems:
                 by_system.setdefault(name, []).append(number)
             if self.other is not None and system not in names:
@@ -250,9 +251,9 @@ class Text(Parameter):
 
     def _one(self, asked: Asked, modifier: str | None, value: str) -> str:
         if modifier == "exact":
-            place = asked.put(value, "text")
+            place = asked.put(whole(value), "text")
             return any_of([f"{one} = {place}" for one in self.expressions])
-        plain = folded(value)
+        plain = folded(whole(value))
         if not plain:
             return "false"
         if modifier == "contains":
@@ -392,5 +393,5 @@ class Always(Parameter):
     def condition(self, asked: Asked, modifier: str | None, values: list[str]) -> str:
         """Return the condition."""
         del asked
-        is_met = self.code in {value.rpartition("|")[2] for value in values}
+        is_met = self.code in {coded(value)[2] for value in values}
         return "true" if is_met is (modifier != "not") else "false"

@@ -341,7 +341,8 @@ async def _answered(caller: Caller, step: Step, done: _Done, *, told: Told) -> R
     resource = done.resource
     meta, name = resource["meta"], f"{resource['resourceType']}/{resource['id']}"
     version = _version(meta["versionId"], meta["lastUpdated"])
-    response: Resource = {"status": str(done.status), "location": name, **version}
+    location = writing.location(resource)
+    response: Resource = {"status": str(done.status), "location": location, **version}
     if told == "OperationOutcome":
         response["outcome"] = outcome.information(f"{name} is written.")
     answer: Resource = {"response": response}

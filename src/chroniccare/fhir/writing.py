@@ -9,12 +9,12 @@ from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.core.wire import dumps
-from chroniccare.fhir import actions, composing_versions, outcome
+from chroniccare.fhir import actions, composing_versions, outcome, refusals
 from chroniccare.fhir.bundles import SUBSETTED
 from chroniccare.fhir.conditional import existing
 from chroniccare.fhir.kind import Check, Kind, Planned, Resource, Writer
 from chroniccare.fhir.queries_versions import Version
-from chroniccare.fhir.registry import opened
+from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.resources import extra
 from chroniccare.fhir.validation import parse
 from chroniccare.patients import queries_extras as extras
@@ -33,6 +33,14 @@ class Written:
     resource: Resource
     status: int = 200
     was_there: bool = False
+
+
+def location(resource: Resource) -> str:
+    """Return the address of what was written, with its version, behind the server's own."""
+    name = f"{resource['resourceType']}/{resource['id']}"
+    if KINDS[resource["resourceType"]].versions is None:
+        return name
+    return f"{name}/_history/{resource['meta']['versionId']}"
 
 
 def writer_of(caller: Caller, kind: Kind, letter: str) -> Writer:
@@ -63,6 +71,7 @@ async def create(
     """
     writer = writer_of(tx.caller, kind, "c")
     said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
+    refusals.check(said)
     async with _said_of(writer):
         if unless is not None:
             found = await existing(tx, kind, unless)
@@ -93,6 +102,7 @@ async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check
     """
     writer = writer_of(tx.caller, kind, "u")
     said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
+    refusals.check(said)
     if said.get("id") != text:
         raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")
     if any(one.get("code") == SUBSETTED["code"] for one in said.get("meta", {}).get("tag", [])):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from chroniccare.core.errors import FieldError, Unprocessable
 from chroniccare.core.ids import new_id
-from chroniccare.fhir import queries
+from chroniccare.fhir import outcome, queries
 from chroniccare.fhir.kind import Check, Resource, Writer
 from chroniccare.fhir.kinds.common import email, phone
 from chroniccare.fhir.parameters import uuids
@@ -18,6 +18,7 @@ from chroniccare.platform.postgres import Tx
 from chroniccare.scheduling import actions as scheduling
 from chroniccare.scheduling import lifecycle, moving, rules
 from chroniccare.scheduling.schemas import AppointmentBook, AppointmentWrite
+from chroniccare.settings import address
 
 
 def made(model: type[BaseModel], fields: dict[str, Any]) -> Any:
@@ -104,10 +105,27 @@ _STEPS: dict[str, rules.Step] = {
 
 async def _visit(tx: Tx, said: Resource, kept: dict[str, Any], model: type[BaseModel]) -> Any:
     """Return the body of a visit; without a place it is at the provider's main facility."""
+    _check_participants(said, base=address(tx.settings) + outcome.BASE + "/")
     fields = appointment_write.from_fhir(said, kept, tx.caller.tenant_id)
     if fields["facility_id"] is None and (providers := uuids([fields["provider_id"] or ""])):
         fields["facility_id"] = await tx.value(queries.MAIN_PLACE, providers[0])
     return made(model, fields)
+
+
+def _check_participants(said: Resource, *, base: str) -> None:
+    """Check that the participants are records of ours.
+
+    Raises:
+        Unprocessable: one is another server's; each is named.
+    """
+    references = [one.get("actor", {}).get("reference", "") for one in said.get("participant", [])]
+    wrong = [
+        FieldError(f"Appointment.participant[{number}].actor", "is another server's", "not-found")
+        for number, one in enumerate(references)
+        if "://" in one and not one.startswith(base)
+    ]
+    if wrong:
+        raise Unprocessable(details=wrong)
 
 
 async def _book(tx: Tx, said: Resource) -> UUID:

@@ -49,7 +49,8 @@ def from_fhir(
         "treatment_status": _status(said, kept.get("treatment_status", "active")),
         "time_zone": _zone(said) or kept["time_zone"],
         "language": _language(said) or kept.get("language", "en"),
-        "is_active": said.get("active", True),
+        # Who says nothing of it does not bring back a patient whom the clinic has set aside.
+        "is_active": said.get("active", kept.get("is_active", True)),
     }
 
 
@@ -162,6 +163,8 @@ def practitioner(said: Resource) -> str | None:
     """Return the id of the provider who is named first."""
     for one in said.get("generalPractitioner", []):
         kind, _, name = one.get("reference", "").rpartition("/")
+        if "://" in kind:
+            continue  # another server's: it comes back as it was written
         if kind.rpartition("/")[2] == "Practitioner":
             return str(name)
     return None
