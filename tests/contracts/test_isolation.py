@@ -116,6 +116,7 @@ VALUES = {
     "boolean": "true",
     "bytea": "\\x%s",
     "date": "2026-03-01",
+    "double precision": "%s",
     "inet": "127.0.0.1",
     "integer": "%s",
     "numeric": "%s",

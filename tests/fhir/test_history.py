@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chroniccare.fhir import queries_versions
 from chroniccare.fhir.kind import Versions
 from chroniccare.fhir.registry import KINDS
+from chroniccare.fhir.stored.table import searches
 from chroniccare.platform.postgres import begin, utc_now
 from chroniccare.tenancy import keys, queries_keys, resealing
 from chroniccare.worker import SEALED
@@ -78,7 +79,7 @@ async def test_every_type_that_says_so_has_a_history(clinic: Clinic, fhir: Serve
             continue
         assert {"history-instance", "history-type"} <= codes
         mine = await history(fhir, f"/{kind}/_history?_count=2")
-        assert mine
+        assert mine or kind in searches()  # tests/fhir/stored makes those
         assert mine == [one for one in whole if one["fullUrl"].split("/")[-2] == kind]
         for entry in mine:
             if "resource" in entry:

@@ -10,6 +10,7 @@ import pytest
 
 from chroniccare.fhir.parameters import Reference
 from chroniccare.fhir.registry import KINDS
+from chroniccare.fhir.stored.table import searches
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
 from tests.fhir.server import Server, beside, everything, visit
@@ -336,7 +337,10 @@ async def test_a_lenient_client_is_told_what_was_left_out(clinic: Clinic, fhir: 
     assert "nonsense" in found["entry"][1]["resource"]["issue"][0]["diagnostics"]
 
 
-VALUES = {"date": "2027-01-01", "token": "true", "string": "x", "reference": "x"}
+VALUES = {
+    "composite": "x$1", "date": "2027-01-01", "quantity": "1", "reference": "x", "string": "x",
+    "token": "true", "uri": "x",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -353,7 +357,9 @@ async def test_everything_that_metadata_names_can_be_asked_for(fhir: Server, kin
         if KINDS[kind].parameters[name].sort:
             await fhir.search(f"{kind}?_sort=-{name},_id")
         held = KINDS[kind].parameters[name]
-        for target in held.targets if isinstance(held, Reference) else ():
+        targets = list(held.targets) if isinstance(held, Reference) else []
+        # The conditions of a stored type are made of one template for all targets.
+        for target in targets[:1] if kind in searches() else targets:
             await fhir.search(f"{kind}?{name}:{target}._lastUpdated=gt2020")
             await fhir.search(f"{target}?_has:{kind}:{name}:_lastUpdated=gt2020")
     for include in one.get("searchInclude", []):

@@ -70,6 +70,7 @@ OF_A_PATIENT = (
     "inbound_messages", "medication_adherence", "medication_doses", "medication_fills",
     "medications", "notifications", "patient_allergies", "patient_devices", "patient_providers",
     "privacy_jobs", "recalls", "related_persons", "tasks", "waitlist", "fhir_extras",
+    "fhir_resources",
 )  # fmt: skip
 """Every table whose rows are a patient's and have an id; a test compares it with the schema."""
 _IDS = " UNION ALL ".join(

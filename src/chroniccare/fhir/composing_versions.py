@@ -22,13 +22,13 @@ _STANDS_IN = (
 # version behind which the page begins, $7 how many, $8 the record.
 _KEPT = (
     "(SELECT '{name}' AS kind, x.record_id AS id, x.version, x.updated_at, x.is_gone,"
-    " true AS is_kept FROM record_versions x WHERE x.table_name = '{table}'"
+    " true AS is_kept FROM record_versions x WHERE x.table_name = '{kept_as}'"
     " AND ($2::timestamptz IS NULL OR x.replaced_at > $2) AND {which} ORDER BY {order} LIMIT $7)"
 )
 _LATEST = (
     "(SELECT '{name}', x.record_id, x.version, x.updated_at, x.is_gone, false FROM"
-    " (SELECT t.id AS record_id, t.version, t.updated_at, {gone} AS is_gone FROM {table} t) x"
-    " WHERE {which} ORDER BY {order} LIMIT $7)"
+    " (SELECT t.id AS record_id, t.version, t.updated_at, {gone} AS is_gone FROM {table} t"
+    " WHERE {rows}) x WHERE {which} ORDER BY {order} LIMIT $7)"
 )
 _ASKED = (
     "($1::timestamptz IS NULL OR x.updated_at >= $1)"
@@ -54,6 +54,8 @@ def page(kinds: Sequence[Kind], *, of_one: bool) -> Query[Version]:
         part.format(
             name=kind.name,
             table=kind.versions.table,
+            kept_as=kind.versions.kept_as or kind.versions.table,
+            rows=kind.versions.where,
             gone="t.deleted_at IS NOT NULL" if kind.versions.is_soft else "false",
             which=which,
             order=order.format(id="record_id"),

@@ -10,6 +10,7 @@ from chroniccare.fhir.asking import Filter
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.parameters import Asked, Date, Reference, any_of
 from chroniccare.fhir.registry import KINDS, opened
+from chroniccare.fhir.stored.parameters import StoredDate
 from chroniccare.tenancy.masks import MASKS
 
 
@@ -109,6 +110,7 @@ def needs_zones(kind: Kind, filters: Sequence[Filter]) -> bool:
     for one in filters:
         names = KINDS[one.reverse[0]] if one.reverse else kind
         parameter = names.parameters.get(one.path[0])
-        if len(one.path) > 1 or (isinstance(parameter, Date) and parameter.cast != "date"):
+        is_time = isinstance(parameter, Date | StoredDate)
+        if len(one.path) > 1 or (is_time and getattr(parameter, "cast", "") != "date"):
             return True
     return False

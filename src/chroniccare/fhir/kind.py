@@ -49,6 +49,18 @@ Check = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """The id that a record will have, and the records that the same transaction makes after it.
+
+    Attributes:
+        coming: as references name them.
+    """
+
+    id: UUID
+    coming: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Writer:
     """How records of a type are written: through the actions of their own slice.
 
@@ -59,6 +71,8 @@ class Writer:
         update: replaces a record by a resource; False: it took one step with it and no more.
         delete: removes a record; None: they cannot be removed.
         patient: of whom a record is.
+        is_whole: the record is the resource, so nothing of it is kept beside.
+        create_planned: makes a record whose id others know before it is there; None: it cannot.
     """
 
     scope: str
@@ -67,6 +81,8 @@ class Writer:
     update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]]
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
     patient: Callable[[Any], UUID]
+    is_whole: bool = False
+    create_planned: Callable[[Tx, Resource, Planned], Awaitable[UUID]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +93,15 @@ class Versions:
         table: that the row is in.
         beside: other tables whose rows of then are kept with it; of any other, today's are told.
         is_soft: removed rows stay, with `deleted_at`.
+        kept_as: what they are kept as, if not as the table's: it holds several types.
+        where: which rows of the table, called t, are of the type.
     """
 
     table: str
     beside: tuple[str, ...] = ()
     is_soft: bool = True
+    kept_as: str | None = None
+    where: str = "true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,8 @@ REMOVED = Command("SELECT EXISTS (SELECT FROM record_versions WHERE record_id = 
 
 ROWS = Column("record_versions.rows")
 FIELDS = (
-    "contact_points.value", "fhir_extras.extra", "patients.emergency_contact",
-    "patients.insurance_info",
+    "contact_points.value", "fhir_extras.extra", "fhir_resources.resource",
+    "patients.emergency_contact", "patients.insurance_info",
 )  # fmt: skip
 """Columns that are sealed as a whole."""
 ADDRESSES = ("patients.contact_info", "related_persons.contact_info")

@@ -6,6 +6,7 @@ from chroniccare.core.caller import Caller, Filters
 from chroniccare.core.errors import Forbidden, NotFound
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.kinds import beside, care, people, places
+from chroniccare.fhir.stored.kinds import kinds as stored
 from chroniccare.tenancy.masks import hidden
 from chroniccare.tenancy.smart_scopes import grants
 
@@ -28,6 +29,7 @@ KINDS: dict[str, Kind] = {
         beside.ADMINISTRATION,
     )
 }
+KINDS.update(stored(KINDS))
 
 
 def found(name: str) -> Kind:

@@ -2,13 +2,15 @@
 
 A transaction deletes, makes, replaces and reads, in this order, whatever the order of its entries,
 in one transaction of the database. `urn:uuid:...` of an entry, and `Patient?identifier=...`, become
-references to the record.
+references to the record. Stored types come after those with tables, and may refer to each other in
+circles: their ids are chosen before the first is made.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from chroniccare.audit.refusals import note_refused
 from chroniccare.core.caller import Caller
@@ -21,8 +23,9 @@ from chroniccare.core.errors import (
     Problem,
     TooLarge,
 )
+from chroniccare.core.ids import new_id
 from chroniccare.fhir import actions, asking, changing, conditional, outcome, writing
-from chroniccare.fhir.kind import Check, Kind, Resource
+from chroniccare.fhir.kind import Check, Kind, Planned, Resource
 from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.fhir.validation import parse
@@ -35,6 +38,7 @@ _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 _READS = frozenset({"GET", "HEAD"})
 _CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
 _TWICE = "is of the same record as another"
+_UNPLANNED: Mapping[str, str] = {}
 _LAST = {"Appointment"}
 """Types that refer to others, and so are made after them."""
 
@@ -140,15 +144,14 @@ async def _alone(caller: Caller, step: Step, *, told: Told) -> Resource:
 
 async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Resource]:
     """Do all entries of a transaction, or none."""
-    in_order = sorted(
-        steps, key=lambda one: (_ORDER.get(one.method, 1), one.path[0] in _LAST, one.place)
-    )
+    in_order = sorted(steps, key=_turn)
     _check_once(steps)
     written: dict[int, _Done] = {}
     named: set[str] = set()
     seen: dict[int, actions.Seen] = {}
     answers: dict[int, Resource] = {}
-    known: dict[str, str] = {}
+    plan = _plan(steps)
+    known = dict(plan)
     async with begin(caller) as tx:
         for step in in_order:
             with _Entry(step.place):
@@ -156,7 +159,7 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
                     seen[step.place] = await _look(tx, caller, step)
                 else:
                     tx.caller = seen_by(caller, step.kind)
-                    written[step.place] = one = await _write(tx, step, known)
+                    written[step.place] = one = await _write(tx, step, known, plan)
                     _check_first(step, one, named)
                     if isinstance(one, writing.Written) and step.full_url is not None:
                         known[step.full_url] = f"{step.path[0]}/{one.resource['id']}"
@@ -167,6 +170,27 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
             else:
                 answers[step.place] = _read(caller, step, await actions.told(seen[step.place]))
     return [answers[step.place] for step in steps]
+
+
+def _is_stored(step: Step) -> bool:
+    kind = KINDS.get(step.path[0])
+    return kind is not None and kind.writer is not None and kind.writer.is_whole
+
+
+def _turn(step: Step) -> tuple[int, int, int]:
+    """Return when it is the entry's turn: stored types may refer to each other, and to all else."""
+    place = 2 if step.path[0] in _LAST else int(_is_stored(step))
+    return _ORDER.get(step.method, 1), place, step.place
+
+
+def _plan(steps: list[Step]) -> dict[str, str]:
+    """Return by `fullUrl` what the entries will be called whose ids can be chosen beforehand."""
+    return {
+        step.full_url: f"{step.path[0]}/{new_id()}"
+        for step in steps
+        if step.method == "POST" and step.full_url is not None and _is_stored(step)
+        and "ifNoneExist" not in step.request
+    }  # fmt: skip
 
 
 def _check_once(steps: list[Step]) -> None:
@@ -219,7 +243,9 @@ class _Entry:
         return f"{self.place}.resource.{rest}" if inside else f"{self.place}.{field}"
 
 
-async def _write(tx: Tx, step: Step, known: Mapping[str, str]) -> _Done:
+async def _write(
+    tx: Tx, step: Step, known: Mapping[str, str], plan: Mapping[str, str] = _UNPLANNED
+) -> _Done:
     """Do one entry that changes something; None: there was nothing to remove."""
     kind, path = step.kind, step.path
     is_one = step.has_id or (len(path) == 1 and step.query is not None)
@@ -234,7 +260,10 @@ async def _write(tx: Tx, step: Step, known: Mapping[str, str]) -> _Done:
         raise Invalid.field("resource", "is needed", "required")
     resource = await _referring(tx, step.resource, known)
     if step.method == "POST":
-        return await writing.create(tx, kind, resource, unless=step.request.get("ifNoneExist"))
+        unless, name = step.request.get("ifNoneExist"), plan.get(step.full_url or "")
+        coming = frozenset(plan.values())
+        planned = Planned(UUID(name.partition("/")[2]), coming) if name else None
+        return await writing.create(tx, kind, resource, unless=unless, planned=planned)
     if step.query is not None:
         return await _write_matching(tx, step, resource, check)
     if step.method == "PATCH":

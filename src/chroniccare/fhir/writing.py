@@ -12,7 +12,7 @@ from chroniccare.core.wire import dumps
 from chroniccare.fhir import actions, composing_versions, outcome, refusals
 from chroniccare.fhir.bundles import SUBSETTED
 from chroniccare.fhir.conditional import existing
-from chroniccare.fhir.kind import Check, Kind, Resource, Writer
+from chroniccare.fhir.kind import Check, Kind, Planned, Resource, Writer
 from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.resources import extra
@@ -57,9 +57,12 @@ def writer_of(caller: Caller, kind: Kind, letter: str) -> Writer:
 
 
 async def create(
-    tx: Tx, kind: Kind, body: bytes | Resource, *, unless: str | None = None
-) -> Written:
+    tx: Tx, kind: Kind, body: bytes | Resource, *, unless: str | None = None,
+    planned: Planned | None = None,
+) -> Written:  # fmt: skip
     """Make a record of a resource, unless one matches the search `unless` (If-None-Exist).
+
+    `planned` is of types alone that can be, see `Writer.create_planned`.
 
     Raises:
         Invalid: it is no valid resource; everything is named.
@@ -74,7 +77,10 @@ async def create(
             found = await existing(tx, kind, unless)
             if found is not None:
                 return Written(actions.rendered(tx.caller, kind, found), was_there=True)
-        record_id = await writer.create(tx, said)
+        if planned is not None and writer.create_planned is not None:
+            record_id = await writer.create_planned(tx, said, planned)
+        else:
+            record_id = await writer.create(tx, said)
         return Written(await _kept(tx, kind, writer, record_id, said), 201)
 
 
@@ -149,6 +155,8 @@ async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resou
     """Keep what the record does not hold of a resource, and return the record as it is now."""
     row = await tx.one(kind.read, record_id)
     assert row is not None  # noqa: S101  it was just written
+    if writer.is_whole:
+        return actions.rendered(tx.caller, kind, row)
     told = kind.to_fhir(replace(row, extra=None), tx.caller.tenant_id)
     left = extra.left(actions.plain(dumps(said)), told)
     if left:

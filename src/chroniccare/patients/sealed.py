@@ -1,6 +1,6 @@
 """What of patients is sealed, for the loop that seals it anew."""
 
-from chroniccare.patients import queries, queries_extras
+from chroniccare.patients import queries, queries_extras, queries_records
 from chroniccare.tenancy.resealing import Sweep
 
 SWEEPS = (
@@ -19,5 +19,9 @@ SWEEPS = (
     Sweep(
         queries_extras.EXTRA, queries_extras.FIND_STALE, queries_extras.ANY_STALE,
         queries_extras.RESEAL,
+    ),
+    Sweep(
+        queries_records.RESOURCE, queries_records.FIND_STALE, queries_records.ANY_STALE,
+        queries_records.RESEAL,
     ),
 )  # fmt: skip

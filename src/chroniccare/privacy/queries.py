@@ -17,6 +17,7 @@ from chroniccare.notifications.queries_due import (
 from chroniccare.notifications.queries_sealed import OPENS_DATA
 from chroniccare.patients import queries as patients
 from chroniccare.patients import queries_extras as extras
+from chroniccare.patients import queries_records as records
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Opens
 from chroniccare.privacy.queries_tables import WHAT
@@ -24,6 +25,7 @@ from chroniccare.tenancy.queries_addresses import POINT
 
 OPENS = {
     "fhir_extras": extras.OPENS,
+    "fhir_resources": records.OPENS,
     "contact_points": (Opens(POINT, "value"),),
     "inbound_messages": inbound.OPENS,
     "notification_attempts": (Opens(RECIPIENT, "recipient"),),

@@ -34,6 +34,10 @@ PATIENT = Command(
     " version = version + 1 WHERE id = $1"
 )
 EXTRAS = Command("DELETE FROM fhir_extras WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL")
+# Their index goes with them.
+RECORDS = Command(
+    "DELETE FROM fhir_resources WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL"
+)
 NAMES = Command(
     "DELETE FROM patient_name_tokens WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL"
 )
@@ -151,6 +155,7 @@ STEPS: tuple[tuple[str, Command], ...] = (
     ("patient_allergies", ALLERGIES),
     ("patient_devices", DEVICES),
     ("fhir_extras", EXTRAS),
+    ("fhir_resources", RECORDS),
     ("patient_name_tokens", NAMES),
     ("privacy_jobs", EXPORTS),
     ("recall_calls", CALLS),

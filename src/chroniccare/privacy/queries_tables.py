@@ -9,7 +9,7 @@ _OWN = (
     "dosing_times", "inbound_messages", "legal_holds", "medication_adherence", "medication_doses",
     "medication_fills", "medication_supplies", "medications", "notifications", "patient_allergies",
     "patient_devices", "patient_providers", "privacy_jobs", "recalls", "related_persons", "tasks",
-    "waitlist", "fhir_extras",
+    "waitlist", "fhir_extras", "fhir_resources",
 )  # fmt: skip
 _VISITS = "(SELECT id FROM appointments WHERE patient_id = $1)"
 _MEDICATIONS = "(SELECT id FROM medications WHERE patient_id = $1)"
@@ -35,6 +35,7 @@ ROWS: dict[str, str] = {
 
 NOT_EXPORTED = {
     "patient_name_tokens": "derived from the name, for the search",
+    "fhir_index": "derived from the resources, for the search",
     "record_versions": "what the others were before; told by /fhir/Patient/{id}/_history",
     "dose_replans": "a list of work that is worked off within seconds",
     "occupancy": "derived from the visits",

@@ -13,7 +13,7 @@ _CLINICAL = _READS - {
 }  # fmt: skip
 
 ROLES: dict[str, frozenset[str]] = {
-    "administrator": SCOPES - {"medications:write", "medications:override"},
+    "administrator": SCOPES - {"medications:write", "medications:override", "records:write"},
     "clinician": _CLINICAL
     | {
         "appointments:override",
@@ -23,6 +23,7 @@ ROLES: dict[str, frozenset[str]] = {
         "notifications:write",
         "patients:write",
         "recalls:write",
+        "records:write",
         "tasks:write",
     },
     "front_desk": frozenset(

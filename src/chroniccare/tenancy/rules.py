@@ -46,6 +46,8 @@ SCOPES = frozenset(
         "providers:write",
         "recalls:read",
         "recalls:write",
+        "records:read",  # what FHIR clients store: observations, conditions, coverage, ...
+        "records:write",
         "replies:read",  # what patients have written
         "scheduling:read",
         "scheduling:write",

@@ -1,0 +1,1 @@
+"""Types that have no table of their own: documents with rows by which they are found."""

@@ -1,0 +1,210 @@
+"""What a stored resource is found by, whose it is, and what it refers to. No I/O, no clock."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chroniccare.fhir import dates
+from chroniccare.fhir.parameters import folded
+from chroniccare.fhir.stored.table import HAPPENED, Leaf, Search, searches
+
+Resource = dict[str, Any]
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+"""Ends of a time that is open: before and after every date that a resource may say."""
+_REFERENCE = re.compile(
+    r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?"
+)
+_LONGEST = 500
+"""Characters of a code or a text in the index; what is longer is found by how it begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is needed to read values: the server's address, the clinic's zone, its blind index."""
+
+    base: str
+    zone: ZoneInfo
+    blind: Callable[[str], str]
+
+
+def values(resource: Any, members: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
+    """Yield each value at the end of a path, with the object that it is a member of."""
+    holder = resource
+    for each in _listed(resource.get(members[0])):
+        if len(members) == 1:
+            yield each, holder
+        elif isinstance(each, dict):
+            yield from values(each, members[1:])
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return [one for one in value if one is not None] if isinstance(value, list) else [value]
+
+
+def target(text: str, base: str) -> tuple[str, str] | None:
+    """Return type and id of what a reference leads to; None: to nothing of this server."""
+    match = _REFERENCE.fullmatch(text.removeprefix(base + "/"))
+    return (match["type"], match["id"]) if match else None
+
+
+def references(value: Any) -> Iterator[Resource]:
+    """Yield each Reference within a resource."""
+    if isinstance(value, list):
+        for one in value:
+            yield from references(one)
+    elif isinstance(value, dict):
+        if isinstance(value.get("reference"), str):
+            yield value
+        for one in value.values():
+            yield from references(one)
+
+
+def index(resource: Resource, place: Place) -> list[dict[str, Any]]:
+    """Return the rows of the index, each once: by column what it holds."""
+    name = resource["resourceType"]
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for search in searches()[name].values():
+        for leaf in search.leaves:
+            for value, holder in values(resource, leaf.members):
+                for row in _rows(search, leaf, value, holder, place):
+                    whole = {"path": leaf.key, **row}
+                    rows.setdefault(tuple(sorted(whole.items(), key=_first)), whole)
+    return list(rows.values())
+
+
+def _first(item: tuple[str, Any]) -> str:
+    return item[0]
+
+
+def _rows(
+    search: Search, leaf: Leaf, value: Any, holder: Resource, place: Place
+) -> Iterator[dict[str, Any]]:
+    match search.kind:
+        case "token":
+            yield from _tokens(leaf, value, place)
+        case "reference":
+            yield from _referring(leaf, value, place)
+        case "date":
+            for low, high in spans(value, place.zone):
+                yield {"low": low, "high": high}
+        case "quantity":  # a composite's rows are those of its amount
+            yield from _amounts(leaf, value, holder)
+        case "string":
+            yield {"code": _cut(folded(value))}
+            yield {"path": f"{leaf.key}:exact", "code": _cut(value)}
+        case "uri":
+            yield {"code": _cut(value)}
+
+
+def _tokens(leaf: Leaf, value: Any, place: Place) -> Iterator[dict[str, Any]]:
+    match leaf.type:
+        case "CodeableConcept":
+            for coding in value.get("coding", []):
+                yield from _coding(coding)
+        case "Coding":
+            yield from _coding(value)
+        case "Identifier":
+            if "value" in value:
+                yield {"code": place.blind(value["value"]), "system": value.get("system", "")}
+        case "boolean":
+            yield {"code": "true" if value else "false", "system": ""}
+        case _:
+            yield {"code": _cut(str(value)), "system": ""}
+
+
+def _coding(coding: Resource) -> Iterator[dict[str, Any]]:
+    if "code" in coding:
+        yield {"code": _cut(coding["code"]), "system": coding.get("system", "")}
+
+
+def _referring(leaf: Leaf, value: Any, place: Place) -> Iterator[dict[str, Any]]:
+    if leaf.type != "Reference":
+        yield {"code": _cut(value.partition("|")[0])}
+        if "|" in value:
+            yield {"code": _cut(value)}
+        return
+    found = target(value.get("reference", ""), place.base)
+    if found is not None:
+        yield {"target": found[1], "system": found[0]}
+
+
+def spans(value: Any, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
+    """Yield first moment and first moment after of a date, a period, or each event of a timing."""
+    if isinstance(value, str):
+        span = dates.parse(value)
+        if span is not None:
+            yield dates.instants(span, zone)
+    elif "event" in value:
+        for one in value["event"]:
+            yield from spans(one, zone)
+    elif "repeat" in value:
+        yield from spans(value["repeat"].get("boundsPeriod", {}), zone)
+    elif value.keys() & {"start", "end"}:
+        first = [one for one, _ in spans(value.get("start", ""), zone)]
+        last = [one for _, one in spans(value.get("end", ""), zone)]
+        yield (first or [EARLIEST])[0], (last or [LATEST])[0]
+
+
+def _amounts(leaf: Leaf, value: Resource, holder: Resource) -> Iterator[dict[str, Any]]:
+    if "value" not in value:
+        return
+    found = {
+        "amount": float(value["value"]),
+        "unit": value.get("code") or value.get("currency") or value.get("unit"),
+        "unit_system": value.get("system"),
+    }
+    codes = holder.get(leaf.beside, {}).get("coding", []) if leaf.beside else []
+    rows = [{**found, **row} for coding in codes for row in _coding(coding)]
+    yield from rows or [found]
+
+
+def _cut(text: str) -> str:
+    return text[:_LONGEST]
+
+
+def needs_zone(rows: list[dict[str, Any]]) -> bool:
+    """Say whether a row is of a time."""
+    return any("low" in row for row in rows)
+
+
+def happened(name: str, rows: list[dict[str, Any]]) -> datetime:
+    """Return the earliest moment of what a type is sorted by in time."""
+    if name not in HAPPENED:
+        return EARLIEST
+    keys = searches()[name][HAPPENED[name]].keys
+    return min((row["low"] for row in rows if row["path"] in keys), default=EARLIEST)
+
+
+def kept(said: Mapping[str, Any], *, whose: Resource | None, base: str) -> Resource:
+    """Return what is stored of a resource: all but what the server says, and names of patients.
+
+    A name beside a reference to a patient would outlive that patient's erasure in a record of
+    somebody else: only the record's own patient (`whose` is that reference) is named in it.
+    """
+    found = {name: value for name, value in said.items() if name not in {"id", "meta"}}
+    meta = {k: v for k, v in said.get("meta", {}).items() if k not in {"versionId", "lastUpdated"}}
+    if meta:
+        found["meta"] = meta
+    own = target(whose.get("reference", ""), base) if whose else None
+    stored: Resource = _without_names(found, own, base)
+    return stored
+
+
+def _without_names(value: Any, own: tuple[str, str] | None, base: str) -> Any:
+    if isinstance(value, list):
+        return [_without_names(one, own, base) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: _without_names(one, own, base) for name, one in value.items()}
+    if "display" in found and isinstance(found.get("reference"), str):
+        led = target(found["reference"], base)
+        if led is not None and led[0] == "Patient" and led != own:
+            del found["display"]
+            found.pop("_display", None)
+    return found

@@ -1,0 +1,258 @@
+"""Stored types: written, read, changed, removed; what they refer to; what becomes of them."""
+
+from typing import Any
+
+import pytest
+
+from chroniccare.fhir.registry import KINDS
+from chroniccare.fhir.stored.table import searches
+from chroniccare.platform.postgres import Command, begin
+from tests.client import Clinic
+from tests.fhir.examples import coded, to
+from tests.fhir.server import Server
+from tests.fhir.stored.made import World, example, pressure
+from tests.fhir.test_write import SMALL
+
+
+def said(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource without what the server says."""
+    left = {name: value for name, value in resource.items() if name not in {"id", "meta"}}
+    meta = dict(resource.get("meta", {}))
+    for name in ("versionId", "lastUpdated"):
+        meta.pop(name, None)
+    return {**left, "meta": meta} if meta else left
+
+
+@pytest.mark.parametrize("name", sorted(searches()))
+async def test_a_resource_comes_back_as_it_was_written(there: World, name: str) -> None:
+    wanted = await there.whole(example(name))
+    made = await there.make(wanted)
+    assert said(made) == said(wanted)
+    assert await there.fhir.read(name, made["id"]) == made
+    assert await there.fhir.ids(f"{name}?_id={made['id']}") == [made["id"]]
+
+
+async def test_the_life_of_a_resource(there: World) -> None:
+    made = await there.make(pressure(there.patient, 142))
+    where = f"/Observation/{made['id']}"
+    changed = {**made, "status": "amended"}
+    stale = await there.fhir.send("PUT", where, json=changed, headers={"If-Match": 'W/"2"'})
+    assert stale.status_code == 412
+    put = await there.fhir.send("PUT", where, json=changed, headers={"If-Match": 'W/"1"'})
+    assert (put.status_code, put.headers["etag"], put.json()["status"]) == (
+        200, 'W/"2"', "amended"
+    )  # fmt: skip
+    assert await there.fhir.ids("Observation?status=final") == []
+    assert await there.fhir.ids("Observation?status=amended") == [made["id"]]
+    assert (await there.fhir.send("DELETE", where)).status_code == 204
+    assert (await there.fhir.send("DELETE", where)).status_code == 204
+    assert (await there.fhir.send("GET", where)).status_code == 410
+    assert (await there.fhir.send("PUT", where, json=changed)).status_code == 410
+    assert await there.fhir.ids("Observation") == []
+    assert (await there.fhir.send("GET", where.replace("Obs", "Nonsense"))).status_code == 404
+    assert (await there.fhir.send("GET", f"/Condition/{made['id']}")).status_code == 404
+
+
+async def test_every_version_is_kept(there: World) -> None:
+    made = await there.make(pressure(there.patient, 142.50))
+    where = f"/Observation/{made['id']}"
+    await there.fhir.send("PUT", where, json={**made, "status": "amended"})
+    await there.fhir.send("DELETE", where)
+    versions = [await there.fhir.send("GET", f"{where}/_history/{number}") for number in (1, 2, 3)]
+    assert [one.status_code for one in versions] == [200, 200, 410]
+    assert versions[0].json() == made
+    assert versions[1].json()["status"] == "amended"
+    assert (await there.fhir.send("GET", f"/Condition/{made['id']}/_history/1")).status_code == 404
+    await there.make(await there.whole(example("Flag")))
+    for path in (where, "/Observation"):
+        history = (await there.fhir.send("GET", f"{path}/_history")).json()
+        done = [one["request"]["method"] for one in history["entry"]]
+        assert done == ["DELETE", "PUT", "POST"], path
+    everything = (await there.fhir.send("GET", "/_history?_count=100")).json()
+    kinds = [one["fullUrl"].split("/")[-2] for one in everything["entry"]]
+    assert kinds.count("Observation") == 3
+    assert "Flag" in kinds
+
+
+async def test_a_decimal_keeps_its_digits(there: World) -> None:
+    body = b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":'
+    headers = {"Content-Type": "application/fhir+json"}
+    answer = await there.fhir.send(
+        "POST", "/Observation", content=body + b'{"value":1.50}}', headers=headers
+    )
+    assert b'"value":1.50' in answer.content
+    read = await there.fhir.send("GET", f"/Observation/{answer.json()['id']}")
+    assert b'"value":1.50' in read.content
+
+
+async def test_what_it_refers_to_must_be_there(
+    clinic: Clinic, there: World, other_clinic: Clinic, other_fhir: Server
+) -> None:
+    theirs = (await other_clinic.patient())["id"]
+    encounter = {"resourceType": "Encounter", "status": "planned", "class": {"code": "AMB"}}
+    stranger = (await other_fhir.send("POST", "/Encounter", json=encounter)).json()["id"]
+    base = "http://127.0.0.1:8000/fhir"
+    for wrong in (
+        {"subject": to(f"Patient/{theirs}")},
+        {"subject": to(f"{base}/Patient/{theirs}")},
+        {"subject": to("Patient/nobody")},
+        {"encounter": to(f"Encounter/{stranger}")},
+        {"encounter": to(f"Encounter/{there.patient}")},
+        {"derivedFrom": [to("ImagingStudy/1")]},
+        {"subject": to("Patient?identifier=1")},
+        {"subject": None, "performer": [to(f"Patient/{there.patient}")]},
+    ):
+        body = {k: v for k, v in {**pressure(there.patient, 1), **wrong}.items() if v is not None}
+        refused = await there.fhir.send("POST", "/Observation", json=body)
+        assert refused.status_code in {400, 422}, (wrong, refused.text)
+    assert await there.fhir.ids("Observation") == []
+    elsewhere = {"derivedFrom": [to("https://elsewhere.example/fhir/ImagingStudy/1")]}
+    made = await there.make(pressure(there.patient, 1, **elsewhere))
+    assert (await other_fhir.send("GET", f"/Observation/{made['id']}")).status_code == 404
+    assert await other_fhir.ids("Observation") == []
+    other = (await clinic.patient())["id"]
+    moved = {**made, "subject": to(f"Patient/{other}")}
+    refused = await there.fhir.send("PUT", f"/Observation/{made['id']}", json=moved)
+    assert refused.status_code == 422
+    assert refused.json()["issue"][0]["expression"] == ["Observation.subject"]
+
+
+async def test_only_its_own_patient_is_named_in_a_record(there: World) -> None:
+    member = {"entity": {**to(f"Patient/{there.patient}"), "display": "Maria Gonzalez"}}
+    group = {"resourceType": "Group", "type": "person", "actual": True, "member": [member]}
+    made = await there.make(group)
+    assert made["member"] == [{"entity": to(f"Patient/{there.patient}")}]
+    assert await there.fhir.ids(f"Group?member=Patient/{there.patient}") == [made["id"]]
+    subject = {**to(f"Patient/{there.patient}"), "display": "Maria Gonzalez"}
+    assert (await there.make(pressure(there.patient, 1, subject=subject)))["subject"] == subject
+
+
+async def test_a_bundle_stores_what_refers_to_each_other(there: World) -> None:
+    visit = "urn:uuid:0f3a7a4e-5c2b-4c7e-9d2b-0a1b2c3d4e5f"
+    encounter = {
+        "resourceType": "Encounter", "status": "finished", "class": {"code": "AMB"},
+        "subject": to(f"Patient/{there.patient}"),
+    }  # fmt: skip
+    entries = [
+        {
+            "fullUrl": visit, "resource": encounter,
+            "request": {"method": "POST", "url": "Encounter"},
+        },
+        {
+            "resource": pressure(there.patient, 150, encounter=to(visit)),
+            "request": {
+                "method": "POST", "url": "Observation", "ifNoneExist": "code=85354-9"
+            },
+        },
+    ]  # fmt: skip
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    for statuses in (["201", "201"], ["201", "200"]):
+        answer = (await there.fhir.send("POST", "", json=bundle)).json()
+        assert [one["response"]["status"] for one in answer["entry"]] == statuses
+    [found] = await there.fhir.ids("Observation?encounter.status=finished")
+    resource = await there.fhir.read("Observation", found)
+    assert await there.fhir.ids(f"Encounter?_has:Observation:encounter:_id={found}") == [
+        resource["encounter"]["reference"].partition("/")[2]
+    ]
+
+
+async def test_a_transaction_may_refer_in_circles(there: World) -> None:
+    """Encounter and condition name each other, and both a patient who comes last."""
+    who, visit, problem = (f"urn:uuid:0f3a7a4e-5c2b-4c7e-9d2b-0a1b2c3d4e{n}" for n in (10, 11, 12))
+    encounter = {
+        "resourceType": "Encounter", "status": "finished", "class": {"code": "AMB"},
+        "subject": to(who), "diagnosis": [{"condition": to(problem)}],
+    }  # fmt: skip
+    condition = {
+        "resourceType": "Condition", "subject": to(who), "encounter": to(visit),
+        "code": coded("44054006"),
+    }  # fmt: skip
+    made: list[dict[str, Any]] = [
+        {"fullUrl": visit, "resource": encounter},
+        {"fullUrl": problem, "resource": condition},
+        {"fullUrl": who, "resource": SMALL},
+    ]
+    entries = [
+        {**one, "request": {"method": "POST", "url": one["resource"]["resourceType"]}}
+        for one in made
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    answer = await there.fhir.send("POST", "", json=bundle)
+    assert answer.status_code == 200, answer.text
+    first, second, third = [one["resource"] for one in answer.json()["entry"]]
+    assert first["diagnosis"][0]["condition"] == to(f"Condition/{second['id']}")
+    assert second["encounter"] == to(f"Encounter/{first['id']}")
+    assert first["subject"] == second["subject"] == to(f"Patient/{third['id']}")
+    assert await there.fhir.ids("Condition?encounter.status=finished") == [second["id"]]
+    entries[1]["resource"] = {**condition, "recorder": to("Practitioner/nobody")}
+    refused = await there.fhir.send("POST", "", json=bundle)
+    assert refused.status_code == 422
+    assert await there.fhir.ids("Encounter") == [first["id"]]
+
+
+async def test_a_conditional_create_by_number_makes_one(there: World) -> None:
+    number = {"identifier": [{"system": "urn:meter", "value": "A-17"}]}
+    made = await there.make(pressure(there.patient, 150, **number))
+    unless = {"If-None-Exist": "identifier=urn:meter|A-17"}
+    again = await there.fhir.send(
+        "POST", "/Observation", json=pressure(there.patient, 150, **number), headers=unless
+    )
+    assert (again.status_code, again.json()["id"]) == (200, made["id"])
+
+
+TOLD = Command(
+    "SELECT jsonb_build_object('events', (SELECT jsonb_agg(event_type ORDER BY seq) FROM outbox"
+    " WHERE entity_type = 'Observation'),"
+    " 'audit', (SELECT jsonb_agg(jsonb_build_array(action, entity_id) ORDER BY created_at, id)"
+    " FROM audit_logs WHERE entity_type = 'Observation'),"
+    " 'resources', (SELECT jsonb_agg(to_jsonb(r)) FROM fhir_resources r),"
+    " 'versions', (SELECT jsonb_agg(to_jsonb(v)) FROM record_versions v"
+    " WHERE table_name = 'fhir_resources.Observation'),"
+    " 'index', (SELECT jsonb_agg(to_jsonb(i)) FROM fhir_index i))"
+)
+
+
+async def test_a_write_is_audited_told_and_sealed(clinic: Clinic, there: World) -> None:
+    more = {
+        "note": [{"text": "Waldohreule"}],
+        "identifier": [{"system": "urn:meter", "value": "Waldkauz"}],
+    }
+    made = await there.make(pressure(there.patient, 142, **more))
+    await there.fhir.send("PUT", f"/Observation/{made['id']}", json={**made, "status": "amended"})
+    await there.fhir.read("Observation", made["id"])
+    await there.fhir.ids("Observation")
+    async with begin(clinic.caller) as tx:
+        told = await tx.value(TOLD)
+    assert told["events"] == ["record.created", "record.updated"]
+    actions_ = [action for action, entity in told["audit"] if entity == made["id"]]
+    assert sorted(actions_) == ["create", "list", "read", "update"]
+    assert len(told["versions"]) == 1
+    assert not any(word in str(told) for word in ("Waldohreule", "Waldkauz"))
+    assert await there.fhir.ids("Observation?identifier=Waldkauz") == [made["id"]]
+    assert await there.fhir.ids("Observation?identifier=urn:meter|Waldkauz") == [made["id"]]
+    assert await there.fhir.ids("Observation?identifier=urn:meter|Waldkauzen") == []
+
+
+async def test_erasing_a_patient_leaves_nothing(clinic: Clinic, there: World) -> None:
+    made = await there.make(pressure(there.patient, 142))
+    await there.fhir.send("PUT", f"/Observation/{made['id']}", json={**made, "status": "amended"})
+    other = (await clinic.patient())["id"]
+    kept = await there.make(pressure(other, 142))
+    exported = await clinic.post(f"/patients/{there.patient}/export", {"reason": "Asked for it."})
+    assert exported.status_code == 201, exported.text
+    job = exported.json()["data"]["id"]
+    text = (await clinic.get(f"/privacy-jobs/{job}/bundle")).text
+    assert "amended" in text
+    await clinic.post(f"/patients/{there.patient}/erase", {"reason": "Asked for it"})
+    async with begin(clinic.caller) as tx:
+        told = await tx.value(TOLD)
+    assert [one["id"] for one in told["resources"]] == [kept["id"]]
+    assert {one["resource_id"] for one in told["index"]} == {kept["id"]}
+    assert told["versions"] is None
+
+
+def test_every_type_may_be_written() -> None:
+    for name in searches():
+        writer = KINDS[name].writer
+        assert writer is not None
+        assert (KINDS[name].scope, writer.scope) == ("records:read", "records:write")
