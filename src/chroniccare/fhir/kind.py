@@ -89,6 +89,7 @@ class Kind:
         to_fhir: makes the resource of a record; the second argument is the tenant.
         writer: None: it is only read.
         shown: what of a record the caller's scopes leave.
+        is_named: SMART scopes for `*` do not open it, only those that name it.
         always: elements that `_elements` and `_summary` never leave out.
         summary: elements of `_summary=true`, beside those.
     """
@@ -109,6 +110,7 @@ class Kind:
     always: frozenset[str]
     summary: frozenset[str]
     writer: Writer | None = None
+    is_named: bool = False
     shown: Callable[[Any, Any], Any] = field(default=lambda _caller, row: row)
 
 
