@@ -39,7 +39,9 @@ def statement(base: str) -> bytes:
 
 
 def _interactions(kind: Kind) -> list[str]:
-    writes = ["create", "update"] if kind.writer else []
+    writes = ["create"] if kind.writer else []
+    if kind.writer and kind.writer.update:
+        writes.append("update")
     if kind.writer and kind.writer.delete:
         writes.append("delete")
     return ["read", *writes, "search-type"]

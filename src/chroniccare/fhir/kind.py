@@ -56,7 +56,8 @@ class Writer:
         scope: what keys and staff need.
         places: where in the resource a field of the record is, for errors.
         create: returns the id of the record that it makes of a resource.
-        update: replaces a record by a resource; False: it took one step with it and no more.
+        update: replaces a record by a resource; False: it took one step with it and no more; None:
+            they are never changed.
         delete: removes a record; None: they cannot be removed.
         patient: of whom a record is.
     """
@@ -64,7 +65,7 @@ class Writer:
     scope: str
     places: Mapping[str, str]
     create: Callable[[Tx, Resource], Awaitable[UUID]]
-    update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]]
+    update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]] | None
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
     patient: Callable[[Any], UUID]
 

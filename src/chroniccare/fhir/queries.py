@@ -113,15 +113,16 @@ class AppointmentRow(scheduling.Appointment):
 class RequestRow(medications.Medication):
     """A prescription."""
 
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
-_EXTRA = "(SELECT e.extra FROM fhir_extras e WHERE e.id = x.id) AS extra"
+EXTRA = "(SELECT e.extra FROM fhir_extras e WHERE e.id = x.id) AS extra"
 _PATIENT = patients.GET.sql.replace("$1", "page.id")
 PATIENT = Query(
     PatientRow,
     "SELECT x.*, ARRAY(SELECT g.provider_id FROM patient_providers g WHERE g.patient_id = x.id"
-    f" AND g.is_primary AND g.ended_at IS NULL) AS practitioner_ids, {_EXTRA},"
+    f" AND g.is_primary AND g.ended_at IS NULL) AS practitioner_ids, {EXTRA},"
     f" page.keys FROM {ONE} CROSS JOIN LATERAL ({_PATIENT}) x",
     (*patients.OPENS, *extras.OPENS),
 )
@@ -187,11 +188,15 @@ SCHEDULE = Query(
 _APPOINTMENT = scheduling.GET.sql.replace("$1", "page.id")
 APPOINTMENT = Query(
     AppointmentRow,
-    f"SELECT x.*, {_EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_APPOINTMENT}) x",
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_APPOINTMENT}) x",
     extras.OPENS,
 )
 _REQUEST = medications.GET.sql.replace("$1", "page.id")
-REQUEST = Query(RequestRow, f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_REQUEST}) x")
+REQUEST = Query(
+    RequestRow,
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_REQUEST}) x",
+    extras.OPENS,
+)
 
 MAIN_PLACE = Command(
     "SELECT facility_id FROM provider_facilities WHERE provider_id = $1"

@@ -30,8 +30,11 @@ MOST = 500
 _MOST_FOUND = 100
 """Matches of a search in a Bundle, which is one request: the next link leads on."""
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3, "HEAD": 3}
-_LAST = {"Appointment"}
-"""Types that refer to others, and so are made after them."""
+_LAST = {
+    "Appointment": 1, "MedicationRequest": 1,
+    "CommunicationRequest": 2, "MedicationAdministration": 2, "MedicationDispense": 2,
+}  # fmt: skip
+"""Types that refer to others, and so are made after them, and after those before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ async def _alone(caller: Caller, step: Step, *, told: bool) -> Resource:
 async def _together(caller: Caller, steps: list[Step], *, told: bool) -> list[Resource]:
     """Do all entries of a transaction, or none."""
     in_order = sorted(
-        steps, key=lambda one: (_ORDER.get(one.method, 1), one.path[0] in _LAST, one.place)
+        steps, key=lambda one: (_ORDER.get(one.method, 1), _LAST.get(one.path[0], 0), one.place)
     )
     _check_once(steps)
     written: dict[int, writing.Written | None] = {}

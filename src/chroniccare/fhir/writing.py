@@ -45,6 +45,8 @@ def _writer(caller: Caller, kind: Kind, letter: str) -> Writer:
     """
     if kind.writer is None or (letter == "d" and kind.writer.delete is None):
         raise outcome.NotWritable
+    if letter == "u" and kind.writer.update is None:
+        raise outcome.NotWritable
     opened(caller, kind, letter)
     return kind.writer
 
@@ -98,6 +100,7 @@ async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check
         Problem: what the action refuses, said of the resource's elements.
     """
     writer = _writer(tx.caller, kind, "u")
+    assert writer.update is not None  # noqa: S101  `_writer` has looked
     said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
     if said.get("id") != text:
         raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")

@@ -3,6 +3,7 @@
 from chroniccare.fhir import queries
 from chroniccare.fhir import queries_beside as beside_queries
 from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir.kinds import drug_writers
 from chroniccare.fhir.kinds.common import BOOLEAN, every
 from chroniccare.fhir.kinds.people import contacts
 from chroniccare.fhir.parameters import Date, Reference, Text, Token
@@ -123,6 +124,7 @@ DISPENSE = Kind(
     },
     order=("_id",),
     to_fhir=beside.dispense,
+    writer=drug_writers.DISPENSE,
     always=frozenset({"status", "medicationCodeableConcept", "subject"}),
     summary=frozenset(),
 )
@@ -162,6 +164,7 @@ ADMINISTRATION = Kind(
     },
     order=("_id",),
     to_fhir=beside.administration,
+    writer=drug_writers.ADMINISTRATION,
     always=frozenset({"status", "medicationCodeableConcept", "subject", "effectiveDateTime"}),
     summary=frozenset({"statusReason", "performer", "request"}),
 )

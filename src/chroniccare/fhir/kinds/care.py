@@ -2,7 +2,7 @@
 
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, named
-from chroniccare.fhir.kinds import writers
+from chroniccare.fhir.kinds import drug_writers, writers
 from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.parameters import Always, Date, Numbers, Reference, Token
 from chroniccare.fhir.resources import appointment, common, medication_request
@@ -133,6 +133,7 @@ REQUEST = Kind(
     },
     order=("_id",),
     to_fhir=medication_request.to_fhir,
+    writer=drug_writers.REQUEST,
     always=frozenset({"status", "intent", "medicationCodeableConcept", "subject"}),
     summary=frozenset({"authoredOn", "requester"}),
 )

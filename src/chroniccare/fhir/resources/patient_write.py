@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.fhir.resources import common
-from chroniccare.fhir.resources.common import Resource, local
+from chroniccare.fhir.resources.common import Resource, local, target_of
 
 Number = Callable[[str], str | None]
 PLACES = {
@@ -160,8 +160,5 @@ def _language(said: Resource) -> str | None:
 
 def practitioner(said: Resource) -> str | None:
     """Return the id of the provider who is named first."""
-    for one in said.get("generalPractitioner", []):
-        kind, _, name = one.get("reference", "").rpartition("/")
-        if kind.rpartition("/")[2] == "Practitioner":
-            return str(name)
-    return None
+    named = [target_of(one, "Practitioner") for one in said.get("generalPractitioner", [])]
+    return next((one for one in named if one is not None), None)
