@@ -60,6 +60,7 @@ class Writer:
             they are never changed.
         delete: removes a record; None: they cannot be removed.
         patient: of whom a record is.
+        keeps: what no column holds is kept beside the record; False: it is refused instead.
     """
 
     scope: str
@@ -68,6 +69,7 @@ class Writer:
     update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]] | None
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
     patient: Callable[[Any], UUID]
+    keeps: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,6 +188,8 @@ async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resou
     """Keep what the record does not hold of a resource, and return the record as it is now."""
     row = await tx.one(kind.read, record_id)
     assert row is not None  # noqa: S101  it was just written
+    if not writer.keeps:
+        return actions.rendered(tx.caller, kind, row)
     told = kind.to_fhir(replace(row, extra=None), tx.caller.tenant_id)
     left = extra.left(actions.plain(dumps(said)), told)
     if left:

@@ -3,7 +3,7 @@
 from chroniccare.fhir import queries
 from chroniccare.fhir import queries_beside as beside_queries
 from chroniccare.fhir.kind import Include, Kind, named
-from chroniccare.fhir.kinds import drug_writers
+from chroniccare.fhir.kinds import drug_writers, told_writers
 from chroniccare.fhir.kinds.common import BOOLEAN, every
 from chroniccare.fhir.kinds.people import contacts
 from chroniccare.fhir.parameters import Date, Reference, Text, Token
@@ -29,6 +29,7 @@ RELATED = Kind(
     includes={"patient": (Include("Patient", lambda row: [row.patient_id]),)},
     order=("_id",),
     to_fhir=beside.related,
+    writer=told_writers.RELATED,
     always=frozenset({"patient"}),
     summary=frozenset({"active", "relationship", "name", "telecom", "address", "period"}),
 )

@@ -5,8 +5,7 @@ from uuid import UUID
 
 from chroniccare.core.errors import Conflict, Unprocessable
 from chroniccare.fhir.kind import Check, Resource, Writer
-from chroniccare.fhir.kinds.writers import made
-from chroniccare.fhir.parameters import uuids
+from chroniccare.fhir.kinds.writers import made, one_id
 from chroniccare.fhir.resources import common, drug_write, medication_request
 from chroniccare.fhir.resources.common import target_of
 from chroniccare.medications import actions as medications
@@ -59,24 +58,12 @@ def _check_order(said: Resource) -> None:
         raise Unprocessable.field("MedicationRequest.medication", reason)
 
 
-def _one(name: str | None, field: str) -> UUID:
-    """Return the id that a reference names.
-
-    Raises:
-        Unprocessable: it names none.
-    """
-    found = uuids([name or ""])
-    if not found:
-        raise Unprocessable.field(field, "is needed, as a reference to one of this server")
-    return found[0]
-
-
 async def _prescribe(tx: Tx, said: Resource) -> UUID:
     _check_order(said)
     _check_service()
     if said.get("status") not in {"active", "draft"}:
         raise Unprocessable.field("status", "of a new prescription is active or draft")
-    patient_id = _one(target_of(said.get("subject"), "Patient"), "patient_id")
+    patient_id = one_id(target_of(said.get("subject"), "Patient"), "patient_id")
     patient = await patients.get(tx, patient_id)
     today = rules.today(tx.now, patient.time_zone).isoformat()
     fields = {**drug_write.request(said, {}, today=today), "status": said["status"]}
@@ -88,7 +75,7 @@ async def _change(tx: Tx, medication_id: UUID, said: Resource, check: Check) -> 
     found = await medications.get_locked(tx, medication_id)
     check(found.version)
     _check_order(said)
-    if _one(target_of(said.get("subject"), "Patient"), "patient_id") != found.patient_id:
+    if one_id(target_of(said.get("subject"), "Patient"), "patient_id") != found.patient_id:
         raise Unprocessable.field("patient_id", "cannot become another")
     wanted = said.get("status", "")
     if wanted != medication_request.STATUS[found.status]:
@@ -136,11 +123,11 @@ async def _of(tx: Tx, said: Resource, reference: Resource | None) -> UUID:
     Raises:
         Unprocessable: it names none, none that is there, or that of another patient.
     """
-    medication_id = _one(target_of(reference, "MedicationRequest"), "medication_id")
+    medication_id = one_id(target_of(reference, "MedicationRequest"), "medication_id")
     found = await tx.one(queries.GET, medication_id)
     if found is None:
         raise Unprocessable.field("medication_id", "no such prescription")
-    patient = _one(target_of(said.get("subject"), "Patient"), "patient_id")
+    patient = one_id(target_of(said.get("subject"), "Patient"), "patient_id")
     if patient != found.patient_id:
         raise Unprocessable.field("patient_id", "is not whose prescription it is")
     return medication_id

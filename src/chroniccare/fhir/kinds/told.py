@@ -3,6 +3,7 @@
 from chroniccare.fhir import queries
 from chroniccare.fhir import queries_told as told
 from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir.kinds import told_writers
 from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.parameters import Date, Parameter, Reference, Token
 from chroniccare.fhir.parameters_more import Period
@@ -145,6 +146,7 @@ REQUEST = Kind(
     includes=_INCLUDES,
     order=("_id",),
     to_fhir=messages.request,
+    writer=told_writers.REQUEST,
     always=frozenset({"status"}),
     summary=_SUMMARY | {"statusReason", "priority", "about", "occurrenceDateTime", "authoredOn"},
 )
@@ -204,6 +206,7 @@ CONSENT = Kind(
     includes={"patient": (Include("Patient", lambda row: [row.id]),)},
     order=("_id",),
     to_fhir=consent.to_fhir,
+    writer=told_writers.CONSENT,
     always=frozenset({"status", "scope", "category"}),
     summary=frozenset({"patient", "organization", "policyRule", "provision"}),
 )

@@ -111,6 +111,11 @@ def code_of(one: Resource, system: str) -> str | None:
     return None
 
 
+def day(text: str | None) -> str | None:
+    """Return the day of a dateTime as it was written; a month or a year alone stays as it is."""
+    return None if text is None else text[:10]
+
+
 def ids(texts: Iterable[str]) -> list[UUID]:
     """Return ids that stood in a document."""
     return [UUID(text) for text in texts]

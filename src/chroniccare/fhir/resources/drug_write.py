@@ -63,8 +63,8 @@ def request(said: Resource, kept: Mapping[str, Any], *, today: str) -> dict[str,
     """
     asked = said.get("dispenseRequest", {})
     period = asked.get("validityPeriod", {})
-    end = day(period.get("end"))
-    first = day(period.get("start") or _bounds(said)) or kept.get("start_date") or today
+    end = common.day(period.get("end"))
+    first = common.day(period.get("start") or _bounds(said)) or kept.get("start_date") or today
     pharmacy = dict(kept.get("pharmacy_info", {}))
     if "display" in asked.get("performer", {}):
         pharmacy["name"] = asked["performer"]["display"]
@@ -102,11 +102,6 @@ def taken(dosages: list[Resource], kept: Mapping[str, Any]) -> dict[str, Any]:
     return {**nothing, "sig": None, "dosage_instructions": dosages or None}
 
 
-def day(text: str | None) -> str | None:
-    """Return the day of a dateTime as it was written; a month or a year alone stays as it is."""
-    return None if text is None else text[:10]
-
-
 def length(duration: Resource | None, kept: int | None) -> Any:
     """Return a Duration in days; one that is not in days or weeks comes back as no number."""
     if duration is None:
@@ -131,7 +126,7 @@ def fill(said: Resource) -> dict[str, Any]:
     performers = [one.get("actor", {}).get("display") for one in said.get("performer", [])]
     codes = [coding.get("code") for coding in said.get("type", {}).get("coding", [])]
     return {
-        "filled_on": day(said.get("whenHandedOver") or said.get("whenPrepared")),
+        "filled_on": common.day(said.get("whenHandedOver") or said.get("whenPrepared")),
         "days_supply": length(said.get("daysSupply"), None),
         "quantity": said.get("quantity", {}).get("value"),
         "pharmacy": next((one for one in performers if one), None),

@@ -39,6 +39,7 @@ def request(row: MessageRow, tenant_id: UUID) -> Resource:
         **_both(row, tenant_id),
         occurrenceDateTime=row.scheduled_send_time,
         authoredOn=row.created_at,
+        reasonCode=[_type(row, tenant_id)],
     )
 
 
@@ -51,14 +52,16 @@ def sent(row: MessageRow, tenant_id: UUID) -> Resource:
         status=status,
         statusReason=_reason(row, status in {"stopped", "not-done"}),
         **_both(row, tenant_id),
-        topic=common.concept(
-            row.notification_type.replace("_", " "),
-            system=local(tenant_id, "message-type"),
-            code=row.notification_type,
-        ),
+        topic=_type(row, tenant_id),
         sent=row.sent_at,
         received=row.read_at,
     )
+
+
+def _type(row: MessageRow, tenant_id: UUID) -> Resource:
+    words = row.notification_type.replace("_", " ")
+    system = local(tenant_id, "message-type")
+    return common.concept(words, system=system, code=row.notification_type)
 
 
 def _reason(row: MessageRow, is_wanted: bool) -> Resource | None:  # noqa: FBT001  one caller each
