@@ -59,7 +59,7 @@ class Writer:
         update: replaces a record by a resource; False: it took one step with it and no more; None:
             they are never changed.
         delete: removes a record; None: they cannot be removed.
-        patient: of whom a record is.
+        patient: of whom a record is; None: of nobody.
         keeps: what no column holds is kept beside the record; False: it is refused instead.
     """
 
@@ -68,7 +68,7 @@ class Writer:
     create: Callable[[Tx, Resource], Awaitable[UUID]]
     update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]] | None
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
-    patient: Callable[[Any], UUID]
+    patient: Callable[[Any], UUID | None]
     keeps: bool = True
 
 

@@ -35,6 +35,7 @@ class PatientRow(patients.Patient):
 class PractitionerRow(providers.Provider):
     """A provider."""
 
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -61,6 +62,7 @@ class RoleRow:
 class LocationRow(facilities.Facility):
     """A facility."""
 
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -132,8 +134,8 @@ PATIENT_GONE = Command(
 _PRACTITIONER = providers.GET.sql.replace("$1", "page.id")
 PRACTITIONER = Query(
     PractitionerRow,
-    f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_PRACTITIONER}) x",
-    providers.GET.opens,
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_PRACTITIONER}) x",
+    (*providers.GET.opens, *extras.OPENS),
 )
 PRACTITIONER_GONE = Command(
     "SELECT EXISTS (SELECT FROM providers WHERE id = $1 AND deleted_at IS NOT NULL)"
@@ -156,8 +158,8 @@ ROLE = Query(
 _LOCATION = facilities.GET.sql.replace("$1", "page.id")
 LOCATION = Query(
     LocationRow,
-    f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_LOCATION}) x",
-    facilities.GET.opens,
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_LOCATION}) x",
+    (*facilities.GET.opens, *extras.OPENS),
 )
 LOCATION_GONE = Command(
     "SELECT EXISTS (SELECT FROM facilities WHERE id = $1 AND deleted_at IS NOT NULL)"

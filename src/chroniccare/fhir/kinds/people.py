@@ -5,7 +5,7 @@ from collections.abc import Callable
 from chroniccare.core.contact import found_by
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, named
-from chroniccare.fhir.kinds import writers
+from chroniccare.fhir.kinds import clinic_writers, writers
 from chroniccare.fhir.kinds.common import BOOLEAN, email, every, phone
 from chroniccare.fhir.parameters import Date, Numbers, Parameter, Reference, Text, Token
 from chroniccare.fhir.resources import common, patient, practitioner
@@ -165,6 +165,7 @@ PRACTITIONER = Kind(
     includes={},
     order=("_id",),
     to_fhir=practitioner.to_fhir,
+    writer=clinic_writers.PRACTITIONER,
     always=frozenset(),
     summary=frozenset({"identifier", "active", "name", "telecom", "address"}),
 )

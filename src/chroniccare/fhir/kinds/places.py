@@ -2,6 +2,7 @@
 
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, named
+from chroniccare.fhir.kinds import clinic_writers
 from chroniccare.fhir.kinds.common import BOOLEAN, every
 from chroniccare.fhir.kinds.people import SPECIALTY
 from chroniccare.fhir.parameters import Reference, Text, Token
@@ -81,6 +82,7 @@ LOCATION = Kind(
     includes={},
     order=("_id",),
     to_fhir=places.location,
+    writer=clinic_writers.LOCATION,
     always=frozenset({"name"}),
     summary=frozenset({"status", "mode", "type", "managingOrganization"}),
 )
