@@ -22,10 +22,8 @@ from chroniccare.core.envelope import failure_schemas
 from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.fhir import api as fhir
-from chroniccare.fhir import outcome
-from chroniccare.front import Front, Traced
 from chroniccare.fhir import capability, outcome
-from chroniccare.front import Front
+from chroniccare.front import Front, Traced
 from chroniccare.medications import api as medications
 from chroniccare.medications.adherence import api as adherence
 from chroniccare.medications.allergies import api as allergies

@@ -133,6 +133,20 @@ class Beside:
 async def everything(clinic: Clinic) -> None:
     """Make a record of each type."""
     patient, provider = await clinic.patient(), await clinic.provider()
+    await chosen(clinic, patient)
     await visit(clinic, patient=patient, provider=provider)
     await beside(clinic, patient, provider)
     await clinic.make("/visit-types", {"code": "dialysis", "name": "D", "duration_minutes": 30})
+
+
+async def chosen(clinic: Clinic, patient: dict[str, Any]) -> dict[str, Any]:
+    """Have a patient want no message at all, and none about refills: what comes is suppressed."""
+    body = {
+        "channels": [],
+        "consents": {"sms": False, "email": False, "push": False},
+        "categories": [{"category": "refills", "enabled": False, "channels": []}],
+    }
+    answer = await clinic.put(f"/patients/{patient['id']}/notification-preferences", body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["data"]
+    return found

@@ -89,8 +89,7 @@ async def test_what_is_no_patch_at_all(clinic: Clinic, fhir: Server) -> None:
         answer = await fhir.send("PATCH", path, content=content, headers=JSON_PATCH)
         assert answer.status_code == 400
     assert (await fhir.send("PATCH", path, json=SMALL)).status_code == 400
-    location = (await clinic.facility())["id"]
-    assert (await patch(fhir, f"/Location/{location}", GENDER)).status_code == 405
+    assert (await patch(fhir, f"/Organization/{clinic.tenant_id}", GENDER)).status_code == 405
     await fhir.send("DELETE", path)
     assert (await patch(fhir, path, GENDER)).status_code == 410
     assert (await patch(fhir, "/Patient/x", GENDER)).status_code == 404
@@ -247,7 +246,7 @@ async def test_entries_that_are_no_patch(fhir: Server, resource: Any, status: st
     ("method", "path", "allowed"),
     [
         ("PUT", "/metadata", "GET, HEAD"),
-        ("POST", "/Location", "GET, HEAD"),
+        ("POST", "/Organization", "GET, HEAD"),
         ("DELETE", "/Appointment/x", "GET, HEAD, PATCH, PUT"),
         ("DELETE", "/Appointment?status=booked", "GET, HEAD, PATCH, POST, PUT"),
         ("POST", "/Patient/x", "DELETE, GET, HEAD, PATCH, PUT"),
@@ -258,6 +257,6 @@ async def test_entries_that_are_no_patch(fhir: Server, resource: Any, status: st
 async def test_a_method_that_is_not_taken(
     fhir: Server, method: str, path: str, allowed: str
 ) -> None:
-    body = {} if method in {"GET", "DELETE"} else {"json": {"resourceType": "Location"}}
+    body = {} if method in {"GET", "DELETE"} else {"json": {"resourceType": "Organization"}}
     answer = await fhir.send(method, path, **body)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)

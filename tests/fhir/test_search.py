@@ -13,7 +13,7 @@ from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.stored.table import searches
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
-from tests.fhir.server import Server, beside, everything, visit
+from tests.fhir.server import Server, beside, chosen, everything, visit
 
 # Type, query with `{}` for what the records say, and of whom. US Core 6.1, 7.0 and 8.0, and IHE.
 SHALL = [
@@ -57,6 +57,14 @@ SHALL = [
     "MedicationDispense?patient={patient[id]}&type=FF",
     "MedicationAdministration?patient={patient[id]}&status=completed",
     "MedicationAdministration?request={MedicationRequest}",
+    "MedicationStatement?patient={patient[id]}",
+    "MedicationStatement?patient={patient[id]}&status=active",
+    "Communication?patient={patient[id]}&status=not-done",
+    "CommunicationRequest?patient={patient[id]}&status=revoked",
+    "Consent?patient={patient[id]}",
+    "Provenance?target=MedicationRequest/{MedicationRequest}",
+    "AuditEvent?entity=MedicationRequest/{MedicationRequest}&action=C",
+    "AuditEvent?patient={patient[id]}&entity-type=medication&date=gt2020-01-01",
 ]  # fmt: skip
 
 
@@ -96,6 +104,7 @@ def seeded(clinic: Clinic, fhir: Server) -> Callable[[], Awaitable[dict[str, Any
         patient = await clinic.patient(
             first_name="Wanda", last_name="Quist", gender="female", date_of_birth="1955-05-05"
         )
+        await chosen(clinic, patient)
         booked = await visit(clinic, patient=patient, provider=provider)
         more = await beside(clinic, patient, provider)
         said = await fhir.read("Patient", patient["id"])
@@ -117,9 +126,24 @@ def seeded(clinic: Clinic, fhir: Server) -> Callable[[], Awaitable[dict[str, Any
             "CareTeam": patient["id"],
             "MedicationDispense": more.fill["id"],
             "MedicationAdministration": more.report["id"],
+            "MedicationStatement": more.drug["id"],
+            "Consent": patient["id"],
+            **await _told(fhir, patient["id"], more.drug["id"]),
         }
 
     return make
+
+
+async def _told(fhir: Server, patient_id: str, drug_id: str) -> dict[str, str]:
+    """Return the one message to a patient, and the one entry of a drug in the audit."""
+    [message] = await fhir.ids(f"Communication?subject=Patient/{patient_id}")
+    [entry] = await fhir.ids(f"Provenance?target={drug_id}&target:MedicationRequest={drug_id}")
+    return {
+        "Communication": message,
+        "CommunicationRequest": message,
+        "AuditEvent": entry,
+        "Provenance": entry,
+    }
 
 
 NAMES = [

@@ -61,7 +61,9 @@ def allowed(path: str) -> str | None:
 
 
 def _interactions(kind: Kind) -> list[str]:
-    writes = ["create", "update", "patch"] if kind.writer else []
+    writes = ["create"] if kind.writer else []
+    if kind.writer and kind.writer.update:
+        writes += ["update", "patch"]
     if kind.writer and kind.writer.delete:
         writes.append("delete")
     kept = ["vread", "history-instance", "history-type"] if kind.versions else []

@@ -68,20 +68,23 @@ class Writer:
         scope: what keys and staff need.
         places: where in the resource a field of the record is, for errors.
         create: returns the id of the record that it makes of a resource.
-        update: replaces a record by a resource; False: it took one step with it and no more.
+        update: replaces a record by a resource; False: it took one step with it and no more; None:
+            they are never changed.
         delete: removes a record; None: they cannot be removed.
-        patient: of whom a record is.
+        patient: of whom a record is; None: of nobody.
         is_whole: the record is the resource, so nothing of it is kept beside.
+        keeps: what no column holds is kept beside the record; False: it is refused instead.
         create_planned: makes a record whose id others know before it is there; None: it cannot.
     """
 
     scope: str
     places: Mapping[str, str]
     create: Callable[[Tx, Resource], Awaitable[UUID]]
-    update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]]
+    update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]] | None
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
-    patient: Callable[[Any], UUID]
+    patient: Callable[[Any], UUID | None]
     is_whole: bool = False
+    keeps: bool = True
     create_planned: Callable[[Tx, Resource, Planned], Awaitable[UUID]] | None = None
 
 
@@ -125,6 +128,7 @@ class Kind:
         writer: None: it is only read.
         shown: what of a record the caller's scopes leave.
         versions: None: there is no history of it.
+        is_named: SMART scopes for `*` do not open it, only those that name it.
         always: elements that `_elements` and `_summary` never leave out.
         summary: elements of `_summary=true`, beside those.
     """
@@ -146,6 +150,7 @@ class Kind:
     summary: frozenset[str]
     writer: Writer | None = None
     versions: Versions | None = None
+    is_named: bool = False
     shown: Callable[[Any, Any], Any] = field(default=lambda _caller, row: row)
 
 

@@ -35,6 +35,7 @@ class PatientRow(patients.Patient):
 class PractitionerRow(providers.Provider):
     """A provider."""
 
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -61,6 +62,7 @@ class RoleRow:
 class LocationRow(facilities.Facility):
     """A facility."""
 
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -113,15 +115,16 @@ class AppointmentRow(scheduling.Appointment):
 class RequestRow(medications.Medication):
     """A prescription."""
 
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
-_EXTRA = "(SELECT e.extra FROM fhir_extras e WHERE e.id = x.id) AS extra"
+EXTRA = "(SELECT e.extra FROM fhir_extras e WHERE e.id = x.id) AS extra"
 _PATIENT = patients.GET.sql.replace("$1", "page.id")
 PATIENT = Query(
     PatientRow,
     "SELECT x.*, ARRAY(SELECT g.provider_id FROM patient_providers g WHERE g.patient_id = x.id"
-    f" AND g.is_primary AND g.ended_at IS NULL) AS practitioner_ids, {_EXTRA},"
+    f" AND g.is_primary AND g.ended_at IS NULL) AS practitioner_ids, {EXTRA},"
     f" page.keys FROM {ONE} CROSS JOIN LATERAL ({_PATIENT}) x",
     (*patients.OPENS, *extras.OPENS),
 )
@@ -131,8 +134,8 @@ PATIENT_GONE = Command(
 _PRACTITIONER = providers.GET.sql.replace("$1", "page.id")
 PRACTITIONER = Query(
     PractitionerRow,
-    f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_PRACTITIONER}) x",
-    providers.GET.opens,
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_PRACTITIONER}) x",
+    (*providers.GET.opens, *extras.OPENS),
 )
 PRACTITIONER_GONE = Command(
     "SELECT EXISTS (SELECT FROM providers WHERE id = $1 AND deleted_at IS NOT NULL)"
@@ -155,8 +158,8 @@ ROLE = Query(
 _LOCATION = facilities.GET.sql.replace("$1", "page.id")
 LOCATION = Query(
     LocationRow,
-    f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_LOCATION}) x",
-    facilities.GET.opens,
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_LOCATION}) x",
+    (*facilities.GET.opens, *extras.OPENS),
 )
 LOCATION_GONE = Command(
     "SELECT EXISTS (SELECT FROM facilities WHERE id = $1 AND deleted_at IS NOT NULL)"
@@ -187,11 +190,15 @@ SCHEDULE = Query(
 _APPOINTMENT = scheduling.GET.sql.replace("$1", "page.id")
 APPOINTMENT = Query(
     AppointmentRow,
-    f"SELECT x.*, {_EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_APPOINTMENT}) x",
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_APPOINTMENT}) x",
     extras.OPENS,
 )
 _REQUEST = medications.GET.sql.replace("$1", "page.id")
-REQUEST = Query(RequestRow, f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_REQUEST}) x")
+REQUEST = Query(
+    RequestRow,
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_REQUEST}) x",
+    extras.OPENS,
+)
 
 MAIN_PLACE = Command(
     "SELECT facility_id FROM provider_facilities WHERE provider_id = $1"

@@ -8,8 +8,9 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from chroniccare.fhir.queries import ONE
+from chroniccare.fhir.queries import EXTRA, ONE
 from chroniccare.notifications.proxies import queries as proxies
+from chroniccare.patients import queries_extras as extras
 from chroniccare.platform.postgres import Command, Query
 
 
@@ -17,6 +18,7 @@ from chroniccare.platform.postgres import Command, Query
 class RelatedRow(proxies.RelatedPerson):
     """Somebody who receives a patient's messages."""
 
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -55,6 +57,7 @@ class DispenseRow:
     is_voided: bool
     version: int
     updated_at: datetime
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -75,14 +78,15 @@ class AdministrationRow:
     is_replaced: bool
     version: int
     updated_at: datetime
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
 _RELATED = proxies.GET.sql.replace("r.patient_id = $1 AND ", "").replace("$2", "page.id")
 RELATED = Query(
     RelatedRow,
-    f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_RELATED}) x",
-    proxies.GET.opens,
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_RELATED}) x",
+    (*proxies.GET.opens, *extras.OPENS),
 )
 RELATED_GONE = Command(
     "SELECT EXISTS (SELECT FROM related_persons WHERE id = $1 AND deleted_at IS NOT NULL)"
@@ -114,8 +118,9 @@ DISPENSE = Query(
     " d.days_supply, d.quantity::float8 AS quantity, d.pharmacy, d.kind,"
     " d.voided_at IS NOT NULL AS is_voided,"
     " CASE WHEN d.voided_at IS NULL THEN 1 ELSE 2 END AS version,"
-    f" {DISPENSED_AT} AS updated_at, page.keys FROM {ONE}"
-    f" JOIN {DISPENSE_SOURCE} ON d.id = page.id",
+    f" {DISPENSED_AT} AS updated_at, e.extra, page.keys FROM {ONE}"
+    f" JOIN {DISPENSE_SOURCE} ON d.id = page.id LEFT JOIN fhir_extras e ON e.id = d.id",
+    extras.OPENS,
 )
 ADMINISTRATION_SOURCE = (
     "medication_adherence a JOIN medications m ON m.tenant_id = a.tenant_id"
@@ -128,6 +133,7 @@ ADMINISTRATION = Query(
     "SELECT a.id, a.patient_id, a.medication_id, m.medication_name, m.rxnorm_code,"
     " a.scheduled_time, a.taken_at, a.status, a.reason, a.source,"
     " c.id IS NOT NULL AS is_replaced, CASE WHEN c.id IS NULL THEN 1 ELSE 2 END AS version,"
-    f" {ADMINISTERED_AT} AS updated_at, page.keys FROM {ONE}"
-    f" JOIN {ADMINISTRATION_SOURCE} ON a.id = page.id",
+    f" {ADMINISTERED_AT} AS updated_at, e.extra, page.keys FROM {ONE}"
+    f" JOIN {ADMINISTRATION_SOURCE} ON a.id = page.id LEFT JOIN fhir_extras e ON e.id = a.id",
+    extras.OPENS,
 )

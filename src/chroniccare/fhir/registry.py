@@ -5,7 +5,7 @@ from dataclasses import replace
 from chroniccare.core.caller import Caller, Filters
 from chroniccare.core.errors import Forbidden, NotFound
 from chroniccare.fhir.kind import Kind
-from chroniccare.fhir.kinds import beside, care, people, places
+from chroniccare.fhir.kinds import beside, care, people, places, told, trails
 from chroniccare.fhir.stored.kinds import kinds as stored
 from chroniccare.tenancy.masks import hidden
 from chroniccare.tenancy.smart_scopes import grants
@@ -27,6 +27,12 @@ KINDS: dict[str, Kind] = {
         beside.TEAM,
         beside.DISPENSE,
         beside.ADMINISTRATION,
+        told.STATEMENT,
+        told.REQUEST,
+        told.COMMUNICATION,
+        told.CONSENT,
+        trails.EVENT,
+        trails.PROVENANCE,
     )
 }
 KINDS.update(stored(KINDS))
@@ -59,7 +65,8 @@ def opened(caller: Caller, kind: Kind, letter: str) -> list[Filters]:
         Forbidden: none.
     """
     if caller.smart_scopes:
-        granted = grants(caller.smart_scopes, kind.name, letter)
+        scopes = [one for one in caller.smart_scopes if one.type != "*" or not kind.is_named]
+        granted = grants(scopes, kind.name, letter)
         if granted is None:
             raise Forbidden
         if granted == "all":

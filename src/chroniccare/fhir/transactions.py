@@ -39,8 +39,11 @@ _READS = frozenset({"GET", "HEAD"})
 _CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
 _TWICE = "is of the same record as another"
 _UNPLANNED: Mapping[str, str] = {}
-_LAST = {"Appointment"}
-"""Types that refer to others, and so are made after them."""
+_LAST = {
+    "Appointment": 2, "MedicationRequest": 2,
+    "CommunicationRequest": 3, "MedicationAdministration": 3, "MedicationDispense": 3,
+}  # fmt: skip
+"""Types that refer to others, and so are made after them, and after those before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ def _is_stored(step: Step) -> bool:
 
 def _turn(step: Step) -> tuple[int, int, int]:
     """Return when it is the entry's turn: stored types may refer to each other, and to all else."""
-    place = 2 if step.path[0] in _LAST else int(_is_stored(step))
+    place = _LAST.get(step.path[0], int(_is_stored(step)))
     return _ORDER.get(step.method, 1), place, step.place
 
 

@@ -52,6 +52,8 @@ def writer_of(caller: Caller, kind: Kind, letter: str) -> Writer:
     """
     if kind.writer is None or (letter == "d" and kind.writer.delete is None):
         raise outcome.NotWritable
+    if letter == "u" and kind.writer.update is None:
+        raise outcome.NotWritable
     opened(caller, kind, letter)
     return kind.writer
 
@@ -101,6 +103,7 @@ async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check
         Problem: what the action refuses, said of the resource's elements.
     """
     writer = writer_of(tx.caller, kind, "u")
+    assert writer.update is not None  # noqa: S101  `writer_of` has looked
     said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
     refusals.check(said)
     if said.get("id") != text:
@@ -155,7 +158,7 @@ async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resou
     """Keep what the record does not hold of a resource, and return the record as it is now."""
     row = await tx.one(kind.read, record_id)
     assert row is not None  # noqa: S101  it was just written
-    if writer.is_whole:
+    if writer.is_whole or not writer.keeps:
         return actions.rendered(tx.caller, kind, row)
     told = kind.to_fhir(replace(row, extra=None), tx.caller.tenant_id)
     left = extra.left(actions.plain(dumps(said)), told)

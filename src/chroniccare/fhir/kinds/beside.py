@@ -3,6 +3,7 @@
 from chroniccare.fhir import queries
 from chroniccare.fhir import queries_beside as beside_queries
 from chroniccare.fhir.kind import Include, Kind, Versions, named
+from chroniccare.fhir.kinds import drug_writers, told_writers
 from chroniccare.fhir.kinds.common import BOOLEAN, every
 from chroniccare.fhir.kinds.people import contacts
 from chroniccare.fhir.parameters import Date, Reference, Text, Token
@@ -29,6 +30,7 @@ RELATED = Kind(
     order=("_id",),
     to_fhir=beside.related,
     versions=Versions("related_persons", ("contact_points",)),
+    writer=told_writers.RELATED,
     always=frozenset({"patient"}),
     summary=frozenset({"active", "relationship", "name", "telecom", "address", "period"}),
 )
@@ -124,6 +126,7 @@ DISPENSE = Kind(
     },
     order=("_id",),
     to_fhir=beside.dispense,
+    writer=drug_writers.DISPENSE,
     always=frozenset({"status", "medicationCodeableConcept", "subject"}),
     summary=frozenset(),
 )
@@ -163,6 +166,7 @@ ADMINISTRATION = Kind(
     },
     order=("_id",),
     to_fhir=beside.administration,
+    writer=drug_writers.ADMINISTRATION,
     always=frozenset({"status", "medicationCodeableConcept", "subject", "effectiveDateTime"}),
     summary=frozenset({"statusReason", "performer", "request"}),
 )

@@ -2,20 +2,12 @@
 
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, Versions, named
-from chroniccare.fhir.kinds import writers
+from chroniccare.fhir.kinds import drug_writers, writers
 from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.parameters import Always, Date, Numbers, Reference, Token
 from chroniccare.fhir.resources import appointment, common, medication_request
+from chroniccare.fhir.rules_told import stored
 from chroniccare.scheduling.telling import shown
-
-
-def _stored(codes: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return what is stored for each code of FHIR."""
-    return {
-        code: tuple(own for own, theirs in codes.items() if theirs == code)
-        for code in codes.values()
-    }
-
 
 _PLACED = "a.facility_id IN (SELECT z.id FROM facilities z WHERE z.timezone = {})"
 _PRACTITIONER = (
@@ -69,7 +61,7 @@ APPOINTMENT = Kind(
         Token(
             name="status",
             match="a.status = {}",
-            codes=_stored(appointment.STATUS),
+            codes=stored(appointment.STATUS),
             systems=("http://hl7.org/fhir/appointmentstatus",),
         ),
         Token(
@@ -121,7 +113,7 @@ REQUEST = Kind(
         Reference(name="patient", targets={"Patient": _OF_PATIENT}),
         Reference(name="subject", targets={"Patient": _OF_PATIENT}),
         Reference(name="requester", targets={"Practitioner": "m.prescribing_provider_id {}"}),
-        Token(name="status", match="m.status = {}", codes=_stored(medication_request.STATUS)),
+        Token(name="status", match="m.status = {}", codes=stored(medication_request.STATUS)),
         Always(name="intent", code="order"),
         Date(
             name="authoredon",
@@ -143,6 +135,7 @@ REQUEST = Kind(
     order=("_id",),
     to_fhir=medication_request.to_fhir,
     versions=Versions("medications", is_soft=False),
+    writer=drug_writers.REQUEST,
     always=frozenset({"status", "intent", "medicationCodeableConcept", "subject"}),
     summary=frozenset({"authoredOn", "requester"}),
 )

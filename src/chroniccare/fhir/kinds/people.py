@@ -5,7 +5,7 @@ from collections.abc import Callable
 from chroniccare.core.contact import found_by
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, Versions, named
-from chroniccare.fhir.kinds import writers
+from chroniccare.fhir.kinds import clinic_writers, writers
 from chroniccare.fhir.kinds.common import BOOLEAN, email, every, phone
 from chroniccare.fhir.parameters import Date, Numbers, Parameter, Reference, Text, Token
 from chroniccare.fhir.resources import common, patient, practitioner
@@ -167,6 +167,7 @@ PRACTITIONER = Kind(
     order=("_id",),
     to_fhir=practitioner.to_fhir,
     versions=Versions("providers", ("contact_points",)),
+    writer=clinic_writers.PRACTITIONER,
     always=frozenset(),
     summary=frozenset({"identifier", "active", "name", "telecom", "address"}),
 )

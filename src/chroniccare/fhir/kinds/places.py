@@ -2,6 +2,7 @@
 
 from chroniccare.fhir import queries, queries_versions
 from chroniccare.fhir.kind import Include, Kind, Versions, named
+from chroniccare.fhir.kinds import clinic_writers
 from chroniccare.fhir.kinds.common import BOOLEAN, every
 from chroniccare.fhir.kinds.people import SPECIALTY
 from chroniccare.fhir.parameters import Reference, Text, Token
@@ -82,6 +83,7 @@ LOCATION = Kind(
     order=("_id",),
     to_fhir=places.location,
     versions=Versions("facilities", ("contact_points",)),
+    writer=clinic_writers.LOCATION,
     always=frozenset({"name"}),
     summary=frozenset({"status", "mode", "type", "managingOrganization"}),
 )

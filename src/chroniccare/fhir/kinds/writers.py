@@ -41,6 +41,18 @@ def made(model: type[BaseModel], fields: dict[str, Any]) -> Any:
         raise Unprocessable(details=details) from None
 
 
+def one_id(name: str | None, field: str) -> UUID:
+    """Return the id that a reference names.
+
+    Raises:
+        Unprocessable: it names none of this server.
+    """
+    found = uuids([name or ""])
+    if not found:
+        raise Unprocessable.field(field, "is needed, as a reference to one of this server")
+    return found[0]
+
+
 async def _body(tx: Tx, said: Resource, kept: dict[str, Any]) -> PatientWrite:
     fields = patient_write.from_fhir(said, kept, tx.caller.tenant_id, phone=phone, email=email)
     body: PatientWrite = made(PatientWrite, fields)

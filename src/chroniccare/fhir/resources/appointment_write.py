@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.fhir.resources import common
-from chroniccare.fhir.resources.common import Resource, local
+from chroniccare.fhir.resources.common import Resource, local, target_of
 
 PLACES = {
     "patient_id": "Appointment.participant",
@@ -42,19 +42,16 @@ def from_fhir(said: Resource, kept: Mapping[str, Any], tenant_id: UUID) -> dict[
         "scheduled_end": said.get("end"),
         "duration_minutes": None,
         "priority": _priority(said.get("priority", 0)),
-        "reason": _text(next(iter(said.get("reasonCode", [])), {})) or said.get("description"),
+        "reason": common.words(next(iter(said.get("reasonCode", [])), {}))
+        or said.get("description"),
         "pre_appointment_instructions": _instructions(said.get("patientInstruction"), kept),
     }
 
 
 def actors(said: Resource, kind: str) -> list[str]:
     """Return the ids of the participants of a type."""
-    found = []
-    for one in said.get("participant", []):
-        before, _, name = one.get("actor", {}).get("reference", "").rpartition("/")
-        if before.rpartition("/")[2] == kind:
-            found.append(name)
-    return found
+    named = [target_of(one.get("actor"), kind) for one in said.get("participant", [])]
+    return [one for one in named if one is not None]
 
 
 def _type(said: Resource, tenant_id: UUID) -> str | None:
@@ -76,13 +73,6 @@ def _priority(number: int) -> str:
     return "urgent" if number <= _URGENT else "high" if number <= _HIGH else "normal"
 
 
-def _text(concept: Resource) -> str | None:
-    """Return a concept in words."""
-    displays = [one["display"] for one in concept.get("coding", []) if "display" in one]
-    text: str | None = concept.get("text") or next(iter(displays), None)
-    return text
-
-
 def _instructions(text: str | None, kept: Mapping[str, Any]) -> dict[str, Any]:
     before: dict[str, Any] = kept.get("pre_appointment_instructions", {})
     if text is None:
@@ -92,4 +82,4 @@ def _instructions(text: str | None, kept: Mapping[str, Any]) -> dict[str, Any]:
 
 def cancellation(said: Resource) -> str:
     """Return why a visit is cancelled, in words."""
-    return _text(said.get("cancelationReason", {})) or "Cancelled by a FHIR client"
+    return common.words(said.get("cancelationReason", {})) or "Cancelled by a FHIR client"

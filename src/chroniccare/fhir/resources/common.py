@@ -90,6 +90,34 @@ def concept(
     return {"coding": [coding], "text": text}
 
 
+def target_of(one: Resource | None, kind: str) -> str | None:
+    """Return the id of what is referred to, if it is of a type, and not another server's."""
+    before, _, name = (one or {}).get("reference", "").rpartition("/")
+    if "://" in before:
+        return None
+    return str(name) if before.rpartition("/")[2] == kind else None
+
+
+def words(one: Resource) -> str | None:
+    """Return a CodeableConcept in words."""
+    displays = [coding["display"] for coding in one.get("coding", []) if "display" in coding]
+    text: str | None = one.get("text") or next(iter(displays), None)
+    return text
+
+
+def code_of(one: Resource, system: str) -> str | None:
+    """Return the code that a CodeableConcept has in a system."""
+    for coding in one.get("coding", []):
+        if coding.get("system") == system and "code" in coding:
+            return str(coding["code"])
+    return None
+
+
+def day(text: str | None) -> str | None:
+    """Return the day of a dateTime as it was written; a month or a year alone stays as it is."""
+    return None if text is None else text[:10]
+
+
 def ids(texts: Iterable[str]) -> list[UUID]:
     """Return ids that stood in a document."""
     return [UUID(text) for text in texts]

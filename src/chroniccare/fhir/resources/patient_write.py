@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.fhir.resources import common
-from chroniccare.fhir.resources.common import Resource, local
+from chroniccare.fhir.resources.common import Resource, local, target_of
 
 Number = Callable[[str], str | None]
 PLACES = {
@@ -30,9 +30,9 @@ def from_fhir(
 
     `phone` and `email` return a contact point as it is stored, or None for what cannot be.
     """
-    name = _best(said.get("name", []), ("official", "usual"))
+    name = best(said.get("name", []), ("official", "usual"))
     given = name.get("given", [])
-    address = _best(said.get("address", []), ("home",))
+    home = best(said.get("address", []), ("home",))
     contact: Resource = next(iter(said.get("contact", [])), {})
     return {
         **kept,
@@ -42,13 +42,13 @@ def from_fhir(
         "date_of_birth": said.get("birthDate"),
         "gender": said.get("gender"),
         "contact_info": {
-            "telecom": [*_telecom(said.get("telecom", []), phone, email), *_devices(kept)],
-            "address": _address(address),
+            "telecom": [*telecom(said.get("telecom", []), phone, email), *devices(kept)],
+            "address": address(home),
         },
         "emergency_contact": _unless_same(_contact(contact), kept.get("emergency_contact", {})),
         "treatment_status": _status(said, kept.get("treatment_status", "active")),
         "time_zone": _zone(said) or kept["time_zone"],
-        "language": _language(said) or kept.get("language", "en"),
+        "language": language(said) or kept.get("language", "en"),
         # Who says nothing of it does not bring back a patient whom the clinic has set aside.
         "is_active": said.get("active", kept.get("is_active", True)),
     }
@@ -68,7 +68,8 @@ def _mrn(said: Resource, tenant_id: UUID) -> str | None:
     return None
 
 
-def _best(entries: list[Resource], uses: tuple[str, ...]) -> Resource:
+def best(entries: list[Resource], uses: tuple[str, ...]) -> Resource:
+    """Return the first of the first use that is there, else the first, else nothing."""
     for use in uses:
         for one in entries:
             if one.get("use") == use:
@@ -76,7 +77,8 @@ def _best(entries: list[Resource], uses: tuple[str, ...]) -> Resource:
     return next(iter(entries), {})
 
 
-def _telecom(points: list[Resource], phone: Number, email: Number) -> list[Resource]:
+def telecom(points: list[Resource], phone: Number, email: Number) -> list[Resource]:
+    """Return the contact points that a message can be sent to."""
     found: list[Resource] = []
     for number, point in enumerate(points):
         system = {"sms": "phone"}.get(point.get("system", ""), point.get("system"))
@@ -93,7 +95,7 @@ def _telecom(points: list[Resource], phone: Number, email: Number) -> list[Resou
     return found[:20]
 
 
-def _devices(kept: Mapping[str, Any]) -> list[Resource]:
+def devices(kept: Mapping[str, Any]) -> list[Resource]:
     """Return the contact points that FHIR is not told of, so that replacing others keeps them."""
     points = kept.get("contact_info", {}).get("telecom", [])
     names = ("system", "value", "use", "rank")
@@ -107,7 +109,8 @@ def _unless_same(contact: Resource, kept: Mapping[str, Any]) -> Mapping[str, Any
     return kept if told == contact else contact
 
 
-def _address(one: Resource) -> Resource | None:
+def address(one: Resource) -> Resource | None:
+    """Return a postal address; none whose country is no code of ISO 3166."""
     country = one.get("country")
     if not one or (country is not None and not _is_code(country)):
         return None
@@ -152,7 +155,8 @@ def _zone(said: Resource) -> str | None:
     return None
 
 
-def _language(said: Resource) -> str | None:
+def language(said: Resource) -> str | None:
+    """Return the preferred language, else the first."""
     spoken = said.get("communication", [])
     first = next((one for one in spoken if one.get("preferred")), next(iter(spoken), None))
     codings = (first or {}).get("language", {}).get("coding", [])
@@ -161,10 +165,5 @@ def _language(said: Resource) -> str | None:
 
 def practitioner(said: Resource) -> str | None:
     """Return the id of the provider who is named first."""
-    for one in said.get("generalPractitioner", []):
-        kind, _, name = one.get("reference", "").rpartition("/")
-        if "://" in kind:
-            continue  # another server's: it comes back as it was written
-        if kind.rpartition("/")[2] == "Practitioner":
-            return str(name)
-    return None
+    named = [target_of(one, "Practitioner") for one in said.get("generalPractitioner", [])]
+    return next((one for one in named if one is not None), None)

@@ -39,11 +39,11 @@ def location(row: LocationRow, tenant_id: UUID) -> Resource:
         telecom=common.telecom(row.contact_info),
         address=common.address(row.address),
         managingOrganization=common.reference("Organization", tenant_id),
-        hoursOfOperation=_hours(row.operating_hours),
+        hoursOfOperation=hours(row.operating_hours),
     )
 
 
-def _hours(week: dict[str, list[dict[str, str]]]) -> list[Resource]:
+def hours(week: dict[str, list[dict[str, str]]]) -> list[Resource]:
     """Return opening hours; what goes on after midnight is told of both days."""
     found: list[Resource] = []
     for number, day in enumerate(DAYS):
