@@ -6,6 +6,7 @@ from chroniccare import __version__
 from chroniccare.core.wire import dumps
 from chroniccare.fhir.asking import MOST
 from chroniccare.fhir.kind import Kind
+from chroniccare.fhir.kinds.slots import SLOT
 from chroniccare.fhir.registry import KINDS
 
 _DATE = "2026-11-30"
@@ -31,7 +32,7 @@ def statement(base: str) -> bytes:
                     " each page.",
                     "security": {"cors": False, "description": "An API key, or a Bearer token."},
                     "interaction": [{"code": "transaction"}, {"code": "batch"}],
-                    "resource": [resource(kind) for kind in KINDS.values()],
+                    "resource": [resource(kind) for kind in (*KINDS.values(), SLOT)],
                 }
             ],
         }

@@ -1,0 +1,237 @@
+"""Slots: worked out, with ids that stay; booked through Appointment.slot."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chroniccare.core.caller import system
+from chroniccare.fhir.resources.slot import Time, opened, slot_id
+from chroniccare.platform.postgres import begin
+from chroniccare.tenancy.actions import create_key
+from chroniccare.tenancy.rules import SCOPES
+from tests.client import Clinic
+from tests.fhir.server import Server, visit
+
+DAY = (datetime.now(UTC) + timedelta(days=20)).date()
+HOURS = {"day_of_week": 0, "start_time": "09:00", "end_time": "11:00", "slot_duration": 30,
+         "effective_from": "2020-01-01"}  # fmt: skip
+
+
+def on(hour: int, minute: int = 0) -> str:
+    return f"{DAY}T{hour:02}:{minute:02}:00-05:00"
+
+
+@pytest.fixture
+async def doctor(clinic: Clinic) -> dict[str, Any]:
+    """A provider in Bogota, who works from 9 to 11 on DAY's day of the week."""
+    place = await clinic.facility(timezone="America/Bogota")
+    made = await clinic.provider(
+        always=False, facilities=[{"facility_id": place["id"], "is_primary": True}]
+    )
+    rule = {**HOURS, "day_of_week": DAY.isoweekday() % 7, "facility_id": place["id"]}
+    path = f"/providers/{made['id']}/availability"
+    answer = await clinic.put(path, {"rules": [rule]})
+    assert answer.status_code == 200, answer.text
+    return {**made, "place": place["id"]}
+
+
+async def found(fhir: Server, query: str = "") -> list[tuple[str, str]]:
+    """Return state and local start of the Slots of DAY."""
+    bundle = await fhir.search(f"Slot?start={DAY}{query}")
+    return [
+        (one["resource"]["status"], datetime.fromisoformat(one["resource"]["start"])
+         .astimezone(datetime.fromisoformat(on(9)).tzinfo).strftime("%H:%M"))
+        for one in bundle.get("entry", [])
+        if one["search"]["mode"] == "match"
+    ]  # fmt: skip
+
+
+async def book(clinic: Clinic, doctor: dict[str, Any], at: str) -> dict[str, Any]:
+    return await visit(clinic, provider=doctor, scheduled_start=at, facility_id=doctor["place"])
+
+
+async def test_the_hours_are_slots_free_and_taken_and_set_aside(
+    clinic: Clinic, fhir: Server, doctor: dict[str, Any]
+) -> None:
+    await book(clinic, doctor, on(9, 30))
+    off = {"day": str(DAY), "start_time": "10:30", "end_time": "11:00"}
+    await clinic.make(f"/providers/{doctor['id']}/exceptions", off)
+    every = [("free", "09:00"), ("busy", "09:30"), ("free", "10:00"), ("busy-unavailable", "10:30")]
+    assert await found(fhir) == every
+    assert await found(fhir, "&status=free") == [every[0], every[2]]
+    assert await found(fhir, "&status=busy,busy-unavailable") == [every[1], every[3]]
+    assert await found(fhir, f"&start=ge{on(10)}".replace("+", "%2B")) == every[2:]
+    bundle = await fhir.search(f"Slot?start={DAY}")
+    for one in bundle["entry"]:
+        assert await fhir.read("Slot", one["resource"]["id"]) == one["resource"]
+
+
+async def test_pages_and_counts(fhir: Server, doctor: dict[str, Any]) -> None:
+    ids: list[str] = []
+    page: dict[str, Any] | None
+    page = await fhir.search(f"Slot?start={DAY}&_count=1&_total=accurate")
+    while page is not None:
+        assert page["total"] == 4
+        ids += [one["resource"]["start"] for one in page["entry"]]
+        page = await fhir.next(page)
+    assert len(ids) == 4
+    assert ids == sorted(set(ids))
+    counted = await fhir.search(f"Slot?start={DAY}&_summary=count")
+    assert (counted["total"], "entry" in counted) == (4, False)
+    assert doctor["id"]
+
+
+async def test_by_schedule_and_with_it(
+    clinic: Clinic, fhir: Server, doctor: dict[str, Any]
+) -> None:
+    await clinic.provider()  # who works all day elsewhere
+    [schedule] = await fhir.ids(f"Schedule?actor=Practitioner/{doctor['id']}")
+    for query in (
+        f"&schedule=Schedule/{schedule}",
+        f"&schedule={schedule}",
+        f"&schedule.actor=Practitioner/{doctor['id']}",
+        f"&schedule.actor:Practitioner={doctor['id']}",
+        f"&schedule.actor=Location/{doctor['place']}",
+    ):
+        assert len(await found(fhir, query)) == 4, query
+    assert await found(fhir, f"&schedule={uuid4()}") == []
+    bundle = await fhir.search(
+        f"Slot?start={DAY}&schedule={schedule}&_include=Slot:schedule&_elements=status"
+    )
+    kinds = [one["resource"]["resourceType"] for one in bundle["entry"]]
+    assert kinds == ["Slot"] * 4 + ["Schedule"]
+    assert bundle["entry"][4]["resource"]["id"] == schedule
+    assert {one["resource"]["schedule"]["reference"] for one in bundle["entry"][:4]} == {
+        f"Schedule/{schedule}"
+    }
+    by_form = await fhir.send("POST", "/Slot/_search", data={"start": str(DAY), "_total": "none"})
+    assert len(by_form.json()["entry"]) == 20
+
+
+async def test_a_kind_of_visit_has_its_length(
+    clinic: Clinic, fhir: Server, doctor: dict[str, Any]
+) -> None:
+    await clinic.make("/visit-types", {"code": "long", "name": "L", "duration_minutes": 90})
+    assert await found(fhir, "&service-type=long") == [("free", "09:00"), ("free", "09:30")]
+    assert await found(fhir, "&service-type=urn:other|long") == []
+    assert doctor["id"]
+
+
+async def test_a_visit_books_its_slot(clinic: Clinic, fhir: Server, doctor: dict[str, Any]) -> None:
+    bundle = await fhir.search(f"Slot?start={DAY}&status=free")
+    wanted = bundle["entry"][1]["resource"]
+    patient = (await clinic.patient())["id"]
+    body = {
+        "resourceType": "Appointment",
+        "status": "booked",
+        "slot": [{"reference": f"Slot/{wanted['id']}"}],
+        "participant": [{"actor": {"reference": f"Patient/{patient}"}, "status": "accepted"}],
+    }
+    bare = await fhir.send("POST", "/Appointment", json=body)
+    assert bare.status_code == 400  # app-3: what is booked has its times, or it is proposed
+    made = await fhir.send("POST", "/Appointment", json={**body, "status": "proposed"})
+    assert made.status_code == 201, made.text
+    held = {**made.json(), "status": "booked"}
+    said = (await fhir.send("PUT", f"/Appointment/{held['id']}", json=held)).json()
+    body |= {"start": wanted["start"], "end": wanted["end"]}
+    assert (said["slot"], said["start"], said["end"]) == (
+        body["slot"], wanted["start"], wanted["end"]
+    )  # fmt: skip
+    actors = {one["actor"]["reference"] for one in said["participant"]}
+    assert actors == {
+        f"Patient/{patient}", f"Practitioner/{doctor['id']}", f"Location/{doctor['place']}"
+    }  # fmt: skip
+    assert (await fhir.read("Slot", wanted["id"]))["status"] == "busy"
+    again = await fhir.send("POST", "/Appointment", json=body)
+    assert again.status_code == 409
+    moved = {**said, "start": on(9), "end": on(9, 30)}
+    answer = await fhir.send("PUT", f"/Appointment/{said['id']}", json=moved)
+    assert answer.status_code == 200, answer.text
+    first = bundle["entry"][0]["resource"]["id"]
+    assert answer.json()["slot"] == [{"reference": f"Slot/{first}"}]
+    assert (await fhir.read("Slot", wanted["id"]))["status"] == "free"
+    cancelled = {**answer.json(), "status": "cancelled"}
+    gone = await fhir.send("PUT", f"/Appointment/{said['id']}", json=cancelled)
+    assert "slot" not in gone.json()
+
+
+async def test_a_visit_that_contradicts_its_slot_is_refused(
+    clinic: Clinic, fhir: Server, doctor: dict[str, Any]
+) -> None:
+    bundle = await fhir.search(f"Slot?start={DAY}")
+    own = {"reference": f"Slot/{bundle['entry'][0]['resource']['id']}"}
+    patient = {"actor": {"reference": f"Patient/{(await clinic.patient())['id']}"},
+               "status": "accepted"}  # fmt: skip
+    other = {"actor": {"reference": f"Practitioner/{uuid4()}"}, "status": "accepted"}
+    body = {"resourceType": "Appointment", "status": "proposed", "participant": [patient]}
+    for change, place in (
+        ({"slot": [own, own]}, "Appointment.slot"),
+        ({"slot": [{"reference": f"Slot/{uuid4()}"}]}, "Appointment.slot"),
+        ({"slot": [own], "start": on(12), "end": on(13)}, "Appointment.start"),
+        ({"slot": [own], "participant": [patient, other]}, "Appointment.participant"),
+    ):
+        refused = await fhir.send("POST", "/Appointment", json={**body, **change})
+        assert refused.status_code == 422, refused.text
+        assert refused.json()["issue"][0]["expression"] == [place]
+    assert doctor["id"]
+    assert await fhir.ids("Appointment") == []
+
+
+async def test_what_cannot_be_asked(fhir: Server) -> None:
+    for query, names in (
+        ("", {"start"}),
+        ("start=ge2026-01-01", {"start"}),
+        (f"start=ge{DAY}&start=lt{DAY + timedelta(days=200)}", {"start"}),
+        (f"start=ne{DAY}&status:not=free&_sort=-start", {"start", "status:not", "_sort"}),
+        (f"start={DAY},{DAY}", {"start"}),
+        (f"start={DAY}&nonsense=1", {"nonsense"}),
+        (f"start={DAY}&service-type=a,b", {"service-type"}),
+        (f"start={DAY}&_include=Slot:nothing", {"_include"}),
+    ):
+        refused = await fhir.send("GET", f"/Slot?{query}")
+        assert refused.status_code == 400, query
+        assert {one["expression"][0] for one in refused.json()["issue"]} == names
+
+
+async def test_another_clinics_slot_was_never_there(
+    fhir: Server, other_fhir: Server, doctor: dict[str, Any]
+) -> None:
+    bundle = await fhir.search(f"Slot?start={DAY}")
+    own = bundle["entry"][0]["resource"]["id"]
+    nowhere = slot_id(Time(uuid4(), uuid4(), datetime(2027, 1, 1, tzinfo=UTC), 30))
+    night = slot_id(Time(
+        UUID(doctor["id"]), UUID(doctor["place"]),
+        datetime.fromisoformat(on(3)), 30,
+    ))  # fmt: skip
+    for server, name in (
+        (other_fhir, own), (fhir, nowhere), (fhir, night), (fhir, "x"), (fhir, own + "A"),
+    ):  # fmt: skip
+        assert (await server.send("GET", f"/Slot/{name}")).status_code == 404
+    assert await other_fhir.ids(f"Slot?start={DAY}") == []
+
+
+async def test_a_key_without_the_scope_sees_none(clinic: Clinic, anonymous: Any) -> None:
+    pepper = clinic.app.state.authority.pepper
+    async with begin(system(clinic.tenant_id, job="test")) as tx:
+        scopes = SCOPES - {"appointments:read"}
+        key = await create_key(tx, pepper=pepper, name="weak", scopes=scopes)
+    for path in (f"/fhir/Slot?start={DAY}", "/fhir/Slot/x"):
+        refused = await anonymous.get(path, headers={"X-API-Key": key})
+        assert refused.status_code == 403
+
+
+@given(
+    st.uuids(), st.uuids(),
+    st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.integers(1, 1440),
+)  # fmt: skip
+def test_an_id_says_its_time(provider: Any, place: Any, start: datetime, minutes: int) -> None:
+    time = Time(provider, place, start.replace(second=0, microsecond=0), minutes)
+    name = slot_id(time)
+    assert opened(name) == time
+    assert len(name) <= 64
+    assert set(name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
