@@ -22,6 +22,7 @@ from chroniccare.core.envelope import failure_schemas
 from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.fhir import api as fhir
+from chroniccare.fhir import operations_api as fhir_operations
 from chroniccare.fhir import outcome
 from chroniccare.fhir import slots_api as fhir_slots
 from chroniccare.front import Front
@@ -92,6 +93,7 @@ ROUTERS = (
     token_api.public,  # before the router of fhir, whose /{kind} would take its paths
     fhir.public,  # likewise
     fhir_slots.router,  # likewise
+    fhir_operations.router,  # likewise
     fhir.router,
     lifecycle.router,
     providers.router,

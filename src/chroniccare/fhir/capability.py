@@ -7,6 +7,7 @@ from chroniccare.core.wire import dumps
 from chroniccare.fhir.asking import MOST
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.kinds.slots import SLOT
+from chroniccare.fhir.operations import told
 from chroniccare.fhir.registry import KINDS
 
 _DATE = "2026-11-30"
@@ -57,6 +58,8 @@ def resource(kind: Kind) -> dict[str, Any]:
         "conditionalCreate": kind.writer is not None,
         "searchParam": [{"name": one.name, "type": one.type} for one in kind.parameters.values()],
     }
+    if operations := told(kind.name):
+        found["operation"] = operations
     if kind.includes:
         found["searchInclude"] = [f"{kind.name}:{name}" for name in kind.includes]
     reverse = [

@@ -69,7 +69,7 @@ async def told(tx: Tx, time: slot.Time) -> Resource:
     """Return a time as a Slot; see `read`."""
     asked = await actions.asked_of(tx, zones=False)
     both = [("practitioner", time.provider_id), ("location", time.facility_id)]
-    rows = await _schedules(tx, asked, [
+    rows = await schedules(tx, asked, [
         f"w.{column} = {asked.put(one, 'uuid')}"
         for column, (_, one) in zip(("provider_id", "facility_id"), both, strict=True)
     ])  # fmt: skip
@@ -86,20 +86,22 @@ async def told(tx: Tx, time: slot.Time) -> Resource:
     return slot.to_fhir(time, status, rows[0].id, tx.caller.tenant_id, None)
 
 
-async def _schedules(tx: Tx, asked: Asked, wanted: Sequence[str]) -> list[Any]:
+async def schedules(tx: Tx, asked: Asked, wanted: Sequence[str]) -> list[Any]:
+    """Return the Schedules that meet conditions, one more than are taken on at most."""
     order = [(_SCHEDULE.id, "uuid", False)]
     statement = composing.page(_SCHEDULE, asked, wanted, order, after=None, limit=MAX_PROVIDERS + 1)
     return await tx.all(statement, *asked.arguments)
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
+class Search:
     """What a search asks of each Slot.
 
     Attributes:
         by_pair: the Schedules, by provider and facility.
         service: kind of visit, which has its own length and buffers.
         bounds: between which starts they can be, wherever they are.
+        patient_id: whose own visits are kept clear of, too.
     """
 
     spans: Sequence[dates.Span]
@@ -108,12 +110,13 @@ class _Search:
     service: str | None
     bounds: tuple[datetime, datetime]
     by_pair: Mapping[tuple[UUID, UUID], Any]
+    patient_id: UUID | None = None
 
     def fits(self, one: listing.Listed) -> bool:
         """Say whether a time is asked for, read on the facility's clocks."""
         if (one.provider_id, one.facility_id) not in self.by_pair:
             return False
-        if self.ids is not None and slot.slot_id(_time(one)) not in self.ids:
+        if self.ids is not None and slot.slot_id(time_of(one)) not in self.ids:
             return False
         return all(_starts(span, one) for span in self.spans)
 
@@ -136,7 +139,12 @@ async def search(caller: Caller, pairs: Sequence[tuple[str, str]], *, strict: bo
         digest = cursors.digest([SLOT.name, [one for one in ask.pairs if one[0] != "_count"]])
         after = _after(tx, digest, ask)
     counted = ask.total != "none" or ask.summary == "count" or ask.count == 0
-    found = await _found(caller, wanted, None if counted else after, None if counted else ask.count)
+    try:
+        found = await matches(
+            caller, wanted, None if counted else after, None if counted else ask.count
+        )
+    except Unprocessable:  # the kind of visit is not offered, or somebody has just gone
+        found = []
     total = len(found) if counted else None
     links = [("self", bundles.address(asked.base, SLOT, ask.pairs))]
     if ask.summary == "count" or ask.count == 0:
@@ -177,7 +185,7 @@ def _check(ask: Ask) -> None:
         raise Invalid(details=wrong)
 
 
-async def _wanted(tx: Tx, ask: Ask, asked: Asked) -> _Search:
+async def _wanted(tx: Tx, ask: Ask, asked: Asked) -> Search:
     statuses, ids, service = listing.EVERY, None, None
     for values in _values(ask, "status"):
         codes = {value.rpartition("|")[2] for value in values}
@@ -190,15 +198,15 @@ async def _wanted(tx: Tx, ask: Ask, asked: Asked) -> _Search:
             statuses = frozenset()
     starts = [dates.parse(values[0]) for values in _values(ask, "start")]
     spans = [one for one in starts if one is not None]
-    bounds = _bounds(spans, asked.zones, now=tx.now)
+    bounds = bounds_of(spans, asked.zones, now=tx.now)
     chain = [_of_schedule(one) for one in ask.filters if one.path[0] == "schedule"]
     about = conditions.conditions(tx.caller, _SCHEDULE, chain, asked)
-    rows = await _schedules(tx, asked, about)
+    rows = await schedules(tx, asked, about)
     if len(rows) > MAX_PROVIDERS:
         reason = f"more than {MAX_PROVIDERS} have Slots then: name some"
         raise Invalid.field("schedule", reason, "too-costly")
     by_pair = {(row.provider_id, row.facility_id): row for row in rows if row.is_active}
-    return _Search(spans, statuses, ids, service, bounds, by_pair)
+    return Search(spans, statuses, ids, service, bounds, by_pair)
 
 
 def _values(ask: Ask, name: str) -> list[list[str]]:
@@ -213,7 +221,7 @@ def _of_schedule(one: Filter) -> Filter:
     return Filter(one.said, ("_id",), (None,), ids)
 
 
-def _bounds(
+def bounds_of(
     spans: Sequence[dates.Span], zones: Sequence[ZoneInfo], *, now: datetime
 ) -> tuple[datetime, datetime]:
     """Return between which starts Slots can be, wherever they are; none is in the past.
@@ -256,14 +264,19 @@ def _keys(one: listing.Listed) -> tuple[datetime, UUID, UUID, int]:
     return one.start, one.provider_id, one.facility_id, one.minutes
 
 
-def _time(one: listing.Listed) -> slot.Time:
+def time_of(one: listing.Listed) -> slot.Time:
+    """Return a time as its id says it."""
     return slot.Time(one.provider_id, one.facility_id, one.start, one.minutes)
 
 
-async def _found(
-    caller: Caller, wanted: _Search, after: tuple[Any, ...] | None, count: int | None
+async def matches(
+    caller: Caller, wanted: Search, after: tuple[Any, ...] | None, count: int | None
 ) -> list[listing.Listed]:
-    """Return the times behind `after`: `count` and one more, or all."""
+    """Return the times behind `after`: `count` and one more, or all.
+
+    Raises:
+        Unprocessable: the kind of visit is not offered, or somebody is unknown or not active.
+    """
     first, until = wanted.bounds
     if not wanted.by_pair or not wanted.statuses or first >= until:
         return []
@@ -274,24 +287,22 @@ async def _found(
         sorted({provider for provider, _ in wanted.by_pair}),
         places.pop() if len(places) == 1 else None,
         wanted.service,
+        patient_id=wanted.patient_id,
     )
-    try:
-        return await listing.listed(
-            caller, wish, first=first, until=until, statuses=wanted.statuses,
-            wanted=lambda one: wanted.fits(one) and (after is None or _keys(one) > after),
-            most=None if count is None else count + 1,
-        )  # fmt: skip
-    except Unprocessable:  # the kind of visit is not offered, or somebody has just gone
-        return []
+    return await listing.listed(
+        caller, wish, first=first, until=until, statuses=wanted.statuses,
+        wanted=lambda one: wanted.fits(one) and (after is None or _keys(one) > after),
+        most=None if count is None else count + 1,
+    )  # fmt: skip
 
 
 def _entries(
-    caller: Caller, ask: Ask, base: str, wanted: _Search, found: Sequence[listing.Listed]
+    caller: Caller, ask: Ask, base: str, wanted: Search, found: Sequence[listing.Listed]
 ) -> list[Resource]:
     rows = [wanted.by_pair[one.provider_id, one.facility_id] for one in found]
     entries = []
     for one, row in zip(found, rows, strict=True):
-        whole = slot.to_fhir(_time(one), one.status, row.id, caller.tenant_id, wanted.service)
+        whole = slot.to_fhir(time_of(one), one.status, row.id, caller.tenant_id, wanted.service)
         part = bundles.reduced(SLOT, whole, summary=ask.summary, elements=ask.elements)
         entries.append(bundles.entry(base, part, "match"))
     if ask.includes:

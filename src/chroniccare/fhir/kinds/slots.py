@@ -62,7 +62,7 @@ def placed(said: Resource) -> None:
     if found is None:
         raise Unprocessable.field("Appointment.slot", "must be one Slot of this server")
     for name, at in (("start", found.start), ("end", found.end)):
-        if _instant(said.setdefault(name, at.isoformat().replace("+00:00", "Z"))) != at:
+        if instant_of(said.setdefault(name, at.isoformat().replace("+00:00", "Z"))) != at:
             raise Unprocessable.field(f"Appointment.{name}", "is not the Slot's")
     for kind, own in (("Practitioner", found.provider_id), ("Location", found.facility_id)):
         known = actors(said, kind)
@@ -73,8 +73,10 @@ def placed(said: Resource) -> None:
             raise Unprocessable.field("Appointment.participant", f"is not the {kind} of the Slot")
 
 
-def _instant(text: str) -> datetime | None:
+def instant_of(text: str) -> datetime | None:
+    """Return the instant that a text says; None without an offset, or where it is a leap second."""
     try:
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:  # a leap second is valid FHIR
         return None
+    return found if found.tzinfo is not None else None

@@ -1,0 +1,71 @@
+"""/fhir/.../$operation, listed before api.py's router, whose `/{kind}/...` would take its paths."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request, Response
+
+from chroniccare.fhir import operations_booking as booking
+from chroniccare.fhir.answers_api import answered, caller_of, check_format, check_media, pairs_of
+from chroniccare.fhir.operations import Given, In, from_query, read
+from chroniccare.fhir.operations_find import FIND, find
+from chroniccare.fhir.writing import checked
+from chroniccare.scheduling.booking import SlotTaken
+from chroniccare.tenancy.api import KeyFirst
+
+router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=KeyFirst, include_in_schema=False)
+
+
+async def _given(request: Request, known: Mapping[str, In]) -> Given:
+    check_format(request)
+    body = await request.body()
+    if body:
+        check_media(request)
+    return read(body, known)
+
+
+@router.get("/Appointment/$find")
+async def find_by_address(request: Request) -> Response:
+    """Answer which visits could be booked; IHE ITI-115."""
+    check_format(request)
+    return answered(request, await find(caller_of(request), from_query(pairs_of(request), FIND)))
+
+
+@router.post("/Appointment/$find")
+async def find_visits(request: Request) -> Response:
+    """Answer which visits could be booked; IHE ITI-115."""
+    return answered(request, await find(caller_of(request), await _given(request, FIND)))
+
+
+@router.post("/Appointment/$hold")
+async def hold_visit(request: Request) -> Response:
+    """Hold what was proposed for 15 minutes; IHE ITI-116."""
+    given = await _given(request, booking.HOLD)
+    try:
+        return answered(request, await booking.hold(caller_of(request), given))
+    except SlotTaken as taken:
+        return answered(request, booking.not_held(taken), taken.status)
+
+
+@router.post("/Appointment/$book")
+async def book_visit(request: Request) -> Response:
+    """Book, change or cancel a visit; IHE ITI-117."""
+    given = await _given(request, booking.BOOK)
+    return answered(request, await booking.book(caller_of(request), given))
+
+
+@router.post("/Appointment/{appointment_id}/$reschedule")
+async def reschedule_visit(appointment_id: str, request: Request) -> Response:
+    """Move a visit; with If-Match only if nobody changed it since."""
+    given = await _given(request, booking.RESCHEDULE)
+    check = checked(request.headers.get("if-match"))
+    moved = await booking.reschedule(caller_of(request), appointment_id, given, check)
+    return answered(request, moved)
+
+
+@router.post("/Appointment/{appointment_id}/$cancel")
+async def cancel_visit(appointment_id: str, request: Request) -> Response:
+    """Cancel a visit; with If-Match only if nobody changed it since."""
+    given = await _given(request, booking.CANCEL)
+    check = checked(request.headers.get("if-match"))
+    cancelled = await booking.cancel(caller_of(request), appointment_id, given, check)
+    return answered(request, cancelled)
