@@ -9,6 +9,8 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
 from chroniccare.fhir import api, asking, outcome
 from chroniccare.fhir.kind import Resource
+from chroniccare.platform.postgres import database
+from chroniccare.settings import address
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -52,7 +54,8 @@ def answered(request: Request, resource: Resource, status: int = 200) -> Respons
     if "versionId" in meta:
         headers["etag"] = f'W/"{meta["versionId"]}"'
     if status == 201:  # noqa: PLR2004  created
-        headers["location"] = f"{outcome.BASE}/{resource['resourceType']}/{resource['id']}"
+        base = address(database().settings) + outcome.BASE
+        headers["location"] = f"{base}/{resource['resourceType']}/{resource['id']}"
     written = wire.pretty if dict(pairs_of(request)).get("_pretty") == "true" else wire.dumps
     response = Response(written(resource), status, headers=headers, media_type=outcome.MEDIA_TYPE)
     if request.method == "HEAD":

@@ -7,7 +7,7 @@ from chroniccare.core.wire import dumps
 from chroniccare.fhir.asking import MOST
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.kinds.slots import SLOT
-from chroniccare.fhir.operations import told
+from chroniccare.fhir.operations import CREATED, told
 from chroniccare.fhir.registry import KINDS
 
 _DATE = "2026-11-30"
@@ -41,7 +41,7 @@ def statement(base: str) -> bytes:
 
 
 def _interactions(kind: Kind) -> list[str]:
-    writes = ["create", "update"] if kind.writer else []
+    writes = ["create", "update"] if kind.writer else CREATED.get(kind.name, [])
     if kind.writer and kind.writer.delete:
         writes.append("delete")
     return ["read", *writes, "search-type"]

@@ -23,6 +23,10 @@ OPERATIONS: Mapping[str, Mapping[str, str]] = {
 """By type, the name of each operation and the address of its definition; see /fhir/metadata."""
 
 
+CREATED = {"AppointmentResponse": ["create"]}
+"""Interactions of types whose writes have a router of their own."""
+
+
 def told(kind: str) -> list[Resource]:
     """Return the operations of a type as /fhir/metadata tells them."""
     known = OPERATIONS.get(kind, {})

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.fhir import operations_booking as booking
+from chroniccare.fhir import responses
 from chroniccare.fhir.answers_api import answered, caller_of, check_format, check_media, pairs_of
 from chroniccare.fhir.operations import Given, In, from_query, read
 from chroniccare.fhir.operations_find import FIND, find
@@ -51,6 +52,15 @@ async def book_visit(request: Request) -> Response:
     """Book, change or cancel a visit; IHE ITI-117."""
     given = await _given(request, booking.BOOK)
     return answered(request, await booking.book(caller_of(request), given))
+
+
+@router.post("/AppointmentResponse")
+async def answer_visit(request: Request) -> Response:
+    """Do what the patient's answer to a visit means."""
+    check_format(request)
+    check_media(request)
+    body = await request.body()
+    return answered(request, await responses.create(caller_of(request), body), 201)
 
 
 @router.post("/Appointment/{appointment_id}/$reschedule")

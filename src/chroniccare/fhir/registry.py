@@ -5,7 +5,7 @@ from dataclasses import replace
 from chroniccare.core.caller import Caller, Filters
 from chroniccare.core.errors import Forbidden, NotFound
 from chroniccare.fhir.kind import Kind
-from chroniccare.fhir.kinds import beside, care, people, places
+from chroniccare.fhir.kinds import beside, care, people, places, responses
 from chroniccare.tenancy.masks import hidden
 from chroniccare.tenancy.smart_scopes import grants
 
@@ -21,6 +21,7 @@ KINDS: dict[str, Kind] = {
         places.SERVICE,
         places.SCHEDULE,
         care.APPOINTMENT,
+        responses.RESPONSE,
         care.REQUEST,
         beside.RELATED,
         beside.TEAM,
