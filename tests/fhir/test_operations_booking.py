@@ -304,4 +304,4 @@ async def test_metadata_names_each_operation(fhir: Server) -> None:
     told = (await fhir.send("GET", "/metadata")).json()["rest"][0]["resource"]
     [one] = [each for each in told if each["type"] == "Appointment"]
     names = {each["name"] for each in one["operation"]}
-    assert names == {"find", "hold", "book", "reschedule", "cancel"}
+    assert names == {"find", "hold", "book", "reschedule", "cancel", "validate"}

@@ -10,6 +10,7 @@ from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.validation import parse
 
 _IHE = "https://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment"
+_R4 = "http://hl7.org/fhir/OperationDefinition"
 _OURS = "urn:chroniccare:operation:appointment"
 OPERATIONS: Mapping[str, Mapping[str, str]] = {
     "Appointment": {
@@ -19,8 +20,12 @@ OPERATIONS: Mapping[str, Mapping[str, str]] = {
         "reschedule": f"{_OURS}-reschedule",
         "cancel": f"{_OURS}-cancel",
     },
+    "Patient": {
+        "everything": f"{_R4}/Patient-everything",
+        "match": f"{_R4}/Patient-match",
+    },
 }
-"""By type, the name of each operation and the address of its definition; see /fhir/metadata."""
+"""By type, the names of operations and where each is defined; every type has `validate`."""
 
 
 CREATED = {"AppointmentResponse": ["create"]}
@@ -29,7 +34,7 @@ CREATED = {"AppointmentResponse": ["create"]}
 
 def told(kind: str) -> list[Resource]:
     """Return the operations of a type as /fhir/metadata tells them."""
-    known = OPERATIONS.get(kind, {})
+    known = {**OPERATIONS.get(kind, {}), "validate": f"{_R4}/Resource-validate"}
     return [{"name": name, "definition": definition} for name, definition in known.items()]
 
 
@@ -62,13 +67,15 @@ class Given:
         return self.values.get(name, [])
 
 
-def read(body: bytes, known: Mapping[str, In]) -> Given:
+def read(body: bytes, known: Mapping[str, In], *, nested: bool = True) -> Given:
     """Return what a Parameters resource gives; no body at all gives nothing.
+
+    Without `nested` the resources in it are taken as they are.
 
     Raises:
         Invalid: it is no valid Parameters, or something in it is not known, too much or missing.
     """
-    resource = parse("Parameters", body) if body.strip() else {}
+    resource = parse("Parameters", body, nested=nested) if body.strip() else {}
     wrong: list[FieldError] = []
     found: dict[str, list[Any]] = {}
     for number, one in enumerate(resource.get("parameter", [])):

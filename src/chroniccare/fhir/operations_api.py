@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
 
+from chroniccare.fhir import checking, everything, matching, responses
 from chroniccare.fhir import operations_booking as booking
-from chroniccare.fhir import responses
 from chroniccare.fhir.answers_api import answered, caller_of, check_format, check_media, pairs_of
 from chroniccare.fhir.operations import Given, In, from_query, read
 from chroniccare.fhir.operations_find import FIND, find
@@ -79,3 +79,51 @@ async def cancel_visit(appointment_id: str, request: Request) -> Response:
     check = checked(request.headers.get("if-match"))
     cancelled = await booking.cancel(caller_of(request), appointment_id, given, check)
     return answered(request, cancelled)
+
+
+@router.get("/Patient/{patient_id}/$everything")
+async def everything_by_address(patient_id: str, request: Request) -> Response:
+    """Answer a page of a patient's records."""
+    check_format(request)
+    given = from_query(pairs_of(request), everything.EVERYTHING)
+    return answered(request, await everything.everything(caller_of(request), patient_id, given))
+
+
+@router.post("/Patient/{patient_id}/$everything")
+async def everything_of_patient(patient_id: str, request: Request) -> Response:
+    """Answer a page of a patient's records."""
+    given = await _given(request, everything.EVERYTHING)
+    return answered(request, await everything.everything(caller_of(request), patient_id, given))
+
+
+@router.post("/Patient/$match")
+async def match_patient(request: Request) -> Response:
+    """Answer who somebody could be."""
+    given = await _given(request, matching.MATCH)
+    return answered(request, await matching.match(caller_of(request), given))
+
+
+@router.post("/{kind}/$validate")
+async def validate_resource(kind: str, request: Request) -> Response:
+    """Answer everything that is wrong with a resource; nothing is stored."""
+    return await _validated(kind, None, request)
+
+
+@router.post("/{kind}/{resource_id}/$validate")
+async def validate_record(kind: str, resource_id: str, request: Request) -> Response:
+    """Answer everything that is wrong with a record, or with what would replace it."""
+    return await _validated(kind, resource_id, request)
+
+
+@router.get("/{kind}/{resource_id}/$validate")
+async def validate_by_address(kind: str, resource_id: str, request: Request) -> Response:
+    """Answer everything that is wrong with a record as it is."""
+    return await _validated(kind, resource_id, request)
+
+
+async def _validated(kind: str, resource_id: str | None, request: Request) -> Response:
+    check_format(request)
+    body = await request.body()
+    if body:
+        check_media(request)
+    return answered(request, await checking.validate(caller_of(request), kind, resource_id, body))
