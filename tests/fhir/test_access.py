@@ -135,6 +135,8 @@ async def test_the_way_into_a_video_visit_needs_its_scope(clinic: Clinic) -> Non
 OPERATIONS: list[tuple[str, str, Any, str]] = [
     ("GET", "Slot?start=2026-01-01", None, "appointments:read"),
     ("GET", "Slot/x", None, "appointments:read"),
+    ("POST", "Slot", {"resourceType": "Slot"}, "providers:write"),
+    ("PUT", "Slot/x", {"resourceType": "Slot"}, "providers:write"),
     ("GET", "Appointment/$find?start=2027-01-01&end=2027-01-02", None, "appointments:read"),
     ("POST", "Appointment/$hold", "Appointment/{visit}", "appointments:write"),
     ("POST", "Appointment/$book", "Appointment/{visit}", "appointments:write"),

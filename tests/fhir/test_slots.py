@@ -213,3 +213,84 @@ def test_an_id_says_its_time(provider: Any, place: Any, start: datetime, minutes
     assert opened(name) == time
     assert len(name) <= 64
     assert set(name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
+
+
+async def schedule_of(fhir: Server, doctor: dict[str, Any]) -> str:
+    [schedule] = await fhir.ids(f"Schedule?actor=Practitioner/{doctor['id']}")
+    return schedule
+
+
+async def write(fhir: Server, schedule: str, status: str, first: str, last: str) -> Any:
+    body = {"resourceType": "Slot", "schedule": {"reference": f"Schedule/{schedule}"},
+            "status": status, "start": first, "end": last, "comment": "Conference"}  # fmt: skip
+    return await fhir.send("POST", "/Slot", json=body)
+
+
+async def test_a_time_is_set_aside_and_given_back(
+    clinic: Clinic, fhir: Server, doctor: dict[str, Any]
+) -> None:
+    schedule = await schedule_of(fhir, doctor)
+    made = await write(fhir, schedule, "busy-unavailable", on(9, 30), on(10, 30))
+    assert made.status_code == 201, made.text
+    said = made.json()
+    assert made.headers["location"].endswith(f"/fhir/Slot/{said['id']}")
+    assert await fhir.read("Slot", said["id"]) == said
+    aside = [("free", "09:00"), ("busy-unavailable", "09:30"), ("busy-unavailable", "10:00"),
+             ("free", "10:30")]  # fmt: skip
+    assert await found(fhir) == aside
+    listed = await clinic.get(f"/providers/{doctor['id']}/exceptions")
+    [one] = listed.json()["data"]["items"]
+    assert (one["start_time"], one["end_time"], one["reason"]) == ("09:30", "10:30", "Conference")
+    again = await write(fhir, schedule, "busy-unavailable", on(9, 30), on(10, 30))
+    assert (again.status_code, await found(fhir)) == (200, aside)
+    part = await write(fhir, schedule, "free", on(9, 30), on(10))
+    assert part.status_code == 422  # a longer time off stands in the way
+    path = f"/Slot/{said['id']}"
+    back = await fhir.send("PUT", path, json={**said, "status": "free"})
+    assert (back.status_code, back.json()["status"]) == (200, "free"), back.text
+    assert [state for state, _ in await found(fhir)] == ["free"] * 4
+    listed = await clinic.get(f"/providers/{doctor['id']}/exceptions")
+    assert listed.json()["data"]["items"] == []
+
+
+async def test_hours_are_added_and_booked(
+    clinic: Clinic, fhir: Server, doctor: dict[str, Any]
+) -> None:
+    schedule = await schedule_of(fhir, doctor)
+    made = await write(fhir, schedule, "free", on(20), on(20, 45))
+    assert made.status_code == 201, made.text
+    assert made.json()["status"] == "free"
+    assert ("free", "20:00") in await found(fhir)
+    await book(clinic, doctor, on(20))
+    assert (await fhir.read("Slot", made.json()["id"]))["status"] == "busy"
+    stranded = await write(fhir, schedule, "busy-unavailable", on(20), on(20, 45))
+    assert stranded.status_code == 409
+    assert stranded.json()["issue"][0]["details"]["coding"][0]["code"] == "STRANDED_VISITS"
+
+
+async def test_what_no_slot_can_be_written_as(
+    fhir: Server, other_fhir: Server, doctor: dict[str, Any]
+) -> None:
+    schedule = await schedule_of(fhir, doctor)
+    for status, first, last, code, place in (
+        ("busy", on(9), on(10), 422, "Slot.status"),
+        ("odd", on(9), on(10), 400, "Slot.status"),
+        ("free", on(10), on(9), 422, "Slot.end"),
+        ("free", f"{DAY}T09:00:30-05:00", on(10), 422, "Slot.start"),
+        ("free", "2020-01-01T09:00:00-05:00", "2020-01-01T10:00:00-05:00", 422, "Slot.start"),
+    ):
+        refused = await write(fhir, schedule, status, first, last)
+        assert refused.status_code == code, refused.text
+        assert refused.json()["issue"][0]["expression"] == [place]
+    assert (await write(other_fhir, schedule, "free", on(9), on(10))).status_code == 422
+    slot = (await fhir.search(f"Slot?start={DAY}"))["entry"][0]["resource"]
+    path = f"/Slot/{slot['id']}"
+    for server, where, change, code in (
+        (fhir, path, {"id": "x"}, 400),
+        (fhir, path, {"start": on(9, 10)}, 422),
+        (fhir, "/Slot/x", {"id": "x"}, 404),
+        (other_fhir, path, {}, 404),
+    ):
+        answer = await server.send("PUT", where, json={**slot, **change})
+        assert answer.status_code == code, answer.text
+    assert [state for state, _ in await found(fhir)] == ["free"] * 4

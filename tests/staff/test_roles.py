@@ -42,6 +42,8 @@ PUBLIC = {
     "PUT /fhir/{kind}/{resource_id}": _BY_TYPE,
     "DELETE /fhir/{kind}/{resource_id}": _BY_TYPE,
     "GET /fhir/Slot": _BY_TYPE,
+    "POST /fhir/Slot": _BY_TYPE,
+    "PUT /fhir/Slot/{resource_id}": _BY_TYPE,
     "POST /fhir/Slot/_search": _BY_TYPE,
     "GET /fhir/Slot/{resource_id}": _BY_TYPE,
     "POST /fhir/AppointmentResponse": _BY_TYPE,

@@ -28,7 +28,7 @@ OPERATIONS: Mapping[str, Mapping[str, str]] = {
 """By type, the names of operations and where each is defined; every type has `validate`."""
 
 
-CREATED = {"AppointmentResponse": ["create"]}
+CREATED = {"AppointmentResponse": ["create"], "Slot": ["create", "update"]}
 """Interactions of types whose writes have a router of their own."""
 
 

@@ -2,11 +2,12 @@
 
 from fastapi import APIRouter, Request, Response
 
-from chroniccare.fhir import slots
+from chroniccare.fhir import slot_overrides, slots
 from chroniccare.fhir.answers_api import (
     answered,
     caller_of,
     check_format,
+    check_media,
     form_of,
     is_strict,
     pairs_of,
@@ -39,3 +40,21 @@ async def read_slot(resource_id: str, request: Request) -> Response:
     """Answer one Slot, as it is at this moment."""
     check_format(request)
     return answered(request, await slots.read(caller_of(request), resource_id))
+
+
+@router.post("")
+async def create_slot(request: Request) -> Response:
+    """Make a time free, or set it aside; 200 when it is so already."""
+    check_format(request)
+    check_media(request)
+    made, is_new = await slot_overrides.create(caller_of(request), await request.body())
+    return answered(request, made, 201 if is_new else 200)
+
+
+@router.put("/{resource_id}")
+async def update_slot(resource_id: str, request: Request) -> Response:
+    """Have a Slot be free, or set aside."""
+    check_format(request)
+    check_media(request)
+    body = await request.body()
+    return answered(request, await slot_overrides.update(caller_of(request), resource_id, body))
