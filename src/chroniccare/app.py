@@ -23,6 +23,8 @@ from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Pr
 from chroniccare.facilities import api as facilities
 from chroniccare.fhir import api as fhir
 from chroniccare.fhir import capability, outcome
+from chroniccare.fhir import operations_api as fhir_operations
+from chroniccare.fhir import slots_api as fhir_slots
 from chroniccare.front import Front, Traced
 from chroniccare.medications import api as medications
 from chroniccare.medications.adherence import api as adherence
@@ -90,6 +92,8 @@ ROUTERS = (
     appointments.router,
     token_api.public,  # before the router of fhir, whose /{kind} would take its paths
     fhir.public,  # likewise
+    fhir_slots.router,  # likewise
+    fhir_operations.router,  # likewise
     fhir.router,
     lifecycle.router,
     providers.router,

@@ -3,14 +3,21 @@
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Forbidden, Invalid, NotFound
-from chroniccare.fhir import actions, asking
+from chroniccare.fhir import actions, asking, slots
+from chroniccare.fhir.matching import match
+from chroniccare.fhir.operations import Given
+from chroniccare.fhir.operations_find import find
 from chroniccare.fhir.registry import KINDS
+from chroniccare.platform.postgres import begin
+from chroniccare.tenancy.actions import create_key
 from chroniccare.tenancy.masks import hidden
 from chroniccare.tenancy.roles import ROLES
+from chroniccare.tenancy.rules import SCOPES
 from chroniccare.tenancy.smart_scopes import parse_all
 from tests.client import Clinic
 from tests.fhir.server import visit
@@ -123,3 +130,73 @@ async def test_the_way_into_a_video_visit_needs_its_scope(clinic: Clinic) -> Non
     assert "extension" in await actions.read(all_of_it, kind, made["id"])
     less = replace(clinic.caller, scopes=ROLES["clinician"] - {"telehealth:read"})
     assert "extension" not in await actions.read(less, kind, made["id"])
+
+
+OPERATIONS: list[tuple[str, str, Any, str]] = [
+    ("GET", "Slot?start=2026-01-01", None, "appointments:read"),
+    ("GET", "Slot/x", None, "appointments:read"),
+    ("POST", "Slot", {"resourceType": "Slot"}, "providers:write"),
+    ("PUT", "Slot/x", {"resourceType": "Slot"}, "providers:write"),
+    ("GET", "Appointment/$find?start=2027-01-01&end=2027-01-02", None, "appointments:read"),
+    ("POST", "Appointment/$hold", "Appointment/{visit}", "appointments:write"),
+    ("POST", "Appointment/$book", "Appointment/{visit}", "appointments:write"),
+    ("POST", "Appointment/{visit}/$cancel", None, "appointments:write"),
+    ("POST", "AppointmentResponse", {"resourceType": "AppointmentResponse"}, "appointments:write"),
+    ("GET", "Patient/{patient}/$everything", None, "patients:read"),
+    ("POST", "Patient/$match", {"resourceType": "Patient"}, "patients:read"),
+    ("GET", "Patient/{patient}/$validate", None, "patients:read"),
+    ("POST", "Appointment/{visit}/$validate", None, "appointments:read"),
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one[1])
+async def test_an_operation_needs_the_scope_of_its_type(
+    clinic: Clinic, anonymous: httpx.AsyncClient, operation: tuple[str, str, Any, str]
+) -> None:
+    method, path, sent, scope = operation
+    made = await visit(clinic)
+    ids = {"visit": made["id"], "patient": made["patient_id"]}
+    body = sent
+    if isinstance(sent, str):
+        reference = {"reference": sent.format(**ids)}
+        one = {"name": "appointment-reference", "valueReference": reference}
+        body = {"resourceType": "Parameters", "parameter": [one]}
+    elif "$match" in path:
+        body = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": sent}]}
+    pepper, answers = clinic.app.state.authority.pepper, []
+    for name, scopes in (("weak", SCOPES - {scope}), ("able", {scope, "appointments:read"})):
+        async with begin(clinic.caller) as tx:
+            key = await create_key(tx, pepper=pepper, name=name, scopes=frozenset(scopes))
+        answers.append(await anonymous.request(
+            method, f"/fhir/{path.format(**ids)}", json=body, headers={"X-API-Key": key}
+        ))  # fmt: skip
+    assert answers[0].status_code == 403, answers[0].text
+    assert answers[0].json()["issue"][0]["code"] == "forbidden"
+    assert answers[1].status_code != 403, answers[1].text
+
+
+async def test_a_scope_with_parameters_opens_no_times(clinic: Clinic) -> None:
+    await visit(clinic)
+    few = client(clinic, "system/Slot.rs?status=free system/Appointment.s?status=booked")
+    given = Given({"start": ["2027-01-01"], "end": ["2027-01-02"]})
+    with pytest.raises(Forbidden):
+        await slots.search(few, [("start", "2027-01-01")], strict=True)
+    with pytest.raises(Forbidden):
+        await find(few, given)
+    whole = client(clinic, "system/Slot.rs system/Appointment.s")
+    assert (await slots.search(whole, [("start", "2027-01-01")], strict=True))["entry"]
+    assert (await find(whole, given))["total"] > 0
+
+
+async def test_a_match_by_what_is_hidden_from_a_role_finds_nobody(clinic: Clinic) -> None:
+    await clinic.patient()
+    point = {"system": "phone", "value": "+14155550001"}
+    given = Given({"resource": [{"resourceType": "Patient", "telecom": [point]}]})
+    auditor = member(clinic, "auditor", "patients")
+    assert (await match(auditor, given))["total"] == 0
+    named = {"name": [{"family": "Gonzalezb", "given": ["Maria"]}], "birthDate": "1961-04-12"}
+    said = {"resourceType": "Patient", "telecom": [point], **named}
+    found = await match(auditor, Given({"resource": [said]}))
+    [grade] = [one["search"]["extension"][0]["valueCode"] for one in found["entry"]]
+    assert grade == "probable"  # the number, which is hidden, adds nothing
+    assert "telecom" not in found["entry"][0]["resource"]

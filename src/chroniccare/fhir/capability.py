@@ -6,6 +6,8 @@ from chroniccare import __version__
 from chroniccare.core.wire import dumps
 from chroniccare.fhir.asking import MOST
 from chroniccare.fhir.kind import Kind
+from chroniccare.fhir.kinds.slots import SLOT
+from chroniccare.fhir.operations import CREATED, told
 from chroniccare.fhir.registry import KINDS
 
 _DATE = "2026-11-30"
@@ -36,7 +38,7 @@ def statement(base: str) -> bytes:
                         {"code": "batch"},
                         {"code": "history-system"},
                     ],
-                    "resource": [resource(kind) for kind in KINDS.values()],
+                    "resource": [resource(kind) for kind in (*KINDS.values(), SLOT)],
                 }
             ],
         }
@@ -55,13 +57,14 @@ def allowed(path: str) -> str | None:
         return "GET, HEAD" if kind.versions else ""
     found = ["GET", "HEAD"]
     if kind.writer:
-        found += ["PATCH", "PUT"] if rest else ["PATCH", "POST", "PUT"]
+        found += [] if rest else ["POST"]
+        found += ["PATCH", "PUT"] if kind.writer.update else []
         found += ["DELETE"] if kind.writer.delete else []
     return ", ".join(sorted(found))
 
 
 def _interactions(kind: Kind) -> list[str]:
-    writes = ["create"] if kind.writer else []
+    writes = ["create"] if kind.writer else list(CREATED.get(kind.name, []))
     if kind.writer and kind.writer.update:
         writes += ["update", "patch"]
     if kind.writer and kind.writer.delete:
@@ -80,10 +83,12 @@ def resource(kind: Kind) -> dict[str, Any]:
         "updateCreate": False,
         "conditionalCreate": kind.writer is not None,
         "conditionalRead": "full-support",
-        "conditionalUpdate": kind.writer is not None,
+        "conditionalUpdate": bool(kind.writer and kind.writer.update),
         "conditionalDelete": "single" if kind.writer and kind.writer.delete else "not-supported",
         "searchParam": [{"name": one.name, "type": one.type} for one in kind.parameters.values()],
     }
+    if operations := told(kind.name):
+        found["operation"] = operations
     if kind.includes:
         found["searchInclude"] = [f"{kind.name}:{name}" for name in kind.includes]
     reverse = [

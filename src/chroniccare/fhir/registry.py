@@ -5,7 +5,7 @@ from dataclasses import replace
 from chroniccare.core.caller import Caller, Filters
 from chroniccare.core.errors import Forbidden, NotFound
 from chroniccare.fhir.kind import Kind
-from chroniccare.fhir.kinds import beside, care, people, places, told, trails
+from chroniccare.fhir.kinds import beside, care, people, places, responses, told, trails
 from chroniccare.fhir.stored.kinds import kinds as stored
 from chroniccare.tenancy.masks import hidden
 from chroniccare.tenancy.smart_scopes import grants
@@ -22,6 +22,7 @@ KINDS: dict[str, Kind] = {
         places.SERVICE,
         places.SCHEDULE,
         care.APPOINTMENT,
+        responses.RESPONSE,
         care.REQUEST,
         beside.RELATED,
         beside.TEAM,

@@ -9,6 +9,7 @@ from chroniccare.core.errors import FieldError, Unprocessable
 from chroniccare.core.ids import new_id
 from chroniccare.fhir import outcome, queries
 from chroniccare.fhir.kind import Check, Resource, Writer
+from chroniccare.fhir.kinds import slots
 from chroniccare.fhir.kinds.common import email, phone
 from chroniccare.fhir.parameters import uuids
 from chroniccare.fhir.resources import appointment, appointment_write, patient_write
@@ -144,6 +145,7 @@ async def _book(tx: Tx, said: Resource) -> UUID:
     status = said.get("status")
     if status not in {"booked", "pending", "proposed"}:
         raise Unprocessable.field("status", "of a new visit is booked, pending or proposed")
+    slots.placed(said)
     body = await _visit(tx, said, {}, AppointmentBook)
     minutes = None if status == "booked" else _HOLD_MINUTES
     return (await scheduling.book(tx, body, hold_minutes=minutes)).id
@@ -153,6 +155,7 @@ async def _change(tx: Tx, visit_id: UUID, said: Resource, check: Check) -> bool:
     """Change a visit, or take the step that leads to the state that the client wants."""
     visit = await scheduling.get_locked(tx, visit_id)
     check(visit.version)
+    said.pop("slot", None)  # it follows from time and people, and may be that of before
     wanted = said.get("status", "")
     step = _STEPS.get(wanted)
     if wanted == appointment.STATUS[visit.status]:

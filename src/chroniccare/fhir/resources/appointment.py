@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.fhir.queries import AppointmentRow
-from chroniccare.fhir.resources import common
+from chroniccare.fhir.resources import common, slot
 from chroniccare.fhir.resources.common import Resource, local, said
 from chroniccare.fhir.resources.places import visit_type
 
@@ -46,10 +46,20 @@ def to_fhir(row: AppointmentRow, tenant_id: UUID) -> Resource:
         start=row.scheduled_start,
         end=row.scheduled_end,
         minutesDuration=row.duration_minutes,
+        slot=_slot(row),
         created=row.created_at,
         patientInstruction=common.lines(row.pre_appointment_instructions),
         participant=_participants(row),
     )  # fmt: skip
+
+
+def _slot(row: AppointmentRow) -> list[Resource]:
+    """Return the time that the visit takes, as long as it takes it."""
+    if row.status in {"cancelled", "no_show"}:
+        return []
+    return [
+        slot.of_visit(row.provider_id, row.facility_id, row.scheduled_start, row.duration_minutes)
+    ]
 
 
 def _participants(row: AppointmentRow) -> list[Resource]:
