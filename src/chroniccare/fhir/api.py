@@ -110,6 +110,7 @@ async def delete_resource(kind: str, resource_id: str, request: Request) -> Resp
 
 
 @router.post("")
+@router.post("/")  # so say stock clients
 async def bundle(request: Request) -> Response:
     """Take a Bundle: a transaction is done as a whole or not at all, a batch entry by entry."""
     _check_format(request)

@@ -12,7 +12,8 @@ MOST = 1000
 USUAL = 20
 _MOST_PAIRS, _MOST_VALUES = 200, 100
 _CONTROL = frozenset({"_format", "_pretty", "_count", "_cursor", "_sort", "_total", "_summary",
-                      "_elements", "_include", "_revinclude"})  # fmt: skip
+                      "_elements", "_include", "_revinclude",
+                      "_totalMethod"})  # fmt: skip
 _SUMMARIES = {"true", "text", "data", "count", "false"}
 _TOTALS = {"none", "estimate", "accurate"}
 
