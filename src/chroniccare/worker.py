@@ -12,6 +12,7 @@ from chroniccare.audit import copying, heads, sealing
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem, Unavailable
 from chroniccare.core.ids import new_id
+from chroniccare.fhir.subscriptions import notifying
 from chroniccare.medications import lifecycle as prescriptions
 from chroniccare.medications.adherence import inferring as adherence
 from chroniccare.medications.doses import rounds as doses
@@ -69,6 +70,9 @@ async def _forget(tenant_id: UUID) -> None:
 SEALED = (*sealed_addresses.SWEEPS, *patients.SWEEPS, *sealed_messages.SWEEPS)
 """Every column that is sealed anew after a rotation."""
 
+SHAPES = {notifying.NAME: notifying.SHAPE}
+"""How endpoints are told that are no plain webhooks."""
+
 # What is done tenant by tenant: the work, the seconds between two rounds, and whose ring ends the
 # pause early.
 _BY_TENANT: dict[str, tuple[Work, float, str | None]] = {
@@ -107,8 +111,10 @@ def loops(
         "drivers": partial(mesh.run, channels.drivers, process=new_id(), stop=stop),
         "receipts": partial(receipts.run, bell=bell(receipts.LOOP), stop=stop),
         "inbound": partial(inbound.run, bell=bell(inbound.LOOP), stop=stop),
-        "webhook-relay": partial(relaying.run, bell=asyncio.Event(), stop=stop),
-        "webhooks": partial(webhooks.run, settings, bell=bell(relaying.LOOP), stop=stop),
+        "webhook-relay": partial(relaying.run, bell=asyncio.Event(), stop=stop, told=SHAPES),
+        "webhooks": partial(
+            webhooks.run, settings, bell=bell(relaying.LOOP), stop=stop, told=SHAPES
+        ),
         "devices": partial(device_loop.run, settings, bell=bell(devices.LOOP), stop=stop),
         "audit-seals": partial(sealing.run, stop=stop),
     }

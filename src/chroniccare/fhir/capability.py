@@ -7,6 +7,7 @@ from chroniccare.core.wire import dumps
 from chroniccare.fhir.asking import MOST
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.registry import KINDS
+from chroniccare.fhir.subscriptions import capability as subscriptions
 
 _DATE = "2026-11-30"
 """Of the last change of what the statement says, by hand: FHIR asks for one."""
@@ -31,7 +32,10 @@ def statement(base: str) -> bytes:
                     " each page.",
                     "security": {"cors": False, "description": "An API key, or a Bearer token."},
                     "interaction": [{"code": "transaction"}, {"code": "batch"}],
-                    "resource": [resource(kind) for kind in KINDS.values()],
+                    "resource": [
+                        *(resource(kind) for kind in KINDS.values()),
+                        subscriptions.resource(base),
+                    ],
                 }
             ],
         }
