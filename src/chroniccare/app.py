@@ -23,6 +23,7 @@ from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Pr
 from chroniccare.facilities import api as facilities
 from chroniccare.fhir import api as fhir
 from chroniccare.fhir import outcome
+from chroniccare.fhir.exports import api as exports
 from chroniccare.fhir.subscriptions import api as subscriptions
 from chroniccare.front import Front
 from chroniccare.medications import api as medications
@@ -92,6 +93,7 @@ ROUTERS = (
     token_api.public,  # before the router of fhir, whose /{kind} would take its paths
     fhir.public,  # likewise
     subscriptions.router,  # likewise
+    exports.router,  # likewise
     fhir.router,
     lifecycle.router,
     providers.router,

@@ -12,6 +12,8 @@ from chroniccare.audit import copying, heads, sealing
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem, Unavailable
 from chroniccare.core.ids import new_id
+from chroniccare.fhir.exports import actions as exports
+from chroniccare.fhir.exports import exporting
 from chroniccare.fhir.subscriptions import notifying
 from chroniccare.medications import lifecycle as prescriptions
 from chroniccare.medications.adherence import inferring as adherence
@@ -89,6 +91,7 @@ _BY_TENANT: dict[str, tuple[Work, float, str | None]] = {
     "dose-replies": (dose_replies.sweep, 5.0, dose_replies.LOOP),
     "adherence": (adherence.run, 60.0, None),
     "refills": (refills.run, 900.0, None),
+    "exports": (exporting.run, 60.0, exports.LOOP),
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from chroniccare import __version__
 from chroniccare.core.wire import dumps
 from chroniccare.fhir.asking import MOST
+from chroniccare.fhir.exports import capability as exporting
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.subscriptions import capability as subscriptions
@@ -13,7 +14,7 @@ _DATE = "2026-11-30"
 """Of the last change of what the statement says, by hand: FHIR asks for one."""
 
 
-def statement(base: str) -> bytes:
+def statement(base: str, *, exports: bool = False) -> bytes:
     """Return the CapabilityStatement of the server at `base`."""
     return dumps(
         {
@@ -32,8 +33,12 @@ def statement(base: str) -> bytes:
                     " each page.",
                     "security": {"cors": False, "description": "An API key, or a Bearer token."},
                     "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                    **exporting.system(are_there=exports),
                     "resource": [
-                        *(resource(kind) for kind in KINDS.values()),
+                        *(
+                            exporting.of(resource(kind), are_there=exports)
+                            for kind in KINDS.values()
+                        ),
                         subscriptions.resource(base),
                     ],
                 }

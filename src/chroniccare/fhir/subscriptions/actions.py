@@ -125,7 +125,7 @@ async def create(tx: Tx, said: Resource, *, url: str) -> Resource:
     row = await get(tx, subscription_id)
     await _audit(tx, "create", subscription_id, None, row)
     made = await told(tx, row)
-    extension = {"url": rules.SECRET, "valueString": secret}
+    extension = {"url": rules.TOLD_ONCE, "valueString": secret}
     return {**made, "channel": {**made["channel"], "extension": [extension]}}
 
 
