@@ -289,6 +289,33 @@ def test_only_programs_that_may_read_all_of_a_type_export_it() -> None:
         wanted.check_caller(person)
 
 
+async def test_sec_05_an_export_holds_nothing_of_another_clinic(
+    fhir: Server, other_fhir: Server
+) -> None:
+    await everything(other_fhir.clinic)
+    own = await fhir.clinic.patient()
+    await begun(other_fhir)  # what another clinic exports is in nobody's way
+    found = await records(fhir, await done(fhir))
+    assert set(found) == {"Organization", "Patient"}
+    assert [_id(one) for one in found["Patient"]] == [own["id"]]
+    assert [_id(one) for one in found["Organization"]] == [str(fhir.clinic.tenant_id)]
+
+
+async def test_when_somebody_is_erased_what_was_exported_is_gone(
+    fhir: Server, folder: Path
+) -> None:
+    made = await fhir.clinic.patient()
+    where = await begun(fhir, "/$export?_type=Patient")
+    await exporting.run(fhir.clinic.tenant_id)
+    [output] = (await get(fhir, where)).json()["output"]
+    path = f"/patients/{made['id']}/erase"
+    assert (await fhir.clinic.post(path, {"reason": "Asked for."})).is_success
+    for url in (where, output["url"]):
+        assert (await get(fhir, url)).status_code == 404
+    await exporting.run(fhir.clinic.tenant_id)
+    assert held(folder) == []
+
+
 async def test_memory_does_not_grow_with_what_is_exported(fhir: Server, clinic: Clinic) -> None:
     entries = [
         {

@@ -25,6 +25,7 @@ def statement(base: str, *, exports: bool = False) -> bytes:
             "software": {"name": "Chronic Care", "version": __version__},
             "implementation": {"description": "A clinic's records", "url": base},
             "fhirVersion": "4.0.1",
+            **exporting.conformance(are_there=exports),
             "format": ["application/fhir+json", "json"],
             "rest": [
                 {

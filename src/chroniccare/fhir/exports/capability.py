@@ -3,6 +3,12 @@
 from chroniccare.fhir.kind import Resource
 
 _IG = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
+_STATEMENT = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
+
+
+def conformance(*, are_there: bool) -> Resource:
+    """Return which published statement the server keeps, too."""
+    return {"instantiates": [_STATEMENT]} if are_there else {}
 
 
 def system(*, are_there: bool) -> Resource:

@@ -152,7 +152,7 @@ async def _end(job: Job, state: str) -> None:
 
 
 async def _remove(tenant_id: UUID, over: list[UUID]) -> None:
-    """Remove the files of exports that were cancelled or whose time is over, then their rows."""
+    """Remove the files of exports that are over, then their rows."""
     directory = database().settings.fhir_export_dir
     for export_id in over:
         await asyncio.to_thread(files.remove, directory, tenant_id, export_id)

@@ -39,10 +39,15 @@ _COLUMNS = (
     "id, actor_id, actor_type, state, document, place, after_id, exported, fence, created_at,"
     " expires_at"
 )
+# Whoever was erased since it began may be in its files, so that it is over.
+_ERASED = (
+    "EXISTS (SELECT FROM privacy_jobs j WHERE j.kind = 'erasure'"
+    " AND j.created_at >= fhir_exports.created_at)"
+)
 GET = Query(
     Export,
     f"SELECT {_COLUMNS} FROM fhir_exports WHERE id = $1 AND actor_id = $2"
-    " AND state <> 'cancelled' AND (expires_at IS NULL OR expires_at > $3)",
+    f" AND state <> 'cancelled' AND (expires_at IS NULL OR expires_at > $3) AND NOT {_ERASED}",
 )
 INSERT = Command(
     "INSERT INTO fhir_exports (id, tenant_id, actor_id, actor_type, document, created_at)"
@@ -65,6 +70,7 @@ CLAIM = Query(
     Export,
     "UPDATE fhir_exports SET state = 'running', fence = fence + 1, lease_until = $2 WHERE id ="
     " (SELECT id FROM fhir_exports WHERE state IN ('waiting', 'running')"
+    f" AND NOT {_ERASED}"
     " AND (lease_until IS NULL OR lease_until <= $1) LIMIT 1 FOR UPDATE SKIP LOCKED)"
     f" RETURNING {_COLUMNS}",
 )
@@ -85,6 +91,8 @@ END = Command(
 RELEASE = Command(
     "UPDATE fhir_exports SET lease_until = NULL WHERE id = $1 AND fence = $2 AND state = 'running'"
 )
-OVER = Command("SELECT id FROM fhir_exports WHERE state = 'cancelled' OR expires_at <= $1")
+OVER = Command(
+    f"SELECT id FROM fhir_exports WHERE state = 'cancelled' OR expires_at <= $1 OR {_ERASED}"
+)
 FORGET_FILES = Command("DELETE FROM fhir_export_files WHERE export_id = ANY ($1::uuid[])")
 FORGET = Command("DELETE FROM fhir_exports WHERE id = ANY ($1::uuid[])")
