@@ -10,6 +10,7 @@ import pytest
 
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Forbidden
+from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.subscriptions import actions
 from chroniccare.fhir.validation import parse
 from chroniccare.platform.egress import Egress
@@ -444,3 +445,30 @@ async def test_the_statement_tells_of_topics(fhir: Server) -> None:
     )
     assert found.json()["total"] == 0
     assert (await fhir.send("GET", "/Subscription?name=x")).status_code == 400
+
+
+async def test_bodies_of_another_kind_are_refused(fhir: Server, receiver: Receiver) -> None:
+    said = body(receiver, TOPIC + "appointment-booked")
+    for method, path, options in (
+        ("POST", "", {"data": {"criteria": "x"}}),
+        ("PUT", f"/{fhir.clinic.tenant_id}", {"content": str(said)}),
+        ("POST", "/_search", {"json": said}),
+    ):
+        response = await fhir.send(method, f"/Subscription{path}", **options)
+        assert response.status_code == 415
+
+
+async def test_criteria_that_are_not_known_any_more_stop_nobody_else(
+    fhir: Server, receiver: Receiver, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made(fhir, receiver, "Appointment?status=booked")
+    other, _ = await made(fhir, receiver, TOPIC + "appointment-booked")
+    await drain()
+    receiver.came.clear()
+    kind = KINDS["Appointment"]
+    left = {name: one for name, one in kind.parameters.items() if name != "status"}
+    monkeypatch.setitem(KINDS, "Appointment", replace(kind, parameters=left))
+    await visit(fhir.clinic)
+    await drain()
+    [came] = receiver.came
+    assert told(came)["subscription"]["reference"].endswith(other)

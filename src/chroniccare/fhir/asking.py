@@ -253,3 +253,10 @@ def _include(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: 
         return f"must be a reference to {kind.name}, such as Appointment:patient"
     ask.revincludes.append((source, parameter, None))
     return None
+
+
+def is_plain(ask: Ask) -> bool:
+    """Say whether a search looks at the records themselves: no chain, include, sort or page."""
+    plain = {one.said.partition(":")[0] for one in ask.filters if len(one.path) == 1}
+    said = {name.partition(":")[0] for name, _ in ask.pairs}
+    return said == plain and all(one.reverse is None for one in ask.filters)

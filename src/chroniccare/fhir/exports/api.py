@@ -6,10 +6,10 @@ from fastapi.responses import StreamingResponse
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
-from chroniccare.fhir import asking, outcome
+from chroniccare.fhir import operations_api as operations
+from chroniccare.fhir import outcome
 from chroniccare.fhir.actions import base_of
 from chroniccare.fhir.exports import actions, wanted
-from chroniccare.fhir.validation import parse
 from chroniccare.platform.postgres import begin, database
 from chroniccare.tenancy.api import KeyFirst
 
@@ -69,30 +69,19 @@ async def _begun(request: Request, *, of_patients: bool) -> Response:
     prefer = request.headers.get("prefer", "").replace(" ", "")
     if "respond-async" not in prefer:
         raise Invalid.field("Prefer", "must be respond-async: an export takes its time", "required")
-    pairs, told = await _asked(request)
+    pairs, query = await operations.asked(request), request.scope["query_string"]
     lenient = "handling=lenient" in prefer
     asked = wanted.read(caller, pairs, of_patients=of_patients, lenient=lenient)
     async with begin(caller) as tx:
         base = base_of(tx)
-        asked.request = base + request.url.path.removeprefix(outcome.BASE) + told
+        asked.request = base + request.url.path.removeprefix(outcome.BASE)
+        asked.request += "?" + query.decode("latin-1") if query else ""
         export_id = await actions.start(tx, asked)
     return Response(
         wire.dumps(outcome.information("The export has begun.")), 202,
         headers={"content-location": actions.address(base, export_id)},
         media_type=outcome.MEDIA_TYPE,
     )  # fmt: skip
-
-
-async def _asked(request: Request) -> tuple[wanted.Pairs, str]:
-    """Return the parameters, of the address or of Parameters in the body, and the query as told."""
-    query = request.scope["query_string"].decode("latin-1")
-    pairs = asking.pairs_of(query)
-    if request.method == "POST":
-        body = await request.body()
-        for one in parse("Parameters", body).get("parameter", []) if body else []:
-            values = [str(value) for name, value in one.items() if name.startswith("value")]
-            pairs.append((one["name"], values[0] if values else ""))
-    return pairs, f"?{query}" if query else ""
 
 
 def _caller(request: Request) -> Caller:

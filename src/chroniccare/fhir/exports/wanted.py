@@ -111,19 +111,12 @@ def _filters(found: Wanted, able: Sequence[str], value: str) -> str | None:
             ask = asking.read(KINDS[name], KINDS, asking.pairs_of(query), strict=True)
         except Invalid as error:
             return "; ".join(f"{each.field} {each.reason}" for each in error.details)
-        if not is_plain(ask):
+        if not (ask.filters and asking.is_plain(ask)):
             return "takes parameters of the type itself: no chain, include, sort or page"
         found.filters.setdefault(name, []).append(query)
     if sum(map(len, found.filters.values())) > _MOST_FILTERS:
         return f"are over {_MOST_FILTERS}"
     return None
-
-
-def is_plain(ask: asking.Ask) -> bool:
-    """Say whether a search looks at the records themselves and at nothing else."""
-    plain = {one.said.partition(":")[0] for one in ask.filters if len(one.path) == 1}
-    said = {name.partition(":")[0] for name, _ in ask.pairs}
-    return bool(said) and said == plain and all(one.reverse is None for one in ask.filters)
 
 
 def _allowed(caller: Caller, able: Sequence[str]) -> list[str]:

@@ -93,10 +93,7 @@ def _chosen(tx: Tx, criteria: str) -> tuple[str | None, tuple[str, ...]]:
     if topic is not None:
         return topic, rules.TOPICS[topic].events
     ask = asking.read(kind, KINDS, asking.pairs_of(query), strict=True)
-    plain = {one.said.partition(":")[0] for one in ask.filters if len(one.path) == 1}
-    if {name.partition(":")[0] for name, _ in ask.pairs} != plain or any(
-        one.reverse is not None for one in ask.filters
-    ):
+    if not asking.is_plain(ask):
         reason = "takes parameters of the type itself: no chain, include, sort or page"
         raise Invalid.field("Subscription.criteria", reason, "not-supported")
     return None, rules.EVENTS[name]

@@ -8,10 +8,10 @@ from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Invalid
 from chroniccare.fhir import asking, bundles, outcome
+from chroniccare.fhir import operations_api as operations
 from chroniccare.fhir.actions import base_of
 from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.subscriptions import actions
-from chroniccare.fhir.validation import parse
 from chroniccare.fhir.writing import checked
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
@@ -28,6 +28,7 @@ PARAMETERS = {
 """What subscriptions are searched by."""
 _PASSED_OVER = frozenset({"_format", "_pretty", "_count", "_total"})
 _MOST_DIGITS = 15
+_FORM = "application/x-www-form-urlencoded"
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -40,6 +41,9 @@ async def search_subscriptions(request: Request) -> Response:
 @router.post("/_search")
 async def search_subscriptions_by_form(request: Request) -> Response:
     """Answer the same, asked for by a form."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != _FORM:
+        raise outcome.UnsupportedMedia
     body = (await request.body()).decode("utf-8", "replace")
     return await _search(request, [*_pairs(request), *asking.pairs_of(body)])
 
@@ -58,6 +62,7 @@ async def _search(request: Request, pairs: Pairs) -> Response:
 async def create_subscription(request: Request) -> Response:
     """Make a subscription; the answer shows the secret that notifications are signed with, once."""
     caller = _caller(request, "c")
+    operations.check_media(request)
     said, url = await actions.read_body(await request.body(), database().settings)
     async with begin(caller) as tx:
         made = await actions.create(tx, said, url=url)
@@ -92,6 +97,7 @@ async def read_subscription(subscription_id: str, request: Request) -> Response:
 async def update_subscription(subscription_id: str, request: Request) -> Response:
     """Replace one; with If-Match only if nobody changed it since."""
     caller = _caller(request, "u")
+    operations.check_media(request)
     said, url = await actions.read_body(await request.body(), database().settings)
     check = checked(request.headers.get("if-match"))
     async with begin(caller) as tx:
@@ -122,7 +128,7 @@ async def read_state(subscription_id: str, request: Request) -> Response:
 async def read_events(subscription_id: str, request: Request) -> Response:
     """Answer events by their numbers, so that who missed some can catch up."""
     caller = _caller(request, "r")
-    asked = await _asked(request)
+    asked = {name: [one] for name, one in await operations.asked(request)}
     _known(asked, {"eventsSinceNumber", "eventsUntilNumber", "content"})
     content = asked.get("content", [""])[0] or None
     if content not in {None, "empty", "id-only"}:
@@ -134,19 +140,6 @@ async def read_events(subscription_id: str, request: Request) -> Response:
             until=_number(asked, "eventsUntilNumber"), content=content,
         )  # fmt: skip
     return _answer(request, found)
-
-
-async def _asked(request: Request) -> dict[str, list[str]]:
-    """Return the parameters of an operation, of the address or of Parameters in the body."""
-    if request.method != "POST":
-        return {name: [one] for name, one in _pairs(request)}
-    body = await request.body()
-    said = parse("Parameters", body) if body else {}
-    found = {}
-    for one in said.get("parameter", []):
-        values = [str(value) for name, value in one.items() if name.startswith("value")]
-        found[one["name"]] = values or [""]
-    return found
 
 
 def _number(asked: dict[str, list[str]], name: str) -> int | None:
