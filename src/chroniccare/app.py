@@ -25,6 +25,8 @@ from chroniccare.fhir import api as fhir
 from chroniccare.fhir import capability, outcome
 from chroniccare.fhir import operations_api as fhir_operations
 from chroniccare.fhir import slots_api as fhir_slots
+from chroniccare.fhir.exports import api as exports
+from chroniccare.fhir.subscriptions import api as subscriptions
 from chroniccare.front import Front, Traced
 from chroniccare.medications import api as medications
 from chroniccare.medications.adherence import api as adherence
@@ -94,6 +96,8 @@ ROUTERS = (
     fhir.public,  # likewise
     fhir_slots.router,  # likewise
     fhir_operations.router,  # likewise
+    subscriptions.router,  # likewise
+    exports.router,  # likewise
     fhir.router,
     lifecycle.router,
     providers.router,

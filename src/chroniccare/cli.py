@@ -70,7 +70,9 @@ def serve(
 
     settings = servers.needed(servers.data_dir(data_dir))
     settings = servers.given(settings, host=host, port=port, workers=workers)
-    command.serve(settings, servers.environment(settings), with_stdin=with_stdin)
+    # The workers put host and port into the links that they answer.
+    environment = servers.environment(settings, host=settings.host, port=settings.port)
+    command.serve(settings, environment, with_stdin=with_stdin)
 
 
 @app.command()

@@ -13,6 +13,9 @@ from chroniccare.core.caller import system
 from chroniccare.core.errors import Problem, Unavailable
 from chroniccare.core.ids import new_id
 from chroniccare.fhir import sealed as sealed_versions
+from chroniccare.fhir.exports import actions as exports
+from chroniccare.fhir.exports import exporting
+from chroniccare.fhir.subscriptions import notifying
 from chroniccare.medications import lifecycle as prescriptions
 from chroniccare.medications.adherence import inferring as adherence
 from chroniccare.medications.doses import rounds as doses
@@ -72,6 +75,9 @@ SEALED = (
 )  # fmt: skip
 """Every column that is sealed anew after a rotation; copies of others behind them."""
 
+SHAPES = {notifying.NAME: notifying.SHAPE}
+"""How endpoints are told that are no plain webhooks."""
+
 # What is done tenant by tenant: the work, the seconds between two rounds, and whose ring ends the
 # pause early.
 _BY_TENANT: dict[str, tuple[Work, float, str | None]] = {
@@ -88,6 +94,7 @@ _BY_TENANT: dict[str, tuple[Work, float, str | None]] = {
     "dose-replies": (dose_replies.sweep, 5.0, dose_replies.LOOP),
     "adherence": (adherence.run, 60.0, None),
     "refills": (refills.run, 900.0, None),
+    "exports": (exporting.run, 60.0, exports.LOOP),
 }
 
 
@@ -110,8 +117,10 @@ def loops(
         "drivers": partial(mesh.run, channels.drivers, process=new_id(), stop=stop),
         "receipts": partial(receipts.run, bell=bell(receipts.LOOP), stop=stop),
         "inbound": partial(inbound.run, bell=bell(inbound.LOOP), stop=stop),
-        "webhook-relay": partial(relaying.run, bell=asyncio.Event(), stop=stop),
-        "webhooks": partial(webhooks.run, settings, bell=bell(relaying.LOOP), stop=stop),
+        "webhook-relay": partial(relaying.run, bell=asyncio.Event(), stop=stop, told=SHAPES),
+        "webhooks": partial(
+            webhooks.run, settings, bell=bell(relaying.LOOP), stop=stop, told=SHAPES
+        ),
         "devices": partial(device_loop.run, settings, bell=bell(devices.LOOP), stop=stop),
         "audit-seals": partial(sealing.run, stop=stop),
     }

@@ -25,3 +25,5 @@ def test_after_kill_9_of_the_worker_every_event_has_come_once_and_in_order() -> 
     # Low adherence was found by the worker's loop, once each, and what was undone never came.
     assert came["low"] > 3
     assert came["rolled_back"] > 0
+    # The subscription was told of every booking, under numbers without a gap.
+    assert came["numbered"] > 10

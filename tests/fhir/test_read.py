@@ -234,7 +234,11 @@ async def test_without_a_key_there_is_metadata_alone(anonymous: httpx.AsyncClien
     assert refused.json()["issue"][0]["code"] == "login"
     told = await anonymous.get("/fhir/metadata")
     assert told.json()["resourceType"] == "CapabilityStatement"
-    assert {one["type"] for one in told.json()["rest"][0]["resource"]} == {*KINDS, "Slot"}
+    assert {one["type"] for one in told.json()["rest"][0]["resource"]} == {
+        *KINDS,
+        "Slot",
+        "Subscription",
+    }
 
 
 async def test_the_other_door_answers_fhir_to_who_accepts_it(

@@ -1,9 +1,12 @@
 """A client's token under /fhir: its scopes open what they name, and nothing else."""
 
+import json
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from chroniccare.platform.postgres import Command, begin
+from chroniccare.fhir.exports import exporting
+from chroniccare.platform.postgres import Command, begin, database
 from tests.fhir.test_write import SMALL
 from tests.smart.conftest import Program, Register
 
@@ -45,6 +48,22 @@ async def test_a_clinics_client_sees_no_other_clinic(
     bearer = {"Authorization": f"Bearer {await stranger.token()}"}
     refused = await stranger.http.get(f"/fhir/Patient/{made['id']}", headers=bearer)
     assert refused.status_code == 404
+
+
+async def test_a_token_takes_out_what_its_scopes_name(program: Program, tmp_path: Path) -> None:
+    made = await program.clinic.patient()
+    base = database()
+    base.settings = base.settings.model_copy(update={"fhir_export_dir": str(tmp_path)})
+    headers = {"Authorization": f"Bearer {await program.token()}", "Prefer": "respond-async"}
+    refused = await program.http.get("/fhir/$export?_type=Appointment", headers=headers)
+    assert refused.status_code == 403
+    begun = await program.http.get("/fhir/$export", headers=headers)
+    assert begun.status_code == 202
+    await exporting.run(program.clinic.tenant_id)
+    told = await program.http.get(begun.headers["content-location"], headers=headers)
+    [output] = told.json()["output"]
+    lines = await program.http.get(output["url"], headers=headers)
+    assert [json.loads(line)["id"] for line in lines.text.splitlines()] == [made["id"]]
 
 
 async def test_who_may_write_writes(register: Register) -> None:

@@ -162,10 +162,10 @@ def with_pepper(settings: Settings, directory: Path) -> Settings:
 
 
 def with_heads(settings: Settings, directory: Path) -> Settings:
-    """Return `settings` with the audit's heads exported to the data directory, unless set."""
-    if settings.audit_heads_dir:
-        return settings
-    return settings.model_copy(update={"audit_heads_dir": str(directory / "audit")})
+    """Return `settings` with heads of the audit and `$export` in the data directory, unless set."""
+    update = {"audit_heads_dir": directory / "audit", "fhir_export_dir": directory / "exports"}
+    left = {name: str(place) for name, place in update.items() if not getattr(settings, name)}
+    return settings.model_copy(update=left)
 
 
 def _make_pepper(path: Path) -> None:
@@ -195,7 +195,8 @@ def private_text(path: Path) -> str:
 
 def environment(settings: Settings, **more: Any) -> dict[str, str]:
     """Return our own environment with `settings`' servers, secrets and heads, for a child."""
-    names = ("database_url", "redis_url", "key_pepper", "master_key_file", "audit_heads_dir")
+    names = ("database_url", "redis_url", "key_pepper", "master_key_file", "audit_heads_dir",
+             "fhir_export_dir")  # fmt: skip
     return {
         **os.environ,
         **{variable(name): values_of(settings, name) for name in names},

@@ -40,7 +40,8 @@ async def metadata(request: Request) -> Response:
     """Answer what the server can do; it is the same for everybody, so nobody is asked for a key."""
     _check_format(request)
     base = address(database().settings) + outcome.BASE
-    answer = Response(capability.statement(base), media_type=outcome.MEDIA_TYPE)
+    exports = bool(database().settings.fhir_export_dir)
+    answer = Response(capability.statement(base, exports=exports), media_type=outcome.MEDIA_TYPE)
     return _head(request, answer)
 
 
@@ -222,6 +223,7 @@ def _query(request: Request) -> str:
 
 
 @router.post("")
+@router.post("/")  # so say stock clients
 async def bundle(request: Request) -> Response:
     """Take a Bundle: a transaction is done as a whole or not at all, a batch entry by entry."""
     _check_format(request)

@@ -13,7 +13,8 @@ MOST = 1000
 USUAL = 20
 _MOST_PAIRS, _MOST_VALUES = 200, 100
 _CONTROL = frozenset({"_format", "_pretty", "_count", "_cursor", "_sort", "_total", "_summary",
-                      "_elements", "_include", "_revinclude"})  # fmt: skip
+                      "_elements", "_include", "_revinclude",
+                      "_totalMethod"})  # fmt: skip
 _SUMMARIES = {"true", "text", "data", "count", "false"}
 _TOTALS = {"none", "estimate", "accurate"}
 
@@ -237,3 +238,10 @@ def _include(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: 
         return f"must be a reference to {kind.name}, such as Appointment:patient"
     ask.revincludes.append((source, parameter, None))
     return None
+
+
+def is_plain(ask: Ask) -> bool:
+    """Say whether a search looks at the records themselves: no chain, include, sort or page."""
+    plain = {one.said.partition(":")[0] for one in ask.filters if len(one.path) == 1}
+    said = {name.partition(":")[0] for name, _ in ask.pairs}
+    return said == plain and all(one.reverse is None for one in ask.filters)

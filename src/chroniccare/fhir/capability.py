@@ -5,16 +5,18 @@ from typing import Any
 from chroniccare import __version__
 from chroniccare.core.wire import dumps
 from chroniccare.fhir.asking import MOST
+from chroniccare.fhir.exports import capability as exporting
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.kinds.slots import SLOT
 from chroniccare.fhir.operations import CREATED, told
 from chroniccare.fhir.registry import KINDS
+from chroniccare.fhir.subscriptions import capability as subscriptions
 
 _DATE = "2026-11-30"
 """Of the last change of what the statement says, by hand: FHIR asks for one."""
 
 
-def statement(base: str) -> bytes:
+def statement(base: str, *, exports: bool = False) -> bytes:
     """Return the CapabilityStatement of the server at `base`."""
     return dumps(
         {
@@ -25,6 +27,7 @@ def statement(base: str) -> bytes:
             "software": {"name": "Chronic Care", "version": __version__},
             "implementation": {"description": "A clinic's records", "url": base},
             "fhirVersion": "4.0.1",
+            **exporting.conformance(are_there=exports),
             "format": ["application/fhir+json", "json"],
             "patchFormat": ["application/json-patch+json", "application/fhir+json"],
             "rest": [
@@ -38,7 +41,14 @@ def statement(base: str) -> bytes:
                         {"code": "batch"},
                         {"code": "history-system"},
                     ],
-                    "resource": [resource(kind) for kind in (*KINDS.values(), SLOT)],
+                    **exporting.system(are_there=exports),
+                    "resource": [
+                        *(
+                            exporting.of(resource(kind), are_there=exports)
+                            for kind in (*KINDS.values(), SLOT)
+                        ),
+                        subscriptions.resource(base),
+                    ],
                 }
             ],
         }

@@ -57,6 +57,12 @@ def count(kind: Kind, conditions: Sequence[str]) -> Command:
     return Command(f"SELECT count(*) FROM {kind.source} WHERE {wanted}")  # noqa: S608  see above
 
 
+def matches(kind: Kind, conditions: Sequence[str]) -> Command:
+    """Return the statement that finds ids alone."""
+    wanted = " AND ".join([kind.where, *conditions])
+    return Command(f"SELECT {kind.id} FROM {kind.source} WHERE {wanted}")  # noqa: S608  see above
+
+
 THIS = "this.id"
 """The id of the record that `exists` is asked of."""
 

@@ -52,7 +52,9 @@ async def tell(
         tx, action=action, entity_type="appointment", entity_id=after.id,
         before=None if before is None else _logged(before), after=logged,
     )  # fmt: skip
-    await emit(tx, event, entity_type="appointment", entity_id=after.id, payload=_payload(after))
+    await emit(
+        tx, event, entity_type="appointment", entity_id=after.id, payload=_payload(before, after)
+    )
     if before is not None:
         stale(tx, before)
     stale(tx, after, is_new=before is None)
@@ -71,7 +73,7 @@ async def tell_many(
         for before, after in pairs
     }
     await record_many(tx, action=action, entity_type="appointment", changed=rows)
-    payloads = {after.id: _payload(after) for _, after in pairs}
+    payloads = {after.id: _payload(before, after) for before, after in pairs}
     await emit_many(tx, event, entity_type="appointment", payloads=payloads)
     for before, after in pairs:
         if before is not None:
@@ -126,8 +128,13 @@ def said(visit: queries.Appointment) -> tuple[datetime, datetime, UUID, UUID]:
     return visit.scheduled_start, visit.scheduled_end, visit.provider_id, visit.facility_id
 
 
-def _payload(visit: queries.Appointment) -> dict[str, Any]:
-    return {"version": visit.version, "status": visit.status}
+def _payload(before: queries.Appointment | None, after: queries.Appointment) -> dict[str, Any]:
+    payload: dict[str, Any] = {"version": after.version, "status": after.status}
+    if before is not None and before.status == "held" and after.status == "scheduled":
+        payload["booked"] = True
+    elif before is not None and said(before) != said(after):
+        payload["moved"] = True
+    return payload
 
 
 def _logged(visit: queries.Appointment) -> queries.Appointment:

@@ -23,7 +23,7 @@ from chroniccare.platform import meters
 from chroniccare.platform.egress import Answer, Egress
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.platform.public_hosts import TIMEOUT_S, EgressError
-from chroniccare.webhooks import disabling, relaying, rules, sealing, signing
+from chroniccare.webhooks import disabling, relaying, rules, sealing, shapes, signing
 from chroniccare.webhooks import queries_deliveries as queries
 
 log = logging.getLogger(__name__)
@@ -84,9 +84,11 @@ async def claim(lane: Lane, room: int) -> list[queries.Claim]:
         )  # fmt: skip
 
 
-async def deliver(claimed: queries.Claim, egress: Egress) -> None:
+async def deliver(
+    claimed: queries.Claim, egress: Egress, told: shapes.Shapes = shapes.NONE
+) -> None:
     """Make one attempt, if the claim still holds, and record what came of it."""
-    job = await _begun(claimed)
+    job = await _begun(claimed, told)
     if job is None:
         return
     came = await _asked(job, egress)
@@ -116,26 +118,39 @@ async def _asked(job: Job, egress: Egress) -> Came:
     return Came(answer, error, round((time.monotonic() - begun) * 1000))
 
 
-async def _begun(claimed: queries.Claim) -> Job | None:
+async def _begun(claimed: queries.Claim, told: shapes.Shapes) -> Job | None:
     async with begin(system(claimed.tenant_id, job="webhooks")) as tx:
         due = await tx.one(queries.BEGIN, claimed.id, claimed.fence, tx.now, tx.now + _CALL)
         if due is None:
             return None
         live = await sealing.live(tx, due.secret, due.previous_secret, endpoint_id=due.endpoint_id)
-        body = rules.body(
-            event_type=due.event_type, entity_type=due.entity_type, entity_id=due.entity_id,
-            payload=due.payload, at=due.created_at,
-        )  # fmt: skip
-        headers = None if live is None else {"Content-Type": "application/json"} | signing.headers(
-            event_id=due.event_id, event_type=due.event_type, at=tx.now, body=body, live=live
-        )  # fmt: skip
+        said = await _said(tx, due, told)
+        headers = None
+        if live is not None and said is not None:
+            headers = {"Content-Type": said.media_type} | signing.headers(
+                event_id=due.event_id, event_type=due.event_type, at=tx.now, body=said.body,
+                live=live,
+            )  # fmt: skip
         kept = {k: v for k, v in (headers or {}).items() if k.lower() not in signing.SIGNATURES}
         attempt_id = new_id()
         await tx.run(
             queries.BEGIN_ATTEMPT, attempt_id, tx.caller.tenant_id, due.id, due.attempt, tx.now,
             kept,
         )  # fmt: skip
-    return Job(attempt_id, due, claimed.fence, body, headers)
+    if said is None or headers is None:
+        return Job(attempt_id, due, claimed.fence, b"", None)
+    return Job(attempt_id, due, claimed.fence, said.body, {**said.headers, **headers})
+
+
+async def _said(tx: Tx, due: queries.Due, told: shapes.Shapes) -> shapes.Told | None:
+    """Return what is sent of an event, in the shape of its endpoint."""
+    if due.shape != shapes.EVENT:
+        return await told[due.shape].told(tx, due)
+    body = rules.body(
+        event_type=due.event_type, entity_type=due.entity_type, entity_id=due.entity_id,
+        payload=due.payload, at=due.created_at,
+    )  # fmt: skip
+    return shapes.Told(body, "application/json", {})
 
 
 async def _record(tenant_id: UUID, job: Job, came: Came) -> None:
@@ -152,7 +167,7 @@ async def _record(tenant_id: UUID, job: Job, came: Came) -> None:
             return
         if rules.succeeded(came.status):
             await _finish(tx, job, came, "delivered")
-            await tx.run(queries.WELL, job.due.endpoint_id, came.latency_ms > rules.SLOW_MS)
+            await tx.run(queries.WELL, job.due.endpoint_id, came.latency_ms > rules.SLOW_MS, tx.now)
         else:
             await _failed(tx, job, came, state)
 

@@ -34,11 +34,11 @@ async def park_rest() -> int:
 
 async def disable(tx: Tx, endpoint_id: UUID, reason: Reason) -> None:
     """Disable an endpoint whose row is locked, park what waits for it, and tell."""
-    before = await tx.one(queries_endpoints.GET, endpoint_id)
+    before = await tx.one(queries_endpoints.GET_ANY, endpoint_id)
     if before is None or not await tx.run(queries_deliveries.DISABLE, endpoint_id, reason, tx.now):
         return
     await tx.run(queries_deliveries.PARK, endpoint_id, tx.now)
-    after = await tx.one(queries_endpoints.GET, endpoint_id)
+    after = await tx.one(queries_endpoints.GET_ANY, endpoint_id)
     await record(
         tx, action="disable", entity_type=ENTITY, entity_id=endpoint_id, before=before, after=after
     )

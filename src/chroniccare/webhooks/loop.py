@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from chroniccare.platform.egress import Egress
 from chroniccare.platform.wake import either
 from chroniccare.settings import Settings
-from chroniccare.webhooks import delivery, queries_deliveries, relaying
+from chroniccare.webhooks import delivery, queries_deliveries, relaying, shapes
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ class Crew:
 
     egress: Egress
     bell: asyncio.Event
+    told: shapes.Shapes
     working: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
 
@@ -45,7 +46,7 @@ class Crew:
 
     async def _work(self, claim: queries_deliveries.Claim, lane: delivery.Lane) -> None:
         try:
-            await delivery.deliver(claim, self.egress)
+            await delivery.deliver(claim, self.egress, self.told)
         except Exception as error:
             # Nothing is lost: it is claimed again when its lease ends.
             log.exception("webhook failed", extra={"kind": type(error).__name__})
@@ -54,9 +55,15 @@ class Crew:
             self.bell.set()
 
 
-async def run(settings: Settings, *, bell: asyncio.Event, stop: asyncio.Event) -> None:
+async def run(
+    settings: Settings,
+    *,
+    bell: asyncio.Event,
+    stop: asyncio.Event,
+    told: shapes.Shapes = shapes.NONE,
+) -> None:
     """Deliver until `stop`; then finish the requests on the wire."""
-    crew = Crew(Egress(anywhere=settings.webhook_targets == "any"), bell)
+    crew = Crew(Egress(anywhere=settings.webhook_targets == "any"), bell, told)
     try:
         while not stop.is_set():
             bell.clear()
@@ -68,10 +75,10 @@ async def run(settings: Settings, *, bell: asyncio.Event, stop: asyncio.Event) -
         await crew.egress.close()
 
 
-async def drain(egress: Egress) -> int:
+async def drain(egress: Egress, told: shapes.Shapes = shapes.NONE) -> int:
     """Hand on and deliver until nothing is due; return how many attempts were made."""
-    crew, count = Crew(egress, asyncio.Event()), 0
-    while await relaying.sweep() + (begun := await crew.fill()):
+    crew, count = Crew(egress, asyncio.Event(), told), 0
+    while await relaying.sweep(told=told) + (begun := await crew.fill()):
         count += begun
         await crew.finish()
     return count

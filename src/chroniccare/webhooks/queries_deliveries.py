@@ -28,29 +28,32 @@ class Event:
     entity_id: UUID
     seq: int
     created_at: datetime
+    payload: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an endpoint wants."""
+    """What an endpoint wants, from when on, and in which shape."""
 
     id: UUID
+    shape: str
     events: list[str]
     created_at: datetime
 
 
 UNRELAYED = Query(
     Event,
-    "SELECT id, event_type, entity_type, entity_id, seq, created_at FROM outbox"
+    "SELECT id, event_type, entity_type, entity_id, seq, created_at, payload FROM outbox"
     " WHERE relayed_at IS NULL"
     " ORDER BY seq LIMIT $1",
 )
 # FOR SHARE: whoever records an outcome or disables the endpoint comes before or after, never
-# in between, so that the first of each line is always known.
+# in between, so that the first of each line is always known. Subscriptions begin once they answer.
 WISHES = Query(
     Wish,
-    "SELECT id, events, created_at FROM webhook_endpoints WHERE enabled AND deleted_at IS NULL"
-    " ORDER BY id FOR SHARE",
+    "SELECT id, shape, events, CASE shape WHEN 'event' THEN created_at ELSE verified_at END"
+    " AS created_at FROM webhook_endpoints WHERE enabled AND deleted_at IS NULL"
+    " AND (shape = 'event' OR verified_at IS NOT NULL) ORDER BY id FOR SHARE",
 )
 INSERT = Command(
     "INSERT INTO webhook_deliveries (id, tenant_id, endpoint_id, event_id, entity_type, entity_id,"
@@ -58,6 +61,18 @@ INSERT = Command(
     " d.entity_id, d.seq, $3::timestamptz, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
     " endpoint_id uuid, event_id uuid, entity_type text, entity_id uuid, seq bigint)"
     " ON CONFLICT (tenant_id, endpoint_id, event_id) DO NOTHING"
+)
+# Numbers of the events of an endpoint, in their order; what is not of a record has none.
+NUMBER = Command(
+    "WITH new AS (SELECT d.id, d.endpoint_id, row_number() OVER (PARTITION BY d.endpoint_id"
+    " ORDER BY d.seq) AS place FROM webhook_deliveries d JOIN webhook_endpoints e"
+    " ON e.tenant_id = d.tenant_id AND e.id = d.endpoint_id WHERE d.id = ANY ($1::uuid[])"
+    " AND e.shape <> 'event' AND d.number IS NULL AND d.entity_type <> 'webhook'),"
+    " counted AS (UPDATE webhook_endpoints e SET numbered = e.numbered + n.more"
+    " FROM (SELECT endpoint_id, count(*) AS more FROM new GROUP BY endpoint_id) n"
+    " WHERE e.id = n.endpoint_id RETURNING e.id, e.numbered - n.more AS before)"
+    " UPDATE webhook_deliveries d SET number = c.before + new.place FROM new"
+    " JOIN counted c ON c.id = new.endpoint_id WHERE d.id = new.id"
 )
 RELAYED = Command("UPDATE outbox SET relayed_at = $2 WHERE id = ANY ($1::uuid[])")
 # The first of each line of these endpoints may be sent; those behind it wait for it.
@@ -133,6 +148,8 @@ class Due:
     payload: dict[str, Any]
     created_at: datetime
     attempt: int
+    shape: str
+    number: int | None
 
 
 # $2: the fence of the claim; $3: now; $4: how long the lease must last.
@@ -142,10 +159,12 @@ BEGIN = Query(
     " first_attempt_at = coalesce(d.first_attempt_at, $3::timestamptz), updated_at = $3"
     " FROM webhook_endpoints e WHERE d.id = $1 AND d.fence = $2 AND d.status = 'pending'"
     " AND d.lease_until > $4 AND e.tenant_id = d.tenant_id AND e.id = d.endpoint_id AND e.enabled"
-    " AND e.deleted_at IS NULL RETURNING d.id, d.tenant_id, d.endpoint_id, d.event_id, d.attempt)"
+    " AND e.deleted_at IS NULL RETURNING d.id, d.tenant_id, d.endpoint_id, d.event_id, d.attempt,"
+    " d.number)"
     " SELECT b.id, b.endpoint_id, e.url, e.secret,"
     " CASE WHEN e.previous_until > $3 THEN e.previous_secret END AS previous_secret, b.event_id,"
-    " o.event_type, o.entity_type, o.entity_id, o.payload, o.created_at, b.attempt FROM begun b"
+    " o.event_type, o.entity_type, o.entity_id, o.payload, o.created_at, b.attempt, e.shape,"
+    " b.number FROM begun b"
     " JOIN webhook_endpoints e ON e.tenant_id = b.tenant_id AND e.id = b.endpoint_id"
     " JOIN outbox o ON o.tenant_id = b.tenant_id AND o.id = b.event_id",
 )
@@ -190,8 +209,9 @@ RETRY = Command(
 )
 WELL = Command(
     "UPDATE webhook_endpoints SET failing_since = NULL, failures = 0, paused_until = NULL,"
-    " ailing = $2 WHERE id = $1 AND (failing_since IS NOT NULL OR failures > 0"
-    " OR paused_until IS NOT NULL OR ailing <> $2)"
+    " ailing = $2, verified_at = coalesce(verified_at, $3) WHERE id = $1"
+    " AND (failing_since IS NOT NULL OR failures > 0 OR paused_until IS NOT NULL"
+    " OR ailing <> $2 OR verified_at IS NULL)"
 )
 ILL = Command(
     "UPDATE webhook_endpoints SET failing_since = coalesce(failing_since, $2), failures = $3,"

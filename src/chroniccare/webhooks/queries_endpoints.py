@@ -53,11 +53,13 @@ _SELECT = (
     " e.public_key, e.previous_until AS previous_secret_until, e.failing_since, e.failures,"
     " e.paused_until, e.version, e.created_at, e.updated_at FROM webhook_endpoints e"
 )
-GET = Query(Endpoint, f"{_SELECT} WHERE e.id = $1 AND e.deleted_at IS NULL")
+GET_ANY = Query(Endpoint, f"{_SELECT} WHERE e.id = $1 AND e.deleted_at IS NULL")
+"""Of whatever shape; all others see those of shape `event`."""
+GET = Query(Endpoint, GET_ANY.sql + " AND e.shape = 'event'")
 GET_FOR_UPDATE = Query(Endpoint, GET.sql + " FOR NO KEY UPDATE OF e")
 LIST = Query(
     Endpoint,
-    f"{_SELECT} WHERE e.deleted_at IS NULL"
+    f"{_SELECT} WHERE e.deleted_at IS NULL AND e.shape = 'event'"
     " AND ($1::timestamptz IS NULL OR (e.created_at, e.id) > ($1, $2::uuid))"
     " ORDER BY e.created_at, e.id LIMIT $3",
 )

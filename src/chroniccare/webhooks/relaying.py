@@ -1,7 +1,7 @@
 """From events to deliveries: each event is looked at once, after its transaction committed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from chroniccare.core.caller import system
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.platform.wake import either
-from chroniccare.webhooks import disabling, rules
+from chroniccare.webhooks import disabling, rules, shapes
 from chroniccare.webhooks import queries_deliveries as queries
 
 LOOP = "webhooks"
@@ -22,15 +22,17 @@ _BEFORE = timedelta(minutes=1)
 """Events from so long before a webhook was made may go to it: clocks differ. Older ones do not."""
 
 
-async def run(*, bell: asyncio.Event, stop: asyncio.Event) -> None:
+async def run(
+    *, bell: asyncio.Event, stop: asyncio.Event, told: shapes.Shapes = shapes.NONE
+) -> None:
     """Hand events on until `stop`; they are looked for twice a second."""
     while not stop.is_set():
         bell.clear()
-        await sweep(stop)
+        await sweep(stop, told)
         await either(bell, stop, timeout=_POLL_S)
 
 
-async def sweep(stop: asyncio.Event | None = None) -> int:
+async def sweep(stop: asyncio.Event | None = None, told: shapes.Shapes = shapes.NONE) -> int:
     """Hand on what waits, a batch of each tenant in turn, and park what nobody waits for.
 
     Returns how many events and deliveries that were.
@@ -39,7 +41,7 @@ async def sweep(stop: asyncio.Event | None = None) -> int:
     while stop is None or not stop.is_set():
         async with begin_system("webhooks") as tx:
             tenants = await tx.values(queries.WAITING)
-        found = sum([await relay(tenant_id) for tenant_id in tenants])
+        found = sum([await relay(tenant_id, told) for tenant_id in tenants])
         found += await disabling.park_rest()
         count += found
         if not found:
@@ -47,7 +49,7 @@ async def sweep(stop: asyncio.Event | None = None) -> int:
     return count
 
 
-async def relay(tenant_id: UUID) -> int:
+async def relay(tenant_id: UUID, told: shapes.Shapes = shapes.NONE) -> int:
     """Make deliveries of a tenant's next events for the endpoints that want them."""
     async with begin(system(tenant_id, job="webhooks")) as tx:
         if not await tx.value(queries.LOCK, str(tenant_id)):
@@ -57,15 +59,29 @@ async def relay(tenant_id: UUID) -> int:
         wishes = await tx.all(queries.WISHES)
         rows = [
             row(wish.id, event)
-            for event in events
             for wish in wishes
-            if rules.wants(wish.events, event.event_type)
-            and event.created_at >= wish.created_at - _BEFORE
+            for event in await _wanted(tx, wish, events, told)
         ]
         if rows:
             await add(tx, rows)
         await tx.run(queries.RELAYED, [event.id for event in events], tx.now)
     return len(events)
+
+
+async def _wanted(
+    tx: Tx, wish: queries.Wish, events: Sequence[queries.Event], told: shapes.Shapes
+) -> Iterable[queries.Event]:
+    """Return which of the events an endpoint wants."""
+    found = [
+        event
+        for event in events
+        if rules.wants(wish.events, event.event_type)
+        and event.created_at >= wish.created_at - _BEFORE
+    ]
+    if wish.shape == shapes.EVENT or not found:
+        return found
+    picked = await told[wish.shape].picks(tx, wish.id, found)
+    return [event for event in found if event.id in picked]
 
 
 def row(endpoint_id: UUID, event: Any) -> dict[str, Any]:
@@ -80,6 +96,7 @@ async def add(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     """Add deliveries to endpoints that this transaction has locked, and line them up."""
     await tx.plan_afresh()
     await tx.run(queries.INSERT, rows, tx.caller.tenant_id, tx.now)
+    await tx.run(queries.NUMBER, [one["id"] for one in rows])
     await line_up(tx, {one["endpoint_id"] for one in rows}, {one["entity_id"] for one in rows})
 
 

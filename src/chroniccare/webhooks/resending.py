@@ -41,7 +41,7 @@ async def ping(tx: Tx, endpoint: queries.Endpoint) -> queries.Delivery:
         queries.PING, event_id, tx.caller.tenant_id, endpoint.id, {"version": endpoint.version},
         tx.now,
     )  # fmt: skip
-    event = handed.Event(event_id, "webhook.ping", ENTITY, endpoint.id, seq, tx.now)
+    event = handed.Event(event_id, "webhook.ping", ENTITY, endpoint.id, seq, tx.now, {})
     # A line of its own: a test does not wait for one that failed.
     row = {**relaying.row(endpoint.id, event), "entity_id": event_id}
     await tx.run(queries.UNPAUSE, endpoint.id)

@@ -3,7 +3,8 @@
 Visits are booked, confirmed and cancelled through the API; low adherence is found by the worker's
 loop, and ends when doses are reported through the API; some findings are rolled back. A receiver on
 loopback verifies each delivery and refuses some. Prints JSON; ends with 1 when an event was lost,
-came out of order, was never committed, or was signed wrongly.
+came out of order, was never committed, or was signed wrongly. A FHIR subscription to the bookings
+goes through the same.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from chroniccare.platform.owner import owner_connection
 from chroniccare.settings import load
 from tests.chaos import world
 from tests.chaos.servers import Servers, running
-from tests.chaos.webhooks import adherence
+from tests.chaos.webhooks import adherence, subscribed
 from tests.webhooks.receiver import Came, Receiver, receiving
 
 KILLS, SMALL = 100, 3
@@ -77,6 +78,7 @@ class Found:
     refused: int = 0
     low: int = 0
     rolled_back: int = 0
+    numbered: int = 0
     seconds: float = 0.0
     violations: list[str] = field(default_factory=list)
 
@@ -191,8 +193,12 @@ async def run(servers: Servers, kills: int, seed: int) -> Found:
     base = f"http://127.0.0.1:{place.port}/api/v1"
     async with (
         receiving() as receiver,
+        receiving() as watching,
         wiring.opened(load(servers.settings)),
         httpx.AsyncClient(base_url=base, headers=headers, timeout=30) as http,
+        httpx.AsyncClient(
+            base_url=base.replace("/api/v1", "/fhir"), headers=headers, timeout=30
+        ) as fhir,
     ):
         body = {"url": receiver.url, "events": ["appointment.*", "medication.adherence.*"]}
         made = (await http.post("/webhooks", json=body)).json()["data"]
@@ -201,6 +207,10 @@ async def run(servers: Servers, kills: int, seed: int) -> Found:
         pace = _PACE_S if kills <= SMALL else 4 * _PACE_S  # the worker is mostly being born
         storm = Storm(servers, place, receiver, dice, made["secret"], care, pace)
         receiver.status = storm.answer
+        watch = subscribed.Watch(fhir, watching, lambda: dice.random() < 0.03)
+        await watch.subscribe(lambda: servers.start("work"))
+        async with owner_connection(servers.database_url) as owner:
+            begun = await owner.fetchval("SELECT max(seq) FROM outbox")
         writing = asyncio.create_task(storm.write())
         await storm.kill(kills)
         storm.stop.set()
@@ -208,10 +218,15 @@ async def run(servers: Servers, kills: int, seed: int) -> Found:
         await storm.settle()
         async with owner_connection(servers.database_url) as owner:
             rows = await owner.fetch(_EVENTS, UUID(place.tenant))
+        booked = [str(row["entity_id"]) for row in rows
+                 if row["event_type"] == "appointment.created" and row["seq"] > begun]  # fmt: skip
+        wrong = await watch.judge(booked)
     found = storm.found
+    found.numbered = len(watch.accepted)
     _judge(storm, [(str(row["id"]), str(row["entity_id"])) for row in rows])
     low = Counter(row["entity_id"] for row in rows if row["event_type"] == _LOW)
     found.low = sum(low.values())
+    found.violations += wrong
     found.violations += [f"low adherence not told once: {one}" for one in care.prescribed
                          if low[one] != 1]  # fmt: skip
     found.seconds = round(time.monotonic() - began, 1)

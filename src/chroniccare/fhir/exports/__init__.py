@@ -1,0 +1,1 @@
+"""$export: what a clinic has, as files of NDJSON (Bulk Data Access)."""

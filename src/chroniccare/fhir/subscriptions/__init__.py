@@ -1,0 +1,1 @@
+"""Subscription: FHIR clients are told of events, by the delivery of webhooks."""

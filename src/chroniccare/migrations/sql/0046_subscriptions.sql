@@ -1,0 +1,19 @@
+-- FHIR subscriptions: endpoints of another shape, whose events are numbered.
+ALTER TABLE webhook_endpoints
+    ADD COLUMN shape text COLLATE "C" NOT NULL DEFAULT 'event'
+        CHECK (shape IN ('event', 'fhir')),
+    ADD COLUMN numbered bigint NOT NULL DEFAULT 0, -- events that have a number
+    ADD COLUMN verified_at timestamptz; -- of the first answer of 2xx, at this address
+ALTER TABLE webhook_deliveries ADD COLUMN number bigint CHECK (number > 0);
+CREATE UNIQUE INDEX uk_webhook_deliveries_number
+    ON webhook_deliveries (tenant_id, endpoint_id, number) WHERE number IS NOT NULL;
+
+CREATE TABLE fhir_subscriptions (
+    id uuid PRIMARY KEY, -- the endpoint's own
+    tenant_id uuid NOT NULL,
+    topic text COLLATE "C", -- null: `criteria` is a search
+    document text NOT NULL, -- sealed: what the client wrote; a search, or a header, may say anything
+    UNIQUE (tenant_id, id),
+    FOREIGN KEY (tenant_id, id) REFERENCES webhook_endpoints (tenant_id, id)
+);
+SELECT protect_tenant_table('fhir_subscriptions');
