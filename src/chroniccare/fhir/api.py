@@ -1,11 +1,15 @@
 """/fhir: R4 reads and searches, the tenant by the credential."""
 
+from datetime import datetime
+
+import orjson
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
 from chroniccare.fhir import actions, asking, bundles, capability, outcome, transactions, writing
+from chroniccare.fhir.holding import Held
 from chroniccare.fhir.kind import Check, Kind, Resource
 from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.fhir.writing import checked
@@ -36,7 +40,10 @@ async def read_resource(kind: str, resource_id: str, request: Request) -> Respon
     _check_format(request)
     caller = _caller(request)
     one = found(kind)
-    resource = await actions.read(seen_by(caller, one), one, resource_id)
+    caller = seen_by(caller, one)
+    if not request.scope["query_string"] and (held := await actions.held(caller, one, resource_id)):
+        return _held(request, held)
+    resource = await actions.read(caller, one, resource_id)
     return _answer(request, one, resource)
 
 
@@ -139,7 +146,7 @@ def _told(request: Request, written: writing.Written) -> Response:
     base = address(database().settings) + outcome.BASE
     headers = {
         "etag": f'W/"{resource["meta"]["versionId"]}"',
-        "last-modified": _http_date(resource),
+        "last-modified": _http_date(resource["meta"]["lastUpdated"]),
         "location": f"{base}/{name}",
     }
     prefer = request.headers.get("prefer", "").replace(" ", "")
@@ -167,7 +174,9 @@ def _check_format(request: Request, pairs: list[tuple[str, str]] | None = None) 
     Raises:
         NotAcceptable: it asks for another.
     """
-    wanted = dict(_pairs(request) if pairs is None else pairs).get("_format")
+    if pairs is None:
+        pairs = _pairs(request) if request.scope["query_string"] else []
+    wanted = dict(pairs).get("_format") if pairs else None
     if wanted is None:
         accept = request.headers.get("accept") or "*/*"
         kinds = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
@@ -181,12 +190,11 @@ def _check_format(request: Request, pairs: list[tuple[str, str]] | None = None) 
 def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     """Return one resource with its version, or 304 when the client has that already."""
     pairs = dict(_pairs(request))
-    etag = f'W/"{resource["meta"]["versionId"]}"'
-    headers = {"etag": etag, "last-modified": _http_date(resource)}
-    known = request.headers.get("if-none-match", "")
-    tags = {one.strip().removeprefix("W/") for one in known.split(",")}
-    # Who has broken the glass may hold the version of before, without what was hidden.
-    if _caller(request).emergency_id is None and tags & {"*", etag.removeprefix("W/")}:
+    headers = {
+        "etag": f'W/"{resource["meta"]["versionId"]}"',
+        "last-modified": _http_date(resource["meta"]["lastUpdated"]),
+    }
+    if _knows(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
     summary, elements = pairs.get("_summary", "false"), asking.split(pairs.get("_elements", ""))
     resource = bundles.reduced(kind, resource, summary=summary, elements=elements)
@@ -194,11 +202,30 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     return _head(request, response)
 
 
-def _http_date(resource: Resource) -> str:
-    return str(resource["meta"]["lastUpdated"].strftime("%a, %d %b %Y %H:%M:%S GMT"))
+def _held(request: Request, one: Held) -> Response:
+    """Return one resource that was there as bytes, or 304."""
+    headers = {"etag": f'W/"{one.version}"', "last-modified": _http_date(one.updated_at)}
+    if _knows(request, headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    return _head(request, Response(one.data, headers=headers, media_type=outcome.MEDIA_TYPE))
+
+
+def _knows(request: Request, etag: str) -> bool:
+    """Say whether the client has this version already."""
+    known = request.headers.get("if-none-match")
+    # Who has broken the glass may hold the version of before, without what was hidden.
+    if known is None or _caller(request).emergency_id is not None:
+        return False
+    tags = {one.strip().removeprefix("W/") for one in known.split(",")}
+    return bool(tags & {"*", etag.removeprefix("W/")})
+
+
+def _http_date(instant: datetime) -> str:
+    return instant.strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
 def _written(request: Request, resource: Resource) -> bytes:
-    if dict(_pairs(request)).get("_pretty") == "true":
-        return wire.pretty(resource)
-    return wire.dumps(resource)
+    written = wire.dumps(resource)
+    if request.scope["query_string"] and dict(_pairs(request)).get("_pretty") == "true":
+        return wire.pretty(orjson.loads(written))  # what is held is bytes by now
+    return written

@@ -63,6 +63,16 @@ def key(tenant_id: UUID, patient_id: UUID) -> str:
     return f"patient:{tenant_id}:{patient_id}"
 
 
+def held_key(tenant_id: UUID, patient_id: UUID) -> str:
+    """Return the key of what FHIR tells of one patient: also of the primary provider."""
+    return f"{key(tenant_id, patient_id)}:fhir"
+
+
+def keys(tenant_id: UUID, patient_id: UUID) -> tuple[str, str]:
+    """Return the keys of everything that a change of one patient makes stale."""
+    return key(tenant_id, patient_id), held_key(tenant_id, patient_id)
+
+
 def lists(tenant_id: UUID) -> str:
     """Return the key of the generation of cached patient lists."""
     return f"patients:{tenant_id}:list"
@@ -295,6 +305,7 @@ async def _tell_assignments(
         tx, action=action, entity_type="patient", entity_id=patient_id,
         before={"providers": before}, after={"providers": after},
     )  # fmt: skip
+    tx.drop(held_key(tx.caller.tenant_id, patient_id))
     tx.bump(lists(tx.caller.tenant_id))
 
 
@@ -338,5 +349,5 @@ async def _tell(
         after=patient if after is _SAME else after,
     )  # fmt: skip
     if before is not None:  # nobody can have cached a record that is new
-        tx.drop(key(tx.caller.tenant_id, patient.id))
+        tx.drop(*keys(tx.caller.tenant_id, patient.id))
     tx.bump(lists(tx.caller.tenant_id))

@@ -6,7 +6,7 @@ from chroniccare.fhir.kinds import writers
 from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.parameters import Always, Date, Numbers, Reference, Token
 from chroniccare.fhir.resources import appointment, common, medication_request
-from chroniccare.scheduling.telling import shown
+from chroniccare.scheduling.telling import sees_telehealth, shown
 
 
 def _stored(codes: dict[str, str]) -> dict[str, tuple[str, ...]]:
@@ -97,6 +97,8 @@ APPOINTMENT = Kind(
     order=("date", "_id"),
     to_fhir=appointment.to_fhir,
     shown=shown,
+    stamp=queries.APPOINTMENT_STAMP,
+    view=sees_telehealth,
     writer=writers.APPOINTMENT,
     always=frozenset({"status", "participant"}),
     summary=frozenset(

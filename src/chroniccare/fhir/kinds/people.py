@@ -113,6 +113,7 @@ PATIENT = Kind(
     },
     order=("_id",),
     to_fhir=patient.to_fhir,
+    stamp=queries.PATIENT_STAMP,
     writer=writers.PATIENT,
     always=frozenset({"identifier", "name", "gender"}),
     summary=frozenset(
