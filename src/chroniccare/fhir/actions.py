@@ -1,5 +1,6 @@
 """Reads and searches: one transaction, the audit of what was seen, then the answer."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +14,7 @@ from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import NotFound
 from chroniccare.core.time import zone
+from chroniccare.core.wire import dumps
 from chroniccare.fhir import bundles, composing, conditions, cursors, holding, outcome, queries
 from chroniccare.fhir.asking import MOST, Ask
 from chroniccare.fhir.holding import Held
@@ -313,24 +315,27 @@ async def _by_ids(
 
 async def _note(caller: Caller, seen: Brought, *, action: str) -> None:
     """Write to the audit what was seen; a search that found nothing is written too."""
-    for number, (kind, rows) in enumerate(seen):
-        if kind.entity is not None and (rows or number == 0):
-            ids = [row.id for row in rows]
-            await note_read(caller, entity_type=kind.entity, seen=ids, action=action)
+    noted = [
+        note_read(caller, entity_type=kind.entity, seen=[row.id for row in rows], action=action)
+        for number, (kind, rows) in enumerate(seen)
+        if kind.entity is not None and (rows or number == 0)
+    ]
+    await asyncio.gather(*noted)  # at once, so that they share a commit
 
 
-def _entries(caller: Caller, base: str, ask: Ask, seen: Brought) -> list[Resource]:
-    """Return the entries, the matches first, each record once."""
+def _entries(caller: Caller, base: str, ask: Ask, seen: Brought) -> list[Any]:
+    """Return the entries, the matches first, each record once; what is held as bytes."""
     shown: set[tuple[str, UUID]] = set()
-    entries: list[Resource] = []
+    entries: list[Any] = []
+    start = dumps(base)[1:-1]
     for number, (kind, rows) in enumerate(seen):
+        mode = "include" if number else "match"
         for row in rows:
             if (kind.name, row.id) in shown:
                 continue
             shown.add((kind.name, row.id))
-            mode = "include" if number else "match"
             if isinstance(row, Held):
-                entries.append(holding.entry(base, kind, row, mode))
+                entries.append(holding.entry(start, row, mode.encode()))
                 continue
             whole = rendered(caller, kind, row)
             resource = bundles.reduced(kind, whole, summary=ask.summary, elements=ask.elements)

@@ -49,9 +49,7 @@ def address(base: str, kind: Kind, pairs: Sequence[tuple[str, str]]) -> str:
     return f"{base}/{kind.name}?{query}" if query else f"{base}/{kind.name}"
 
 
-def searchset(
-    entries: list[Resource], *, links: list[tuple[str, str]], total: int | None
-) -> Resource:
+def searchset(entries: list[Any], *, links: list[tuple[str, str]], total: int | None) -> Resource:
     """Return the Bundle of a search."""
     found: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
     if total is not None:
