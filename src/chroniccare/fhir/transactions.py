@@ -20,7 +20,7 @@ from chroniccare.core.errors import (
     Problem,
     TooLarge,
 )
-from chroniccare.fhir import actions, asking, outcome, writing
+from chroniccare.fhir import actions, asking, batches, outcome, writing
 from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.fhir.validation import parse
@@ -76,7 +76,7 @@ async def take(caller: Caller, body: bytes, *, told: bool) -> Resource:
         raise TooLarge(f"A Bundle has {MOST} entries at most.")
     steps = [_step(number, one) for number, one in enumerate(entries)]
     if bundle["type"] == "batch":
-        answers = [await _alone(caller, step, told=told) for step in steps]
+        answers = await batches.each(steps, lambda step: _alone(caller, step, told=told))
     else:
         answers = await _together(caller, steps, told=told)
     made: Resource = {"resourceType": "Bundle", "type": f"{bundle['type']}-response"}

@@ -88,10 +88,10 @@ async def create(tx: Tx, body: PatientWrite) -> queries.Patient:
     _check_birth(tx, body)
     patient_id = new_id()
     document = await _document(tx, patient_id, body)
-    if not await tx.run(queries.INSERT, document, tx.caller.tenant_id, tx.now):
+    points = await addresses.points(tx, body.contact_info)
+    parts = [points, *_names(body)]
+    if not await tx.value(queries.INSERT, document, tx.caller.tenant_id, tx.now, *parts):
         raise MrnTaken
-    await tx.run(queries.INSERT_RESOURCE, patient_id, tx.caller.tenant_id)
-    await _write_parts(tx, patient_id, body)
     patient = await get(tx, patient_id)
     await _tell(tx, "create", patient, before=None)
     await emit(tx, "patient.created", entity_type="patient", entity_id=patient_id)
@@ -332,9 +332,13 @@ async def _document(tx: Tx, patient_id: UUID, body: PatientWrite) -> dict[str, A
 async def _write_parts(tx: Tx, patient_id: UUID, body: PatientWrite) -> None:
     points = await addresses.points(tx, body.contact_info)
     await tx.run(queries.REPLACE_CONTACT_POINTS, points, tx.caller.tenant_id, patient_id, tx.now)
+    await tx.run(queries.INSERT_NAMES, tx.caller.tenant_id, patient_id, *_names(body))
+
+
+def _names(body: PatientWrite) -> tuple[list[str], list[str]]:
+    """Return what the patient is found by, as kinds and tokens."""
     rows = rules.tokens(body.first_name, body.last_name)
-    kinds, tokens = [kind for kind, _ in rows], [token for _, token in rows]
-    await tx.run(queries.INSERT_NAMES, tx.caller.tenant_id, patient_id, kinds, tokens)
+    return [kind for kind, _ in rows], [token for _, token in rows]
 
 
 _SAME: Any = object()
