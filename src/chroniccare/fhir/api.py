@@ -1,7 +1,5 @@
 """/fhir: R4 reads and searches, the tenant by the credential."""
 
-from datetime import datetime
-
 import orjson
 from fastapi import APIRouter, Request, Response
 
@@ -15,9 +13,9 @@ from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.fhir.writing import checked
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
-from chroniccare.tenancy.api import KeyFirst
+from chroniccare.tenancy.api import Straight
 
-router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=KeyFirst, include_in_schema=False)
+router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=Straight, include_in_schema=False)
 public = APIRouter(prefix="/fhir", include_in_schema=False)
 
 _JSON = {"json", "application/json", "application/fhir+json", "text/json"}
@@ -146,7 +144,7 @@ def _told(request: Request, written: writing.Written) -> Response:
     base = address(database().settings) + outcome.BASE
     headers = {
         "etag": f'W/"{resource["meta"]["versionId"]}"',
-        "last-modified": _http_date(resource["meta"]["lastUpdated"]),
+        "last-modified": bundles.http_date(resource["meta"]["lastUpdated"]),
         "location": f"{base}/{name}",
     }
     prefer = request.headers.get("prefer", "").replace(" ", "")
@@ -192,7 +190,7 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     pairs = dict(_pairs(request))
     headers = {
         "etag": f'W/"{resource["meta"]["versionId"]}"',
-        "last-modified": _http_date(resource["meta"]["lastUpdated"]),
+        "last-modified": bundles.http_date(resource["meta"]["lastUpdated"]),
     }
     if _knows(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
@@ -204,7 +202,7 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
 
 def _held(request: Request, one: Held) -> Response:
     """Return one resource that was there as bytes, or 304."""
-    headers = {"etag": f'W/"{one.version}"', "last-modified": _http_date(one.updated_at)}
+    headers = {"etag": f'W/"{one.version}"', "last-modified": one.modified}
     if _knows(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
     return _head(request, Response(one.data, headers=headers, media_type=outcome.MEDIA_TYPE))
@@ -218,10 +216,6 @@ def _knows(request: Request, etag: str) -> bool:
         return False
     tags = {one.strip().removeprefix("W/") for one in known.split(",")}
     return bool(tags & {"*", etag.removeprefix("W/")})
-
-
-def _http_date(instant: datetime) -> str:
-    return instant.strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
 def _written(request: Request, resource: Resource) -> bytes:

@@ -1,6 +1,7 @@
 """Resources as they are answered: what was asked for of each, and Bundles of them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +33,11 @@ def tagged(resource: Resource) -> Resource:
     """Return the resource marked as not the whole: it must not be written back."""
     meta = resource["meta"]
     return {**resource, "meta": {**meta, "tag": [*meta.get("tag", []), SUBSETTED]}}
+
+
+def http_date(instant: datetime) -> str:
+    """Return a UTC instant as headers have it."""
+    return instant.strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
 def entry(base: str, resource: Resource, mode: str) -> Resource:

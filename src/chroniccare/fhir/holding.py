@@ -16,7 +16,7 @@ import orjson
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.wire import dumps
-from chroniccare.fhir import composing
+from chroniccare.fhir import bundles, composing
 from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.platform.memory import memory
 from chroniccare.platform.postgres import Tx
@@ -34,6 +34,7 @@ class Held:
     """A resource as it is told in one view.
 
     Attributes:
+        modified: the time of the last change as a header has it.
         opening: what stands before the resource in an entry, behind the server's address.
         refers: ids that the record refers to, by parameter, for `_include`, in the order of the
             type's `Include`s.
@@ -42,6 +43,7 @@ class Held:
     id: UUID
     version: int
     updated_at: datetime
+    modified: str
     stamp: str
     data: bytes
     opening: bytes
@@ -93,7 +95,8 @@ def keep(caller: Caller, kind: Kind, row: Any, render: Render) -> Held:
         name: tuple(one.ids(row) for one in includes) for name, includes in kind.includes.items()
     }
     opening = f'/{kind.name}/{row.id}","resource":'.encode()
-    made = Held(row.id, row.version, row.updated_at, stamp, data, opening, refers)
+    modified = bundles.http_date(row.updated_at)
+    made = Held(row.id, row.version, row.updated_at, modified, stamp, data, opening, refers)
     memory().put(key(kind, caller.tenant_id, row.id), stamp, view(caller, kind), made, len(data))
     return made
 
