@@ -90,9 +90,9 @@ async def create(tx: Tx, body: PatientWrite) -> queries.Patient:
     document = await _document(tx, patient_id, body)
     points = await addresses.points(tx, body.contact_info)
     parts = [points, *_names(body)]
-    if not await tx.value(queries.INSERT, document, tx.caller.tenant_id, tx.now, *parts):
+    patient = await tx.one(queries.INSERT, document, tx.caller.tenant_id, tx.now, *parts)
+    if patient is None:
         raise MrnTaken
-    patient = await get(tx, patient_id)
     await _tell(tx, "create", patient, before=None)
     await emit(tx, "patient.created", entity_type="patient", entity_id=patient_id)
     return patient
