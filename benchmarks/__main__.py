@@ -13,6 +13,7 @@ from . import (
     due_time,
     fairness,
     fhir,
+    fhir_load,
     isolation,
     races,
     rate,
@@ -50,6 +51,7 @@ ALL = {
     "fairness": fairness,
     "validation": validation,
     "fhir": fhir,
+    "fhir_load": fhir_load,
 }
 
 

@@ -45,16 +45,16 @@ async def write(clinic: Clinic, count: int, *, first: datetime = NOON) -> list[U
     """Write rows ten minutes apart."""
     rows: list[dict[str, Any]] = [
         {
-            "id": new_id(), "tenant_id": clinic.tenant_id, "entity_type": "patient",
-            "entity_id": new_id(), "action": "read", "user_id": new_id(), "user_type": "staff",
+            "ids": [new_id()], "tenant_id": clinic.tenant_id, "entity_type": "patient",
+            "seen": [new_id()], "action": "read", "user_id": new_id(), "user_type": "staff",
             "metadata": {"requestId": f"r{number}"}, "ip_address": "192.0.2.7",
             "created_at": first + number * APART,
         }
         for number in range(count)
     ]  # fmt: skip
     async with begin_system("test") as tx:
-        await tx.run(queries.INSERT_MANY, rows)
-    return [row["id"] for row in rows]
+        await tx.run(queries.INSERT_READS, rows)
+    return [row["ids"][0] for row in rows]
 
 
 async def chain_of(clinic: Clinic, count: int) -> Chain:

@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Forbidden, Invalid, NotFound
+from chroniccare.core.wire import dumps
 from chroniccare.fhir import actions, asking, slots
 from chroniccare.fhir.matching import match
 from chroniccare.fhir.operations import Given
@@ -29,7 +31,8 @@ async def search(caller: Caller, query: str) -> list[dict[str, Any]]:
     pairs = [(one.partition("=")[0], one.partition("=")[2]) for one in rest.split("&") if one]
     ask = asking.read(KINDS[name], KINDS, pairs, strict=True)
     bundle = await actions.search(caller, KINDS[name], ask)
-    return [one["resource"] for one in bundle.get("entry", [])]
+    # What is held in memory is bytes in the Bundle already.
+    return [one["resource"] for one in orjson.loads(dumps(bundle)).get("entry", [])]
 
 
 def client(clinic: Clinic, scopes: str) -> Caller:

@@ -14,7 +14,7 @@ from uuid import UUID
 from chroniccare.audit import queries
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Unavailable
-from chroniccare.core.ids import new_id
+from chroniccare.core.ids import new_ids
 from chroniccare.platform.postgres import begin_system, database
 
 _MAX_GROUP = 200
@@ -22,7 +22,7 @@ _MAX_GROUP = 200
 
 Id = UUID | str
 _NOTHING: Sequence[Id | None] = (None,)
-_Read = tuple[list[dict[str, Any]], "asyncio.Future[None]"]
+_Read = tuple[dict[str, Any], "asyncio.Future[None]"]
 
 
 @dataclass(slots=True)
@@ -44,7 +44,10 @@ class ReadLog:
             Unavailable: it could not be recorded; the answer must not leave.
         """
         now = database().clock()
-        common = {
+        entities = seen or _NOTHING
+        read = {
+            "ids": new_ids(len(entities)),
+            "seen": entities,
             "tenant_id": caller.tenant_id,
             "entity_type": entity_type,
             "action": action,
@@ -54,9 +57,8 @@ class ReadLog:
             "ip_address": caller.ip_address,
             "created_at": now,
         }
-        rows = [{**common, "id": new_id(), "entity_id": entity} for entity in (seen or _NOTHING)]
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.gathering.append((rows, future))
+        self.gathering.append((read, future))
         if self.committing is None:
             self.committing = asyncio.create_task(self._commit())
         await future
@@ -74,7 +76,7 @@ async def _write(group: list[_Read]) -> None:
     failure: BaseException | None = None
     try:
         async with begin_system("audit-reads") as tx:
-            await tx.run(queries.INSERT_MANY, [row for rows, _ in group for row in rows])
+            await tx.run(queries.INSERT_READS, [read for read, _ in group])
     except Exception as error:  # noqa: BLE001  every waiting request must learn of it
         failure = error if isinstance(error, Unavailable) else Unavailable()
         failure.__cause__ = error if failure is not error else None

@@ -1,7 +1,9 @@
 """Reads and searches: one transaction, the audit of what was seen, then the answer."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -9,21 +11,21 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from chroniccare.audit.reads import note_read
-from chroniccare.core.caller import Caller, Filters
+from chroniccare.core.caller import Caller
 from chroniccare.core.errors import NotFound
 from chroniccare.core.time import zone
-from chroniccare.fhir import bundles, composing, conditions, cursors, outcome, queries
+from chroniccare.core.wire import dumps
+from chroniccare.fhir import bundles, composing, conditions, cursors, holding, outcome, queries
 from chroniccare.fhir.asking import MOST, Ask
+from chroniccare.fhir.holding import Held
 from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.fhir.parameters import Asked, Reference
 from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.resources import extra
+from chroniccare.platform.cache import Rendered, cache
+from chroniccare.platform.memory import memory
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import address
-from chroniccare.tenancy.masks import hidden
-
-# What may be hidden of what FHIR tells at all.
-_EMPTY: Mapping[str, Any] = {"contact_info": {}, "emergency_contact": {}}
 
 
 def base_of(tx: Tx) -> str:
@@ -36,7 +38,11 @@ Brought = list[tuple[Kind, list[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a read or a search came upon; `told` writes that down before it tells."""
+    """What a read or a search came upon; `told` writes that down before it tells.
+
+    Attributes:
+        rows: records, or what is `Held` of them.
+    """
 
     caller: Caller
     kind: Kind
@@ -55,6 +61,55 @@ async def read(caller: Caller, kind: Kind, text: str) -> Resource:
     return await told(seen)
 
 
+async def held(caller: Caller, kind: Kind, text: str) -> Held | None:
+    """Return one resource as it is told, as `read` does; None: it must be read.
+
+    The cache says which stamp the record has, where it can be had; the read is audited.
+    """
+    if kind.stamp is None or opened(caller, kind, "r"):
+        return None
+    record_id = _id(text)
+    made: Held | None = None
+
+    async def load() -> Rendered:
+        nonlocal made
+        made = await _made(caller, kind, record_id)
+        return Rendered(made.version, made.stamp.encode())
+
+    name = holding.key(kind, caller.tenant_id, record_id)
+    stamp = (await cache().through(name, holding.CACHED_S, load)).data.decode()
+    if made is None:  # else it was just read
+        made = memory().get(name, stamp, holding.view(caller, kind))
+    if made is None:
+        made = await _made(caller, kind, record_id)
+    if kind.entity is not None:
+        await note_read(caller, entity_type=kind.entity, seen=[record_id])
+    return made
+
+
+async def _made(caller: Caller, kind: Kind, record_id: UUID) -> Held:
+    """Return what is told of a record, from PostgreSQL."""
+    async with begin(caller) as tx:
+        render = partial(rendered, caller, kind)
+        row = await tx.one(composing.stamped(kind), [record_id])
+        if row is None:
+            raise await _absent(tx, kind, record_id)
+        return holding.keep(caller, kind, row, render)
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound from None
+
+
+async def _absent(tx: Tx, kind: Kind, record_id: UUID) -> NotFound | outcome.Gone:
+    if kind.gone is not None and await tx.value(kind.gone, record_id):
+        return outcome.Gone()
+    return NotFound()
+
+
 async def look(tx: Tx, caller: Caller, kind: Kind, text: str) -> Seen:
     """Read one record.
 
@@ -64,10 +119,7 @@ async def look(tx: Tx, caller: Caller, kind: Kind, text: str) -> Seen:
         Gone: it was removed.
     """
     granted = opened(caller, kind, "r")
-    try:
-        record_id = UUID(text)
-    except ValueError:
-        raise NotFound from None
+    record_id = _id(text)
     if granted:
         asked = await asked_of(tx, zones=True)
         wanted = [f"{kind.id} = {asked.put(record_id, 'uuid')}"]
@@ -77,10 +129,8 @@ async def look(tx: Tx, caller: Caller, kind: Kind, text: str) -> Seen:
         row = await tx.one(statement, *asked.arguments)
     else:
         row = await tx.one(kind.read, record_id)
-    if row is None and kind.gone is not None and await tx.value(kind.gone, record_id):
-        raise outcome.Gone
     if row is None:
-        raise NotFound
+        raise await _absent(tx, kind, record_id)
     return Seen(caller, kind, [row])
 
 
@@ -104,12 +154,11 @@ async def told(seen: Seen) -> Resource:
 def rendered(caller: Caller, kind: Kind, row: Any) -> Resource:
     """Return a record as the caller may see it."""
     row = kind.shown(caller, row)
-    names = {one for one in hidden(caller, "GET", kind.tag) if one in _EMPTY}
-    names = {one for one in names if hasattr(row, one)}
+    names = [one for one in holding.masked(caller, kind) if hasattr(row, one)]
     if not names:
         told = kind.to_fhir(row, caller.tenant_id)
         return extra.whole(told, getattr(row, "extra", None))
-    row = replace(row, **{one: _EMPTY[one] for one in names})
+    row = replace(row, **{one: holding.EMPTY[one] for one in names})
     return bundles.tagged(kind.to_fhir(row, caller.tenant_id))
 
 
@@ -140,7 +189,7 @@ async def find(tx: Tx, caller: Caller, kind: Kind, ask: Ask) -> Seen:
     links = [("self", bundles.address(asked.base, kind, ask.pairs))]
     if only_count:
         return Seen(caller, kind, [], ask, links=links, total=total, base=asked.base)
-    rows, link = await _page(tx, kind, ask, asked, wanted)
+    rows, link = await _page(tx, kind, ask, asked, wanted, caller=caller)
     brought = await _brought(tx, caller, kind, ask, rows)
     return Seen(caller, kind, rows, ask, brought, links + link, total, asked.base)
 
@@ -160,7 +209,7 @@ async def asked_of(tx: Tx, *, zones: bool) -> Asked:
 
 
 async def _page(
-    tx: Tx, kind: Kind, ask: Ask, asked: Asked, wanted: Sequence[str]
+    tx: Tx, kind: Kind, ask: Ask, asked: Asked, wanted: Sequence[str], *, caller: Caller
 ) -> tuple[list[Any], list[tuple[str, str]]]:
     """Return the records of a page, and the link to the next if there is one."""
     order = ordered(kind, ask)
@@ -169,14 +218,30 @@ async def _page(
     if ask.cursor is not None:
         casts = [cast for _, cast, _ in order]
         after = cursors.read(tx.settings, tx.caller.tenant_id, search_, ask.cursor, casts)
-    statement = composing.page(kind, asked, wanted, order, after=after, limit=ask.count + 1)
-    rows = await tx.all(statement, *asked.arguments)
-    if len(rows) <= ask.count:
-        return rows, []
-    rows = rows[: ask.count]
-    text = cursors.written(tx.settings, tx.caller.tenant_id, search_, rows[-1].keys)
-    url = bundles.address(asked.base, kind, [*ask.pairs, ("_cursor", text)])
-    return rows, [("next", url)]
+    compose = composing.stamps if _is_held(kind, ask) else composing.page
+    statement = compose(kind, asked, wanted, order, after=after, limit=ask.count + 1)
+    rows: list[Any] = await tx.all(statement, *asked.arguments)
+    links = []
+    if len(rows) > ask.count:
+        rows = rows[: ask.count]
+        keys = rows[-1].keys
+        keys = orjson.loads(keys) if isinstance(keys, str) else keys
+        text = cursors.written(tx.settings, tx.caller.tenant_id, search_, keys)
+        url = bundles.address(asked.base, kind, [*ask.pairs, ("_cursor", text)])
+        links = [("next", url)]
+    return await _whole(tx, caller, kind, rows), links
+
+
+def _is_held(kind: Kind, ask: Ask) -> bool:
+    """Say whether resources of this type are told from memory; what is reduced is made anew."""
+    return kind.stamp is not None and ask.summary == "false" and not ask.elements
+
+
+async def _whole(tx: Tx, caller: Caller, kind: Kind, rows: list[Any]) -> list[Any]:
+    """Return the records, or in the place of stamps what is held of theirs."""
+    if not rows or not isinstance(rows[0], composing.Stamped):
+        return rows
+    return await holding.found(tx, caller, kind, rows, partial(rendered, caller, kind))
 
 
 def ordered(kind: Kind, ask: Ask) -> list[tuple[str, str, bool]]:
@@ -208,15 +273,18 @@ async def _brought(tx: Tx, caller: Caller, kind: Kind, ask: Ask, rows: list[Any]
     """Return what comes along with the matches, each record once."""
     wanted: dict[str, set[UUID]] = {}
     for _, name, target in ask.includes:
-        for include in kind.includes[name]:
+        for number, include in enumerate(kind.includes[name]):
             if target in {None, include.target}:
                 for row in rows:
-                    wanted.setdefault(include.target, set()).update(include.ids(row))
+                    those = row.refers[name][number] if isinstance(row, Held) else include.ids(row)
+                    wanted.setdefault(include.target, set()).update(those)
     found: Brought = []
     for name, ids in wanted.items():
         if ids:
             other = KINDS[name]
-            rows_ = await _by_ids(tx, other, f"{other.id} {{}}", ids, opened(caller, other, "r"))
+            rows_ = await _by_ids(
+                tx, caller, other, ask=ask, template=f"{other.id} {{}}", ids=ids, letter="r"
+            )
             found.append((other, rows_))
     for source, name, _ in ask.revincludes:
         if rows:
@@ -224,41 +292,52 @@ async def _brought(tx: Tx, caller: Caller, kind: Kind, ask: Ask, rows: list[Any]
             reference = other.parameters[name]
             assert isinstance(reference, Reference)  # noqa: S101  `asking` has looked
             template, ids = reference.targets[kind.name], {row.id for row in rows}
-            rows_ = await _by_ids(tx, other, template, ids, opened(caller, other, "s"))
+            rows_ = await _by_ids(
+                tx, caller, other, ask=ask, template=template, ids=ids, letter="s"
+            )
             found.append((other, rows_))
     return found
 
 
 async def _by_ids(
-    tx: Tx, kind: Kind, template: str, ids: set[UUID], granted: list[Filters]
+    tx: Tx, caller: Caller, kind: Kind, *, ask: Ask, template: str, ids: set[UUID], letter: str
 ) -> list[Any]:
     """Return the records that refer to these ids, or have them, as far as the scopes open them."""
+    granted = opened(caller, kind, letter)
     asked = await asked_of(tx, zones=bool(granted))
     wanted = [template.format(f"= ANY({asked.put(list(ids), 'uuid[]')})")]
     wanted += conditions.scope_conditions(kind, granted, asked)
     order = [(kind.id, "uuid", False)]
-    statement = composing.page(kind, asked, wanted, order, after=None, limit=MOST)
-    return await tx.all(statement, *asked.arguments)
+    compose = composing.stamps if _is_held(kind, ask) else composing.page
+    statement = compose(kind, asked, wanted, order, after=None, limit=MOST)
+    return await _whole(tx, caller, kind, await tx.all(statement, *asked.arguments))
 
 
 async def _note(caller: Caller, seen: Brought, *, action: str) -> None:
     """Write to the audit what was seen; a search that found nothing is written too."""
-    for number, (kind, rows) in enumerate(seen):
-        if kind.entity is not None and (rows or number == 0):
-            ids = [row.id for row in rows]
-            await note_read(caller, entity_type=kind.entity, seen=ids, action=action)
+    noted = [
+        note_read(caller, entity_type=kind.entity, seen=[row.id for row in rows], action=action)
+        for number, (kind, rows) in enumerate(seen)
+        if kind.entity is not None and (rows or number == 0)
+    ]
+    await asyncio.gather(*noted)  # at once, so that they share a commit
 
 
-def _entries(caller: Caller, base: str, ask: Ask, seen: Brought) -> list[Resource]:
-    """Return the entries, the matches first, each record once."""
+def _entries(caller: Caller, base: str, ask: Ask, seen: Brought) -> list[Any]:
+    """Return the entries, the matches first, each record once; what is held as bytes."""
     shown: set[tuple[str, UUID]] = set()
-    entries: list[Resource] = []
+    entries: list[Any] = []
+    start = dumps(base)[1:-1]
     for number, (kind, rows) in enumerate(seen):
+        mode = "include" if number else "match"
         for row in rows:
             if (kind.name, row.id) in shown:
                 continue
             shown.add((kind.name, row.id))
+            if isinstance(row, Held):
+                entries.append(holding.entry(start, row, mode.encode()))
+                continue
             whole = rendered(caller, kind, row)
             resource = bundles.reduced(kind, whole, summary=ask.summary, elements=ask.elements)
-            entries.append(bundles.entry(base, resource, "include" if number else "match"))
+            entries.append(bundles.entry(base, resource, mode))
     return entries

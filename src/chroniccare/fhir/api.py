@@ -1,7 +1,9 @@
 """/fhir: R4 reads, searches, histories and writes, the tenant by the credential."""
 
+from collections.abc import Callable
 from datetime import datetime
 
+import orjson
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core import wire
@@ -20,14 +22,15 @@ from chroniccare.fhir import (
     values,
     writing,
 )
+from chroniccare.fhir.holding import Held
 from chroniccare.fhir.kind import Check, Kind, Resource
 from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
-from chroniccare.tenancy.api import KeyFirst
+from chroniccare.tenancy.api import Straight
 
-router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=KeyFirst, include_in_schema=False)
+router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=Straight, include_in_schema=False)
 public = APIRouter(prefix="/fhir", include_in_schema=False)
 
 _JSON = {"json", "application/json", "application/fhir+json", "text/json"}
@@ -92,7 +95,10 @@ async def read_resource(kind: str, resource_id: str, request: Request) -> Respon
     _check_format(request)
     caller = _caller(request)
     one = found(kind)
-    resource = await actions.read(seen_by(caller, one), one, resource_id)
+    caller = seen_by(caller, one)
+    if not request.scope["query_string"] and (held := await actions.held(caller, one, resource_id)):
+        return _held(request, held)
+    resource = await actions.read(caller, one, resource_id)
     return _answer(request, one, resource)
 
 
@@ -290,7 +296,9 @@ def _check_format(request: Request, pairs: list[tuple[str, str]] | None = None) 
     Raises:
         NotAcceptable: it asks for another.
     """
-    wanted = dict(_pairs(request) if pairs is None else pairs).get("_format")
+    if pairs is None:
+        pairs = _pairs(request) if request.scope["query_string"] else []
+    wanted = dict(pairs).get("_format") if pairs else None
     if wanted is None:
         accept = request.headers.get("accept") or "*/*"
         kinds = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
@@ -305,13 +313,7 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     """Return one resource with its version, or 304 when the client has that already."""
     pairs = dict(_pairs(request))
     headers = _version(resource)
-    known = conditional.is_known(
-        resource,
-        tags=request.headers.get("if-none-match"),
-        since=request.headers.get("if-modified-since"),
-    )
-    # Who has broken the glass may hold the version of before, without what was hidden.
-    if _caller(request).emergency_id is None and known:
+    if _knows(request, lambda: resource):
         return Response(status_code=304, headers=headers)
     summary, elements = pairs.get("_summary", "false"), values.split(pairs.get("_elements", ""))
     resource = bundles.reduced(kind, resource, summary=summary, elements=elements)
@@ -326,10 +328,28 @@ def _version(resource: Resource) -> dict[str, str]:
 
 def _versioned(version: object, at: datetime) -> dict[str, str]:
     """Return the headers that tell a version."""
-    return {"etag": f'W/"{version}"', "last-modified": at.strftime("%a, %d %b %Y %H:%M:%S GMT")}
+    return {"etag": f'W/"{version}"', "last-modified": bundles.http_date(at)}
+
+
+def _held(request: Request, one: Held) -> Response:
+    """Return one resource that was there as bytes, or 304."""
+    headers = {"etag": f'W/"{one.version}"', "last-modified": one.modified}
+    if _knows(request, lambda: orjson.loads(one.data)):
+        return Response(status_code=304, headers=headers)
+    return _head(request, Response(one.data, headers=headers, media_type=outcome.MEDIA_TYPE))
+
+
+def _knows(request: Request, resource: Callable[[], Resource]) -> bool:
+    """Say whether the client has this version already."""
+    tags, since = request.headers.get("if-none-match"), request.headers.get("if-modified-since")
+    # Who has broken the glass may hold the version of before, without what was hidden.
+    if (tags is None and since is None) or _caller(request).emergency_id is not None:
+        return False
+    return conditional.is_known(resource(), tags=tags, since=since)
 
 
 def _written(request: Request, resource: Resource) -> bytes:
-    if dict(_pairs(request)).get("_pretty") == "true":
-        return wire.pretty(resource)
-    return wire.dumps(resource)
+    written = wire.dumps(resource)
+    if request.scope["query_string"] and dict(_pairs(request)).get("_pretty") == "true":
+        return wire.pretty(orjson.loads(written))  # what is held is bytes by now
+    return written

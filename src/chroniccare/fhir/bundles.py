@@ -1,6 +1,7 @@
 """Resources as they are answered: what was asked for of each, and Bundles of them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +35,11 @@ def tagged(resource: Resource) -> Resource:
     return {**resource, "meta": {**meta, "tag": [*meta.get("tag", []), SUBSETTED]}}
 
 
+def http_date(instant: datetime) -> str:
+    """Return a UTC instant as headers have it."""
+    return instant.strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+
 def entry(base: str, resource: Resource, mode: str) -> Resource:
     """Return an entry of a searchset."""
     return {
@@ -49,9 +55,7 @@ def address(base: str, kind: Kind, pairs: Sequence[tuple[str, str]]) -> str:
     return f"{base}/{kind.name}?{query}" if query else f"{base}/{kind.name}"
 
 
-def searchset(
-    entries: list[Resource], *, links: list[tuple[str, str]], total: int | None
-) -> Resource:
+def searchset(entries: list[Any], *, links: list[tuple[str, str]], total: int | None) -> Resource:
     """Return the Bundle of a search."""
     found: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
     if total is not None:

@@ -6,8 +6,9 @@ plans each kind of search once a connection.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.parameters import Asked
@@ -34,6 +35,51 @@ def page(
         f" WHERE {' AND '.join(wanted)} ORDER BY {by} LIMIT {asked.put(limit, 'int')}) page"
     )
     return replace(kind.read, sql=f"{kind.read.sql.replace(ONE, found)} ORDER BY page.n")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """A record of a page, without what it says.
+
+    Attributes:
+        keys: what the page is sorted by, as JSON.
+        stamp: another one once the resource is.
+    """
+
+    id: UUID
+    keys: str
+    stamp: str
+
+
+def stamps(
+    kind: Kind, asked: Asked, conditions: Sequence[str], order: Order, *,
+    after: Sequence[Any] | None, limit: int,
+) -> Query[Stamped]:  # fmt: skip
+    """Return the statement of the ids and stamps of one page; see `page`."""
+    wanted = [kind.where, *conditions]
+    if after is not None:
+        wanted.append(_behind(asked, order, after))
+    by = ", ".join(f"{one} DESC" if is_down else one for one, _, is_down in order)
+    keys = ", ".join(one for one, _, _ in order)
+    return Query(
+        Stamped,
+        f"SELECT {kind.id} AS id, jsonb_build_array({keys})::text AS keys,"  # noqa: S608  see above
+        f" {_stamp(kind)} AS stamp FROM {kind.source} WHERE {' AND '.join(wanted)}"
+        f" ORDER BY {by} LIMIT {asked.put(limit, 'int')}",
+    )
+
+
+def _stamp(kind: Kind) -> str:
+    return f"hashtextextended({kind.stamp}, 0)::text"
+
+
+def stamped(kind: Kind) -> Query[Any]:
+    """Return the statement that reads the records in $1, each with its stamp as its only key."""
+    found = (
+        f"(SELECT {kind.id} AS id, jsonb_build_array({_stamp(kind)}) AS keys"  # noqa: S608  see above
+        f" FROM {kind.source} WHERE {kind.where} AND {kind.id} = ANY($1::uuid[])) page"
+    )
+    return replace(kind.read, sql=kind.read.sql.replace(ONE, found))
 
 
 def _behind(asked: Asked, order: Order, after: Sequence[Any]) -> str:

@@ -44,7 +44,9 @@ def is_known(resource: Resource, *, tags: str | None, since: str | datetime | No
         return False
     if at is None or at.tzinfo is None:
         return False
-    changed: datetime = resource["meta"]["lastUpdated"]
+    changed: datetime | str = resource["meta"]["lastUpdated"]
+    if isinstance(changed, str):  # of bytes that were held
+        changed = datetime.fromisoformat(changed)
     return changed.replace(microsecond=0) <= at
 
 

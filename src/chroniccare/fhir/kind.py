@@ -1,6 +1,6 @@
 """What the server knows of one resource type."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -129,6 +129,10 @@ class Kind:
         shown: what of a record the caller's scopes leave.
         versions: None: there is no history of it.
         is_named: SMART scopes for `*` do not open it, only those that name it.
+        stamp: expression of text over all that the resource is made of: where it is the same, so
+            is the resource. What is told is then held in memory, see `holding`; every change drops
+            its key there. None: it is made anew each time.
+        view: what callers have in common for whom `shown` leaves the same.
         always: elements that `_elements` and `_summary` never leave out.
         summary: elements of `_summary=true`, beside those.
     """
@@ -152,6 +156,8 @@ class Kind:
     versions: Versions | None = None
     is_named: bool = False
     shown: Callable[[Any, Any], Any] = field(default=lambda _caller, row: row)
+    stamp: str | None = None
+    view: Callable[[Any], Hashable] = field(default=lambda _caller: None)
 
 
 def named(*parameters: Parameter) -> dict[str, Parameter]:

@@ -128,6 +128,18 @@ PATIENT = Query(
     f" page.keys FROM {ONE} CROSS JOIN LATERAL ({_PATIENT}) x",
     (*patients.OPENS, *extras.OPENS),
 )
+# The system's column `xmin` is another one after each change of a row; with the version, one that
+# is the same again after a restore from a backup shows. Contact points change with their owner.
+PATIENT_STAMP = (
+    "concat_ws(' ', p.version, p.updated_at, p.xmin, (SELECT string_agg(g.provider_id::text, ' ')"
+    " FROM patient_providers g WHERE g.tenant_id = p.tenant_id AND g.patient_id = p.id"
+    " AND g.is_primary AND g.ended_at IS NULL), (SELECT e.xmin FROM fhir_extras e"
+    " WHERE e.id = p.id))"
+)
+APPOINTMENT_STAMP = (
+    "concat_ws(' ', a.version, a.updated_at, a.xmin, (SELECT e.xmin FROM fhir_extras e"
+    " WHERE e.id = a.id))"
+)
 PATIENT_GONE = Command(
     "SELECT EXISTS (SELECT FROM patients WHERE id = $1 AND deleted_at IS NOT NULL)"
 )

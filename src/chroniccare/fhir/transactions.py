@@ -24,7 +24,7 @@ from chroniccare.core.errors import (
     TooLarge,
 )
 from chroniccare.core.ids import new_id
-from chroniccare.fhir import actions, asking, changing, conditional, outcome, writing
+from chroniccare.fhir import actions, asking, batches, changing, conditional, outcome, writing
 from chroniccare.fhir.kind import Check, Kind, Planned, Resource
 from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, found, seen_by
@@ -104,7 +104,7 @@ async def take(caller: Caller, body: bytes, *, told: Told) -> Resource:
         raise TooLarge(f"A Bundle has {MOST} entries at most.")
     steps = [_step(number, one) for number, one in enumerate(entries)]
     if bundle["type"] == "batch":
-        answers = [await _alone(caller, step, told=told) for step in steps]
+        answers = await batches.each(steps, lambda step: _alone(caller, step, told=told))
     else:
         answers = await _together(caller, steps, told=told)
     made: Resource = {"resourceType": "Bundle", "type": f"{bundle['type']}-response"}

@@ -36,6 +36,7 @@ _EMPTY = re.compile(rb"\{\s*\}")
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 MAX_DEPTH = 64
 """Arrays and objects in one another; of a request's body fewer are taken already."""
+_FEW_OBJECTS = MAX_DEPTH // 2
 _DEEP = f"The body is nested more than {MAX_DEPTH} deep."
 _NO_JSON = "The body is not JSON that can be read."
 _MOST_DIGITS = 40
@@ -115,8 +116,11 @@ def _refused(type_name: str, code: str, words: str) -> InvalidResourceError:
 
 def _valid(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
     if type_name in resource_types() and _is_surely_valid(type_name, raw, nested=nested):
-        with suppress(msgspec.MsgspecError, UnsureError):
+        try:
             found: dict[str, Any] = _SHORT.decode(raw)
+        except (msgspec.MsgspecError, UnsureError):
+            pass
+        else:
             return found
     return _walked(type_name, raw, nested=nested)
 
@@ -126,7 +130,9 @@ def _is_surely_valid(type_name: str, raw: bytes | msgspec.Raw, *, nested: bool) 
     body = bytes(raw)
     if _has_marks(body):
         return False
-    if type_name != "Bundle" and _is_deep(body):  # a Bundle's Struct has no circles
+    # In what a Struct takes no array is in another, so that few objects cannot be deep. A Bundle's
+    # Struct has no circles.
+    if body.count(b"{") >= _FEW_OBJECTS and type_name != "Bundle" and _is_deep(body):
         return False
     try:
         struct = structs.decoder(type_name, _checks).decode(body)
@@ -142,8 +148,11 @@ def _is_surely_valid(type_name: str, raw: bytes | msgspec.Raw, *, nested: bool) 
 def _has_marks(body: bytes) -> bool:
     """Whether there is an empty object, a local reference or a control character in the bytes."""
     # One byte is found sooner than two, and LOINC's names are full of [#/volume].
-    local = b"#" in body and b'"#' in body
-    return bool(local or _EMPTY.search(body) or (b"\\" in body and _ESCAPED.search(body)))
+    if b"#" in body and b'"#' in body:
+        return True
+    if _EMPTY.search(body) is not None:
+        return True
+    return b"\\" in body and _ESCAPED.search(body) is not None
 
 
 def _entry(entry: Any) -> bool:

@@ -166,7 +166,7 @@ async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resou
         sealed = (await tx.keyring()).sealed(extras.EXTRA, record_id, left)
         patient_id = writer.patient(row)
         await tx.run(extras.PUT, record_id, tx.caller.tenant_id, patient_id, sealed, tx.now)
-    else:
+    elif row.extra is not None:
         await tx.run(extras.DELETE, record_id)
     return actions.rendered(tx.caller, kind, replace(row, extra=left))
 

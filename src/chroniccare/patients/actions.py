@@ -63,6 +63,16 @@ def key(tenant_id: UUID, patient_id: UUID) -> str:
     return f"patient:{tenant_id}:{patient_id}"
 
 
+def held_key(tenant_id: UUID, patient_id: UUID) -> str:
+    """Return the key of what FHIR tells of one patient: also of the primary provider."""
+    return f"{key(tenant_id, patient_id)}:fhir"
+
+
+def keys(tenant_id: UUID, patient_id: UUID) -> tuple[str, str]:
+    """Return the keys of everything that a change of one patient makes stale."""
+    return key(tenant_id, patient_id), held_key(tenant_id, patient_id)
+
+
 def lists(tenant_id: UUID) -> str:
     """Return the key of the generation of cached patient lists."""
     return f"patients:{tenant_id}:list"
@@ -78,11 +88,11 @@ async def create(tx: Tx, body: PatientWrite) -> queries.Patient:
     _check_birth(tx, body)
     patient_id = new_id()
     document = await _document(tx, patient_id, body)
-    if not await tx.run(queries.INSERT, document, tx.caller.tenant_id, tx.now):
+    points = await addresses.points(tx, body.contact_info)
+    parts = [points, *_names(body)]
+    patient = await tx.one(queries.INSERT, document, tx.caller.tenant_id, tx.now, *parts)
+    if patient is None:
         raise MrnTaken
-    await tx.run(queries.INSERT_RESOURCE, patient_id, tx.caller.tenant_id)
-    await _write_parts(tx, patient_id, body)
-    patient = await get(tx, patient_id)
     await _tell(tx, "create", patient, before=None)
     await emit(tx, "patient.created", entity_type="patient", entity_id=patient_id)
     return patient
@@ -295,6 +305,7 @@ async def _tell_assignments(
         tx, action=action, entity_type="patient", entity_id=patient_id,
         before={"providers": before}, after={"providers": after},
     )  # fmt: skip
+    tx.drop(held_key(tx.caller.tenant_id, patient_id))
     tx.bump(lists(tx.caller.tenant_id))
 
 
@@ -321,9 +332,13 @@ async def _document(tx: Tx, patient_id: UUID, body: PatientWrite) -> dict[str, A
 async def _write_parts(tx: Tx, patient_id: UUID, body: PatientWrite) -> None:
     points = await addresses.points(tx, body.contact_info)
     await tx.run(queries.REPLACE_CONTACT_POINTS, points, tx.caller.tenant_id, patient_id, tx.now)
+    await tx.run(queries.INSERT_NAMES, tx.caller.tenant_id, patient_id, *_names(body))
+
+
+def _names(body: PatientWrite) -> tuple[list[str], list[str]]:
+    """Return what the patient is found by, as kinds and tokens."""
     rows = rules.tokens(body.first_name, body.last_name)
-    kinds, tokens = [kind for kind, _ in rows], [token for _, token in rows]
-    await tx.run(queries.INSERT_NAMES, tx.caller.tenant_id, patient_id, kinds, tokens)
+    return [kind for kind, _ in rows], [token for _, token in rows]
 
 
 _SAME: Any = object()
@@ -338,5 +353,5 @@ async def _tell(
         after=patient if after is _SAME else after,
     )  # fmt: skip
     if before is not None:  # nobody can have cached a record that is new
-        tx.drop(key(tx.caller.tenant_id, patient.id))
+        tx.drop(*keys(tx.caller.tenant_id, patient.id))
     tx.bump(lists(tx.caller.tenant_id))

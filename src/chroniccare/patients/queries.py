@@ -117,16 +117,34 @@ _DOCUMENT = (
     " communication_preferences jsonb, consent_settings jsonb, time_zone text, language text,"
     " is_active boolean)"
 )
-INSERT = Command(
-    "INSERT INTO patients (id, tenant_id, mrn, first_name, last_name, date_of_birth, gender,"
-    " contact_info, emergency_contact, insurance_info, primary_diagnosis, icd10_codes,"
+# With what belongs to the patient, and the patient as GET has it, from the same statement: what it
+# has written itself it cannot see. Nothing comes back where the number is taken.
+_SENT_INFO = _CONTACT_INFO.replace(
+    "contact_points c WHERE c.tenant_id = p.tenant_id AND c.patient_id = p.id", "sent c"
+)
+_SENT_COLUMNS = _COLUMNS.replace(_CONTACT_INFO, _SENT_INFO)
+INSERT = Query(
+    Patient,
+    "WITH sent AS (SELECT c.* FROM jsonb_to_recordset($4::jsonb) AS c (id uuid, system text,"
+    " value text, value_index text, use text, rank smallint)),"
+    " made AS (INSERT INTO patients (id, tenant_id, mrn, first_name, last_name, date_of_birth,"
+    " gender, contact_info, emergency_contact, insurance_info, primary_diagnosis, icd10_codes,"
     " treatment_status, communication_preferences, consent_settings, time_zone, language,"
     " is_active, created_at, updated_at)"
     " SELECT d.id, $2, d.mrn, d.first_name, d.last_name, d.date_of_birth, d.gender,"
     " d.contact_info, d.emergency_contact, d.insurance_info, d.primary_diagnosis, d.icd10_codes,"
     " d.treatment_status, d.communication_preferences, d.consent_settings, d.time_zone,"
     f" d.language, d.is_active, $3::timestamptz, $3 FROM {_DOCUMENT}"
-    " ON CONFLICT (tenant_id, mrn) WHERE deleted_at IS NULL DO NOTHING"
+    " ON CONFLICT (tenant_id, mrn) WHERE deleted_at IS NULL DO NOTHING RETURNING *),"
+    " kinds AS (INSERT INTO resource (id, tenant_id, kind) SELECT id, $2, 'patient' FROM made),"
+    " points AS (INSERT INTO contact_points (id, tenant_id, patient_id, system, value, value_index,"
+    " use, rank, created_at) SELECT c.id, $2, made.id, c.system, c.value, c.value_index, c.use,"
+    " c.rank, $3 FROM made CROSS JOIN sent c),"
+    " names AS (INSERT INTO patient_name_tokens (tenant_id, patient_id, kind, token)"
+    " SELECT $2, made.id, t.kind, t.token FROM made"
+    " CROSS JOIN unnest($5::text[], $6::text[]) AS t (kind, token))"
+    f" SELECT {_SENT_COLUMNS} FROM made p",
+    OPENS,
 )
 MRN_TAKEN = Command(
     "SELECT EXISTS (SELECT FROM patients WHERE mrn = $1 AND id <> $2 AND deleted_at IS NULL)"
@@ -146,7 +164,6 @@ DELETE = Command(
     "UPDATE patients SET deleted_at = $2, updated_at = $2, is_active = false,"
     " version = version + 1 WHERE id = $1"
 )
-INSERT_RESOURCE = Command("INSERT INTO resource (id, tenant_id, kind) VALUES ($1, $2, 'patient')")
 REPLACE_CONTACT_POINTS = Command(contact.replace_sql("patient_id"))
 HAS_VISITS = Command(
     "SELECT EXISTS (SELECT FROM appointments WHERE patient_id = $1 AND scheduled_end > $2"

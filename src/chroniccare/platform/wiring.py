@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from chroniccare.core.errors import Unavailable
 from chroniccare.platform import cache, masterkey, masterkey_file, postgres, wake
+from chroniccare.platform.memory import memory
 from chroniccare.settings import Settings
 
 _PATIENCE_S = 30.0
@@ -43,11 +44,13 @@ async def opened(
         stack.push_async_callback(postgres.close_database)
         held = await cache.open_cache(settings.redis_url, settings.key_pepper.get_secret_value())
         stack.push_async_callback(held.close)
+        stack.callback(memory().clear)
         bell = wake.Bell(settings.database_url, hear)
         bell.open()
         stack.push_async_callback(bell.close)
 
         async def after_commit(tx: postgres.Tx) -> None:
+            memory().drop(tx.dropped)
             await held.drop(tx.dropped, tx.bumped)
             if tx.woken:
                 bell.ring(tx.woken)

@@ -113,8 +113,8 @@ async def _forget(tx: Tx, patient_id: UUID) -> None:
     """Name everything of the patient that is cached; it is gone with the commit."""
     tenant_id = tx.caller.tenant_id
     for visit_id in await tx.values(queries_erasing.VISITS, patient_id):
-        tx.drop(telling.key(tenant_id, visit_id), telling.key(tenant_id, visit_id, telehealth=True))
-    tx.drop(patients.key(tenant_id, patient_id))
+        tx.drop(*telling.keys(tenant_id, visit_id))
+    tx.drop(*patients.keys(tenant_id, patient_id))
     tx.bump(
         patients.lists(tenant_id),
         patients.key(tenant_id, patient_id) + ":appointments",

@@ -23,6 +23,12 @@ def key(tenant_id: UUID, appointment_id: UUID, *, telehealth: bool = False) -> s
     return f"appointment:{tenant_id}:{appointment_id}" + (":telehealth" if telehealth else "")
 
 
+def keys(tenant_id: UUID, appointment_id: UUID) -> tuple[str, str, str]:
+    """Return the keys of everything that a change of one visit makes stale; FHIR's is the last."""
+    plain = key(tenant_id, appointment_id)
+    return plain, key(tenant_id, appointment_id, telehealth=True), f"{plain}:fhir"
+
+
 def visits(tenant_id: UUID, field: str, party_id: UUID) -> str:
     """Return the key of the generation of the visits of one patient or provider."""
     return f"{field.removesuffix('_id')}:{tenant_id}:{party_id}:appointments"
@@ -85,7 +91,7 @@ def stale(tx: Tx, visit: queries.Appointment, *, is_new: bool = False) -> None:
     """Name what a change of `visit` makes stale in the cache."""
     tenant_id = tx.caller.tenant_id
     if not is_new:  # nobody can have cached a record that is new
-        tx.drop(key(tenant_id, visit.id), key(tenant_id, visit.id, telehealth=True))
+        tx.drop(*keys(tenant_id, visit.id))
     tx.bump(visits(tenant_id, "patient_id", visit.patient_id))
     for provider_id in (visit.provider_id, *visit.additional_provider_ids):
         tx.bump(visits(tenant_id, "provider_id", provider_id))

@@ -7,7 +7,7 @@ from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.parameters import Always, Date, Numbers, Reference, Token
 from chroniccare.fhir.resources import appointment, common, medication_request
 from chroniccare.fhir.rules_told import stored
-from chroniccare.scheduling.telling import shown
+from chroniccare.scheduling.telling import sees_telehealth, shown
 
 _PLACED = "a.facility_id IN (SELECT z.id FROM facilities z WHERE z.timezone = {})"
 _PRACTITIONER = (
@@ -89,6 +89,8 @@ APPOINTMENT = Kind(
     order=("date", "_id"),
     to_fhir=appointment.to_fhir,
     shown=shown,
+    stamp=queries.APPOINTMENT_STAMP,
+    view=sees_telehealth,
     writer=writers.APPOINTMENT,
     versions=Versions("appointments", ("fhir_extras",), is_soft=False),
     always=frozenset({"status", "participant"}),

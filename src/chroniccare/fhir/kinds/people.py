@@ -113,6 +113,7 @@ PATIENT = Kind(
     },
     order=("_id",),
     to_fhir=patient.to_fhir,
+    stamp=queries.PATIENT_STAMP,
     writer=writers.PATIENT,
     versions=Versions("patients", ("contact_points", "fhir_extras", "patient_providers")),
     always=frozenset({"identifier", "name", "gender"}),

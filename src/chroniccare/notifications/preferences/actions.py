@@ -173,5 +173,5 @@ async def _tell(
         tx, "preferences.updated", entity_type="patient", entity_id=stored.id,
         payload={"version": stored.version + 1},
     )  # fmt: skip
-    tx.drop(patients.key(tx.caller.tenant_id, stored.id))
+    tx.drop(*patients.keys(tx.caller.tenant_id, stored.id))
     tx.bump(patients.lists(tx.caller.tenant_id))

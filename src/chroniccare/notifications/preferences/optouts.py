@@ -95,7 +95,7 @@ async def set_consent(tx: Tx, *, channel: str, address: str, given: bool) -> Non
             payloads={one.id: {"version": one.version} for one in changed},
         )  # fmt: skip
         for one in changed:
-            tx.drop(patients.key(tx.caller.tenant_id, one.patient_id))
+            tx.drop(*patients.keys(tx.caller.tenant_id, one.patient_id))
         tx.bump(patients.lists(tx.caller.tenant_id))
 
 

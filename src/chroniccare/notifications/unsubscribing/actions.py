@@ -115,7 +115,7 @@ async def _of_patient(tx: Tx, patient_id: UUID, category: Category) -> None:
         tx, "preferences.updated", entity_type="patient", entity_id=patient_id,
         payload={"version": stored.version + 1},
     )  # fmt: skip
-    tx.drop(patients.key(tx.caller.tenant_id, patient_id))
+    tx.drop(*patients.keys(tx.caller.tenant_id, patient_id))
     tx.bump(patients.lists(tx.caller.tenant_id))
 
 
