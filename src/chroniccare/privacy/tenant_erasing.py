@@ -72,6 +72,7 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
         await _close(tenant.id, reason)
         await asyncio.sleep(SETTLE_S)
         await _shred(tenant.id, reason)
+    await asyncio.to_thread(keys.unstore, tenant.id)
     head, faults = await _evidence(settings, tenant)
     if tenant.erased_at is None:
         await _copied(settings, tenant.id)
@@ -81,11 +82,12 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
             await owner.fetchval(queries.MARK, tenant.id, at)
     rows = await _emptied(settings, tenant.id)
     async with begin(system(tenant.id, job=_JOB)) as tx:
-        destroyed, finished = len(await tx.all(queries_keys.LIST)), tx.now
+        destroyed, finished = await tx.all(queries_keys.LIST), tx.now
     report = {
         "tenant": str(tenant.id), "subdomain": subdomain, "reason": reason,
         "finished_at": finished.isoformat(), "resumed": tenant.erased_at is not None,
-        "keys_destroyed": destroyed, "audit": _told(head, faults),
+        "keys_destroyed": len(destroyed), "backups_unreadable_since": _apart_since(destroyed),
+        "audit": _told(head, faults),
         "rows": {name: count for name, count in sorted(rows.items()) if count}, "kept": KEPT,
     }  # fmt: skip
     path = await asyncio.to_thread(_write, settings, tenant.id, report, finished)
@@ -195,6 +197,12 @@ async def _copied(settings: Settings, tenant_id: UUID) -> None:
         raise ErasureBusy(f"The audit is not copied ({error.code}): mend it and repeat.") from None
     if not done:
         raise ErasureBusy("The worker is copying the audit at this moment; repeat it.")
+
+
+def _apart_since(destroyed: list[queries_keys.TenantKey]) -> str | None:
+    """Return since when backups do not open for this tenant: all its keys needed the store."""
+    stored = [one.stored_at for one in destroyed if one.stored_at is not None]
+    return max(stored).isoformat() if stored and len(stored) == len(destroyed) else None
 
 
 def _exported(path: Path, tenant_id: UUID) -> dict[int, Head]:
