@@ -47,6 +47,9 @@ class Servers:
             "CHRONICCARE_RATE_LIMIT_PER_MINUTE": "10000000",
             "CHRONICCARE_REQUESTS_AT_ONCE": "10000",
             "CHRONICCARE_RATE_LIMIT_BURST": "1000000",
+            # As installed: who is born again does not compile 500 files first, half of its start.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(self.directory / "bytecode"),
             **self.more,
         }
 
