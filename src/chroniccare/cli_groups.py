@@ -247,3 +247,18 @@ def _finish(text: str, *, refused: bool) -> None:
     """Print what was loaded; or every row at fault, and end with exit code 1."""
     print(text)
     raise typer.Exit(int(refused))
+
+
+@audit_app.command("prune")
+def prune_audit(
+    data_dir: DataDir = None,
+    tenant: Annotated[str | None, typer.Option(help="Subdomain; else every tenant.")] = None,
+) -> None:
+    """Remove what has been kept for CHRONICCARE_RETAIN_AUDIT_YEARS; a signed anchor stays."""
+    from chroniccare.commands import audit, servers
+
+    directory = servers.data_dir(data_dir)
+    with servers.servers(directory) as settings:
+        told = servers.with_heads(settings, directory)
+        lines = servers.work(told, lambda: audit.prune(told, tenant))
+    print("\n".join(lines))

@@ -17,7 +17,7 @@ from chroniccare.audit.rules import Head
 from chroniccare.commands import audit
 from chroniccare.platform import key_file, masterkey
 from chroniccare.platform import sealing as values
-from chroniccare.platform.owner import owner_connection
+from chroniccare.platform.owner import Owner, owner_connection
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.privacy import queries_tenants, rules_tenants, tenant_erasing
 from chroniccare.privacy.erasing import LegalHold
@@ -225,9 +225,8 @@ async def test_one_that_was_interrupted_is_taken_up(
     await clinic.patient()
     emptied = tenant_erasing._emptied
 
-    async def torn(settings: Settings, tenant_id: UUID) -> dict[str, int]:
-        async with owner_connection(settings.database_url) as owner:
-            await owner.fetchval(queries_tenants.REMOVE, ["audit_seals"], tenant_id, None)
+    async def torn(owner: Owner, tenant_id: UUID) -> dict[str, int]:
+        await owner.fetchval(queries_tenants.REMOVE, ["audit_seals"], tenant_id, None)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tenant_erasing, "_emptied", torn)
@@ -239,6 +238,17 @@ async def test_one_that_was_interrupted_is_taken_up(
     left = await erasing.counts(clinic.tenant_id)
     assert {table for table, count in left.items() if count} == tenant_erasing.KEPT.keys()
     evidence(tmp_path, done, clinic.tenant_id)
+
+
+async def test_of_two_at_once_one_erases_and_the_other_says_so(
+    clinic: Clinic, erasing: Erasing, tmp_path: Path
+) -> None:
+    await clinic.patient()
+    done = await asyncio.gather(erasing.erase(), erasing.erase(), return_exceptions=True)
+    (erased,) = [one for one in done if isinstance(one, tenant_erasing.Erased)]
+    (busy,) = [one for one in done if isinstance(one, tenant_erasing.ErasureBusy)]
+    assert "Another erasure is under way" in busy.message
+    evidence(tmp_path, erased, clinic.tenant_id)
 
 
 async def test_as_a_command_it_wants_the_name_twice(
@@ -258,6 +268,10 @@ async def test_as_a_command_it_wants_the_name_twice(
     assert run(*asked, "another", **environment).returncode == 2
     before = await erasing.counts(clinic.tenant_id)
     assert before["patients"] == 1
+    elsewhere = run(*asked, erasing.subdomain, **environment)
+    assert "in a store that is not set here" in elsewhere.stderr
+    assert (await erasing.counts(clinic.tenant_id))["patients"] == 1
+    environment["CHRONICCARE_TENANT_KEY_DIRS"] = erasing.settings.tenant_key_dirs
     done = run(*asked, erasing.subdomain, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("erased ")

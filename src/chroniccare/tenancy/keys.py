@@ -21,6 +21,13 @@ class NoKeys(Conflict):
     message = "This tenant has no keys: `chroniccare encryption status` says why."
 
 
+class NoStore(Conflict):
+    """What is destroyed here would stay in the store."""
+
+    code = "NO_STORE"
+    message = "This tenant's keys are in a store that is not set here: CHRONICCARE_TENANT_KEY_DIRS."
+
+
 async def ensure(tx: Tx) -> bool:
     """Give the tenant keys unless it has, or had, some; return whether it got them."""
     master = masterkey.held()
@@ -59,7 +66,11 @@ async def shred(tx: Tx) -> int:
     When this has committed, `unstore` does the same to backups.
 
     Nobody reads its sealed fields again: other processes within `sealing.KEPT_S`.
+
+    Raises:
+        NoStore: see `check_store`.
     """
+    await check_store(tx)
     tx.rekeyed = True
     await tx.run(queries.CLOSE_TENANT, tx.caller.tenant_id, tx.now)
     return await tx.run(queries.DESTROY_ALL, tx.now)
@@ -99,6 +110,17 @@ async def store(tx: Tx) -> int:
             await _wrap_anew(tx, master, one, key, stored_at=tx.now)
             moved += 1
     return moved
+
+
+async def check_store(tx: Tx) -> None:
+    """Make sure that `unstore` can remove the tenant's key.
+
+    Raises:
+        NoStore: its keys need a store, and this process has none.
+    """
+    master = masterkey.held()
+    if (master is None or master.store is None) and await tx.value(queries.IN_STORE):
+        raise NoStore
 
 
 def unstore(tenant_id: UUID) -> None:

@@ -47,6 +47,7 @@ LIST = Query(
     " FROM tenant_keys ORDER BY purpose, version",
 )
 HAS_KEYS = Command("SELECT EXISTS (SELECT FROM tenant_keys)")
+IN_STORE = Command("SELECT EXISTS (SELECT FROM tenant_keys WHERE stored_at IS NOT NULL)")
 INSERT = Command(
     "INSERT INTO tenant_keys"
     " (tenant_id, purpose, version, wrapped, master_id, state, created_at, stored_at)"
