@@ -31,7 +31,9 @@ chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.messages $(ARGS)
 	$(BIN)/python -m tests.chaos.repeats $(ARGS)
 	$(BIN)/python -m tests.chaos.webhooks $(ARGS)
+	$(BIN)/python -m tests.chaos.away $(ARGS)
 	$(BIN)/python -m tests.chaos.rolling $(ARGS)
+	$(BIN)/python -m tests.chaos.restoring $(ARGS)
 	$(BIN)/python -m tests.chaos.fuzz $(ARGS)
 
 bench: $(VENV)/.dev

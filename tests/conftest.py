@@ -76,6 +76,7 @@ def settings(urls: EngineUrls, database_url: str, master_keys: Path) -> Settings
             "REDIS_URL": urls.cache_url,
             "CHRONICCARE_KEY_PEPPER": PEPPER,
             "CHRONICCARE_MASTER_KEY_FILE": str(master_keys),
+            "CHRONICCARE_TENANT_KEY_DIRS": str(master_keys.parent),
             "CHRONICCARE_RATE_LIMIT_PER_MINUTE": "1000000",
             "CHRONICCARE_REQUESTS_AT_ONCE": "10000",
             "CHRONICCARE_RATE_LIMIT_BURST": "100000",

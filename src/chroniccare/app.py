@@ -78,7 +78,7 @@ from chroniccare.staff import api as staff
 from chroniccare.staff.emergency import api as emergency
 from chroniccare.tasks import api as tasks
 from chroniccare.tenancy import masks
-from chroniccare.tenancy.caller import Authority
+from chroniccare.tenancy.caller import Authority, NotAccepted, with_request
 from chroniccare.tenancy.guesses import Guesses
 from chroniccare.tenancy.people import People
 from chroniccare.tenancy.turns import Turns
@@ -279,6 +279,12 @@ async def _problem(request: Request, error: Exception) -> Response:
     if isinstance(error, Forbidden) and caller is not None:
         tag = str(request.scope["route"].tags[0])
         await note_refused(caller, request.method, request.path_params, tag)
+    if isinstance(error, NotAccepted) and request.app.state.authority.is_to_note(error.caller):
+        known = with_request(
+            error.caller, request_id=request.scope["chroniccare.request_id"],
+            ip_address=request.client.host if request.client else None,
+        )  # fmt: skip
+        await note_refused(known, request.method, request.path_params, "credentials")
     return _answer(request, error)
 
 

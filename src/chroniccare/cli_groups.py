@@ -176,7 +176,7 @@ def shred_tenant(
         raise typer.BadParameter("--confirm must repeat the subdomain: this cannot be undone")
     with servers.servers(servers.data_dir(data_dir)) as settings:
         count = servers.work(settings, lambda: encryption.shred(tenant))
-    print(f"destroyed {count} keys; backups: change the master key, see docs/operations.md")
+    print(f"destroyed {count} keys; backups: see docs/operations.md")
 
 
 @encryption_app.command("new-master")
@@ -200,6 +200,16 @@ def rewrap(data_dir: DataDir = None) -> None:
     with servers.servers(servers.data_dir(data_dir)) as settings:
         count = servers.work(settings, encryption.rewrap)
     print(f"wrapped {count} keys anew")
+
+
+@encryption_app.command("store")
+def store_tenant_keys(data_dir: DataDir = None) -> None:
+    """Have every tenant's keys need the store outside of the database, and so its backups."""
+    from chroniccare.commands import encryption, servers
+
+    with servers.servers(servers.data_dir(data_dir)) as settings:
+        done = servers.work(settings, lambda: encryption.store(settings))
+    print(f"put {done.keys} keys into the store; all of {done.tenants} tenants are there")
 
 
 @encryption_app.command("drop-masters")
@@ -237,3 +247,18 @@ def _finish(text: str, *, refused: bool) -> None:
     """Print what was loaded; or every row at fault, and end with exit code 1."""
     print(text)
     raise typer.Exit(int(refused))
+
+
+@audit_app.command("prune")
+def prune_audit(
+    data_dir: DataDir = None,
+    tenant: Annotated[str | None, typer.Option(help="Subdomain; else every tenant.")] = None,
+) -> None:
+    """Remove what has been kept for CHRONICCARE_RETAIN_AUDIT_YEARS; a signed anchor stays."""
+    from chroniccare.commands import audit, servers
+
+    directory = servers.data_dir(data_dir)
+    with servers.servers(directory) as settings:
+        told = servers.with_heads(settings, directory)
+        lines = servers.work(told, lambda: audit.prune(told, tenant))
+    print("\n".join(lines))

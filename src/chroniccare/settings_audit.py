@@ -35,13 +35,22 @@ class AuditSettings(BaseModel):
             "`file:/path/audit.jsonl`, or `cloudwatch:` and a log group's ARN. Empty: nowhere.",
         ),
     ] = ""
+    retain_audit_years: Annotated[
+        int,
+        Field(
+            ge=6,
+            le=100,
+            description="Years that the audit is kept, six at least: what is older goes with "
+            "`audit prune`, which nothing runs by itself.",
+        ),
+    ] = 6
     retain_messages_days: Annotated[
         int,
         Field(
             ge=0,
             le=36_500,
             description="Days after which texts and data of messages and replies, and addresses, "
-            "are removed; 0: never. The audit is kept for ever.",
+            "are removed; 0: never.",
         ),
     ] = 90
     retain_delivery_log_days: Annotated[

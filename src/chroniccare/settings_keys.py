@@ -15,6 +15,14 @@ class KeySettings(BaseModel):
             "needs it. Empty: `up` makes one in the data directory."
         ),
     ] = ""
+    tenant_key_dirs: Annotated[
+        str,
+        Field(
+            description="Directory, mode 0700, with a key for each tenant, shared by every process "
+            "and in no backup of the database; or several that hold the same, between commas. "
+            "Empty: the data directory's `tenant-keys` if `up` runs PostgreSQL and it is there."
+        ),
+    ] = ""
     master_key_kms: Annotated[
         str,
         Field(

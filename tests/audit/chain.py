@@ -57,8 +57,8 @@ async def write(clinic: Clinic, count: int, *, first: datetime = NOON) -> list[U
     return [row["ids"][0] for row in rows]
 
 
-async def chain_of(clinic: Clinic, count: int) -> Chain:
+async def chain_of(clinic: Clinic, count: int, *, first: datetime = NOON) -> Chain:
     """Write and seal `count` rows."""
-    ids = await write(clinic, count)
+    ids = await write(clinic, count, first=first)
     assert await sealing.seal(clinic.tenant_id)
     return Chain(clinic.tenant_id, ids)

@@ -15,6 +15,7 @@ from aiohttp import web
 from chroniccare.audit import copying, sealing
 from chroniccare.audit.places import CopyError
 from chroniccare.audit.places_cloudwatch import LogGroup
+from chroniccare.audit.queries_copies import Copied
 from chroniccare.platform import aws_model
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin
@@ -295,3 +296,24 @@ def test_pauses_grow_up_to_five_minutes() -> None:
 def test_a_place_that_is_none_is_refused(bad: str) -> None:
     with pytest.raises(SettingsError, match="CHRONICCARE_AUDIT_COPY"):
         load({"CHRONICCARE_AUDIT_COPY": bad})
+
+
+@pytest.mark.parametrize(
+    ("user_type", "request_id", "is_shown"),
+    [
+        ("api_key", "0196b5a0-3c1e-7c4a-9f40-5b2f4d3e2a11", True),
+        ("api_key", "zebulonia.1980-01-01", False),
+        ("api_key", "17745550136", False),
+        ("api_key", None, False),
+        ("system", "audit-seals", True),
+    ],
+)
+def test_an_id_of_a_request_is_copied_only_if_it_can_name_nobody(
+    user_type: str, request_id: str | None, is_shown: bool
+) -> None:
+    row = Copied(
+        1, b"", UUID(int=1), None, "patient", None, "read", None, user_type, None, None,
+        request_id, [],
+    )  # fmt: skip
+    shown = json.loads(copying.shown(UUID(int=2), row))
+    assert shown.get("request_id") == (request_id if is_shown else None)

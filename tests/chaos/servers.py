@@ -47,6 +47,8 @@ class Servers:
             "CHRONICCARE_RATE_LIMIT_PER_MINUTE": "10000000",
             "CHRONICCARE_REQUESTS_AT_ONCE": "10000",
             "CHRONICCARE_RATE_LIMIT_BURST": "1000000",
+            # As installed: who is born again does not compile 500 files first, half of its start.
+            "PYTHONDONTWRITEBYTECODE": "",
             **self.more,
         }
 
@@ -62,7 +64,7 @@ class Servers:
         """Return the API's worker processes."""
         assert self.api is not None
         found = psutil.Process(self.api.pid).children(recursive=True)
-        return [one for one in found if runs(one) and "spawn_main" in "".join(one.cmdline())]
+        return [one for one in found if _is_worker(one)]
 
     def answers(self) -> bool:
         """Say whether the API answers."""
@@ -108,6 +110,13 @@ def running(
             yield servers
         finally:
             _end(servers.api, servers.loops)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return runs(process) and "spawn_main" in "".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it ended between the two questions
+        return False
 
 
 def _end(*processes: "subprocess.Popen[bytes] | None") -> None:

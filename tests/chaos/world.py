@@ -134,7 +134,7 @@ async def build(servers: Servers, folder: Path, *, days: int, tasks: int) -> Wor
         *providers, part_timer = [
             add_provider(http, facility, number, maximum) for number, maximum in enumerate(maxima)
         ]
-        patients = [make(http, "/patients", _patient(number)) for number in range(PATIENTS)]
+        patients = [make(http, "/patients", patient_body(number)) for number in range(PATIENTS)]
         rooms = [make(http, "/resources", _room(facility, n)) for n in range(ROOMS)]
         pumps = [make(http, "/resources", _pumps(facility))]
         for kind in _types():
@@ -196,7 +196,8 @@ def add_provider(http: httpx.Client, facility: str, number: int, maximum: int) -
     return made
 
 
-def _patient(number: int) -> dict[str, Any]:
+def patient_body(number: int) -> dict[str, Any]:
+    """Return a patient with a record number and a telephone of their own."""
     return {
         "mrn": f"C-{number}", "first_name": "Maria", "last_name": f"Gonzalez {number}",
         "date_of_birth": "1961-04-12", "time_zone": "America/New_York",

@@ -34,12 +34,26 @@ def test_sec_43_a_clinic_is_restored_to_the_second_asked() -> None:
         assert time.monotonic() - started < 60
         assert f"restored {base / 'new'}" in said
         assert "without it no API key is accepted" in said
+        assert "put the tenants' keys back" in said
+        # North is erased; the backups of the database have it still, with what is in its tables.
+        listed = json.loads(at(base / "clinic", "tenants", "list", "--json"))
+        (north,) = [one["id"] for one in listed if one["subdomain"] == "north"]
+        erased = ("--reason", "The contract has ended.", "--confirm", "north")
+        at(base / "clinic", "tenants", "erase", "north", *erased, **kept)
         for name in ("pepper", "master.key"):
             shutil.copy(base / "clinic" / name, base / "new" / name)
+        shutil.copytree(base / "clinic" / "tenant-keys", base / "new" / "tenant-keys")
         at(base / "new", "encryption", "new-master")
-        assert at(base / "new", "encryption", "rewrap") == "wrapped 6 keys anew\n"  # they open
+        # Of the erased clinic nothing opens, with all that is left; the keys of the other do.
+        done = run("encryption", "rewrap", "--data-dir", str(base / "new"))
+        assert f"of 1 tenants not; the first: no key of tenant {north}" in refused(done)
+        told = json.loads(at(base / "new", "encryption", "status", "--tenant", "south", "--json"))
+        assert len({one["master_id"] for one in told}) == 1
+        assert {one["master_id"] for one in told} != {"m1"}
         listed = json.loads(at(base / "new", "tenants", "list", "--json"))
         assert {one["subdomain"] for one in listed} == {"north", "south"}
+        at(base / "new", "tenants", "erase", "north", *erased)  # it needs no key to be erased
+        assert at(base / "new", "encryption", "rewrap") == "wrapped 0 keys anew\n"
         keys = json.loads(at(base / "new", "keys", "list", "--tenant", "south", "--json"))
         assert [one["key_id"] in key for one in keys] == [True]
 

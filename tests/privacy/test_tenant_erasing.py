@@ -16,7 +16,8 @@ from chroniccare.audit import heads, sealing
 from chroniccare.audit.rules import Head
 from chroniccare.commands import audit
 from chroniccare.platform import key_file, masterkey
-from chroniccare.platform.owner import owner_connection
+from chroniccare.platform import sealing as values
+from chroniccare.platform.owner import Owner, owner_connection
 from chroniccare.platform.postgres import Command, begin
 from chroniccare.privacy import queries_tenants, rules_tenants, tenant_erasing
 from chroniccare.privacy.erasing import LegalHold
@@ -124,6 +125,41 @@ def evidence(folder: Path, done: tenant_erasing.Erased, tenant_id: UUID) -> None
     assert done.path.stat().st_mode & 0o777 == 0o600
 
 
+async def test_sec_44_a_backup_from_before_opens_for_every_tenant_but_the_erased(
+    clinic: Clinic, other_clinic: Clinic, erasing: Erasing
+) -> None:
+    made = [await one.patient() for one in (clinic, other_clinic)]
+    kept = "SELECT row_to_json(k)::text FROM tenant_keys k WHERE tenant_id = ANY($1)"
+    put_back = "INSERT INTO tenant_keys SELECT * FROM json_populate_record(NULL::tenant_keys, $1)"
+    both = [clinic.tenant_id, other_clinic.tenant_id]
+    async with owner_connection(erasing.url) as owner:
+        backup = [row[0] for row in await owner.fetch(kept, both)]
+        contact = "SELECT value FROM contact_points WHERE patient_id = $1::uuid LIMIT 1"
+        sealed = [await owner.fetchval(contact, one["id"]) for one in made]
+    done = await erasing.erase()
+    assert done.report["backups_unreadable_since"] is not None
+    # The database of before, with the master key of before: only the store is of today.
+    async with owner_connection(erasing.url) as owner:
+        await owner.execute("DELETE FROM tenant_keys WHERE tenant_id = ANY($1)", both)
+        for row in backup:
+            await owner.execute(put_back, row)
+    assert masterkey.held() is not None
+    assert all(one.startswith(values.MARK) for one in sealed)
+    values.forget(other_clinic.tenant_id)
+    async with begin(other_clinic.caller) as tx:
+        assert (await tx.keyring(afresh=True)).active
+    async with begin(clinic.caller) as tx:
+        with pytest.raises(masterkey.CannotUnwrap, match=f"no key of tenant {clinic.tenant_id}"):
+            await tx.keyring(afresh=True)
+    # As the other tests expect of what is erased.
+    async with owner_connection(erasing.url) as owner:
+        await owner.execute(
+            "UPDATE tenant_keys SET wrapped = NULL, state = 'destroyed',"
+            " destroyed_at = created_at WHERE tenant_id = $1",
+            clinic.tenant_id,
+        )
+
+
 async def test_what_the_application_may_never_remove_it_may_not_afterwards(
     clinic: Clinic, erasing: Erasing
 ) -> None:
@@ -189,9 +225,8 @@ async def test_one_that_was_interrupted_is_taken_up(
     await clinic.patient()
     emptied = tenant_erasing._emptied
 
-    async def torn(settings: Settings, tenant_id: UUID) -> dict[str, int]:
-        async with owner_connection(settings.database_url) as owner:
-            await owner.fetchval(queries_tenants.REMOVE, ["audit_seals"], tenant_id, None)
+    async def torn(owner: Owner, tenant_id: UUID) -> dict[str, int]:
+        await owner.fetchval(queries_tenants.REMOVE, ["audit_seals"], tenant_id, None)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tenant_erasing, "_emptied", torn)
@@ -203,6 +238,17 @@ async def test_one_that_was_interrupted_is_taken_up(
     left = await erasing.counts(clinic.tenant_id)
     assert {table for table, count in left.items() if count} == tenant_erasing.KEPT.keys()
     evidence(tmp_path, done, clinic.tenant_id)
+
+
+async def test_of_two_at_once_one_erases_and_the_other_says_so(
+    clinic: Clinic, erasing: Erasing, tmp_path: Path
+) -> None:
+    await clinic.patient()
+    done = await asyncio.gather(erasing.erase(), erasing.erase(), return_exceptions=True)
+    (erased,) = [one for one in done if isinstance(one, tenant_erasing.Erased)]
+    (busy,) = [one for one in done if isinstance(one, tenant_erasing.ErasureBusy)]
+    assert "Another erasure is under way" in busy.message
+    evidence(tmp_path, erased, clinic.tenant_id)
 
 
 async def test_as_a_command_it_wants_the_name_twice(
@@ -222,6 +268,10 @@ async def test_as_a_command_it_wants_the_name_twice(
     assert run(*asked, "another", **environment).returncode == 2
     before = await erasing.counts(clinic.tenant_id)
     assert before["patients"] == 1
+    elsewhere = run(*asked, erasing.subdomain, **environment)
+    assert "in a store that is not set here" in elsewhere.stderr
+    assert (await erasing.counts(clinic.tenant_id))["patients"] == 1
+    environment["CHRONICCARE_TENANT_KEY_DIRS"] = erasing.settings.tenant_key_dirs
     done = run(*asked, erasing.subdomain, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("erased ")

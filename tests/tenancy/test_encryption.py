@@ -18,9 +18,12 @@ from chroniccare.core.errors import Conflict
 from chroniccare.notifications.inbound.queries import PEOPLE, REMOVE, STORE
 from chroniccare.patients import actions as patients
 from chroniccare.platform import masterkey, sealing
+from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin, begin_system, utc_now
 from chroniccare.settings import Settings
 from chroniccare.tenancy import addresses, keys, queries_keys, resealing
+from chroniccare.tenancy.actions import list_tenants
+from chroniccare.tenancy.queries import Tenant
 from chroniccare.worker import SEALED
 from tests.client import Clinic, new_clinic
 from tests.conftest import Running
@@ -72,6 +75,21 @@ async def kept(clinic: Clinic, patient: str) -> dict[str, Any]:
 async def states(clinic: Clinic) -> dict[tuple[str, int], str]:
     async with begin(clinic.caller) as tx:
         return {(one.purpose, one.version): one.state for one in await tx.all(queries_keys.LIST)}
+
+
+async def encryption_status(clinic: Clinic) -> list[queries_keys.TenantKey]:
+    async with begin(clinic.caller) as tx:
+        return await tx.all(queries_keys.LIST)
+
+
+def alone(monkeypatch: pytest.MonkeyPatch, *clinics: Clinic) -> None:
+    """Have commands see these clinics only: what other tests leave has other master keys."""
+    ids = {clinic.tenant_id for clinic in clinics}
+
+    async def listed() -> list[Tenant]:
+        return [one for one in await list_tenants() if one.id in ids]
+
+    monkeypatch.setattr(encryption, "list_tenants", listed)
 
 
 async def tokens(clinic: Clinic) -> list[str]:
@@ -388,18 +406,100 @@ async def test_keys_are_wrapped_under_a_new_master_key(
     old = masterkey.held()
     assert old is not None
     fresh = AESGCM(bytes(32))
-    both = masterkey.MasterKeys("new", {**old.ciphers, "new": fresh})
+    both = masterkey.MasterKeys("new", {**old.ciphers, "new": fresh}, old.store)
     monkeypatch.setattr(masterkey, "_held", both)
     async with begin(clinic.caller) as tx:
         assert await keys.rewrap(tx) == 3
     async with begin(clinic.caller) as tx:
         assert await keys.rewrap(tx) == 0
-    monkeypatch.setattr(masterkey, "_held", masterkey.MasterKeys("new", {"new": fresh}))
+    monkeypatch.setattr(masterkey, "_held", masterkey.MasterKeys("new", {"new": fresh}, old.store))
+    sealing.forget(clinic.tenant_id)
+    async with begin(clinic.caller) as tx:
+        found = await patients.get(tx, UUID(made["id"]))
+    assert found.emergency_contact == telling()["emergency_contact"]
+    monkeypatch.setattr(masterkey, "_held", dataclasses.replace(both, active=old.active))
+    async with begin(clinic.caller) as tx:
+        await keys.rewrap(tx)  # the other tests have no other master key
+    sealing.forget(clinic.tenant_id)
+
+
+async def test_keys_from_before_the_store_are_put_into_it_and_need_it_from_then_on(
+    running: Running, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = masterkey.held()
+    assert held is not None
+    without_store = masterkey.MasterKeys(held.active, held.ciphers)
+    with monkeypatch.context() as before:
+        before.setattr(masterkey, "_held", without_store)
+        async with new_clinic(running.app, running.contract) as clinic:
+            made = await clinic.patient(**telling())
+        assert {one.stored_at for one in await encryption_status(clinic)} == {None}
+    sealing.forget(clinic.tenant_id)
+    async with begin(clinic.caller) as tx:  # a process with a store reads them as they are
+        assert (await tx.keyring()).active == {"data": 1, "record": 1}
+    alone(monkeypatch, clinic)
+    assert await encryption.store(settings) == encryption.Stored(3, 1)
+    assert await encryption.store(settings) == encryption.Stored(0, 1)
+    assert None not in {one.stored_at for one in await encryption_status(clinic)}
     sealing.forget(clinic.tenant_id)
     async with begin(clinic.caller) as tx:
         found = await patients.get(tx, UUID(made["id"]))
     assert found.emergency_contact == telling()["emergency_contact"]
     sealing.forget(clinic.tenant_id)
+    with monkeypatch.context() as without:
+        without.setattr(masterkey, "_held", without_store)
+        async with begin(clinic.caller) as tx:
+            with pytest.raises(masterkey.CannotUnwrap, match="no store of tenants' keys is set"):
+                await tx.keyring()
+
+
+async def test_sec_44_no_file_of_the_table_holds_what_the_master_key_alone_opens(
+    running: Running, settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = masterkey.held()
+    assert held is not None
+    with monkeypatch.context() as before:
+        before.setattr(masterkey, "_held", masterkey.MasterKeys(held.active, held.ciphers))
+        async with new_clinic(running.app, running.contract) as clinic:
+            pass
+    async with begin(clinic.caller) as tx:
+        old = [one.wrapped for one in await tx.all(queries_keys.LIVING)]
+    folder = await data_directory(database_url)
+    alone(monkeypatch, clinic)
+    await encryption.store(settings)
+    async with owner_connection(database_url) as owner:
+        await owner.execute("CHECKPOINT")
+    for wrapped in old:
+        assert [one for one in names_of(folder, wrapped) if one.startswith("base/")] == []
+
+
+async def test_one_tenants_missing_key_keeps_no_other_from_being_wrapped_anew(
+    clinic: Clinic, other_clinic: Clinic, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = masterkey.held()
+    assert held is not None
+    assert held.store is not None
+    alone(monkeypatch, clinic, other_clinic)
+    key = held.store.directories[0] / f"{clinic.tenant_id}.key"
+    kept = key.read_bytes()
+    key.unlink()
+    both = masterkey.MasterKeys("new", {**held.ciphers, "new": AESGCM(bytes(32))}, held.store)
+    try:
+        with monkeypatch.context() as newer:
+            newer.setattr(masterkey, "_held", both)
+            for command in (encryption.rewrap(), encryption.store(settings)):
+                with pytest.raises(masterkey.CannotUnwrap, match="of 1 tenants not") as error:
+                    await command
+                assert str(clinic.tenant_id) in str(error.value)
+            masters = {one.master_id for one in await encryption_status(other_clinic)}
+            assert masters == {"new"}
+            key.touch(mode=0o600)
+            key.write_bytes(kept)
+            assert await encryption.rewrap() == 3
+        monkeypatch.setattr(masterkey, "_held", dataclasses.replace(both, active=held.active))
+        await encryption.rewrap()  # as the other tests have it
+    finally:
+        key.write_bytes(kept)
 
 
 async def test_master_keys_stay_while_a_reply_waits_that_one_of_them_sealed(

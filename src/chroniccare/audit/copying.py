@@ -165,4 +165,13 @@ async def _done(tenant_id: UUID, seq: int, last: int, until: datetime) -> None:
 def shown(tenant_id: UUID, row: Copied) -> bytes:
     """Return what stands in a copy of a row: ids, names and times, and its seal."""
     fields = {name: value for name, value in asdict(row).items() if value is not None}
+    if row.user_type not in {None, "system"} and not _is_uuid(row.request_id):
+        fields.pop("request_id", None)  # a client chose it, and it may say anything
     return dumps({"tenant": tenant_id, **fields, "hash": row.hash.hex()})
+
+
+def _is_uuid(text: str | None) -> bool:
+    try:
+        return text is not None and str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -138,6 +138,18 @@ def read(key: PublicKey, text: bytes) -> Head:
     return head
 
 
+def of_tenant(path: Path, tenant_id: UUID) -> dict[int, Head]:
+    """Return the heads of one tenant in a file, by number; none if there is no file.
+
+    Raises:
+        BadKeyFile, OSError: as `read_file`.
+    """
+    if not path.exists():
+        return {}
+    found = [one for one in read_file(path) if isinstance(one, Head)]
+    return {one.seq: one for one in found if one.tenant_id == tenant_id}
+
+
 def read_file(path: Path, public: Path | None = None) -> Iterator[Head | int]:
     """Yield each head of a file, or the number of a line that is none.
 

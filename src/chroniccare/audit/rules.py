@@ -102,6 +102,17 @@ class Walk:
     agreed: int = 0
     disagrees: bool = False
 
+    def begin_after(self, anchor: Head, first: Sealed | None) -> None:
+        """Begin where the chain does since what is before was removed up to `anchor`.
+
+        Killed in between, a removal leaves seals up to the anchor: the last of them must be it.
+        """
+        if first is not None and first.seq <= anchor.seq:
+            self.seq, self.hash = first.seq - 1, first.prev if first.seq > 1 else START
+            self.heads = {**self.heads, anchor.seq: anchor}
+        else:
+            self.seq, self.hash, self.agreed = anchor.seq, anchor.hash, anchor.seq
+
     def step(self, seal: Sealed) -> Iterator[Finding]:
         """Look at the next seal and tell what is wrong with it."""
         if seal.seq != self.seq + 1:

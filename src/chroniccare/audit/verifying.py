@@ -37,10 +37,13 @@ class Report:
             self.findings.append(finding)
 
 
-async def verify(tenant_id: UUID, heads: Mapping[int, Head] | None = None) -> Report:
+async def verify(
+    tenant_id: UUID, heads: Mapping[int, Head] | None = None, anchor: Head | None = None
+) -> Report:
     """Look at every seal and every row of a tenant; `heads` are signed ends, by number.
 
-    What is written meanwhile does no harm. Each batch is a transaction of its own.
+    `anchor` is the last seal of what was removed, with a signed word of it. What is written
+    meanwhile does no harm. Each batch is a transaction of its own.
     """
     report, walk = Report(), Walk(tenant_id, heads or {})
     caller = system(tenant_id, job="audit-verify")
@@ -48,6 +51,8 @@ async def verify(tenant_id: UUID, heads: Mapping[int, Head] | None = None) -> Re
         async with begin(caller) as tx:
             await tx.plan_afresh()
             seals = await tx.all(queries_seals.SEALED, walk.seq, _BATCH)
+        if anchor is not None and not report.sealed:
+            walk.begin_after(anchor, seals[0] if seals else None)
         for seal in seals:
             report.sealed += 1
             for finding in walk.step(seal):

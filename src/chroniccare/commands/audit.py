@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+from chroniccare.audit import anchors
 from chroniccare.audit import heads as exported
 from chroniccare.audit.rules import Finding, Head
 from chroniccare.audit.verifying import Report, verify
 from chroniccare.commands import tenants
 from chroniccare.core.errors import Invalid
 from chroniccare.platform.key_file import BadKeyFile
-from chroniccare.privacy import tenant_erasing
+from chroniccare.privacy import audit_pruning, tenant_erasing
 from chroniccare.settings import Settings
 from chroniccare.tenancy.actions import list_tenants
 
@@ -37,12 +38,14 @@ class Told:
         twice: tenants and numbers that were signed with two hashes: the chain was written anew in
             between, and its worker signed the second one.
         erased: the last heads, number and hash, that signed reports of erasures name.
+        pruned: by tenant, the last seal that signed anchors say was removed.
     """
 
     heads: dict[UUID, dict[int, Head]] = field(default_factory=lambda: defaultdict(dict))
     bad: list[int] = field(default_factory=list)
     twice: set[tuple[UUID, int]] = field(default_factory=set)
     erased: dict[UUID, set[tuple[int, str]]] = field(default_factory=dict)
+    pruned: dict[UUID, Head] = field(default_factory=dict)
 
     def is_erased(self, tenant_id: UUID) -> bool:
         """Return whether a report of its erasure names its highest head, and so the whole audit."""
@@ -79,6 +82,7 @@ def told(settings: Settings, heads: Path | None, key: Path | None) -> Told:
             if first.hash != one.hash:
                 found.twice.add((one.tenant_id, one.seq))
         found.erased = tenant_erasing.reported(heads.parent, key)
+        found.pruned = anchors.read(heads.parent, key)
     except (BadKeyFile, OSError) as error:
         raise Invalid.field("heads", str(error), "unreadable") from None
     return found
@@ -98,7 +102,8 @@ async def verified(subdomain: str | None, given: Told) -> Verified:
     ]
     ok = not given.bad and not given.twice
     for tenant in chosen:
-        report = await verify(tenant.id, given.heads.get(tenant.id))
+        anchor = given.pruned.get(tenant.id)
+        report = await verify(tenant.id, given.heads.get(tenant.id), anchor)
         lines.append(f"{tenant.subdomain}: {_summary(report)}")
         lines += [f"  {_told(finding)}" for finding in report.findings]
         ok = ok and not report.wrong
@@ -120,6 +125,22 @@ async def verified(subdomain: str | None, given: Told) -> Verified:
         ]
         ok = ok and not gone
     return Verified(lines, ok)
+
+
+async def prune(settings: Settings, subdomain: str | None) -> list[str]:
+    """Remove what of the audit has been kept long enough; see `privacy.audit_pruning`.
+
+    Raises:
+        NotFound: no such tenant.
+        NotSound: a chain has faults; those of the tenants before it are done.
+    """
+    chosen = [await tenants.choose(subdomain)] if subdomain else await list_tenants()
+    lines = []
+    for tenant in chosen:
+        done = await audit_pruning.prune(settings, tenant.id)
+        before = f"{tenant.subdomain}: removed {done.rows} rows from before {done.until:%Y-%m-%d}"
+        lines.append(before if done.held is None else f"{before}; a hold keeps {done.held} and on")
+    return lines
 
 
 def _summary(report: Report) -> str:

@@ -37,6 +37,8 @@ def take(directory: Path, into: Path | None, *, keep: int) -> Iterator[str]:
     if place != kept:
         yield "this moment can be restored; any second since only with CHRONICCARE_BACKUP_DIR"
     yield f"keep copies of {directory / 'pepper'} and master.key beside it: no backup holds them"
+    if (directory / "tenant-keys").is_dir():
+        yield "keep its tenant-keys as they are now, and no older state: see docs/operations.md"
 
 
 def restore(directory: Path, backup: Path, to: str | None) -> Iterator[str]:
@@ -60,4 +62,6 @@ def restore(directory: Path, backup: Path, to: str | None) -> Iterator[str]:
         yield f"put the pepper back: {directory / 'pepper'}; without it no API key is accepted"
     if not (directory / "master.key").exists():
         yield f"put the master keys back: {directory / 'master.key'}; without them fields are lost"
+    if not (directory / "tenant-keys").exists():
+        yield f"put the tenants' keys back: {directory / 'tenant-keys'}, if the clinic had them"
     yield "start it with `chroniccare up`, and take a backup"

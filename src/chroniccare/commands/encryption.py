@@ -1,5 +1,7 @@
 """Keys of tenants and master keys, for the operator of the machine."""
 
+import asyncio
+from dataclasses import dataclass
 from uuid import UUID
 
 from chroniccare.audit.actions import record
@@ -9,10 +11,20 @@ from chroniccare.core.errors import Conflict
 from chroniccare.core.ids import new_id
 from chroniccare.notifications.inbound.queries import WAITS_UNDER_OTHERS
 from chroniccare.platform import masterkey_file
+from chroniccare.platform.masterkey import CannotUnwrap
+from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.settings import Settings
 from chroniccare.tenancy import keys, queries_keys
 from chroniccare.tenancy.actions import list_tenants
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How many keys were put into the store, and of how many tenants all are there."""
+
+    keys: int
+    tenants: int
 
 
 async def status(subdomain: str | None) -> list[queries_keys.TenantKey]:
@@ -31,10 +43,45 @@ async def rotate(subdomain: str | None) -> int:
 
 async def shred(subdomain: str) -> int:
     """Destroy every key of a tenant and close it; see `tenancy.keys.shred`."""
-    async with begin(await tenants.caller(subdomain)) as tx:
+    tenant = await tenants.caller(subdomain)
+    async with begin(tenant) as tx:
         count = await keys.shred(tx)
         await _audit(tx, "shred", keys=count)
+    await asyncio.to_thread(keys.unstore, tenant.tenant_id)
     return count
+
+
+async def store(settings: Settings) -> Stored:
+    """Put the store's key around the keys of every tenant; see `tenancy.keys.store`.
+
+    Raises:
+        Conflict: there is no store.
+        masterkey.CannotUnwrap: keys of some tenants cannot be opened; the others' are in the store.
+    """
+    if not settings.tenant_key_dirs:
+        raise Conflict("There is no store: name one and restart every process first.")
+    found = await list_tenants()
+    moved, missing = 0, []
+    for tenant in found:
+        try:
+            async with begin(system(tenant.id, job="store-keys")) as tx:
+                changed = await keys.store(tx)
+                if changed:
+                    await _audit(tx, "store", keys=changed)
+        except CannotUnwrap as error:
+            missing.append(str(error))
+            continue
+        moved += changed
+    async with owner_connection(settings.database_url) as owner:
+        await owner.execute(queries_keys.REWRITE)
+    _tell(missing)
+    return Stored(moved, len(found))
+
+
+def _tell(missing: list[str]) -> None:
+    """Raise what some tenants' keys lacked, once the others' are done."""
+    if missing:
+        raise CannotUnwrap(f"of {len(missing)} tenants not; the first: {missing[0]}")
 
 
 async def new_master(settings: Settings) -> str:
@@ -45,14 +92,23 @@ async def new_master(settings: Settings) -> str:
 
 
 async def rewrap() -> int:
-    """Wrap the keys of every tenant under the last master key; return how many were not."""
-    count = 0
+    """Wrap the keys of every tenant under the last master key; return how many were not.
+
+    Raises:
+        masterkey.CannotUnwrap: keys of some tenants cannot be opened; the others' are wrapped.
+    """
+    count, missing = 0, []
     for tenant in await list_tenants():
-        async with begin(system(tenant.id, job="rewrap")) as tx:
-            changed = await keys.rewrap(tx)
-            if changed:
-                await _audit(tx, "rewrap", keys=changed)
+        try:
+            async with begin(system(tenant.id, job="rewrap")) as tx:
+                changed = await keys.rewrap(tx)
+                if changed:
+                    await _audit(tx, "rewrap", keys=changed)
+        except CannotUnwrap as error:  # such as of a tenant erased since the backup restored here
+            missing.append(str(error))
+            continue
         count += changed
+    _tell(missing)
     return count
 
 

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _PEPPER = "pepper"
 _MASTER = "master.key"
+_STORE = "tenant-keys"
 _PRIVATE = 0o600
 
 
@@ -50,11 +51,14 @@ def found(directory: Path) -> Settings:
     """
     settings = load()
     if settings.database_url and settings.redis_url:
-        return with_secrets(settings, directory)
+        return with_secrets(settings, directory, embedded=False)
+    embedded = not settings.database_url
     running = running_urls(directory)
     if running is not None:
         settings = with_urls(settings, running.database_url, running.cache_url)
-    return with_secrets(settings, directory) if settings.database_url else settings
+    if not settings.database_url:
+        return settings
+    return with_secrets(settings, directory, embedded=embedded)
 
 
 def with_urls(settings: Settings, database_url: str, redis_url: str) -> Settings:
@@ -95,7 +99,8 @@ def servers(directory: Path, *, migrated: bool = True) -> Iterator[Settings]:
         yield settings
         return
     with engines(directory, valkey=False, backup=backup_dir(settings)) as urls:
-        settings = with_secrets(with_urls(settings, urls.database_url, ""), directory)
+        settings = with_urls(settings, urls.database_url, "")
+        settings = with_secrets(settings, directory, embedded=True)
         if migrated:
             asyncio.run(runner.migrate(settings.database_url))
         yield settings
@@ -125,8 +130,10 @@ def work(settings: Settings, job: Callable[[], Awaitable[T]]) -> T:
     return asyncio.run(opened())
 
 
-def with_secrets(settings: Settings, directory: Path) -> Settings:
+def with_secrets(settings: Settings, directory: Path, *, embedded: bool) -> Settings:
     """Return `settings` with pepper and master keys of the data directory where none are set.
+
+    `embedded`: PostgreSQL is the directory's own, and so is the store of tenants' keys.
 
     Raises:
         SettingsError: other accounts may read a file.
@@ -135,8 +142,22 @@ def with_secrets(settings: Settings, directory: Path) -> Settings:
     path = Path(settings.master_key_file)
     if path == directory / _MASTER and not path.exists():
         make_data_dir(directory)
+        if embedded:
+            # Only beside a first master key: who began without it copies no such directory yet.
+            (directory / _STORE).mkdir(mode=0o700, exist_ok=True)
         masterkey_file.make(path)
-    return settings
+    return with_store(settings, directory) if embedded else settings
+
+
+def with_store(settings: Settings, directory: Path) -> Settings:
+    """Return `settings` with the data directory's store of tenants' keys, if it has one.
+
+    For the embedded PostgreSQL alone: of other servers' processes each has its own data directory.
+    """
+    store = directory / _STORE
+    if settings.tenant_key_dirs or not store.is_dir():
+        return settings
+    return settings.model_copy(update={"tenant_key_dirs": str(store)})
 
 
 def with_master_file(settings: Settings, directory: Path) -> Settings:
@@ -195,8 +216,10 @@ def private_text(path: Path) -> str:
 
 def environment(settings: Settings, **more: Any) -> dict[str, str]:
     """Return our own environment with `settings`' servers, secrets and heads, for a child."""
-    names = ("database_url", "redis_url", "key_pepper", "master_key_file", "audit_heads_dir",
-             "fhir_export_dir")  # fmt: skip
+    names = (
+        "database_url", "redis_url", "key_pepper", "master_key_file", "tenant_key_dirs",
+        "audit_heads_dir", "fhir_export_dir",
+    )  # fmt: skip
     return {
         **os.environ,
         **{variable(name): values_of(settings, name) for name in names},

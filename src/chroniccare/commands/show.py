@@ -46,9 +46,15 @@ def keys(found: list[ApiKey]) -> str:
 def tenant_keys(found: list[TenantKey]) -> str:
     """Return a table of the keys that fields of a tenant are encrypted with."""
     return _table(
-        ("For", "Version", "State", "Master key", "Created (UTC)", "Destroyed (UTC)"),
-        [(k.purpose, k.version, k.state, k.master_id, k.created_at, k.destroyed_at) for k in found],
-    )
+        (
+            "For", "Version", "State", "Master key", "Created (UTC)", "In the store (UTC)",
+            "Destroyed (UTC)",
+        ),
+        [
+            (k.purpose, k.version, k.state, k.master_id, k.created_at, k.stored_at, k.destroyed_at)
+            for k in found
+        ],
+    )  # fmt: skip
 
 
 def messages(found: list[Message]) -> str:

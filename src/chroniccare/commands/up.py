@@ -85,7 +85,8 @@ def _run(stack: ExitStack, wanted: Wanted, interrupts: Interrupts, say: Say) -> 
     )
     await_old_ones(wanted.directory)
     settings = with_urls(settings, urls.database_url, urls.cache_url)
-    settings = with_heads(with_secrets(settings, wanted.directory), wanted.directory)
+    settings = with_secrets(settings, wanted.directory, embedded=embedded)
+    settings = with_heads(settings, wanted.directory)
     asyncio.run(_migrated(settings))
     shown = work(
         settings,

@@ -1,6 +1,7 @@
 """What of messages and their recipients is sealed, for the loop that seals it anew."""
 
 from chroniccare.notifications import queries_due
+from chroniccare.notifications import queries_outbox as outbox
 from chroniccare.notifications import queries_sealed as queries
 from chroniccare.notifications.devices import sealed as devices
 from chroniccare.notifications.inbound import sealed as inbound
@@ -20,5 +21,20 @@ SWEEPS = (
     Sweep(
         queries.DATA, queries.FIND_STALE_DATA, queries.ANY_STALE_DATA, queries.RESEAL_DATA,
         clear=queries.CLEAR,
+    ),
+    Sweep(
+        queries_due.OUTBOX_RECIPIENT, outbox.CLEAR_RECIPIENTS, outbox.ANY_CLEAR_RECIPIENT,
+        outbox.SEAL_RECIPIENTS,
+    ),
+    Sweep(
+        queries_due.OUTBOX_SUBJECT, outbox.CLEAR_SUBJECTS, outbox.ANY_CLEAR_SUBJECT,
+        outbox.SEAL_SUBJECTS,
+    ),
+    Sweep(
+        queries_due.OUTBOX_BODY, outbox.CLEAR_BODIES, outbox.ANY_CLEAR_BODY, outbox.SEAL_BODIES
+    ),
+    Sweep(
+        queries_due.OUTBOX_CALENDAR, outbox.CLEAR_CALENDARS, outbox.ANY_CLEAR_CALENDAR,
+        outbox.SEAL_CALENDARS,
     ),
 )  # fmt: skip

@@ -8,6 +8,8 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from chroniccare.platform.keystore import Keystore, NotInStore
+
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 
@@ -18,10 +20,17 @@ class CannotUnwrap(Exception):  # noqa: N818  what is so, not what happened
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """A tenant's key as it is stored: the bytes, and the name of the master key around them."""
+    """A tenant's key as it is stored.
+
+    Attributes:
+        master_id: name of the master key around it.
+        data: the bytes.
+        in_store: whether the tenant's key of the store is around them, too.
+    """
 
     master_id: str
     data: bytes
+    in_store: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,46 @@ class MasterKeys:
 
     active: str
     ciphers: Mapping[str, AESGCM] = field(repr=False)
+    store: Keystore | None = None
+
+    def wrap_tenants(
+        self, tenant_id: UUID, purpose: str, version: int, key: bytes, *, in_store: bool
+    ) -> Wrapped:
+        """Return a key of a tenant's fields, wrapped; `in_store`: with the store's key, too.
+
+        Raises:
+            CannotUnwrap: there is no store, or its directories differ.
+            OSError: the store cannot be written.
+        """
+        wrapped = self.wrap(tenant_id, purpose, version, key)
+        if not in_store:
+            return wrapped
+        try:
+            data = self._needed_store().wrap(tenant_id, wrapped.data)
+        except NotInStore as error:
+            raise CannotUnwrap(str(error)) from None
+        return Wrapped(wrapped.master_id, data, in_store=True)
+
+    def unwrap_tenants(
+        self, tenant_id: UUID, purpose: str, version: int, wrapped: Wrapped
+    ) -> bytes:
+        """Return a key of a tenant's fields.
+
+        Raises:
+            CannotUnwrap: as `unwrap`; or the store has not what is needed besides.
+        """
+        if wrapped.in_store:
+            try:
+                data = self._needed_store().unwrap(tenant_id, wrapped.data)
+            except NotInStore as error:
+                raise CannotUnwrap(str(error)) from None
+            wrapped = Wrapped(wrapped.master_id, data)
+        return self.unwrap(tenant_id, purpose, version, wrapped)
+
+    def _needed_store(self) -> Keystore:
+        if self.store is None:
+            raise CannotUnwrap("no store of tenants' keys is set here, and a tenant's is in one")
+        return self.store
 
     def wrap(self, tenant_id: UUID, purpose: str, version: int, key: bytes) -> Wrapped:
         """Return a tenant's key, wrapped and bound to what it is for."""

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from chroniccare.platform import keystore
 from chroniccare.platform.masterkey import KEY_BYTES, MasterKeys
 from chroniccare.settings import Settings, SettingsError, variable
 
@@ -24,9 +25,11 @@ async def read(settings: Settings) -> MasterKeys | None:
 
     Raises:
         SettingsError: the file is not there, open to others, or not one of master keys; or KMS did
-            not decrypt it.
+            not decrypt it; or the store of tenants' keys cannot be used.
     """
     if not settings.master_key_file:
+        if settings.tenant_key_dirs:
+            raise SettingsError(f"{variable('tenant_key_dirs')}: needs master keys besides")
         return None
     lines = _lines(Path(settings.master_key_file))
     if not lines:
@@ -39,7 +42,8 @@ async def read(settings: Settings) -> MasterKeys | None:
     if any(len(key) != KEY_BYTES for key in raw.values()):
         raise SettingsError(f"{variable('master_key_file')}: a master key has {KEY_BYTES} bytes")
     ciphers = {name: AESGCM(key) for name, key in raw.items()}
-    return MasterKeys(next(reversed(lines)), MappingProxyType(ciphers))
+    store = keystore.opened(settings)
+    return MasterKeys(next(reversed(lines)), MappingProxyType(ciphers), store)
 
 
 def _lines(path: Path) -> dict[str, bytes]:

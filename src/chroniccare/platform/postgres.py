@@ -161,7 +161,7 @@ class Tx:
 
 _KEYS = Query(
     sealing.WrappedKey,
-    "SELECT purpose, version, wrapped, master_id, state FROM tenant_keys"
+    "SELECT purpose, version, wrapped, master_id, state, stored_at FROM tenant_keys"
     " WHERE state <> 'destroyed'",
 )
 AfterCommit = Callable[[Tx], Awaitable[None]]

@@ -19,6 +19,7 @@ import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -105,13 +106,24 @@ class Opens:
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
-    """One key of a tenant as it is stored."""
+    """One key of a tenant as it is stored; `stored_at`: since when the store is needed, too."""
 
     purpose: Purpose
     version: int
     wrapped: bytes
     master_id: str
     state: str
+    stored_at: datetime | None = None
+
+    def opened(self, master: masterkey.MasterKeys, tenant_id: UUID) -> bytes:
+        """Return the key.
+
+        Raises:
+            masterkey.CannotUnwrap: a master key or the store's is missing.
+        """
+        in_store = self.stored_at is not None
+        wrapped = masterkey.Wrapped(self.master_id, self.wrapped, in_store=in_store)
+        return master.unwrap_tenants(tenant_id, self.purpose, self.version, wrapped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +345,7 @@ def unlocked(tenant_id: UUID, rows: Sequence[WrappedKey]) -> Keyring:
     """Return the keys of a tenant in clear.
 
     Raises:
-        masterkey.CannotUnwrap: a master key is missing; nothing is written in clear instead.
+        masterkey.CannotUnwrap: a key around them is missing; nothing is written in clear instead.
     """
     master = masterkey.held()
     if master is None or not rows:
@@ -344,8 +356,7 @@ def unlocked(tenant_id: UUID, rows: Sequence[WrappedKey]) -> Keyring:
     ciphers: dict[tuple[Purpose, int], AESGCM] = {}
     index = b""
     for row in rows:
-        wrapped = masterkey.Wrapped(row.master_id, row.wrapped)
-        key = master.unwrap(tenant_id, row.purpose, row.version, wrapped)
+        key = row.opened(master, tenant_id)
         if row.purpose == "index":
             index = key
         else:

@@ -75,7 +75,7 @@ REPLIES = Command(
 # --- webhooks: what was handed on, and the events themselves -------------------------------------
 # An event is a held patient's by its record. Found by `idx_outbox_created`: what is old is few, as
 # it goes.
-_HELD = " UNION ALL ".join(
+HELD = " UNION ALL ".join(
     [
         "SELECT patient_id FROM legal_holds",
         *(
@@ -88,7 +88,7 @@ _HELD = " UNION ALL ".join(
 # One that nobody has looked at yet, of whatever age, stays.
 _PAST = (
     "o.created_at >= $1 AND o.created_at < $2 AND o.relayed_at IS NOT NULL"
-    f" AND o.entity_id NOT IN ({_HELD})"
+    f" AND o.entity_id NOT IN ({HELD})"
 )
 _LOG = (
     "outbox o JOIN webhook_deliveries d ON d.tenant_id = o.tenant_id AND d.event_id = o.id"

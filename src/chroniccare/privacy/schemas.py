@@ -7,7 +7,7 @@ from pydantic import Field
 
 from chroniccare.core.fields import Instant, Paragraph, Wire
 
-Kind = Literal["export", "erasure", "retention"]
+Kind = Literal["export", "erasure", "retention", "audit_retention"]
 Reason = Annotated[
     Paragraph,
     Field(

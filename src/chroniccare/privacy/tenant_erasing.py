@@ -14,14 +14,14 @@ from uuid import UUID
 
 import orjson
 
-from chroniccare.audit import copying, heads, sealing, verifying
+from chroniccare.audit import anchors, copying, heads, sealing, verifying
 from chroniccare.audit.actions import record
 from chroniccare.audit.places import CopyError
 from chroniccare.audit.rules import Head
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, NotFound
 from chroniccare.platform import key_file
-from chroniccare.platform.owner import owner_connection
+from chroniccare.platform.owner import Owner, owner_connection
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.privacy import queries_tenants as queries
 from chroniccare.privacy import rules_tenants as rules
@@ -61,31 +61,42 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
     Raises:
         NotFound: no such tenant.
         LegalHold: one is placed on a patient; nothing is changed.
+        NoStore: its keys are in a store that this process does not have; nothing is changed.
         ErasureBusy: another erasure is under way; or rows kept coming, or the end of the audit was
             not copied, and it must be repeated.
     """
+    async with owner_connection(settings.database_url) as owner:
+        # Held to the end: two of the same tenant would each export a head and report half.
+        if not await owner.fetchval(queries.ONE_AT_A_TIME):
+            raise ErasureBusy("Another erasure is under way; begin when it is done.")
+        return await _erase(settings, owner, subdomain, reason)
+
+
+async def _erase(settings: Settings, owner: Owner, subdomain: str, reason: str) -> Erased:
     tenant = await _find(subdomain)
-    await asyncio.to_thread(
-        heads.signer, settings
-    )  # a directory that cannot be written says so now
+    # A directory that cannot be written says so now, and so does a store that is not set.
+    await asyncio.to_thread(heads.signer, settings)
+    async with begin(system(tenant.id, job=_JOB)) as tx:
+        await keys.check_store(tx)
     if tenant.erased_at is None:
         await _close(tenant.id, reason)
         await asyncio.sleep(SETTLE_S)
         await _shred(tenant.id, reason)
+    await asyncio.to_thread(keys.unstore, tenant.id)
     head, faults = await _evidence(settings, tenant)
     if tenant.erased_at is None:
         await _copied(settings, tenant.id)
         async with begin(system(tenant.id, job=_JOB)) as tx:
             at = tx.now
-        async with owner_connection(settings.database_url) as owner:
-            await owner.fetchval(queries.MARK, tenant.id, at)
-    rows = await _emptied(settings, tenant.id)
+        await owner.fetchval(queries.MARK, tenant.id, at)
+    rows = await _emptied(owner, tenant.id)
     async with begin(system(tenant.id, job=_JOB)) as tx:
-        destroyed, finished = len(await tx.all(queries_keys.LIST)), tx.now
+        destroyed, finished = await tx.all(queries_keys.LIST), tx.now
     report = {
         "tenant": str(tenant.id), "subdomain": subdomain, "reason": reason,
         "finished_at": finished.isoformat(), "resumed": tenant.erased_at is not None,
-        "keys_destroyed": destroyed, "audit": _told(head, faults),
+        "keys_destroyed": len(destroyed), "backups_unreadable_since": _apart_since(destroyed),
+        "audit": _told(head, faults),
         "rows": {name: count for name, count in sorted(rows.items()) if count}, "kept": KEPT,
     }  # fmt: skip
     path = await asyncio.to_thread(_write, settings, tenant.id, report, finished)
@@ -175,12 +186,14 @@ async def _evidence(settings: Settings, tenant: queries.Found) -> tuple[Head | N
     """
     path = Path(settings.audit_heads_dir) / heads.FILE
     if tenant.erased_at is not None:
-        told = await asyncio.to_thread(_exported, path, tenant.id)
+        told = await asyncio.to_thread(heads.of_tenant, path, tenant.id)
         return (told[max(told)] if told else None), 0
     if not await sealing.seal(tenant.id):
         raise ErasureBusy("The worker is sealing the audit at this moment; repeat it.")
     found = await heads.export_one(settings, tenant.id)
-    report = await verifying.verify(tenant.id, await asyncio.to_thread(_exported, path, tenant.id))
+    told = await asyncio.to_thread(heads.of_tenant, path, tenant.id)
+    anchor = (await asyncio.to_thread(anchors.read, path.parent)).get(tenant.id)
+    report = await verifying.verify(tenant.id, told, anchor)
     return found, report.wrong
 
 
@@ -197,11 +210,10 @@ async def _copied(settings: Settings, tenant_id: UUID) -> None:
         raise ErasureBusy("The worker is copying the audit at this moment; repeat it.")
 
 
-def _exported(path: Path, tenant_id: UUID) -> dict[int, Head]:
-    if not path.exists():
-        return {}
-    found = [one for one in heads.read_file(path) if isinstance(one, Head)]
-    return {one.seq: one for one in found if one.tenant_id == tenant_id}
+def _apart_since(destroyed: list[queries_keys.TenantKey]) -> str | None:
+    """Return since when backups do not open for this tenant: all its keys needed the store."""
+    stored = [one.stored_at for one in destroyed if one.stored_at is not None]
+    return max(stored).isoformat() if stored and len(stored) == len(destroyed) else None
 
 
 def _told(head: Head | None, faults: int) -> dict[str, Any]:
@@ -210,24 +222,21 @@ def _told(head: Head | None, faults: int) -> dict[str, Any]:
     return {"seq": head.seq, "hash": head.hash.hex(), "faults": faults}
 
 
-async def _emptied(settings: Settings, tenant_id: UUID) -> dict[str, int]:
+async def _emptied(owner: Owner, tenant_id: UUID) -> dict[str, int]:
     """Remove every row, again until nothing is found; return how many of each table."""
     async with begin_system(_JOB) as tx:
         tables = {one.name: set(one.leads_to) for one in await tx.all(queries.TABLES)}
     leads_to = {name: to for name, to in tables.items() if name not in KEPT}
     rows = dict.fromkeys(leads_to, 0)
-    async with owner_connection(settings.database_url) as owner:
-        if not await owner.fetchval(queries.ONE_AT_A_TIME):
-            raise ErasureBusy("Another erasure is under way; begin when it is done.")
-        for _ in range(_PASSES):
-            before = sum(rows.values())
-            for group in rules.order(leads_to):
-                most = None if rules.is_circular(group, leads_to) else _BATCH
-                while any(gone := await owner.fetchval(queries.REMOVE, group, tenant_id, most)):
-                    for name, count in zip(group, gone, strict=True):
-                        rows[name] += count
-            if sum(rows.values()) == before:
-                return rows
+    for _ in range(_PASSES):
+        before = sum(rows.values())
+        for group in rules.order(leads_to):
+            most = None if rules.is_circular(group, leads_to) else _BATCH
+            while any(gone := await owner.fetchval(queries.REMOVE, group, tenant_id, most)):
+                for name, count in zip(group, gone, strict=True):
+                    rows[name] += count
+        if sum(rows.values()) == before:
+            return rows
     raise ErasureBusy("Something keeps writing rows of this tenant; stop the workers and repeat.")
 
 

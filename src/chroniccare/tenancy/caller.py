@@ -8,6 +8,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Unauthenticated
@@ -21,6 +22,7 @@ from chroniccare.tenancy.turns import Turns
 
 _REMEMBER_S = 0.8
 _NOTE_USE_EVERY = timedelta(minutes=1)
+_NOTE_AGAIN_S = 60.0
 _MAX_REMEMBERED = 10_000
 _DOTS = 2
 """Between the parts of a signed token; a key has none."""
@@ -28,6 +30,17 @@ _STRANGERS = 2
 """Look-ups at a time of keys this process has never accepted: guesses must not use up the pool."""
 SMART = "smart_client"
 """Kind of caller behind an access token of a SMART client."""
+
+
+class NotAccepted(Unauthenticated):
+    """A genuine key or token of a clinic's that is revoked, expired, or used from elsewhere.
+
+    The answer is that of any other; `caller` is for the clinic's audit.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__()
+        self.caller = caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,7 @@ class Authority:
     remembered: dict[str, _Remembered] = field(default_factory=dict)
     asking: "dict[str, asyncio.Task[_Remembered]]" = field(default_factory=dict)
     local: LocalBucket = field(default_factory=LocalBucket)
+    noted: dict[UUID, float] = field(default_factory=dict)
     strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STRANGERS))
 
     async def identify(
@@ -101,9 +115,9 @@ class Authority:
         if found is None or found.until < time.monotonic():
             found = await self._ask_once(key)
         if found.expires_at is not None and found.expires_at <= now:
-            raise Unauthenticated
+            raise NotAccepted(found.caller)
         if found.networks and not inside(address, found.networks):
-            raise Unauthenticated
+            raise NotAccepted(found.caller)
         return found.caller
 
     async def _ask_once(self, key: str) -> _Remembered:
@@ -147,15 +161,13 @@ class Authority:
         record = await tx.one(queries.FIND_KEY, parts.key_id, rules.key_hash(parts, self.pepper))
         if record is None:
             raise Guess
-        if (
-            not record.is_active
-            or not record.tenant_is_active
-            or record.environment != parts.environment
-        ):
+        if not record.tenant_is_active:  # nothing is written for a clinic that is closed
             raise Unauthenticated
+        caller = Caller(record.tenant_id, record.id, "api_key", frozenset(record.scopes))
+        if not record.is_active or record.environment != parts.environment:
+            raise NotAccepted(caller)
         if record.last_used_at is None or tx.now - record.last_used_at >= _NOTE_USE_EVERY:
             await tx.run(queries.NOTE_KEY_USE, record.id, tx.now)
-        caller = Caller(record.tenant_id, record.id, "api_key", frozenset(record.scopes))
         return _Remembered(caller, record.expires_at, 0.0, networks(record.networks))
 
     async def _token(self, tx: Tx, token: str) -> _Remembered:
@@ -173,6 +185,22 @@ class Authority:
             raise Unauthenticated from None
         caller = Caller(record.tenant_id, record.client_id, SMART, smart_scopes=scopes)
         return _Remembered(caller, record.expires_at, 0.0, networks(record.networks))
+
+    def is_to_note(self, caller: Caller) -> bool:
+        """Return whether a caller that was not accepted goes into the audit: once a minute.
+
+        Whoever has a revoked key could else fill the audit of its clinic.
+        """
+        now = time.monotonic()
+        if (
+            self.noted.get(caller.actor_id or caller.tenant_id, -_NOTE_AGAIN_S)
+            > now - _NOTE_AGAIN_S
+        ):
+            return False
+        if len(self.noted) >= _MAX_REMEMBERED:
+            self.noted.clear()
+        self.noted[caller.actor_id or caller.tenant_id] = now
+        return True
 
     async def take(
         self, caller: Caller, *, per_second: float | None = None, burst: int | None = None

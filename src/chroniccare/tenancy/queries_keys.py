@@ -22,6 +22,7 @@ class TenantKey:
     destroyed_at: datetime | None
     swept_at: datetime | None
     swept_columns: int
+    stored_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,15 @@ class StaleRest(Stale):
 LIST = Query(
     TenantKey,
     "SELECT purpose, version, master_id, state, created_at, retired_at, destroyed_at, swept_at,"
-    " swept_columns"
+    " swept_columns, stored_at"
     " FROM tenant_keys ORDER BY purpose, version",
 )
 HAS_KEYS = Command("SELECT EXISTS (SELECT FROM tenant_keys)")
+IN_STORE = Command("SELECT EXISTS (SELECT FROM tenant_keys WHERE stored_at IS NOT NULL)")
 INSERT = Command(
-    "INSERT INTO tenant_keys (tenant_id, purpose, version, wrapped, master_id, state, created_at)"
-    " VALUES ($1, $2, $3, $4, $5, 'active', $6) ON CONFLICT DO NOTHING"
+    "INSERT INTO tenant_keys"
+    " (tenant_id, purpose, version, wrapped, master_id, state, created_at, stored_at)"
+    " VALUES ($1, $2, $3, $4, $5, 'active', $6, $7) ON CONFLICT DO NOTHING"
 )
 RETIRE = Command(
     "UPDATE tenant_keys SET state = 'retiring', retired_at = $2"
@@ -69,9 +72,18 @@ DESTROY_ALL = Command(
 CLOSE_TENANT = Command("UPDATE tenants SET is_active = false, updated_at = $2 WHERE id = $1")
 UNDER_OTHERS = Query(
     WrappedKey,
-    "SELECT purpose, version, wrapped, master_id, state FROM tenant_keys"
+    "SELECT purpose, version, wrapped, master_id, state, stored_at FROM tenant_keys"
     " WHERE state <> 'destroyed' AND master_id <> $1 ORDER BY purpose, version FOR UPDATE",
 )
-REWRAP = Command(
-    "UPDATE tenant_keys SET wrapped = $3, master_id = $4 WHERE purpose = $1 AND version = $2"
+LIVING = Query(
+    WrappedKey,
+    "SELECT purpose, version, wrapped, master_id, state, stored_at FROM tenant_keys"
+    " WHERE state <> 'destroyed' ORDER BY purpose, version FOR UPDATE",
 )
+REWRAP = Command(
+    "UPDATE tenant_keys SET wrapped = $3, master_id = $4, stored_at = $5"
+    " WHERE purpose = $1 AND version = $2"
+)
+# For the owner alone. What was wrapped otherwise before stays in the table's file, unseen, until it
+# is written anew: a copy of the file would hold it.
+REWRITE = "VACUUM FULL tenant_keys"

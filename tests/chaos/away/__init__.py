@@ -1,0 +1,1 @@
+"""Receivers of webhooks that are away for a day, and what becomes of their events."""
