@@ -8,6 +8,7 @@ from typing import Any
 from chroniccare.core.errors import Invalid, PreconditionFailed
 from chroniccare.fhir import actions, asking, composing, conditions, outcome, queries
 from chroniccare.fhir.kind import Check, Kind, Resource
+from chroniccare.fhir.numbers import KeptNumbers
 from chroniccare.fhir.parameters import Numbers
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.values import coded
@@ -84,7 +85,11 @@ def _check_numbers(kind: Kind, ask: asking.Ask) -> None:
     """
     for one in ask.filters:
         parameter = kind.parameters[one.path[0]] if one.reverse is None else None
-        if not isinstance(parameter, Numbers) or parameter.other is not None:
+        if (
+            not isinstance(parameter, Numbers)
+            or parameter.other
+            or isinstance(parameter, KeptNumbers)
+        ):
             continue
         for value in one.values:
             system, bar, _ = coded(value)
