@@ -150,7 +150,7 @@ REQUEST = Kind(
     },
     order=("_id",),
     to_fhir=medication_request.to_fhir,
-    versions=Versions("medications", is_soft=False),
+    versions=Versions("medications", ("fhir_extras",), is_soft=False),
     always=frozenset({"status", "intent", "medicationCodeableConcept", "subject"}),
     summary=frozenset({"authoredOn", "requester"}),
 )

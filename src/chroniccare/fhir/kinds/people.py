@@ -167,7 +167,7 @@ PRACTITIONER = Kind(
     includes={},
     order=("_id",),
     to_fhir=practitioner.to_fhir,
-    versions=Versions("providers", ("contact_points",)),
+    versions=Versions("providers", ("contact_points", "fhir_extras")),
     always=frozenset(),
     summary=frozenset({"identifier", "active", "name", "telecom", "address"}),
 )
