@@ -364,7 +364,9 @@ def _read(caller: Caller, step: Step, resource: Resource) -> Resource:
     version = _version(meta["versionId"], meta["lastUpdated"])
     since = request.get("ifModifiedSince")
     at = datetime.fromisoformat(since) if since else None
-    known = conditional.is_known(resource, tags=request.get("ifNoneMatch"), since=at)
+    known = conditional.is_known(
+        meta["versionId"], meta["lastUpdated"], tags=request.get("ifNoneMatch"), since=at
+    )
     if known and caller.emergency_id is None:
         return {"response": {"status": "304", **version}}
     found: Resource = {"response": {"status": "200", **version}}
