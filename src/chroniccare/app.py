@@ -22,7 +22,7 @@ from chroniccare.core.envelope import failure_schemas
 from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Problem
 from chroniccare.facilities import api as facilities
 from chroniccare.fhir import api as fhir
-from chroniccare.fhir import operations_api as fhir_operations
+from chroniccare.fhir import operations_routes_api as fhir_operations
 from chroniccare.fhir import outcome
 from chroniccare.fhir import slots_api as fhir_slots
 from chroniccare.front import Front

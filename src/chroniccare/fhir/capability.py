@@ -7,7 +7,7 @@ from chroniccare.core.wire import dumps
 from chroniccare.fhir.asking import MOST
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.kinds.slots import SLOT
-from chroniccare.fhir.operations import CREATED, told
+from chroniccare.fhir.operations import completed
 from chroniccare.fhir.registry import KINDS
 
 _DATE = "2026-11-30"
@@ -41,7 +41,7 @@ def statement(base: str) -> bytes:
 
 
 def _interactions(kind: Kind) -> list[str]:
-    writes = ["create", "update"] if kind.writer else CREATED.get(kind.name, [])
+    writes = ["create", "update"] if kind.writer else []
     if kind.writer and kind.writer.delete:
         writes.append("delete")
     return ["read", *writes, "search-type"]
@@ -58,8 +58,6 @@ def resource(kind: Kind) -> dict[str, Any]:
         "conditionalCreate": kind.writer is not None,
         "searchParam": [{"name": one.name, "type": one.type} for one in kind.parameters.values()],
     }
-    if operations := told(kind.name):
-        found["operation"] = operations
     if kind.includes:
         found["searchInclude"] = [f"{kind.name}:{name}" for name in kind.includes]
     reverse = [
@@ -70,4 +68,4 @@ def resource(kind: Kind) -> dict[str, Any]:
     ]
     if reverse:
         found["searchRevInclude"] = reverse
-    return found
+    return completed(found)
