@@ -305,3 +305,54 @@ async def test_metadata_names_each_operation(fhir: Server) -> None:
     [one] = [each for each in told if each["type"] == "Appointment"]
     names = {each["name"] for each in one["operation"]}
     assert names == {"find", "hold", "book", "reschedule", "cancel", "validate"}
+
+
+async def test_what_is_not_taken_into_account_is_said(
+    fhir: Server, doctor: Json, patient: str
+) -> None:
+    span = {"start": str(DAY), "end": str(DAY)}
+    idle = await call(fhir, "Appointment/$find", **span, reason="urn:x|cough")
+    [*_, last] = idle.json()["entry"]
+    assert last["search"]["mode"] == "outcome"
+    assert last["resource"]["issue"][0]["diagnostics"] == "reason is not taken into account"
+    known = {**SMALL, "id": patient}
+    by_resource = await find(fhir, patient_resource=known)
+    assert by_resource[0]["participant"][0]["actor"]["reference"] == f"Patient/{patient}"
+    for values, status, place in (
+        ({"patient_reference": f"Patient/{uuid4()}"}, 422, "patient-reference"),
+        ({"_count": "many"}, 400, "_count"),
+        ({"visit_type": "urn:other|visit"}, 400, "visit-type"),
+    ):
+        refused = await call(fhir, "Appointment/$find", **{**span, **values})
+        assert refused.status_code == status, refused.text
+        assert refused.json()["issue"][0]["expression"] == [place]
+    dates = await fhir.send("GET", "/Appointment/$find?start=soon&end=ge2027")
+    assert [one["expression"] for one in dates.json()["issue"]] == [["start"], ["end"]]
+    times = {"start": on(9, 15), "end": on(10, 15)}
+    assert [one["start"][11:16] for one in await find(fhir, **times)] == ["14:30"]
+    assert doctor["id"]
+
+
+async def test_a_proposal_is_for_whom_it_was_found(
+    clinic: Clinic, fhir: Server, doctor: Json, patient: str
+) -> None:
+    other = (await clinic.patient())["id"]
+    first = (await find(fhir, patient_reference=f"Patient/{patient}"))[0]
+    name = f"Appointment/{first['id']}"
+    for operation in ("$hold", "$book"):
+        refused = await call(
+            fhir, f"Appointment/{operation}", appointment_reference=name,
+            patient_reference=f"Patient/{other}",
+        )  # fmt: skip
+        assert refused.status_code == 400, refused.text
+    held = visit_in(await call(fhir, "Appointment/$hold", appointment_reference=name))
+    refused = await call(
+        fhir, "Appointment/$book", appointment_reference=f"Appointment/{held['id']}",
+        patient_reference=f"Patient/{other}",
+    )  # fmt: skip
+    assert refused.status_code == 400
+    nothing = f"Appointment/{first['id'][:-6]}AAAAAA"  # of a kind of visit that there is not
+    gone = await call(fhir, "Appointment/$book", appointment_reference=nothing)
+    assert gone.status_code in {400, 404}
+    assert (await fhir.read("Appointment", held["id"]))["status"] == "pending"
+    assert doctor["id"]

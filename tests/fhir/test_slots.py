@@ -294,3 +294,27 @@ async def test_what_no_slot_can_be_written_as(
         answer = await server.send("PUT", where, json={**slot, **change})
         assert answer.status_code == code, answer.text
     assert [state for state, _ in await found(fhir)] == ["free"] * 4
+
+
+async def test_slots_of_who_has_gone_and_pages_that_are_not_ours(
+    clinic: Clinic, fhir: Server, doctor: dict[str, Any]
+) -> None:
+    page = await fhir.search(f"Slot?start={DAY}&_count=1")
+    [link] = [one["url"] for one in page["link"] if one["relation"] == "next"]
+    query = link.partition("/fhir")[2]
+    for wrong in (query[:-1] + "A" * (query[-1] != "A"), query.replace(str(DAY), "2027-01-01")):
+        assert (await fhir.send("GET", wrong)).status_code == 400
+    lenient = await fhir.search(
+        f"Slot?start={DAY}&nonsense=1", headers={"Prefer": "handling=lenient"}
+    )
+    assert lenient["entry"][-1]["search"]["mode"] == "outcome"
+    one = page["entry"][0]["resource"]
+    assert await found(fhir, f"&_id={one['id']}") == [("free", "09:00")]
+    whole = await clinic.get(f"/providers/{doctor['id']}")
+    body = {**clinic.provider_body(), "npi": doctor["npi"], "is_active": False,
+            "facilities": [{"facility_id": doctor["place"], "is_primary": True}]}  # fmt: skip
+    path = f"/providers/{doctor['id']}"
+    put = await clinic.put(path, body, headers={"If-Match": whole.headers["etag"]})
+    assert put.status_code == 200, put.text
+    assert (await fhir.read("Slot", one["id"]))["status"] == "busy-unavailable"
+    assert await found(fhir) == []

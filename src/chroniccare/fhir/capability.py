@@ -8,7 +8,7 @@ from chroniccare.fhir.asking import MOST
 from chroniccare.fhir.exports import capability as exporting
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.kinds.slots import SLOT
-from chroniccare.fhir.operations import CREATED, told
+from chroniccare.fhir.operations import completed
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.subscriptions import capability as subscriptions
 
@@ -74,7 +74,7 @@ def allowed(path: str) -> str | None:
 
 
 def _interactions(kind: Kind) -> list[str]:
-    writes = ["create"] if kind.writer else list(CREATED.get(kind.name, []))
+    writes = ["create"] if kind.writer else []
     if kind.writer and kind.writer.update:
         writes += ["update", "patch"]
     if kind.writer and kind.writer.delete:
@@ -97,8 +97,6 @@ def resource(kind: Kind) -> dict[str, Any]:
         "conditionalDelete": "single" if kind.writer and kind.writer.delete else "not-supported",
         "searchParam": [{"name": one.name, "type": one.type} for one in kind.parameters.values()],
     }
-    if operations := told(kind.name):
-        found["operation"] = operations
     if kind.includes:
         found["searchInclude"] = [f"{kind.name}:{name}" for name in kind.includes]
     reverse = [
@@ -109,4 +107,4 @@ def resource(kind: Kind) -> dict[str, Any]:
     ]
     if reverse:
         found["searchRevInclude"] = reverse
-    return found
+    return completed(found)

@@ -1,7 +1,7 @@
 """`Patient/$everything`: a patient, and all records that are of the patient, page by page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -169,16 +169,14 @@ async def _page(
     after: Sequence[Any] | None, count: int,
 ) -> _Page:  # fmt: skip
     """Return what comes behind `after`, as much as fits."""
-    page = _Page()
+    page, about = _Page(), await actions.asked_of(tx, zones=True)
     names = [kind.name for kind in kinds]
     if after is not None:
         kinds = kinds[names.index(after[0]) if after[0] in names else 0 :]
     for kind in kinds:
         behind = after[1:] if after is not None and after[0] == kind.name else None
-        asked = await actions.asked_of(tx, zones=True)
+        asked = replace(about, arguments=[])
         wanted = _conditions(caller, kind, ask, asked)
-        if wanted is None:
-            continue
         reference = kind.parameters["patient"]
         assert isinstance(reference, Reference)  # noqa: S101  `compartment` has looked
         template = reference.targets[_PATIENT.name]
@@ -203,8 +201,8 @@ async def _page(
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 
 
-def _conditions(caller: Caller, kind: Kind, ask: _Ask, asked: Asked) -> list[str] | None:
-    """Return the conditions of one type; None: it has no time, so it is in no span of time."""
+def _conditions(caller: Caller, kind: Kind, ask: _Ask, asked: Asked) -> list[str]:
+    """Return the conditions of one type; one that has no time is not narrowed by a span."""
     when = next((name for name in _WHEN if isinstance(kind.parameters.get(name), Date)), None)
     wanted = conditions.scoped(caller, kind, asked)
     for name, value in ask.filters:

@@ -28,14 +28,20 @@ OPERATIONS: Mapping[str, Mapping[str, str]] = {
 """By type, the names of operations and where each is defined; every type has `validate`."""
 
 
-CREATED = {"AppointmentResponse": ["create"], "Slot": ["create", "update"]}
+_WRITES = {"AppointmentResponse": ["create"], "Slot": ["create", "update"]}
 """Interactions of types whose writes have a router of their own."""
 
 
-def told(kind: str) -> list[Resource]:
-    """Return the operations of a type as /fhir/metadata tells them."""
+def completed(told: Resource) -> Resource:
+    """Return what /fhir/metadata tells of a type, with what is done outside of its record."""
+    kind = told["type"]
     known = {**OPERATIONS.get(kind, {}), "validate": f"{_R4}/Resource-validate"}
-    return [{"name": name, "definition": definition} for name, definition in known.items()]
+    codes = [{"code": code} for code in _WRITES.get(kind, ())]
+    return {
+        **told,
+        "interaction": [*told["interaction"], *codes],
+        "operation": [{"name": name, "definition": known[name]} for name in known],
+    }
 
 
 @dataclass(frozen=True, slots=True)
