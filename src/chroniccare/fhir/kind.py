@@ -60,6 +60,7 @@ class Writer:
             they are never changed.
         delete: removes a record; None: they cannot be removed.
         patient: of whom a record is; None: of nobody.
+        decided: elements that the record tells, whatever a client says.
         keeps: what no column holds is kept beside the record; False: it is refused instead.
     """
 
@@ -69,6 +70,7 @@ class Writer:
     update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]] | None
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
     patient: Callable[[Any], UUID | None]
+    decided: frozenset[str] = frozenset()
     keeps: bool = True
 
 

@@ -31,8 +31,8 @@ _MOST_FOUND = 100
 """Matches of a search in a Bundle, which is one request: the next link leads on."""
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3, "HEAD": 3}
 _LAST = {
-    "Appointment": 1, "MedicationRequest": 1,
-    "CommunicationRequest": 2, "MedicationAdministration": 2, "MedicationDispense": 2,
+    "PractitionerRole": 1, "Appointment": 2, "MedicationRequest": 2,
+    "CommunicationRequest": 3, "MedicationAdministration": 3, "MedicationDispense": 3,
 }  # fmt: skip
 """Types that refer to others, and so are made after them, and after those before."""
 

@@ -114,6 +114,7 @@ REQUEST = Writer(
     update=_change,
     delete=None,
     patient=lambda row: row.patient_id,
+    decided=frozenset({"authoredOn"}),  # searches go by when it was written here
 )
 
 
