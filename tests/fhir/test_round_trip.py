@@ -32,6 +32,9 @@ _SERVERS = {"authoredOn", "doNotPerform", "id", "meta", "resourceType", "text", 
 
 _REFUSED = {"availabilityExceptions", "availableTime", "contained", "notAvailable", "specialty"}
 
+_MODIFIERS = (b'"modifierExtension"', b'"implicitRules"')
+"""Who does not know them must not take what they are in."""
+
 
 def richer(base: Json, seed: int) -> Json:
     """Return a resource with elements made at random beside its own, each of them valid there."""
@@ -39,7 +42,8 @@ def richer(base: Json, seed: int) -> Json:
     made = generated.resource(name, generated.thrown(seed), 0.4)
     whole = dict(base)
     for element, value in made.items():
-        if element.removeprefix("_") in {*base, *_SERVERS, *_REFUSED}:
+        modifies = any(one in orjson.dumps({element: value}) for one in _MODIFIERS)
+        if modifies or element.removeprefix("_") in {*base, *_SERVERS, *_REFUSED}:
             continue
         tried = {**whole, element: value}
         try:

@@ -9,7 +9,7 @@ from chroniccare.facilities.schemas import FacilityWrite
 from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Check, Resource, Writer
 from chroniccare.fhir.kinds.common import email, phone
-from chroniccare.fhir.kinds.writers import made, one_id
+from chroniccare.fhir.kinds.writers import here, made, one_id
 from chroniccare.fhir.resources import clinic_write
 from chroniccare.fhir.resources.common import target_of
 from chroniccare.platform.postgres import Tx
@@ -63,6 +63,7 @@ class WorksThere(Conflict):
 
 async def _employ(tx: Tx, said: Resource) -> UUID:
     """Have a provider work at a facility, too; specialties are the provider's and add up."""
+    said = here(tx, said)
     clinic_write.check_role(said)
     provider_id = one_id(target_of(said.get("practitioner"), "Practitioner"), "provider_id")
     place = one_id(target_of(said["location"][0], "Location"), "facilities")

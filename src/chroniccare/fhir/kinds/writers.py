@@ -7,17 +7,18 @@ from pydantic import BaseModel, ValidationError
 
 from chroniccare.core.errors import FieldError, Unprocessable
 from chroniccare.core.ids import new_id
-from chroniccare.fhir import queries
+from chroniccare.fhir import outcome, queries
 from chroniccare.fhir.kind import Check, Resource, Writer
 from chroniccare.fhir.kinds.common import email, phone
 from chroniccare.fhir.parameters import uuids
-from chroniccare.fhir.resources import appointment, appointment_write, patient_write
+from chroniccare.fhir.resources import appointment, appointment_write, common, patient_write
 from chroniccare.patients import actions as patients
 from chroniccare.patients.schemas import AssignmentWrite, PatientWrite
 from chroniccare.platform.postgres import Tx
 from chroniccare.scheduling import actions as scheduling
 from chroniccare.scheduling import lifecycle, moving, rules
 from chroniccare.scheduling.schemas import AppointmentBook, AppointmentWrite
+from chroniccare.settings import address
 
 
 def made(model: type[BaseModel], fields: dict[str, Any]) -> Any:
@@ -52,6 +53,12 @@ def one_id(name: str | None, field: str) -> UUID:
     return found[0]
 
 
+def here(tx: Tx, said: Resource) -> Resource:
+    """Return the resource with its references to this server as the server tells them."""
+    found: Resource = common.relative(said, address(tx.settings) + outcome.BASE)
+    return found
+
+
 async def _body(tx: Tx, said: Resource, kept: dict[str, Any]) -> PatientWrite:
     fields = patient_write.from_fhir(said, kept, tx.caller.tenant_id, phone=phone, email=email)
     body: PatientWrite = made(PatientWrite, fields)
@@ -78,7 +85,7 @@ async def _update(tx: Tx, patient_id: UUID, said: Resource, check: Check) -> boo
 
 async def _assign(tx: Tx, patient_id: UUID, said: Resource) -> None:
     """Make the provider who is named first the primary one; naming none ends nothing."""
-    name = patient_write.practitioner(said)
+    name = patient_write.practitioner(here(tx, said))
     if name is None:
         return
     row = await tx.one(queries.PATIENT, patient_id)
@@ -116,7 +123,7 @@ _STEPS: dict[str, rules.Step] = {
 
 async def _visit(tx: Tx, said: Resource, kept: dict[str, Any], model: type[BaseModel]) -> Any:
     """Return the body of a visit; without a place it is at the provider's main facility."""
-    fields = appointment_write.from_fhir(said, kept, tx.caller.tenant_id)
+    fields = appointment_write.from_fhir(here(tx, said), kept, tx.caller.tenant_id)
     if fields["facility_id"] is None and (providers := uuids([fields["provider_id"] or ""])):
         fields["facility_id"] = await tx.value(queries.MAIN_PLACE, providers[0])
     return made(model, fields)

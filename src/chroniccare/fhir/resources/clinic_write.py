@@ -72,7 +72,7 @@ def practitioner(
             "address": patient_write.address(home),
         },
         "languages": list(dict.fromkeys(one for one in spoken if one)),
-        "is_active": said.get("active", True),
+        "is_active": said.get("active", kept.get("is_active", True)),
     }
 
 
@@ -134,7 +134,9 @@ def location(
         },
         "operating_hours": before if hours == places.hours(before) else week(hours),
         "timezone": zones[0] if zones else kept["timezone"],
-        "is_active": said.get("status", "active") == "active",
+        "is_active": said["status"] == "active"
+        if "status" in said
+        else kept.get("is_active", True),
     }
 
 
