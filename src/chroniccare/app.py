@@ -23,9 +23,7 @@ from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound, Pr
 from chroniccare.facilities import api as facilities
 from chroniccare.fhir import api as fhir
 from chroniccare.fhir import capability, outcome
-from chroniccare.fhir import operations_api as fhir_operations
 from chroniccare.fhir import operations_routes_api as fhir_operations
-from chroniccare.fhir import outcome
 from chroniccare.fhir import slots_api as fhir_slots
 from chroniccare.fhir.exports import api as exports
 from chroniccare.fhir.subscriptions import api as subscriptions

@@ -30,6 +30,11 @@ _TENANT = UUID(int=7)
 _SERVERS = {"authoredOn", "doNotPerform", "id", "meta", "resourceType", "text", "_authoredOn"}
 """What the server decides, and what would be another resource; `text` is tested with patients."""
 
+_REFUSED = {"availabilityExceptions", "availableTime", "contained", "notAvailable", "specialty"}
+
+_MODIFIERS = (b'"modifierExtension"', b'"implicitRules"')
+"""Who does not know them must not take what they are in."""
+
 
 def richer(base: Json, seed: int) -> Json:
     """Return a resource with elements made at random beside its own, each of them valid there."""
@@ -37,7 +42,8 @@ def richer(base: Json, seed: int) -> Json:
     made = generated.resource(name, generated.thrown(seed), 0.4)
     whole = dict(base)
     for element, value in made.items():
-        if element.removeprefix("_") in {*base, *_SERVERS} or element == "contained":
+        modifies = any(one in orjson.dumps({element: value}) for one in _MODIFIERS)
+        if modifies or element.removeprefix("_") in {*base, *_SERVERS, *_REFUSED}:
             continue
         tried = {**whole, element: value}
         try:
@@ -118,6 +124,18 @@ async def _practitioner(_clinic: Clinic) -> Base:
     return made
 
 
+async def _role(clinic: Clinic) -> Base:
+    provider = await clinic.provider()
+    others = [await clinic.facility() for _ in range(8)]
+    return lambda number: {
+        "resourceType": "PractitionerRole",
+        "practitioner": {"reference": f"Practitioner/{provider['id']}"},
+        "location": [{"reference": f"Location/{others[number]['id']}"}],
+        "active": True,
+        "telecom": [{"system": "url", "value": "https://example.org"}],
+    }
+
+
 async def _location(_clinic: Clinic) -> Base:
     return lambda _number: place()
 
@@ -128,6 +146,7 @@ BASES: dict[str, Callable[[Clinic], Awaitable[Base]]] = {
     "MedicationAdministration": _administration,
     "RelatedPerson": _related,
     "Practitioner": _practitioner,
+    "PractitionerRole": _role,
     "Location": _location,
 }
 ELSEWHERE = {"Patient", "Appointment", "Consent", "CommunicationRequest"}

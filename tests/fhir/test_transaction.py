@@ -56,7 +56,7 @@ async def test_a_transaction_is_done_as_a_whole_or_not_at_all(clinic: Clinic, fh
         (entry("POST", "Patient", {"resourceType": "Patient"}), 422, "Bundle.entry[2].resource."),
         (entry("PUT", there, {**SMALL, "id": changed["id"]}, request={"ifMatch": 'W/"9"'}), 412,
          "Bundle.entry[2]"),
-        (entry("POST", "Location", {"resourceType": "Location"}), 405, "Bundle.entry[2]"),
+        (entry("POST", "Organization", {"resourceType": "Organization"}), 405, "Bundle.entry[2]"),
         (entry("POST", "Nothing", SMALL), 404, "Bundle.entry[2]"),
         (entry("DELETE", f"Patient/{uuid4()}"), 404, "Bundle.entry[2]"),
         (entry("POST", "Appointment", appointment("x", "y") | {

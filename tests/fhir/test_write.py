@@ -291,8 +291,8 @@ async def test_what_cannot_be_written(fhir: Server, other_fhir: Server) -> None:
         (other_fhir, "PUT", path, made, 404),
         (other_fhir, "DELETE", path, None, 404),
         (fhir, "PUT", "/Patient/x", {**SMALL, "id": "x"}, 404),
-        (fhir, "POST", "/Location", {"resourceType": "Location"}, 405),
-        (fhir, "DELETE", "/Location/x", None, 405),
+        (fhir, "POST", "/Organization", {"resourceType": "Organization"}, 405),
+        (fhir, "DELETE", "/Organization/x", None, 405),
         (fhir, "POST", "/Nothing", {}, 404),
     ):
         refused = await server.send(method, where, json=body)

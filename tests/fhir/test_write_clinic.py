@@ -129,3 +129,35 @@ async def test_a_facility_of_the_other_door_can_be_put_back(clinic: Clinic, fhir
         after.pop(name)
         before.pop(name)
     assert after == before
+
+
+async def test_where_a_provider_works(clinic: Clinic, fhir: Server) -> None:
+    provider, other = await clinic.provider(), await clinic.facility()
+    said: Json = {
+        "resourceType": "PractitionerRole",
+        "practitioner": {"reference": f"Practitioner/{provider['id']}"},
+        "location": [{"reference": f"Location/{other['id']}"}],
+        "specialty": [{"coding": [{"code": "207RN0300X", "display": "Nephrology"}]}],
+        "code": [{"text": "doctor"}],
+    }
+    made = await make(fhir, said)
+    assert made["code"] == said["code"]
+    assert made["location"][0]["reference"] == f"Location/{other['id']}"
+    assert {one["text"] for one in made["specialty"]} == {"Endocrinology", "Nephrology"}
+    assert await fhir.ids(f"PractitionerRole?location={other['id']}") == [made["id"]]
+    record = (await clinic.get(f"/providers/{provider['id']}")).json()["data"]
+    works = {one["facility_id"]: one["is_primary"] for one in record["facilities"]}
+    assert len(works) == 2
+    assert sum(works.values()) == 1
+    assert (await fhir.send("POST", "/PractitionerRole", json=said)).status_code == 409
+    for elements, fault in (
+        ({"location": said["location"] * 2}, "PractitionerRole.location"),
+        ({"location": [{"reference": "Location/x"}]}, "PractitionerRole.location"),
+        ({"active": False}, "PractitionerRole.active"),
+        ({"availableTime": [{"daysOfWeek": ["mon"], "allDay": True}]},
+         "PractitionerRole.availableTime"),
+        ({"practitioner": {"reference": "Organization/1"}}, "PractitionerRole.practitioner"),
+    ):  # fmt: skip
+        assert fault in await refused(fhir, {**said, **elements}), fault
+    path = f"/PractitionerRole/{made['id']}"
+    assert (await fhir.send("PUT", path, json=made)).status_code == 405

@@ -196,6 +196,11 @@ async def test_what_is_no_order_is_refused(clinic: Clinic, fhir: Server) -> None
     ):  # fmt: skip
         assert fault in await refused(fhir, order(patient, provider, **elements)), fault
     assert await fhir.ids("MedicationRequest") == []
+    elsewhere = {"reference": f"http://elsewhere.example/fhir/Patient/{patient['id']}"}
+    wrong = order(patient, provider, subject=elsewhere)
+    assert await refused(fhir, wrong) == ["MedicationRequest.subject"]
+    here = {"reference": f"http://127.0.0.1:8000/fhir/Patient/{patient['id']}"}
+    assert (await make(fhir, order(patient, provider, subject=here)))["subject"] == here
     nobody = {"reference": "Patient/01a22d02-b0cf-70c8-af6e-1286d3e3d3ce"}
     assert await refused(fhir, order(patient, provider, subject=nobody), 404) == []
 

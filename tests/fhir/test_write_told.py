@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chroniccare.notifications.preferences import optouts
-from chroniccare.platform.postgres import begin
+from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
 from tests.fhir.server import Server, visit
 from tests.fhir.test_write_drugs import make, put, refused
 
 Json = dict[str, Any]
+KEPT = Command("SELECT count(*) FROM fhir_extras")
 MODES = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
 
 
@@ -62,9 +63,13 @@ async def test_somebody_related(clinic: Clinic, fhir: Server) -> None:
     await put(fhir, made, 412, headers={"If-Match": made_etag(made)})
     other = await clinic.patient()
     await put(fhir, {**changed, "patient": {"reference": f"Patient/{other['id']}"}}, 422)
+    async with begin(clinic.caller) as tx:
+        assert await tx.value(KEPT) == 1
     for _ in range(2):
         gone = await fhir.send("DELETE", f"/RelatedPerson/{made['id']}")
         assert gone.status_code == 204
+    async with begin(clinic.caller) as tx:
+        assert await tx.value(KEPT) == 0  # how to reach them is forgotten
     assert (await fhir.send("GET", f"/RelatedPerson/{made['id']}")).status_code == 410
     for elements, fault in (
         ({"name": []}, "RelatedPerson.name"),

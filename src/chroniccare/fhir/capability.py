@@ -44,7 +44,7 @@ def statement(base: str, *, exports: bool = False) -> bytes:
                     **exporting.system(are_there=exports),
                     "resource": [
                         *(
-                            exporting.of(resource(kind), are_there=exports)
+                            exporting.of(completed(resource(kind)), are_there=exports)
                             for kind in (*KINDS.values(), SLOT)
                         ),
                         subscriptions.resource(base),

@@ -73,6 +73,7 @@ class Writer:
         delete: removes a record; None: they cannot be removed.
         patient: of whom a record is; None: of nobody.
         is_whole: the record is the resource, so nothing of it is kept beside.
+        decided: elements that the record tells, whatever a client says.
         keeps: what no column holds is kept beside the record; False: it is refused instead.
         create_planned: makes a record whose id others know before it is there; None: it cannot.
     """
@@ -84,6 +85,7 @@ class Writer:
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
     patient: Callable[[Any], UUID | None]
     is_whole: bool = False
+    decided: frozenset[str] = frozenset()
     keeps: bool = True
     create_planned: Callable[[Tx, Resource, Planned], Awaitable[UUID]] | None = None
 

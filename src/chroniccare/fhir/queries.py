@@ -55,6 +55,7 @@ class RoleRow:
     contact_info: dict[str, Any]
     version: int
     updated_at: datetime
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -163,9 +164,10 @@ ROLE = Query(
     "SELECT w.id, w.provider_id, w.facility_id,"
     " p.first_name || ' ' || p.last_name AS provider_name, l.name AS facility_name, w.is_primary,"
     " p.is_active AND l.is_active AS is_active, w.associated_at, p.specializations,"
-    f" {_CONTACT_INFO}, p.version, p.updated_at, page.keys"
-    f" FROM {ONE} JOIN {ROLE_SOURCE} ON w.id = page.id WHERE p.deleted_at IS NULL",
-    providers.GET.opens,
+    f" {_CONTACT_INFO}, p.version, p.updated_at, e.extra, page.keys"
+    f" FROM {ONE} JOIN {ROLE_SOURCE} ON w.id = page.id LEFT JOIN fhir_extras e ON e.id = w.id"
+    " WHERE p.deleted_at IS NULL",
+    (*providers.GET.opens, *extras.OPENS),
 )
 _LOCATION = facilities.GET.sql.replace("$1", "page.id")
 LOCATION = Query(
@@ -216,6 +218,7 @@ MAIN_PLACE = Command(
     "SELECT facility_id FROM provider_facilities WHERE provider_id = $1"
     " ORDER BY is_primary DESC, associated_at, id LIMIT 1"
 )
+ROLE_AT = Command("SELECT id FROM provider_facilities WHERE provider_id = $1 AND facility_id = $2")
 LOCK = Command("SELECT pg_advisory_xact_lock($1::bigint)")
 # The zone of most facilities first; removed ones count too, for visits have been there.
 ZONES = Command(

@@ -40,7 +40,7 @@ _CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
 _TWICE = "is of the same record as another"
 _UNPLANNED: Mapping[str, str] = {}
 _LAST = {
-    "Appointment": 2, "MedicationRequest": 2,
+    "PractitionerRole": 1, "Appointment": 2, "MedicationRequest": 2,
     "CommunicationRequest": 3, "MedicationAdministration": 3, "MedicationDispense": 3,
 }  # fmt: skip
 """Types that refer to others, and so are made after them, and after those before."""

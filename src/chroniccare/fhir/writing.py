@@ -161,7 +161,8 @@ async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resou
     if writer.is_whole or not writer.keeps:
         return actions.rendered(tx.caller, kind, row)
     told = kind.to_fhir(replace(row, extra=None), tx.caller.tenant_id)
-    left = extra.left(actions.plain(dumps(said)), told)
+    kept = {name: one for name, one in said.items() if name not in writer.decided}
+    left = extra.left(actions.plain(dumps(kept)), told)
     if left:
         sealed = (await tx.keyring()).sealed(extras.EXTRA, record_id, left)
         patient_id = writer.patient(row)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from chroniccare.core.errors import Conflict, Unprocessable
 from chroniccare.fhir.kind import Check, Resource, Writer
-from chroniccare.fhir.kinds.writers import made, one_id
+from chroniccare.fhir.kinds.writers import here, made, one_id
 from chroniccare.fhir.resources import common, drug_write, medication_request
 from chroniccare.fhir.resources.common import target_of
 from chroniccare.medications import actions as medications
@@ -59,6 +59,7 @@ def _check_order(said: Resource) -> None:
 
 
 async def _prescribe(tx: Tx, said: Resource) -> UUID:
+    said = here(tx, said)
     _check_order(said)
     _check_service()
     if said.get("status") not in {"active", "draft"}:
@@ -72,6 +73,7 @@ async def _prescribe(tx: Tx, said: Resource) -> UUID:
 
 async def _change(tx: Tx, medication_id: UUID, said: Resource, check: Check) -> bool:
     """Change a prescription, or take the step that leads to the state that the client wants."""
+    said = here(tx, said)
     found = await medications.get_locked(tx, medication_id)
     check(found.version)
     _check_order(said)
@@ -114,6 +116,7 @@ REQUEST = Writer(
     update=_change,
     delete=None,
     patient=lambda row: row.patient_id,
+    decided=frozenset({"authoredOn"}),  # searches go by when it was written here
 )
 
 
@@ -134,6 +137,7 @@ async def _of(tx: Tx, said: Resource, reference: Resource | None) -> UUID:
 
 
 async def _dispense(tx: Tx, said: Resource) -> UUID:
+    said = here(tx, said)
     if said.get("status") != "completed":
         raise Unprocessable.field("status", "of a new fill is completed")
     prescriptions: list[Any] = said.get("authorizingPrescription", [])
@@ -143,6 +147,7 @@ async def _dispense(tx: Tx, said: Resource) -> UUID:
 
 async def _void(tx: Tx, fill_id: UUID, said: Resource, check: Check) -> bool:
     """Take back a fill: nothing else of it changes."""
+    said = here(tx, said)
     prescriptions: list[Any] = said.get("authorizingPrescription", [])
     medication_id = await _of(tx, said, next(iter(prescriptions), None))
     found = await fills.get(tx, medication_id, fill_id, lock=True)
@@ -164,6 +169,7 @@ DISPENSE = Writer(
 
 
 async def _report(tx: Tx, said: Resource) -> UUID:
+    said = here(tx, said)
     if said.get("status") not in {"completed", "not-done"}:
         raise Unprocessable.field("status", "of a report is completed or not-done")
     medication_id = await _of(tx, said, said.get("request"))

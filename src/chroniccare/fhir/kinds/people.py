@@ -213,6 +213,7 @@ ROLE = Kind(
     },
     order=("_id",),
     to_fhir=practitioner.role,
+    writer=clinic_writers.ROLE,
     always=frozenset(),
     summary=frozenset(
         {"active", "period", "practitioner", "organization", "location", "specialty", "telecom"}

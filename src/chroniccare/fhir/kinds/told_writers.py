@@ -7,7 +7,7 @@ from chroniccare.core.errors import Conflict, Unprocessable
 from chroniccare.fhir import queries_beside
 from chroniccare.fhir.kind import Check, Resource, Writer
 from chroniccare.fhir.kinds.common import email, phone
-from chroniccare.fhir.kinds.writers import made, one_id
+from chroniccare.fhir.kinds.writers import here, made, one_id
 from chroniccare.fhir.resources import consent_write, told_write
 from chroniccare.fhir.resources.common import target_of
 from chroniccare.notifications.preferences import actions as preferences
@@ -35,6 +35,7 @@ def _person(said: Resource, kept: dict[str, Any]) -> RelatedPersonWrite:
 
 
 async def _relate(tx: Tx, said: Resource) -> UUID:
+    said = here(tx, said)
     patient_id = one_id(target_of(said.get("patient"), "Patient"), "patient_id")
     return (await proxies.create(tx, patient_id, _person(said, {}))).id
 
@@ -48,6 +49,7 @@ async def _held(tx: Tx, person_id: UUID, check: Check) -> RelatedPerson:
 
 
 async def _change(tx: Tx, person_id: UUID, said: Resource, check: Check) -> bool:
+    said = here(tx, said)
     found = await _held(tx, person_id, check)
     if one_id(target_of(said.get("patient"), "Patient"), "patient_id") != found.patient_id:
         raise Unprocessable.field("patient_id", "cannot become another")
@@ -71,6 +73,7 @@ RELATED = Writer(
 
 
 async def _agree(tx: Tx, said: Resource) -> UUID:
+    said = here(tx, said)
     patient_id = one_id(target_of(said.get("patient"), "Patient"), "patient_id")
     stored = await preferences.locked(tx, patient_id)
     if stored.preferences.get("categories") or any(
@@ -82,6 +85,7 @@ async def _agree(tx: Tx, said: Resource) -> UUID:
 
 
 async def _agree_anew(tx: Tx, patient_id: UUID, said: Resource, check: Check) -> bool:
+    said = here(tx, said)
     stored = await preferences.locked(tx, patient_id)
     check(stored.version)
     if one_id(target_of(said.get("patient"), "Patient"), "patient_id") != patient_id:
@@ -114,6 +118,7 @@ CONSENT = Writer(
 
 
 async def _ask(tx: Tx, said: Resource) -> UUID:
+    said = here(tx, said)
     fields, wrong = told_write.request(said, tx.caller.tenant_id)
     if wrong:
         raise Unprocessable(details=wrong)

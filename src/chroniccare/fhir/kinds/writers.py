@@ -12,7 +12,7 @@ from chroniccare.fhir.kind import Check, Resource, Writer
 from chroniccare.fhir.kinds import slots
 from chroniccare.fhir.kinds.common import email, phone
 from chroniccare.fhir.parameters import uuids
-from chroniccare.fhir.resources import appointment, appointment_write, patient_write
+from chroniccare.fhir.resources import appointment, appointment_write, common, patient_write
 from chroniccare.patients import actions as patients
 from chroniccare.patients.schemas import AssignmentWrite, PatientWrite
 from chroniccare.platform.postgres import Tx
@@ -54,6 +54,12 @@ def one_id(name: str | None, field: str) -> UUID:
     return found[0]
 
 
+def here(tx: Tx, said: Resource) -> Resource:
+    """Return the resource with its references to this server as the server tells them."""
+    found: Resource = common.relative(said, address(tx.settings) + outcome.BASE)
+    return found
+
+
 async def _body(tx: Tx, said: Resource, kept: dict[str, Any]) -> PatientWrite:
     fields = patient_write.from_fhir(said, kept, tx.caller.tenant_id, phone=phone, email=email)
     body: PatientWrite = made(PatientWrite, fields)
@@ -80,7 +86,7 @@ async def _update(tx: Tx, patient_id: UUID, said: Resource, check: Check) -> boo
 
 async def _assign(tx: Tx, patient_id: UUID, said: Resource) -> None:
     """Make the provider who is named first the primary one; naming none ends nothing."""
-    name = patient_write.practitioner(said)
+    name = patient_write.practitioner(here(tx, said))
     if name is None:
         return
     row = await tx.one(queries.PATIENT, patient_id)
@@ -118,6 +124,7 @@ _STEPS: dict[str, rules.Step] = {
 
 async def _visit(tx: Tx, said: Resource, kept: dict[str, Any], model: type[BaseModel]) -> Any:
     """Return the body of a visit; without a place it is at the provider's main facility."""
+    said = here(tx, said)
     _check_participants(said, base=address(tx.settings) + outcome.BASE + "/")
     fields = appointment_write.from_fhir(said, kept, tx.caller.tenant_id)
     if fields["facility_id"] is None and (providers := uuids([fields["provider_id"] or ""])):

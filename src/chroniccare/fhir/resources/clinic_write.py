@@ -1,9 +1,10 @@
-"""From Practitioner and Location to the fields of providers and facilities."""
+"""From Practitioner, PractitionerRole and Location to the fields of providers and facilities."""
 
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core.errors import FieldError, Unprocessable
 from chroniccare.facilities.rules import DAYS
 from chroniccare.fhir.resources import common, patient_write, places
 from chroniccare.fhir.resources.common import Resource, local
@@ -18,6 +19,11 @@ PRACTITIONER_PLACES = {
     "contact_info": "Practitioner.telecom",
     "languages": "Practitioner.communication",
     "is_active": "Practitioner.active",
+}
+ROLE_PLACES = {
+    "provider_id": "PractitionerRole.practitioner",
+    "facilities": "PractitionerRole.location",
+    "specializations": "PractitionerRole.specialty",
 }
 LOCATION_PLACES = {
     "name": "Location.name",
@@ -66,7 +72,7 @@ def practitioner(
             "address": patient_write.address(home),
         },
         "languages": list(dict.fromkeys(one for one in spoken if one)),
-        "is_active": said.get("active", True),
+        "is_active": said.get("active", kept.get("is_active", True)),
     }
 
 
@@ -78,6 +84,30 @@ def _words(concept: Resource) -> str | None:
 def _type(identifier: Resource) -> str:
     codings = identifier.get("type", {}).get("coding", [])
     return next((one["code"] for one in codings if "code" in one), "OTH")
+
+
+def check_role(said: Resource) -> None:
+    """Check that a role is one provider's at one facility, and says nothing that nobody goes by.
+
+    Raises:
+        Unprocessable: it is not; each element is named.
+    """
+    wrong = [
+        FieldError(f"PractitionerRole.{name}", "is said through /api/v1", "not-supported")
+        for name in ("availableTime", "availabilityExceptions", "notAvailable")
+        if name in said
+    ]
+    if len(said.get("location", [])) != 1:
+        wrong.append(FieldError("PractitionerRole.location", "must be one", "value"))
+    if said.get("active") is False:
+        wrong.append(FieldError("PractitionerRole.active", "must not be false", "value"))
+    if wrong:
+        raise Unprocessable(details=wrong)
+
+
+def specialties(said: Resource) -> list[str]:
+    """Return fields of work, in words."""
+    return [one for one in map(_words, said.get("specialty", [])) if one]
 
 
 def location(
@@ -104,7 +134,9 @@ def location(
         },
         "operating_hours": before if hours == places.hours(before) else week(hours),
         "timezone": zones[0] if zones else kept["timezone"],
-        "is_active": said.get("status", "active") == "active",
+        "is_active": said["status"] == "active"
+        if "status" in said
+        else kept.get("is_active", True),
     }
 
 

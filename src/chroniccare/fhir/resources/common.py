@@ -91,11 +91,23 @@ def concept(
 
 
 def target_of(one: Resource | None, kind: str) -> str | None:
-    """Return the id of what is referred to, if it is of a type, and not another server's."""
+    """Return the id of what is referred to, if it is of a type and not another server's."""
     before, _, name = (one or {}).get("reference", "").rpartition("/")
-    if "://" in before:
-        return None
-    return str(name) if before.rpartition("/")[2] == kind else None
+    return str(name) if before.rpartition("/")[2] == kind and "://" not in before else None
+
+
+def relative(value: Any, base: str) -> Any:
+    """Return a resource with references to this server, which is at `base`, as it tells them."""
+    if isinstance(value, list):
+        return [relative(one, base) for one in value]
+    if isinstance(value, dict):
+        return {
+            name: one.removeprefix(f"{base}/")
+            if name == "reference" and isinstance(one, str)
+            else relative(one, base)
+            for name, one in value.items()
+        }
+    return value
 
 
 def words(one: Resource) -> str | None:

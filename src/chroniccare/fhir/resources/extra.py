@@ -13,9 +13,7 @@ import orjson
 from chroniccare.core.wire import dumps
 from chroniccare.fhir.resources.common import Resource
 
-_SERVERS = frozenset(
-    {"authoredOn", "created", "id", "meta", "minutesDuration", "resourceType", "status"}
-)
+_SERVERS = frozenset({"created", "id", "meta", "minutesDuration", "resourceType", "status"})
 """What the server decides, whatever a client says."""
 _META = frozenset({"versionId", "lastUpdated"})
 

@@ -60,7 +60,7 @@ def related(
         },
         "period_start": common.day(period.get("start")),
         "period_end": common.day(period.get("end")),
-        "is_active": said.get("active", True),
+        "is_active": said.get("active", kept.get("is_active", True)),
     }
 
 

@@ -15,6 +15,7 @@ from chroniccare.notifications.proxies import queries
 from chroniccare.notifications.proxies.joining import join
 from chroniccare.notifications.proxies.schemas import RelatedPersonWrite
 from chroniccare.patients import actions as patients
+from chroniccare.patients import queries_extras
 from chroniccare.platform.postgres import Tx
 from chroniccare.tenancy import addresses
 from chroniccare.webhooks.actions import emit
@@ -73,6 +74,7 @@ async def delete(tx: Tx, person: queries.RelatedPerson) -> None:
     """Remove `person`: nothing more is sent to them, and how to reach them is forgotten."""
     await tx.run(queries.DELETE, person.id, tx.now)
     await tx.run(queries.REPLACE_CONTACT_POINTS, [], tx.caller.tenant_id, person.id, tx.now)
+    await tx.run(queries_extras.DELETE, person.id)
     await tx.run(queries.GIVE_UP, person.patient_id, person.id, tx.now)
     await _tell(tx, "delete", "related_person.removed", before=person, after=None, person=person)
 
