@@ -24,6 +24,7 @@ from . import (
     slots,
     spend,
     start,
+    stored,
     validation,
 )
 
@@ -48,6 +49,7 @@ ALL = {
     "doses": doses,
     "audit": audit,
     "fairness": fairness,
+    "stored": stored,
     "validation": validation,
     "fhir": fhir,
 }
