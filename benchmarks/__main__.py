@@ -25,6 +25,7 @@ from . import (
     slots,
     spend,
     start,
+    stored,
     validation,
 )
 
@@ -49,6 +50,7 @@ ALL = {
     "doses": doses,
     "audit": audit,
     "fairness": fairness,
+    "stored": stored,
     "validation": validation,
     "fhir": fhir,
     "fhir_load": fhir_load,

@@ -51,7 +51,7 @@ async def create(
     name, record_id = said["resourceType"], planned.id if planned else new_id()
     sealed = (await tx.keyring()).sealed(records.RESOURCE, record_id, ready.text)
     await tx.run(
-        queries.INSERT, record_id, tx.caller.tenant_id, name, ready.patient_id, sealed,
+        queries.INSERT, record_id, tx.caller.tenant_id, ready.patient_id, name, sealed,
         ready.happened, tx.now, ready.rows,
     )  # fmt: skip
     await _told(tx, "create", name, record_id, version=1, patient_id=ready.patient_id)
@@ -75,8 +75,9 @@ async def update(
         raise Unprocessable.field(_whose_field(name), "cannot become another's")
     sealed = (await tx.keyring()).sealed(records.RESOURCE, record_id, ready.text)
     await tx.run(
-        queries.UPDATE, record_id, tx.caller.tenant_id, sealed, ready.happened, tx.now, ready.rows
-    )
+        queries.UPDATE, record_id, tx.caller.tenant_id, ready.patient_id, sealed, ready.happened,
+        tx.now, ready.rows,
+    )  # fmt: skip
     await _told(tx, "update", name, record_id, version=held.version + 1, patient_id=held.patient_id)
     return False
 

@@ -14,10 +14,12 @@ from typing import Any, ClassVar
 from chroniccare.core.text import prefix_range
 from chroniccare.fhir import dates
 from chroniccare.fhir.parameters import Asked, Parameter, Reference, any_of, folded, uuids
+from chroniccare.fhir.values import coded, whole
 from chroniccare.platform.sealing import Column, Keyring, as_text
 
 _CODE = Column("fhir_index.code")
-_IN = "r.id IN (SELECT i.resource_id FROM fhir_index i WHERE i.path {} AND {})"
+# `whose` on both sides: where the patient is given, PostgreSQL reads the index for that one alone.
+_IN = "(r.whose, r.id) IN (SELECT i.whose, i.resource_id FROM fhir_index i WHERE i.path {} AND {})"
 _NO = "r.id NOT IN (SELECT i.resource_id FROM fhir_index i WHERE i.path {})"
 _NUMBER = re.compile(
     r"(?P<prefix>eq|ne|gt|ge|lt|le|sa|eb|ap)?(?P<number>[+-]?[0-9]{1,20}(\.[0-9]{1,20})?"
@@ -47,9 +49,12 @@ class Stored(Parameter):
 
     Attributes:
         keys: under which they are.
+        has_parts: bars separate parts of a value.
     """
 
     keys: tuple[str, ...]
+
+    has_parts: ClassVar[bool] = False
 
     def rows(self, *conditions: str) -> str:
         """Return the condition that one row meets all of `conditions`."""
@@ -57,7 +62,8 @@ class Stored(Parameter):
 
     def condition(self, asked: Asked, modifier: str | None, values: list[str]) -> str:
         """Return the condition that any of `values` is met."""
-        found = any_of([self.one(asked, modifier, value) for value in values])
+        said = values if self.has_parts else list(map(whole, values))
+        found = any_of([self.one(asked, modifier, value) for value in said])
         return f"({found}) IS NOT TRUE" if modifier == "not" else found
 
     def one(self, asked: Asked, modifier: str | None, value: str) -> str:
@@ -76,6 +82,7 @@ class StoredToken(Stored):
     is_number: bool = False
 
     type: ClassVar[str] = "token"
+    has_parts: ClassVar[bool] = True
     modifiers: ClassVar[tuple[str, ...]] = ("not",)
 
     def one(self, asked: Asked, modifier: str | None, value: str) -> str:
@@ -86,7 +93,7 @@ class StoredToken(Stored):
 
 def token(asked: Asked, value: str, *, is_number: bool = False) -> list[str]:
     """Return the conditions on the row of a code."""
-    system, bar, code = value.rpartition("|")
+    system, bar, code = coded(value)
     found = []
     if code or not bar:
         codes = [code, blind(asked.keys)(code)] if is_number else [code]
@@ -209,9 +216,9 @@ def amount(asked: Asked, value: str) -> list[str]:
     found = [one.format(*places) for one in _AMOUNTS[prefix]]
     system, _, code = unit.rpartition("|")
     if code:
-        found.append(f"i.unit = {asked.put(code, 'text')}")
+        found.append(f"i.unit = {asked.put(whole(code), 'text')}")
     if system:
-        found.append(f"i.unit_system = {asked.put(system, 'text')}")
+        found.append(f"i.unit_system = {asked.put(whole(system), 'text')}")
     return found
 
 
@@ -232,6 +239,7 @@ class StoredAmount(Stored):
     """A number with its unit, which is compared as it was written: nothing is converted."""
 
     type: ClassVar[str] = "quantity"
+    has_parts: ClassVar[bool] = True
 
     def fault(self, values: list[str]) -> str | None:
         """Return that a value is no amount."""
@@ -250,6 +258,7 @@ class StoredPair(Stored):
     """A code and the amount beside it, `code$amount`: of one component, if it is of components."""
 
     type: ClassVar[str] = "composite"
+    has_parts: ClassVar[bool] = True
 
     def fault(self, values: list[str]) -> str | None:
         """Return that a value is no such pair."""
@@ -306,7 +315,7 @@ def reference(
 ) -> Reference:
     """Return the parameter of references to these types; `leads_home`: to whose it is."""
     found = {
-        one: "r.patient_id {}"
+        one: "r.whose {}"
         if leads_home and one == "Patient"
         else _IN.format(under(keys), f"i.system = '{one}' AND i.target {{}}")
         for one in targets

@@ -53,24 +53,26 @@ LOCKED = Query(
     "SELECT id, patient_id, version FROM fhir_resources"
     " WHERE id = $1 AND type = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
 )
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 _INDEX = (
-    "INSERT INTO fhir_index (tenant_id, resource_id, path, code, system, target, low, high,"
-    " amount, unit, unit_system) SELECT $2, $1, d.path, d.code, d.system, d.target, d.low,"
-    " d.high, d.amount, d.unit, d.unit_system FROM jsonb_to_recordset("
+    "INSERT INTO fhir_index (tenant_id, resource_id, whose, path, code, system, target, low,"
+    f" high, amount, unit, unit_system) SELECT $2, $1, coalesce($3::uuid, '{_NOBODY}'),"
+    " d.path, d.code, d.system, d.target, d.low, d.high, d.amount, d.unit, d.unit_system"
+    " FROM jsonb_to_recordset("
 )
 _ROWS = (
     "::jsonb) AS d (path text, code text, system text, target uuid, low timestamptz,"
     " high timestamptz, amount double precision, unit text, unit_system text)"
 )
 INSERT = Command(
-    "WITH made AS (INSERT INTO fhir_resources (id, tenant_id, type, version, patient_id, resource,"
-    " happened_at, updated_at) VALUES ($1, $2, $3, 1, $4, $5, $6, $7))"
+    "WITH made AS (INSERT INTO fhir_resources (id, tenant_id, patient_id, type, version, resource,"
+    " happened_at, updated_at) VALUES ($1, $2, $3, $4, 1, $5, $6, $7))"
     f" {_INDEX}$8{_ROWS}"
 )
 UPDATE = Command(
     "WITH cleared AS (DELETE FROM fhir_index WHERE resource_id = $1),"
-    " changed AS (UPDATE fhir_resources SET resource = $3, happened_at = $4, updated_at = $5,"
-    f" version = version + 1 WHERE id = $1) {_INDEX}$6{_ROWS}"
+    " changed AS (UPDATE fhir_resources SET resource = $4, happened_at = $5, updated_at = $6,"
+    f" version = version + 1 WHERE id = $1) {_INDEX}$7{_ROWS}"
 )
 REMOVE = Command(
     "WITH cleared AS (DELETE FROM fhir_index WHERE resource_id = $1)"

@@ -5,6 +5,10 @@ CREATE TABLE fhir_resources (
     type text NOT NULL,
     version integer NOT NULL CHECK (version > 0),
     patient_id uuid, -- whose it is, if it is a patient's
+    -- The same and never NULL, so that it joins with the index: a search by patient and code then reads
+    -- that patient's rows of it alone.
+    whose uuid NOT NULL GENERATED ALWAYS AS
+        (coalesce(patient_id, '00000000-0000-0000-0000-000000000000')) STORED,
     resource text NOT NULL, -- JSON without id and version, sealed; empty once it was removed
     happened_at timestamptz NOT NULL, -- what the type is sorted by in time; the year 1 if nothing says
     updated_at timestamptz NOT NULL,
@@ -14,7 +18,8 @@ CREATE TABLE fhir_resources (
 );
 SELECT protect_tenant_table('fhir_resources');
 CREATE INDEX idx_fhir_resources_type ON fhir_resources (tenant_id, type, id) WHERE deleted_at IS NULL;
-CREATE INDEX idx_fhir_resources_patient ON fhir_resources (tenant_id, patient_id, type, happened_at, id);
+CREATE INDEX idx_fhir_resources_whose ON fhir_resources (tenant_id, whose, type, happened_at, id);
+CREATE INDEX idx_fhir_resources_patient ON fhir_resources (tenant_id, patient_id) WHERE patient_id IS NOT NULL;
 CREATE INDEX idx_fhir_resources_updated ON fhir_resources (tenant_id, type, updated_at, id);
 
 -- What they were before each change; by type, so that the history of one is a walk on an index.
@@ -36,6 +41,7 @@ CREATE TRIGGER keep_version AFTER UPDATE ON fhir_resources FOR EACH ROW
 CREATE TABLE fhir_index (
     tenant_id uuid NOT NULL REFERENCES tenants (id),
     resource_id uuid NOT NULL,
+    whose uuid NOT NULL, -- as the resource says
     path text COLLATE "C" NOT NULL, -- type and element: Observation.component.code
     code text COLLATE "C", -- a code, a folded text, an address; of a number with a system its blind index
     system text COLLATE "C", -- of the code; of a reference the type that it leads to
@@ -49,11 +55,11 @@ CREATE TABLE fhir_index (
 );
 SELECT protect_tenant_table('fhir_index');
 CREATE INDEX idx_fhir_index_resource ON fhir_index (tenant_id, resource_id, path);
-CREATE INDEX idx_fhir_index_code ON fhir_index (tenant_id, path, code, system, resource_id)
+CREATE INDEX idx_fhir_index_code ON fhir_index (tenant_id, path, code, whose, resource_id) INCLUDE (system)
     WHERE code IS NOT NULL;
 CREATE INDEX idx_fhir_index_target ON fhir_index (tenant_id, target, path, resource_id)
     WHERE target IS NOT NULL;
-CREATE INDEX idx_fhir_index_time ON fhir_index (tenant_id, path, low, high, resource_id)
+CREATE INDEX idx_fhir_index_time ON fhir_index (tenant_id, path, whose, low, high, resource_id)
     WHERE low IS NOT NULL;
-CREATE INDEX idx_fhir_index_amount ON fhir_index (tenant_id, path, amount, resource_id)
+CREATE INDEX idx_fhir_index_amount ON fhir_index (tenant_id, path, code, amount, whose, resource_id)
     WHERE amount IS NOT NULL;
