@@ -1,4 +1,4 @@
-"""What the routers beside `fhir.api` share: how a request is read, and how an answer is written."""
+"""What the routers of /fhir share: how a request is read, and how an answer is written."""
 
 from typing import Any
 
@@ -7,17 +7,54 @@ from fastapi import Request, Response
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
-from chroniccare.fhir import api, asking, outcome
+from chroniccare.fhir import asking, outcome
 from chroniccare.fhir.kind import Resource
 from chroniccare.platform.postgres import database
 from chroniccare.settings import address
 
+_JSON = {"json", "application/json", "application/fhir+json", "text/json"}
+_ANY = {"*/*", "application/*"}
 _FORM = "application/x-www-form-urlencoded"
 
-# One way to say it: these are the router's own.
-check_format = api._check_format  # noqa: SLF001  as above
-check_media = api._check_media  # noqa: SLF001  as above
-pairs_of = api._pairs  # noqa: SLF001  as above
+
+def media_of(request: Request) -> str:
+    """Return of what media type the body says it is."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_format(request: Request, pairs: list[tuple[str, str]] | None = None) -> None:
+    """Check that the client takes JSON, the only format.
+
+    Raises:
+        NotAcceptable: it asks for another.
+    """
+    if pairs is None:
+        pairs = pairs_of(request) if request.scope["query_string"] else []
+    wanted = dict(pairs).get("_format") if pairs else None
+    if wanted is None:
+        accept = request.headers.get("accept") or "*/*"
+        kinds = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
+        if kinds & (_JSON | _ANY):
+            return
+        raise outcome.NotAcceptable
+    if wanted.partition(";")[0].strip().lower().replace(" ", "+") not in _JSON:
+        raise outcome.NotAcceptable
+
+
+def check_media(request: Request) -> None:
+    """Check that the body is FHIR's JSON.
+
+    Raises:
+        UnsupportedMedia: it is not.
+    """
+    media = media_of(request)
+    if media not in {"application/fhir+json", wire.JSON}:
+        raise outcome.UnsupportedMedia
+
+
+def pairs_of(request: Request) -> list[tuple[str, str]]:
+    """Return the parameters of the address."""
+    return asking.pairs_of(request.scope["query_string"].decode("latin-1"))
 
 
 def caller_of(request: Request) -> Caller:
@@ -38,7 +75,7 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
         UnsupportedMedia: the body is none.
         Invalid: it is not UTF-8.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+    if media_of(request) != _FORM:
         raise outcome.UnsupportedMedia
     try:
         body = (await request.body()).decode()

@@ -7,8 +7,6 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core import wire
-from chroniccare.core.caller import Caller
-from chroniccare.core.errors import Invalid
 from chroniccare.fhir import (
     actions,
     asking,
@@ -22,6 +20,14 @@ from chroniccare.fhir import (
     values,
     writing,
 )
+from chroniccare.fhir.answers_api import (
+    caller_of,
+    check_format,
+    check_media,
+    form_of,
+    media_of,
+    pairs_of,
+)
 from chroniccare.fhir.holding import Held
 from chroniccare.fhir.kind import Check, Kind, Resource
 from chroniccare.fhir.queries_versions import Version
@@ -33,15 +39,11 @@ from chroniccare.tenancy.api import Straight
 router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=Straight, include_in_schema=False)
 public = APIRouter(prefix="/fhir", include_in_schema=False)
 
-_JSON = {"json", "application/json", "application/fhir+json", "text/json"}
-_ANY = {"*/*", "application/*"}
-_FORM = "application/x-www-form-urlencoded"
-
 
 @public.api_route("/metadata", methods=["GET", "HEAD"])
 async def metadata(request: Request) -> Response:
     """Answer what the server can do; it is the same for everybody, so nobody is asked for a key."""
-    _check_format(request)
+    check_format(request)
     base = address(database().settings) + outcome.BASE
     exports = bool(database().settings.fhir_export_dir)
     answer = Response(capability.statement(base, exports=exports), media_type=outcome.MEDIA_TYPE)
@@ -57,43 +59,43 @@ async def no_metadata() -> Response:
 @router.api_route("/_history", methods=["GET", "HEAD"])
 async def history_of_all(request: Request) -> Response:
     """Answer what was changed, whatever it is of."""
-    _check_format(request)
-    bundle = await history.of_all(_caller(request), history.wanted(_pairs(request)))
+    check_format(request)
+    bundle = await history.of_all(caller_of(request), history.wanted(pairs_of(request)))
     return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
 
 
 @router.api_route("/{kind}/_history", methods=["GET", "HEAD"])
 async def history_of_type(kind: str, request: Request) -> Response:
     """Answer what was changed of a type."""
-    _check_format(request)
-    one, ask = found(kind), history.wanted(_pairs(request))
-    bundle = await history.of_type(seen_by(_caller(request), one), one, ask)
+    check_format(request)
+    one, ask = found(kind), history.wanted(pairs_of(request))
+    bundle = await history.of_type(seen_by(caller_of(request), one), one, ask)
     return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
 
 
 @router.api_route("/{kind}/{resource_id}/_history", methods=["GET", "HEAD"])
 async def history_of_resource(kind: str, resource_id: str, request: Request) -> Response:
     """Answer every version of a record."""
-    _check_format(request)
-    one, ask = found(kind), history.wanted(_pairs(request))
-    bundle = await history.of_record(seen_by(_caller(request), one), one, resource_id, ask)
+    check_format(request)
+    one, ask = found(kind), history.wanted(pairs_of(request))
+    bundle = await history.of_record(seen_by(caller_of(request), one), one, resource_id, ask)
     return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
 
 
 @router.api_route("/{kind}/{resource_id}/_history/{version}", methods=["GET", "HEAD"])
 async def read_version(kind: str, resource_id: str, version: str, request: Request) -> Response:
     """Answer a record as it was."""
-    _check_format(request)
+    check_format(request)
     one = found(kind)
-    resource = await history.version(seen_by(_caller(request), one), one, resource_id, version)
+    resource = await history.version(seen_by(caller_of(request), one), one, resource_id, version)
     return _answer(request, one, resource)
 
 
 @router.api_route("/{kind}/{resource_id}", methods=["GET", "HEAD"])
 async def read_resource(kind: str, resource_id: str, request: Request) -> Response:
     """Answer one resource."""
-    _check_format(request)
-    caller = _caller(request)
+    check_format(request)
+    caller = caller_of(request)
     one = found(kind)
     caller = seen_by(caller, one)
     if not request.scope["query_string"] and (held := await actions.held(caller, one, resource_id)):
@@ -105,24 +107,18 @@ async def read_resource(kind: str, resource_id: str, request: Request) -> Respon
 @router.post("/{kind}/_search")
 async def search_by_form(kind: str, request: Request) -> Response:
     """Answer a search whose parameters are in the body, where no log sees them."""
-    if _media(request) != _FORM:
-        raise outcome.UnsupportedMedia
-    try:
-        body = (await request.body()).decode()
-    except UnicodeDecodeError:
-        raise Invalid.field("body", "is not UTF-8", "encoding") from None
-    return await _search(kind, request, [*_pairs(request), *asking.pairs_of(body)])
+    return await _search(kind, request, await form_of(request))
 
 
 @router.api_route("/{kind}", methods=["GET", "HEAD"])
 async def search(kind: str, request: Request) -> Response:
     """Answer one page of a search."""
-    return await _search(kind, request, _pairs(request))
+    return await _search(kind, request, pairs_of(request))
 
 
 async def _search(name: str, request: Request, pairs: list[tuple[str, str]]) -> Response:
-    _check_format(request, pairs)
-    caller, kind = _caller(request), found(name)
+    check_format(request, pairs)
+    caller, kind = caller_of(request), found(name)
     strict = "handling=lenient" not in request.headers.get("prefer", "").replace(" ", "")
     ask = asking.read(kind, KINDS, pairs, strict=strict)
     bundle = await actions.search(seen_by(caller, kind), kind, ask)
@@ -139,11 +135,11 @@ def _head(request: Request, response: Response) -> Response:
 @router.post("/{kind}")
 async def create_resource(kind: str, request: Request) -> Response:
     """Make a record; with If-None-Exist only if none matches."""
-    _check_format(request)
-    _check_media(request)
+    check_format(request)
+    check_media(request)
     one = found(kind)
     unless, body = request.headers.get("if-none-exist"), await request.body()
-    caller = seen_by(_caller(request), one)
+    caller = seen_by(caller_of(request), one)
     async with begin(caller) as tx:
         written = await writing.create(tx, one, body, unless=unless)
     await writing.note(caller, one, written)
@@ -153,11 +149,11 @@ async def create_resource(kind: str, request: Request) -> Response:
 @router.put("/{kind}/{resource_id}")
 async def update_resource(kind: str, resource_id: str, request: Request) -> Response:
     """Replace a record; with If-Match only if nobody changed it since."""
-    _check_format(request)
-    _check_media(request)
+    check_format(request)
+    check_media(request)
     one = found(kind)
     body = await request.body()
-    async with begin(seen_by(_caller(request), one)) as tx:
+    async with begin(seen_by(caller_of(request), one)) as tx:
         written = await writing.update(tx, one, resource_id, body, check=_check(request))
     return _told(request, written)
 
@@ -165,12 +161,12 @@ async def update_resource(kind: str, resource_id: str, request: Request) -> Resp
 @router.put("/{kind}")
 async def update_matching(kind: str, request: Request) -> Response:
     """Replace the one record that the query finds, or make one."""
-    _check_format(request)
-    _check_media(request)
+    check_format(request)
+    check_media(request)
     one = found(kind)
     body = await request.body()
     condition = changing.Condition(_check(request), bool(request.headers.get("if-match")))
-    async with begin(seen_by(_caller(request), one)) as tx:
+    async with begin(seen_by(caller_of(request), one)) as tx:
         written = await changing.update_where(tx, one, _query(request), body, condition=condition)
     return _told(request, written)
 
@@ -179,7 +175,7 @@ async def update_matching(kind: str, request: Request) -> Response:
 async def patch_resource(kind: str, resource_id: str, request: Request) -> Response:
     """Change a part of a record: by JSON Patch, or by FHIRPath Patch."""
     one, change = await _change(kind, request)
-    async with begin(seen_by(_caller(request), one)) as tx:
+    async with begin(seen_by(caller_of(request), one)) as tx:
         written = await changing.patch(tx, one, resource_id, change, check=_check(request))
     return _told(request, written)
 
@@ -188,24 +184,24 @@ async def patch_resource(kind: str, resource_id: str, request: Request) -> Respo
 async def patch_matching(kind: str, request: Request) -> Response:
     """Change a part of the one record that the query finds."""
     one, change = await _change(kind, request)
-    async with begin(seen_by(_caller(request), one)) as tx:
+    async with begin(seen_by(caller_of(request), one)) as tx:
         query, check = _query(request), _check(request)
         written = await changing.patch_where(tx, one, query, change, check=check)
     return _told(request, written)
 
 
 async def _change(kind: str, request: Request) -> tuple[Kind, changing.Change]:
-    _check_format(request)
-    media = _media(request)
+    check_format(request)
+    media = media_of(request)
     if media != changing.JSON_PATCH:
-        _check_media(request)
+        check_media(request)
     return found(kind), changing.change_of(await request.body(), media)
 
 
 @router.delete("/{kind}/{resource_id}")
 async def delete_resource(kind: str, resource_id: str, request: Request) -> Response:
     """Remove a record; 204, also when it is gone already."""
-    async with begin(_caller(request)) as tx:
+    async with begin(caller_of(request)) as tx:
         gone = await writing.delete(tx, found(kind), resource_id, check=_check(request))
     return _removed(gone)
 
@@ -213,7 +209,7 @@ async def delete_resource(kind: str, resource_id: str, request: Request) -> Resp
 @router.delete("/{kind}")
 async def delete_matching(kind: str, request: Request) -> Response:
     """Remove the one record that the query finds; 204, also when there is none."""
-    async with begin(_caller(request)) as tx:
+    async with begin(caller_of(request)) as tx:
         query, check = _query(request), _check(request)
         gone = await changing.delete_where(tx, found(kind), query, check=check)
     return _removed(gone)
@@ -232,10 +228,10 @@ def _query(request: Request) -> str:
 @router.post("/")  # so say stock clients
 async def bundle(request: Request) -> Response:
     """Take a Bundle: a transaction is done as a whole or not at all, a batch entry by entry."""
-    _check_format(request)
-    _check_media(request)
+    check_format(request)
+    check_media(request)
     answer = await transactions.take(
-        _caller(request), await request.body(), told=_preferred(request)
+        caller_of(request), await request.body(), told=_preferred(request)
     )
     return Response(_written(request, answer), media_type=outcome.MEDIA_TYPE)
 
@@ -245,16 +241,6 @@ def _check(request: Request) -> Check:
     return conditional.checked(
         request.headers.get("if-match"), request.headers.get("if-none-match")
     )
-
-
-def _media(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _check_media(request: Request) -> None:
-    media = _media(request)
-    if media not in {"application/fhir+json", wire.JSON}:
-        raise outcome.UnsupportedMedia
 
 
 def _preferred(request: Request) -> transactions.Told:
@@ -281,37 +267,9 @@ def _told(request: Request, written: writing.Written) -> Response:
     )
 
 
-def _caller(request: Request) -> Caller:
-    caller: Caller = request.scope["chroniccare.caller"]
-    return caller
-
-
-def _pairs(request: Request) -> list[tuple[str, str]]:
-    return asking.pairs_of(request.scope["query_string"].decode("latin-1"))
-
-
-def _check_format(request: Request, pairs: list[tuple[str, str]] | None = None) -> None:
-    """Check that the client takes JSON, the only format.
-
-    Raises:
-        NotAcceptable: it asks for another.
-    """
-    if pairs is None:
-        pairs = _pairs(request) if request.scope["query_string"] else []
-    wanted = dict(pairs).get("_format") if pairs else None
-    if wanted is None:
-        accept = request.headers.get("accept") or "*/*"
-        kinds = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
-        if kinds & (_JSON | _ANY):
-            return
-        raise outcome.NotAcceptable
-    if wanted.partition(";")[0].strip().lower().replace(" ", "+") not in _JSON:
-        raise outcome.NotAcceptable
-
-
 def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     """Return one resource with its version, or 304 when the client has that already."""
-    pairs = dict(_pairs(request))
+    pairs = dict(pairs_of(request))
     headers = _version(resource)
     if _knows(request, resource["meta"]["versionId"], resource["meta"]["lastUpdated"]):
         return Response(status_code=304, headers=headers)
@@ -324,7 +282,7 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
 def _knows(request: Request, version: object, changed: datetime) -> bool:
     """Say whether the client has this version already."""
     # Who has broken the glass may hold the version of before, without what was hidden.
-    return _caller(request).emergency_id is None and conditional.is_known(
+    return caller_of(request).emergency_id is None and conditional.is_known(
         version,
         changed,
         tags=request.headers.get("if-none-match"),
@@ -354,6 +312,6 @@ def _held(request: Request, one: Held) -> Response:
 
 def _written(request: Request, resource: Resource) -> bytes:
     written = wire.dumps(resource)
-    if request.scope["query_string"] and dict(_pairs(request)).get("_pretty") == "true":
+    if request.scope["query_string"] and dict(pairs_of(request)).get("_pretty") == "true":
         return wire.pretty(orjson.loads(written))  # what is held is bytes by now
     return written

@@ -9,6 +9,7 @@ from chroniccare.core.errors import Invalid
 from chroniccare.fhir import asked_api as operations
 from chroniccare.fhir import outcome
 from chroniccare.fhir.actions import base_of
+from chroniccare.fhir.answers_api import caller_of
 from chroniccare.fhir.exports import actions, wanted
 from chroniccare.platform.postgres import begin, database
 from chroniccare.tenancy.api import KeyFirst
@@ -88,6 +89,6 @@ def _caller(request: Request) -> Caller:
     """Return the caller, who is a program that may export, and the server can."""
     if not database().settings.fhir_export_dir:
         raise outcome.NotWritable
-    caller: Caller = request.scope["chroniccare.caller"]
+    caller = caller_of(request)
     wanted.check_caller(caller)
     return caller

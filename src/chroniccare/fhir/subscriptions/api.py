@@ -8,9 +8,9 @@ from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Invalid
 from chroniccare.fhir import asked_api as operations
-from chroniccare.fhir import asking, bundles, outcome
+from chroniccare.fhir import bundles, outcome
 from chroniccare.fhir.actions import base_of
-from chroniccare.fhir.answers_api import check_media
+from chroniccare.fhir.answers_api import caller_of, check_media, form_of, pairs_of
 from chroniccare.fhir.conditional import checked
 from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.subscriptions import actions
@@ -30,24 +30,19 @@ PARAMETERS = {
 """What subscriptions are searched by."""
 _PASSED_OVER = frozenset({"_format", "_pretty", "_count", "_total"})
 _MOST_DIGITS = 15
-_FORM = "application/x-www-form-urlencoded"
 Pairs = Sequence[tuple[str, str]]
 
 
 @router.api_route("", methods=["GET", "HEAD"])
 async def search_subscriptions(request: Request) -> Response:
     """Answer the clinic's subscriptions, all on one page: there are 50 at most."""
-    return await _search(request, _pairs(request))
+    return await _search(request, pairs_of(request))
 
 
 @router.post("/_search")
 async def search_subscriptions_by_form(request: Request) -> Response:
     """Answer the same, asked for by a form."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != _FORM:
-        raise outcome.UnsupportedMedia
-    body = (await request.body()).decode("utf-8", "replace")
-    return await _search(request, [*_pairs(request), *asking.pairs_of(body)])
+    return await _search(request, await form_of(request))
 
 
 async def _search(request: Request, pairs: Pairs) -> Response:
@@ -75,7 +70,7 @@ async def create_subscription(request: Request) -> Response:
 async def read_states(request: Request) -> Response:
     """Answer the state of several subscriptions, chosen by `id` and `status`."""
     caller = _caller(request, "r")
-    wanted = {name: split(one) for name, one in _pairs(request)}
+    wanted = {name: split(one) for name, one in pairs_of(request)}
     _known(wanted, {"id", "status"})
     asked = {{"id": "_id"}.get(name, name): one for name, one in wanted.items()}
     async with begin(caller) as tx:
@@ -164,13 +159,9 @@ def _known(wanted: Iterable[str], known: Collection[str]) -> None:
 
 
 def _caller(request: Request, letter: str) -> Caller:
-    caller: Caller = request.scope["chroniccare.caller"]
+    caller = caller_of(request)
     actions.check(caller, letter)
     return caller
-
-
-def _pairs(request: Request) -> Pairs:
-    return asking.pairs_of(request.scope["query_string"].decode("latin-1"))
 
 
 def _one(request: Request, resource: Resource, status: int) -> Response:
