@@ -20,6 +20,7 @@ from tests.client import Clinic
 from tests.conftest import Running
 from tests.fhir.server import Server, everything, prescription, visit
 from tests.fhir.test_access import client, member
+from tests.fhir.test_transaction import entry, send
 from tests.fhir.test_write import RICH, SMALL, make, without
 
 
@@ -85,9 +86,9 @@ async def test_every_type_that_says_so_has_a_history(clinic: Clinic, fhir: Serve
         mine = await history(fhir, f"/{kind}/_history?_count=2")
         assert mine or kind in searches()  # tests/fhir/stored makes those
         assert mine == [one for one in whole if one["fullUrl"].split("/")[-2] == kind]
-        for entry in mine:
-            if "resource" in entry:
-                read = entry["resource"]
+        for one in mine:
+            if "resource" in one:
+                read = one["resource"]
                 path = f"/{kind}/{read['id']}/_history/{read['meta']['versionId']}"
                 assert (await fhir.send("GET", path)).json() == read
     times = [one["response"]["lastModified"] for one in whole]
@@ -284,3 +285,22 @@ async def test_scopes_and_masks_hold_for_what_was(clinic: Clinic, fhir: Server) 
     bundle = await of_all(masked, everything_)
     patients = [one["resource"] for one in bundle["entry"] if one["fullUrl"].endswith(made["id"])]
     assert [("telecom" in one, "contact" in one) for one in patients] == [(False, False)] * 2
+
+
+async def test_batches_read_what_was(fhir: Server) -> None:
+    made = await make(fhir, SMALL)
+    path = f"Patient/{made['id']}"
+    await fhir.send("PUT", f"/{path}", json={**made, "gender": "male"})
+    reads = (
+        f"{path}/_history/1", f"{path}/_history", "Patient/_history?_count=1", f"{path}/_history/9",
+        f"{path}/_history?name=x", f"{path}/x/_history", f"{path}/_history/1/x", "_history",
+    )  # fmt: skip
+    answer = await send(fhir, "batch", *(entry("GET", one) for one in reads))
+    entries = answer.json()["entry"]
+    assert [one["response"]["status"] for one in entries] == [
+        "200", "200", "200", "404", "400", "404", "404", "404"
+    ]  # fmt: skip
+    assert entries[0]["resource"] == made
+    assert [len(one["resource"]["entry"]) for one in entries[1:3]] == [2, 1]
+    refused = await send(fhir, "transaction", entry("GET", reads[0]))
+    assert refused.status_code == 404
