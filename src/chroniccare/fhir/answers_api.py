@@ -1,5 +1,6 @@
 """What the routers beside `fhir.api` share: how a request is read, and how an answer is written."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -8,9 +9,10 @@ from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
 from chroniccare.fhir import api, asking, outcome
-from chroniccare.fhir.kind import Resource
+from chroniccare.fhir.kind import Check, Resource
 from chroniccare.platform.postgres import database
 from chroniccare.settings import address
+from chroniccare.tenancy.api import check_version
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -24,6 +26,12 @@ def caller_of(request: Request) -> Caller:
     """Return who asks."""
     caller: Caller = request.scope["chroniccare.caller"]
     return caller
+
+
+def check_of(request: Request) -> Check:
+    """Return what compares a version with If-Match, whose ETags are weak here."""
+    wanted = request.headers.get("if-match")
+    return partial(check_version, None if wanted is None else wanted.replace("W/", ""))
 
 
 def is_strict(request: Request) -> bool:

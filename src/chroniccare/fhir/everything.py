@@ -129,7 +129,7 @@ def _read(given: Given) -> _Ask:
         filters.append((name, f"{prefix}{text}"))
         pairs.append((name, str(text)))
     known = {kind.name for kind in compartment()} | {_PATIENT.name}
-    types = [one for text in given.all("_type") for one in asking.split(str(text))]
+    types = [one for text in given.all("_type") for one in str(text).split(",") if one]
     if any(one not in known for one in types):
         wrong.append(FieldError("_type", f"must be among {', '.join(sorted(known))}", "value"))
     count = str(given.one("_count") if given.all("_count") else _USUAL)
