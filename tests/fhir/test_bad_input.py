@@ -190,7 +190,7 @@ async def test_unknown_types_parameters_and_records(
             ("DELETE", path, stale, 412, "conflict"),
             ("DELETE", path, {}, 409, "conflict"),
             ("DELETE", f"/Appointment/{made['id']}", {}, 405, "not-supported"),
-            ("POST", "/Location", {"json": {"resourceType": "Location"}}, 405, "not-supported"),
+            ("POST", "/Schedule", {"json": {"resourceType": "Schedule"}}, 405, "not-supported"),
             ("POST", f"/Appointment/{made['id']}/$cancel", {"json": parameters(), **stale}, 412,
              "conflict"),
             ("POST", "/Patient", {"json": {"resourceType": "Patient"}}, 422, None),

@@ -7,8 +7,8 @@ from fastapi import Request, Response
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
-from chroniccare.fhir import asking, outcome
-from chroniccare.fhir.kind import Resource
+from chroniccare.fhir import asking, conditional, outcome
+from chroniccare.fhir.kind import Check, Resource
 from chroniccare.platform.postgres import database
 from chroniccare.settings import address
 
@@ -61,6 +61,12 @@ def caller_of(request: Request) -> Caller:
     """Return who asks."""
     caller: Caller = request.scope["chroniccare.caller"]
     return caller
+
+
+def check_of(request: Request) -> Check:
+    """Return what compares a version with If-Match and If-None-Match, whose ETags are weak here."""
+    sent = request.headers
+    return conditional.checked(sent.get("if-match"), sent.get("if-none-match"))
 
 
 def is_strict(request: Request) -> bool:

@@ -24,12 +24,13 @@ from chroniccare.fhir.answers_api import (
     caller_of,
     check_format,
     check_media,
+    check_of,
     form_of,
     media_of,
     pairs_of,
 )
 from chroniccare.fhir.holding import Held
-from chroniccare.fhir.kind import Check, Kind, Resource
+from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.platform.postgres import begin, database
@@ -154,7 +155,7 @@ async def update_resource(kind: str, resource_id: str, request: Request) -> Resp
     one = found(kind)
     body = await request.body()
     async with begin(seen_by(caller_of(request), one)) as tx:
-        written = await writing.update(tx, one, resource_id, body, check=_check(request))
+        written = await writing.update(tx, one, resource_id, body, check=check_of(request))
     return _told(request, written)
 
 
@@ -165,7 +166,7 @@ async def update_matching(kind: str, request: Request) -> Response:
     check_media(request)
     one = found(kind)
     body = await request.body()
-    condition = changing.Condition(_check(request), bool(request.headers.get("if-match")))
+    condition = changing.Condition(check_of(request), bool(request.headers.get("if-match")))
     async with begin(seen_by(caller_of(request), one)) as tx:
         written = await changing.update_where(tx, one, _query(request), body, condition=condition)
     return _told(request, written)
@@ -176,7 +177,7 @@ async def patch_resource(kind: str, resource_id: str, request: Request) -> Respo
     """Change a part of a record: by JSON Patch, or by FHIRPath Patch."""
     one, change = await _change(kind, request)
     async with begin(seen_by(caller_of(request), one)) as tx:
-        written = await changing.patch(tx, one, resource_id, change, check=_check(request))
+        written = await changing.patch(tx, one, resource_id, change, check=check_of(request))
     return _told(request, written)
 
 
@@ -185,7 +186,7 @@ async def patch_matching(kind: str, request: Request) -> Response:
     """Change a part of the one record that the query finds."""
     one, change = await _change(kind, request)
     async with begin(seen_by(caller_of(request), one)) as tx:
-        query, check = _query(request), _check(request)
+        query, check = _query(request), check_of(request)
         written = await changing.patch_where(tx, one, query, change, check=check)
     return _told(request, written)
 
@@ -202,7 +203,7 @@ async def _change(kind: str, request: Request) -> tuple[Kind, changing.Change]:
 async def delete_resource(kind: str, resource_id: str, request: Request) -> Response:
     """Remove a record; 204, also when it is gone already."""
     async with begin(caller_of(request)) as tx:
-        gone = await writing.delete(tx, found(kind), resource_id, check=_check(request))
+        gone = await writing.delete(tx, found(kind), resource_id, check=check_of(request))
     return _removed(gone)
 
 
@@ -210,7 +211,7 @@ async def delete_resource(kind: str, resource_id: str, request: Request) -> Resp
 async def delete_matching(kind: str, request: Request) -> Response:
     """Remove the one record that the query finds; 204, also when there is none."""
     async with begin(caller_of(request)) as tx:
-        query, check = _query(request), _check(request)
+        query, check = _query(request), check_of(request)
         gone = await changing.delete_where(tx, found(kind), query, check=check)
     return _removed(gone)
 
@@ -234,13 +235,6 @@ async def bundle(request: Request) -> Response:
         caller_of(request), await request.body(), told=_preferred(request)
     )
     return Response(_written(request, answer), media_type=outcome.MEDIA_TYPE)
-
-
-def _check(request: Request) -> Check:
-    """Return what compares a version with the headers, whose ETags are weak here."""
-    return conditional.checked(
-        request.headers.get("if-match"), request.headers.get("if-none-match")
-    )
 
 
 def _preferred(request: Request) -> transactions.Told:

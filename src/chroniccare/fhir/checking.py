@@ -12,10 +12,10 @@ import orjson
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Forbidden, Invalid, NotFound, Problem
-from chroniccare.fhir import actions, conditional, outcome, writing
+from chroniccare.fhir import actions, outcome, writing
 from chroniccare.fhir.definitions.table import resource_types
 from chroniccare.fhir.kind import Kind, Resource
-from chroniccare.fhir.operations import Given, In, read
+from chroniccare.fhir.operations import Given, In, any_version, read
 from chroniccare.fhir.registry import KINDS, opened, seen_by
 from chroniccare.fhir.validation import parse
 from chroniccare.platform.postgres import begin, database
@@ -100,15 +100,14 @@ async def _tried(
     kind = KINDS.get(name)
     if kind is None or not _may(caller, kind, mode):
         return
-    check = conditional.checked(None)
     with suppress(_DoneError):
         async with begin(seen_by(caller, kind)) as tx:
             if mode == "delete" and text is not None:
-                await writing.delete(tx, kind, text, check=check)
+                await writing.delete(tx, kind, text, check=any_version)
             elif mode == "create" and resource is not None:
                 await writing.create(tx, kind, resource)
             elif mode == "update" and text is not None and resource is not None:
-                await writing.update(tx, kind, text, resource, check=check)
+                await writing.update(tx, kind, text, resource, check=any_version)
             raise _DoneError
 
 

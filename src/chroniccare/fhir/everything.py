@@ -36,6 +36,8 @@ EVERYTHING = {
 _USUAL = 100
 _WHEN = ("date", "effective-time", "effective", "whenhandedover", "sent", "authoredon", "authored")
 """Parameters that say when what a record tells of was; the first that a type has."""
+_GROWING = frozenset({"AuditEvent"})
+"""Each page that is read adds to these, so that there would be no last one; they are searched."""
 _PATIENT = KINDS["Patient"]
 
 
@@ -63,6 +65,7 @@ def compartment() -> list[Kind]:
         kind
         for kind in KINDS.values()
         if "Patient" in getattr(kind.parameters.get("patient"), "targets", {})
+        and kind.name not in _GROWING
     ]
 
 
@@ -95,7 +98,7 @@ async def everything(caller: Caller, text: str, given: Given) -> Resource:
     if not page.is_last:
         text = cursors.written(tx.settings, caller.tenant_id, digest, page.keys)
         links.append(("next", _linked(address, [*ask.pairs, ("_cursor", text)])))
-    await note_read(caller, entity_type="patient", seen=[row.id], action="everything")
+    await note_read(caller, entity_type="patient", seen=[row.id], action="read")
     entries = []
     for kind, rows in [*first, *page.seen]:
         if kind.entity is not None and kind is not _PATIENT and rows:

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid, NotFound, Problem
-from chroniccare.fhir import actions, bundles, conditional, outcome, slots, writing
+from chroniccare.fhir import actions, bundles, outcome, slots, writing
 from chroniccare.fhir.kind import Check, Resource
 from chroniccare.fhir.kinds.slots import instant_of
-from chroniccare.fhir.operations import Given, In, id_of
+from chroniccare.fhir.operations import Given, In, any_version, id_of
 from chroniccare.fhir.operations_find import APPOINTMENT, check_whole, types
 from chroniccare.fhir.queries_operations import SAME
 from chroniccare.fhir.registry import KINDS, opened, seen_by
@@ -157,9 +157,7 @@ async def _taken_up(tx: Tx, given: Given, visit_id: UUID, status: str) -> writin
     comment = given.one("comment")
     if is_new and comment:
         said = {**resource, "comment": comment}
-        return await writing.update(
-            tx, APPOINTMENT, str(visit_id), said, check=conditional.checked(None)
-        )
+        return await writing.update(tx, APPOINTMENT, str(visit_id), said, check=any_version)
     return writing.Written(resource, was_there=not is_new)
 
 
@@ -212,9 +210,7 @@ async def _of_resource(tx: Tx, given: Given) -> writing.Written:
         visit = await scheduling.get_locked(tx, visit_id)
         if visit.status == "cancelled":
             return writing.Written(await _cancelled(tx, visit_id, said))
-    return await writing.update(
-        tx, APPOINTMENT, str(visit_id), said, check=conditional.checked(None)
-    )
+    return await writing.update(tx, APPOINTMENT, str(visit_id), said, check=any_version)
 
 
 async def _cancelled(tx: Tx, visit_id: UUID, said: Mapping[str, Any]) -> Resource:

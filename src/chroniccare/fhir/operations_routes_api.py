@@ -6,8 +6,14 @@ from fastapi import APIRouter, Request, Response
 
 from chroniccare.fhir import checking, everything, matching, responses
 from chroniccare.fhir import operations_booking as booking
-from chroniccare.fhir.answers_api import answered, caller_of, check_format, check_media, pairs_of
-from chroniccare.fhir.conditional import checked
+from chroniccare.fhir.answers_api import (
+    answered,
+    caller_of,
+    check_format,
+    check_media,
+    check_of,
+    pairs_of,
+)
 from chroniccare.fhir.operations import Given, In, from_query, read
 from chroniccare.fhir.operations_find import FIND, find
 from chroniccare.scheduling.booking import SlotTaken
@@ -67,7 +73,7 @@ async def answer_visit(request: Request) -> Response:
 async def reschedule_visit(appointment_id: str, request: Request) -> Response:
     """Move a visit; with If-Match only if nobody changed it since."""
     given = await _given(request, booking.RESCHEDULE)
-    check = checked(request.headers.get("if-match"))
+    check = check_of(request)
     moved = await booking.reschedule(caller_of(request), appointment_id, given, check)
     return answered(request, moved)
 
@@ -76,7 +82,7 @@ async def reschedule_visit(appointment_id: str, request: Request) -> Response:
 async def cancel_visit(appointment_id: str, request: Request) -> Response:
     """Cancel a visit; with If-Match only if nobody changed it since."""
     given = await _given(request, booking.CANCEL)
-    check = checked(request.headers.get("if-match"))
+    check = check_of(request)
     cancelled = await booking.cancel(caller_of(request), appointment_id, given, check)
     return answered(request, cancelled)
 
