@@ -7,8 +7,7 @@ from fastapi import APIRouter, Request, Response
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Invalid
-from chroniccare.fhir import asking, bundles, outcome
-from chroniccare.fhir import operations_api as operations
+from chroniccare.fhir import asked_api, asking, bundles, outcome
 from chroniccare.fhir.actions import base_of
 from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.subscriptions import actions
@@ -62,7 +61,7 @@ async def _search(request: Request, pairs: Pairs) -> Response:
 async def create_subscription(request: Request) -> Response:
     """Make a subscription; the answer shows the secret that notifications are signed with, once."""
     caller = _caller(request, "c")
-    operations.check_media(request)
+    asked_api.check_media(request)
     said, url = await actions.read_body(await request.body(), database().settings)
     async with begin(caller) as tx:
         made = await actions.create(tx, said, url=url)
@@ -97,7 +96,7 @@ async def read_subscription(subscription_id: str, request: Request) -> Response:
 async def update_subscription(subscription_id: str, request: Request) -> Response:
     """Replace one; with If-Match only if nobody changed it since."""
     caller = _caller(request, "u")
-    operations.check_media(request)
+    asked_api.check_media(request)
     said, url = await actions.read_body(await request.body(), database().settings)
     check = checked(request.headers.get("if-match"))
     async with begin(caller) as tx:
@@ -128,7 +127,7 @@ async def read_state(subscription_id: str, request: Request) -> Response:
 async def read_events(subscription_id: str, request: Request) -> Response:
     """Answer events by their numbers, so that who missed some can catch up."""
     caller = _caller(request, "r")
-    asked = {name: [one] for name, one in await operations.asked(request)}
+    asked = {name: [one] for name, one in await asked_api.asked(request)}
     _known(asked, {"eventsSinceNumber", "eventsUntilNumber", "content"})
     content = asked.get("content", [""])[0] or None
     if content not in {None, "empty", "id-only"}:
