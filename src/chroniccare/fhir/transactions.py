@@ -43,16 +43,10 @@ from chroniccare.platform.postgres import Tx, begin
 MOST = 500
 _MOST_FOUND = 100
 """Matches of a search in a Bundle, which is one request: the next link leads on."""
-_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 _READS = frozenset({"GET", "HEAD"})
 _CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
 _TWICE = "is of the same record as another"
 _UNPLANNED: Mapping[str, str] = {}
-_LAST = {
-    "PractitionerRole": 1, "Appointment": 2, "MedicationRequest": 2,
-    "CommunicationRequest": 3, "MedicationAdministration": 3, "MedicationDispense": 3,
-}  # fmt: skip
-"""Types that refer to others, and so are made after them, and after those before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +154,7 @@ async def _alone(caller: Caller, step: Step, *, told: Told) -> Resource:
 
 async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Resource]:
     """Do all entries of a transaction, or none."""
-    in_order = sorted(steps, key=_turn)
+    in_order = sorted(steps, key=batches.turn)
     _check_once(steps)
     written: dict[int, _Done] = {}
     named: set[str] = set()
@@ -188,23 +182,12 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
     return [answers[step.place] for step in steps]
 
 
-def _is_stored(step: Step) -> bool:
-    kind = KINDS.get(step.path[0])
-    return kind is not None and kind.writer is not None and kind.writer.is_whole
-
-
-def _turn(step: Step) -> tuple[int, int, int]:
-    """Return when it is the entry's turn: stored types may refer to each other, and to all else."""
-    place = _LAST.get(step.path[0], int(_is_stored(step)))
-    return _ORDER.get(step.method, 1), place, step.place
-
-
 def _plan(steps: list[Step]) -> dict[str, str]:
     """Return by `fullUrl` what the entries will be called whose ids can be chosen beforehand."""
     return {
         step.full_url: f"{step.path[0]}/{new_id()}"
         for step in steps
-        if step.method == "POST" and step.full_url is not None and _is_stored(step)
+        if step.method == "POST" and step.full_url is not None and batches.is_stored(step)
         and "ifNoneExist" not in step.request
     }  # fmt: skip
 

@@ -6,8 +6,7 @@ from fastapi.responses import StreamingResponse
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
-from chroniccare.fhir import asked_api as operations
-from chroniccare.fhir import outcome
+from chroniccare.fhir import asked_api, outcome
 from chroniccare.fhir.actions import base_of
 from chroniccare.fhir.answers_api import caller_of
 from chroniccare.fhir.exports import actions, wanted
@@ -70,7 +69,7 @@ async def _begun(request: Request, *, of_patients: bool) -> Response:
     prefer = request.headers.get("prefer", "").replace(" ", "")
     if "respond-async" not in prefer:
         raise Invalid.field("Prefer", "must be respond-async: an export takes its time", "required")
-    pairs, query = await operations.asked(request), request.scope["query_string"]
+    pairs, query = await asked_api.asked(request), request.scope["query_string"]
     lenient = "handling=lenient" in prefer
     asked = wanted.read(caller, pairs, of_patients=of_patients, lenient=lenient)
     async with begin(caller) as tx:

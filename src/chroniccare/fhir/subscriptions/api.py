@@ -7,8 +7,7 @@ from fastapi import APIRouter, Request, Response
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Invalid
-from chroniccare.fhir import asked_api as operations
-from chroniccare.fhir import bundles, outcome
+from chroniccare.fhir import asked_api, bundles, outcome
 from chroniccare.fhir.actions import base_of
 from chroniccare.fhir.answers_api import caller_of, check_media, form_of, pairs_of
 from chroniccare.fhir.conditional import checked
@@ -125,7 +124,7 @@ async def read_state(subscription_id: str, request: Request) -> Response:
 async def read_events(subscription_id: str, request: Request) -> Response:
     """Answer events by their numbers, so that who missed some can catch up."""
     caller = _caller(request, "r")
-    asked = {name: [one] for name, one in await operations.asked(request)}
+    asked = {name: [one] for name, one in await asked_api.asked(request)}
     _known(asked, {"eventsSinceNumber", "eventsUntilNumber", "content"})
     content = asked.get("content", [""])[0] or None
     if content not in {None, "empty", "id-only"}:
