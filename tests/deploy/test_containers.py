@@ -104,6 +104,10 @@ def test_what_compose_sets_works(urls: EngineUrls, database_url: str, tmp_path: 
     made = programs / "chroniccare"
     made.write_text(f'#!/bin/sh\nexec {" ".join(COMMAND)} "$@"\n', encoding="utf-8")
     made.chmod(0o755)
+    assert given["CHRONICCARE_TENANT_KEY_DIRS"] == "/keys/tenants"
+    tenants = tmp_path / "tenants"
+    tenants.mkdir(mode=0o700)
+    given["CHRONICCARE_TENANT_KEY_DIRS"] = str(tenants)
     environment = clean_environment(**given, CHRONICCARE_MASTER_KEY_FILE=str(key))
     environment["PATH"] = f"{programs}:{environment['PATH']}"
     shell = shutil.which("sh")
