@@ -24,17 +24,24 @@ def page(
     after: Sequence[Any] | None, limit: int,
 ) -> Query[Any]:  # fmt: skip
     """Return the statement of one page, whose arguments are those of `asked` by then."""
+    wanted, by, keys = _parts(kind, asked, conditions, order, after)
+    found = (
+        f"(SELECT {kind.id} AS id, jsonb_build_array({keys}) AS keys,"  # noqa: S608  see above
+        f" row_number() OVER (ORDER BY {by}) AS n FROM {kind.source}"
+        f" WHERE {wanted} ORDER BY {by} LIMIT {asked.put(limit, 'int')}) page"
+    )
+    return replace(kind.read, sql=f"{kind.read.sql.replace(ONE, found)} ORDER BY page.n")
+
+
+def _parts(
+    kind: Kind, asked: Asked, conditions: Sequence[str], order: Order, after: Sequence[Any] | None
+) -> tuple[str, str, str]:
+    """Return the condition of a page, what it is ordered by, and its keys."""
     wanted = [kind.where, *conditions]
     if after is not None:
         wanted.append(_behind(asked, order, after))
     by = ", ".join(f"{one} DESC" if is_down else one for one, _, is_down in order)
-    keys = ", ".join(one for one, _, _ in order)
-    found = (
-        f"(SELECT {kind.id} AS id, jsonb_build_array({keys}) AS keys,"  # noqa: S608  see above
-        f" row_number() OVER (ORDER BY {by}) AS n FROM {kind.source}"
-        f" WHERE {' AND '.join(wanted)} ORDER BY {by} LIMIT {asked.put(limit, 'int')}) page"
-    )
-    return replace(kind.read, sql=f"{kind.read.sql.replace(ONE, found)} ORDER BY page.n")
+    return " AND ".join(wanted), by, ", ".join(one for one, _, _ in order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +63,11 @@ def stamps(
     after: Sequence[Any] | None, limit: int,
 ) -> Query[Stamped]:  # fmt: skip
     """Return the statement of the ids and stamps of one page; see `page`."""
-    wanted = [kind.where, *conditions]
-    if after is not None:
-        wanted.append(_behind(asked, order, after))
-    by = ", ".join(f"{one} DESC" if is_down else one for one, _, is_down in order)
-    keys = ", ".join(one for one, _, _ in order)
+    wanted, by, keys = _parts(kind, asked, conditions, order, after)
     return Query(
         Stamped,
         f"SELECT {kind.id} AS id, jsonb_build_array({keys})::text AS keys,"  # noqa: S608  see above
-        f" {_stamp(kind)} AS stamp FROM {kind.source} WHERE {' AND '.join(wanted)}"
+        f" {_stamp(kind)} AS stamp FROM {kind.source} WHERE {wanted}"
         f" ORDER BY {by} LIMIT {asked.put(limit, 'int')}",
     )
 
