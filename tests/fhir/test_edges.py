@@ -195,8 +195,13 @@ async def test_codes_of_fhir_have_their_systems(clinic: Clinic, fhir: Server) ->
 
 
 async def test_a_number_that_is_not_searched_makes_no_second_record(fhir: Server) -> None:
-    other = {"If-None-Exist": "identifier=http://hospital.example/x|123"}
-    answer = await fhir.send("POST", "/Patient", json=SMALL, headers=other)
+    other = {"If-None-Exist": "series=http://hospital.example/x|123"}
+    body = {
+        "resourceType": "Appointment",
+        "status": "proposed",
+        "participant": [{"status": "accepted", "type": [{"text": "x"}]}],
+    }
+    answer = await fhir.send("POST", "/Appointment", json=body, headers=other)
     assert answer.status_code == 400
     assert answer.json()["issue"][0]["code"] == "not-supported"
 

@@ -6,16 +6,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chroniccare.core.errors import Forbidden
 from chroniccare.fhir import queries_versions
+from chroniccare.fhir.bundles import SUBSETTED
+from chroniccare.fhir.history import Wanted, of_all, of_record, of_type, version
 from chroniccare.fhir.kind import Versions
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.stored.table import searches
-from chroniccare.platform.postgres import begin, utc_now
+from chroniccare.platform.postgres import Command, begin, utc_now
 from chroniccare.tenancy import keys, queries_keys, resealing
 from chroniccare.worker import SEALED
 from tests.client import Clinic
 from tests.conftest import Running
 from tests.fhir.server import Server, everything, prescription, visit
+from tests.fhir.test_access import client, member
+from tests.fhir.test_transaction import entry, send
 from tests.fhir.test_write import RICH, SMALL, make, without
 
 
@@ -81,9 +86,9 @@ async def test_every_type_that_says_so_has_a_history(clinic: Clinic, fhir: Serve
         mine = await history(fhir, f"/{kind}/_history?_count=2")
         assert mine or kind in searches()  # tests/fhir/stored makes those
         assert mine == [one for one in whole if one["fullUrl"].split("/")[-2] == kind]
-        for entry in mine:
-            if "resource" in entry:
-                read = entry["resource"]
+        for one in mine:
+            if "resource" in one:
+                read = one["resource"]
                 path = f"/{kind}/{read['id']}/_history/{read['meta']['versionId']}"
                 assert (await fhir.send("GET", path)).json() == read
     times = [one["response"]["lastModified"] for one in whole]
@@ -238,3 +243,64 @@ async def test_every_version_is_there_whatever_was_done_by_either_door(
     assert ("DELETE" in {method for method, _ in told(entries)}) == (len(entries) > len(seen))
     for count, resource in enumerate(seen, 1):
         assert (await fhir.send("GET", f"/Patient/{made}/_history/{count}")).json() == resource
+
+
+SEEN = Command(
+    "SELECT coalesce(jsonb_agg(action ORDER BY created_at), '[]') FROM audit_logs"
+    " WHERE entity_type = 'patient' AND entity_id = $1::uuid AND action IN ('read', 'list')"
+)
+
+
+async def test_what_is_seen_of_a_history_is_audited(clinic: Clinic, fhir: Server) -> None:
+    made = await make(fhir, SMALL)
+    await fhir.send("PUT", f"/Patient/{made['id']}", json={**made, "gender": "male"})
+    await history(fhir, f"/Patient/{made['id']}/_history")
+    await history(fhir, "/_history")
+    await fhir.send("GET", f"/Patient/{made['id']}/_history/1")
+    await fhir.send("GET", f"/Patient/{made['id']}/_history/9")
+    async with begin(clinic.caller) as tx:
+        assert await tx.value(SEEN, made["id"]) == ["list", "list", "read"]
+
+
+async def test_scopes_and_masks_hold_for_what_was(clinic: Clinic, fhir: Server) -> None:
+    made = await make(fhir, RICH)
+    await fhir.send("PUT", f"/Patient/{made['id']}", json={**SMALL, "id": made["id"]})
+    kind, everything_ = KINDS["Patient"], Wanted()
+    reads, narrow = client(clinic, "system/Patient.r"), client(clinic, "system/Patient.r?gender=x")
+    assert (await version(reads, kind, made["id"], "1"))["telecom"]
+    assert len((await of_all(reads, everything_))["entry"]) == 2
+    for caller in (narrow, client(clinic, "system/Patient.s"), client(clinic, "system/Location.r")):
+        with pytest.raises(Forbidden):
+            await version(caller, kind, made["id"], "1")
+        with pytest.raises(Forbidden):
+            await of_record(caller, kind, made["id"], everything_)
+        with pytest.raises(Forbidden):
+            await of_type(caller, kind, everything_)
+    with pytest.raises(Forbidden):
+        await of_all(narrow, everything_)
+    masked = member(clinic, "auditor", "patients")
+    told_ = await version(masked, kind, made["id"], "1")
+    assert "telecom" not in told_
+    assert SUBSETTED in told_["meta"]["tag"]
+    bundle = await of_all(masked, everything_)
+    patients = [one["resource"] for one in bundle["entry"] if one["fullUrl"].endswith(made["id"])]
+    assert [("telecom" in one, "contact" in one) for one in patients] == [(False, False)] * 2
+
+
+async def test_batches_read_what_was(fhir: Server) -> None:
+    made = await make(fhir, SMALL)
+    path = f"Patient/{made['id']}"
+    await fhir.send("PUT", f"/{path}", json={**made, "gender": "male"})
+    reads = (
+        f"{path}/_history/1", f"{path}/_history", "Patient/_history?_count=1", f"{path}/_history/9",
+        f"{path}/_history?name=x", f"{path}/x/_history", f"{path}/_history/1/x", "_history",
+    )  # fmt: skip
+    answer = await send(fhir, "batch", *(entry("GET", one) for one in reads))
+    entries = answer.json()["entry"]
+    assert [one["response"]["status"] for one in entries] == [
+        "200", "200", "200", "404", "400", "404", "404", "404"
+    ]  # fmt: skip
+    assert entries[0]["resource"] == made
+    assert [len(one["resource"]["entry"]) for one in entries[1:3]] == [2, 1]
+    refused = await send(fhir, "transaction", entry("GET", reads[0]))
+    assert refused.status_code == 404

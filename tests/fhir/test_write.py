@@ -224,14 +224,12 @@ async def test_removed_is_gone_and_can_be_removed_again(clinic: Clinic, fhir: Se
 
 
 async def test_a_condition_makes_one_however_often_it_is_asked(fhir: Server) -> None:
-    headers = {"If-None-Exist": "identifier=http://hospital.example/mrn|H-77"}
     ours = {"If-None-Exist": "identifier=H-77"}
     answers = await asyncio.gather(
         *(fhir.send("POST", "/Patient", json=RICH, headers=ours) for _ in range(4))
     )
     assert sorted(one.status_code for one in answers) == [200, 200, 200, 201]
     assert len({one.json()["id"] for one in answers}) == 1
-    del headers
     await make(fhir, SMALL)
     several = {"If-None-Exist": "active=true"}
     refused = await fhir.send("POST", "/Patient", json=SMALL, headers=several)
@@ -321,7 +319,8 @@ TOLD = Command(
     "SELECT jsonb_build_object('events', (SELECT jsonb_agg(event_type ORDER BY seq) FROM outbox),"
     " 'audit', (SELECT jsonb_agg(action ORDER BY created_at, id) FROM audit_logs"
     " WHERE entity_type = 'patient' AND action <> 'read'),"
-    " 'extra', (SELECT jsonb_agg(extra) FROM fhir_extras))"
+    " 'extra', (SELECT jsonb_agg(extra) FROM fhir_extras),"
+    " 'numbers', (SELECT jsonb_agg(number_index) FROM fhir_numbers))"
 )
 
 
@@ -334,13 +333,17 @@ async def test_a_write_is_audited_told_and_sealed(clinic: Clinic, fhir: Server) 
     assert told["audit"] == ["create", "update", "delete"]
     assert told["events"] == ["patient.created", "patient.updated", "patient.updated"]
     assert "Widowed" not in str(told["extra"])
+    assert len(told["numbers"]) == 8
+    assert "999" not in str(told["numbers"])
+    assert "ssn" not in str(told["numbers"])
 
 
 async def test_an_erased_patient_leaves_nothing_extra(clinic: Clinic, fhir: Server) -> None:
     made = await make(fhir, RICH)
     await clinic.post(f"/patients/{made['id']}/erase", {"reason": "Asked for it"})
     async with begin(clinic.caller) as tx:
-        assert (await tx.value(TOLD))["extra"] is None
+        told = await tx.value(TOLD)
+    assert (told["extra"], told["numbers"]) == (None, None)
 
 
 _words = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=20)
@@ -404,3 +407,34 @@ def drawn() -> list[dict[str, Any]]:
 
     draw()
     return found
+
+
+async def test_numbers_of_other_systems_are_found(fhir: Server, other_fhir: Server) -> None:
+    made, other = await make(fhir, RICH), await make(fhir, SMALL)
+    ssn = "http://hl7.org/fhir/sid/us-ssn"
+    for value, found in (
+        (f"{ssn}|999-99-1234", True), ("999-99-1234", True), (f"{ssn}|", True),
+        ("http://hospital.example/mrn|H-77", True), ("H-77", True), (f"x|1,{ssn}|", True),
+        (f"{ssn}|H-77", False), ("|999-99-1234", False), (f"{ssn}|999", False), ("urn:x|", False),
+    ):  # fmt: skip
+        assert await fhir.ids(f"Patient?identifier={value}") == [made["id"]] * found, value
+    assert await other_fhir.ids("Patient?identifier=999-99-1234") == []
+    assert await fhir.ids("Appointment?patient.identifier=999-99-1234") == []
+    nameless = {**SMALL, "id": other["id"], "identifier": [{"value": "N-1"}]}
+    assert (await fhir.send("PUT", f"/Patient/{other['id']}", json=nameless)).is_success
+    assert await fhir.ids("Patient?identifier=|N-1") == [other["id"]]
+    assert (await fhir.send("PUT", f"/Patient/{other['id']}", json=other)).is_success
+    assert await fhir.ids("Patient?identifier=|N-1") == []
+
+
+async def test_a_number_of_another_system_makes_one_record(fhir: Server) -> None:
+    unless = {"If-None-Exist": "identifier=http://hl7.org/fhir/sid/us-ssn|999-99-1234"}
+    body = {**SMALL, "identifier": [RICH["identifier"][1]]}
+    answers = await asyncio.gather(
+        *(fhir.send("POST", "/Patient", json=body, headers=unless) for _ in range(4))
+    )
+    assert sorted(one.status_code for one in answers) == [200, 200, 200, 201]
+    path = "/Patient?identifier=http://hl7.org/fhir/sid/us-ssn|999-99-1234"
+    assert (await fhir.send("PUT", path, json={**body, "gender": "male"})).status_code == 200
+    assert (await fhir.send("DELETE", path)).status_code == 204
+    assert await fhir.ids("Patient") == []

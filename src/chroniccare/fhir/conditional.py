@@ -7,7 +7,8 @@ from typing import Any
 
 from chroniccare.core.errors import Invalid, PreconditionFailed
 from chroniccare.fhir import actions, asking, composing, conditions, outcome, queries
-from chroniccare.fhir.kind import Check, Kind, Resource
+from chroniccare.fhir.kind import Check, Kind
+from chroniccare.fhir.numbers import KeptNumbers
 from chroniccare.fhir.parameters import Numbers
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.values import coded
@@ -31,20 +32,21 @@ def checked(wanted: str | None, unwanted: str | None = None) -> Check:
     return check
 
 
-def is_known(resource: Resource, *, tags: str | None, since: str | datetime | None) -> bool:
-    """Say whether the client has the resource: by If-None-Match, without it by If-Modified-Since.
+def is_known(
+    version: object, changed: datetime, *, tags: str | None, since: str | datetime | None
+) -> bool:
+    """Say whether the client has a version: by If-None-Match, without it by If-Modified-Since.
 
     A date that cannot be read says nothing (RFC 9110, 13.1.3).
     """
     if tags is not None:
-        return bool(_tags(tags) & {"*", f'"{resource["meta"]["versionId"]}"'})
+        return bool(_tags(tags) & {"*", f'"{version}"'})
     try:
         at = parsedate_to_datetime(since) if isinstance(since, str) else since
     except ValueError:
         return False
     if at is None or at.tzinfo is None:
         return False
-    changed: datetime = resource["meta"]["lastUpdated"]
     return changed.replace(microsecond=0) <= at
 
 
@@ -84,7 +86,11 @@ def _check_numbers(kind: Kind, ask: asking.Ask) -> None:
     """
     for one in ask.filters:
         parameter = kind.parameters[one.path[0]] if one.reverse is None else None
-        if not isinstance(parameter, Numbers) or parameter.other is not None:
+        if (
+            not isinstance(parameter, Numbers)
+            or parameter.other
+            or isinstance(parameter, KeptNumbers)
+        ):
             continue
         for value in one.values:
             system, bar, _ = coded(value)

@@ -14,7 +14,7 @@ from chroniccare.core.errors import FieldError, Forbidden, Invalid, NotFound
 from chroniccare.fhir import actions, asking, composing_versions, cursors, dates, outcome
 from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.fhir.queries_versions import Version
-from chroniccare.fhir.registry import KINDS, opened, seen_by
+from chroniccare.fhir.registry import KINDS, found, opened, seen_by
 from chroniccare.platform.postgres import Tx, begin
 
 _KNOWN = frozenset({"_count", "_since", "_at", "_cursor", "_format", "_pretty"})
@@ -44,34 +44,34 @@ def wanted(pairs: Sequence[tuple[str, str]]) -> Wanted:
     Raises:
         Invalid: something is unknown or has a wrong value; every one is named.
     """
-    found, wrong = Wanted(), []
+    asked, wrong = Wanted(), []
     for name, value in pairs:
-        reason = _read(found, name, value)
+        reason = _read(asked, name, value)
         if reason is not None:
             wrong.append(FieldError(name, reason, "value" if name in _KNOWN else "unknown"))
     if wrong:
         raise Invalid(details=wrong)
-    found.pairs = [(name, value) for name, value in pairs if name in {"_count", "_since", "_at"}]
-    return found
+    asked.pairs = [(name, value) for name, value in pairs if name in {"_count", "_since", "_at"}]
+    return asked
 
 
-def _read(found: Wanted, name: str, value: str) -> str | None:
+def _read(asked: Wanted, name: str, value: str) -> str | None:
     """Read one parameter; return what is wrong with it."""
     match name:
         case "_count":
             if not value.isascii() or not value.isdigit() or not 1 <= len(value) <= 9:  # noqa: PLR2004
                 return "must be a number"
-            found.count = min(max(int(value), 1), asking.MOST)
+            asked.count = min(max(int(value), 1), asking.MOST)
         case "_since" | "_at":
             span = dates.parse(value)
             if span is None or span.prefix != "eq" or value.startswith("eq"):
                 return "must be a date or a time, without a prefix"
             if name == "_at":
-                found.at = span
+                asked.at = span
             else:
-                found.since = span
+                asked.since = span
         case "_cursor":
-            found.cursor = value
+            asked.cursor = value
         case _ if name not in _KNOWN:
             return "is not a parameter of a history"
     return None
@@ -105,12 +105,12 @@ async def version(caller: Caller, kind: Kind, text: str, number: str) -> Resourc
     async with begin(caller) as tx:
         record_id, behind = _id(text), (tx.now, _id(text), int(number) + 1)
         statement = composing_versions.page([kind], of_one=True)
-        found = await tx.one(statement, None, None, None, *behind, 1, record_id)
-        if found is None or found.version != int(number):
+        one = await tx.one(statement, None, None, None, *behind, 1, record_id)
+        if one is None or one.version != int(number):
             raise NotFound
-        if found.is_gone:
+        if one.is_gone:
             raise outcome.Gone
-        rows = await _rows(tx, kind, [found])
+        rows = await _rows(tx, kind, [one])
     [row] = rows.values()
     if kind.entity is not None:
         await note_read(caller, entity_type=kind.entity, seen=[row.id])
@@ -122,6 +122,27 @@ def _id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NotFound from None
+
+
+async def by_path(caller: Caller, path: Sequence[str], query: str, *, most: int) -> Resource:
+    """Return what is at an address with `_history`, as an entry of a batch names it.
+
+    Raises:
+        NotFound: it is no such address.
+        Problem: what `version`, `of_record` and `of_type` refuse.
+    """
+    kind = found(path[0])
+    caller = seen_by(caller, kind)
+    match path[1:]:
+        case [record_id, "_history", number]:
+            return await version(caller, kind, record_id, number)
+        case [*ids, "_history"] if len(ids) <= 1:
+            ask = wanted(asking.pairs_of(query))
+            ask.count = min(ask.count, most)
+            if ids:
+                return await of_record(caller, kind, ids[0], ask)
+            return await of_type(caller, kind, ask)
+    raise NotFound
 
 
 async def of_record(caller: Caller, kind: Kind, text: str, ask: Wanted) -> Resource:
@@ -160,21 +181,21 @@ async def _bundle(
     caller: Caller, kinds: Sequence[Kind], path: str, ask: Wanted, *, record_id: UUID | None
 ) -> Resource:
     async with begin(caller) as tx:
-        found, links = await _page(tx, kinds, path, ask, record_id)
-        if not found and record_id is not None and not await _exists(tx, kinds, record_id):
+        page, links = await _page(tx, kinds, path, ask, record_id)
+        if not page and record_id is not None and not await _exists(tx, kinds, record_id):
             raise NotFound
         rows: dict[tuple[UUID, int], Any] = {}
         for kind in kinds:
-            rows |= await _rows(tx, kind, [one for one in found if one.kind == kind.name])
+            rows |= await _rows(tx, kind, [one for one in page if one.kind == kind.name])
         base = actions.base_of(tx)
     entries = []
-    for one in found:
+    for one in page:
         kind = KINDS[one.kind]
         row = rows.get((one.id, one.version))
         resource = None if row is None else actions.rendered(seen_by(caller, kind), kind, row)
         entries.append(_entry(base, one, resource))
     for kind in kinds:
-        seen = list(dict.fromkeys(one.id for one in found if one.kind == kind.name))
+        seen = list(dict.fromkeys(one.id for one in page if one.kind == kind.name))
         if kind.entity is not None and seen:
             await note_read(caller, entity_type=kind.entity, seen=seen, action="list")
     bundle: Resource = {"resourceType": "Bundle", "type": "history", "link": links}
@@ -198,14 +219,14 @@ async def _page(
     if ask.cursor is not None:
         behind = cursors.read(tx.settings, tx.caller.tenant_id, search, ask.cursor, _CASTS)
     statement = composing_versions.page(kinds, of_one=record_id is not None)
-    found = await tx.all(statement, since, low, high, *behind, ask.count + 1, record_id)
+    page = await tx.all(statement, since, low, high, *behind, ask.count + 1, record_id)
     links = [_link("self", asked.base, path, ask.pairs)]
-    if len(found) > ask.count:
-        found = found[: ask.count]
-        keys = [found[-1].updated_at, found[-1].id, found[-1].version]
+    if len(page) > ask.count:
+        page = page[: ask.count]
+        keys = [page[-1].updated_at, page[-1].id, page[-1].version]
         text = cursors.written(tx.settings, tx.caller.tenant_id, search, keys)
         links.append(_link("next", asked.base, path, [*ask.pairs, ("_cursor", text)]))
-    return found, links
+    return page, links
 
 
 def _begin(span: dates.Span | None, here: ZoneInfo) -> datetime | None:
@@ -221,9 +242,9 @@ def _link(relation: str, base: str, path: str, pairs: Sequence[tuple[str, str]])
     return {"relation": relation, "url": f"{url}?{urlencode(pairs)}" if pairs else url}
 
 
-async def _rows(tx: Tx, kind: Kind, found: Sequence[Version]) -> dict[tuple[UUID, int], Any]:
+async def _rows(tx: Tx, kind: Kind, versions: Sequence[Version]) -> dict[tuple[UUID, int], Any]:
     """Return the records of these versions, by id and version; those of removals are none."""
-    there = [one for one in found if not one.is_gone]
+    there = [one for one in versions if not one.is_gone]
     latest = [one.id for one in there if not one.is_kept]
     rows = await tx.all(composing_versions.latest(kind), latest) if latest else []
     known = {(row.id, row.version): row for row in rows}
@@ -243,11 +264,11 @@ def _entry(base: str, one: Version, resource: Resource | None) -> Resource:
     method, status = ("PUT", "200") if one.version > 1 else ("POST", "201")
     if one.is_gone:
         method, status = "DELETE", "204"
-    found: Resource = {"fullUrl": f"{base}/{name}"}
+    entry: Resource = {"fullUrl": f"{base}/{name}"}
     if resource is not None:
-        found["resource"] = resource
+        entry["resource"] = resource
     return {
-        **found,
+        **entry,
         "request": {"method": method, "url": one.kind if method == "POST" else name},
         "response": {
             "status": status,

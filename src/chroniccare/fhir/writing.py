@@ -9,7 +9,7 @@ from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.core.wire import dumps
-from chroniccare.fhir import actions, composing_versions, outcome, refusals
+from chroniccare.fhir import actions, composing_versions, numbers, outcome, refusals
 from chroniccare.fhir.bundles import SUBSETTED
 from chroniccare.fhir.conditional import existing
 from chroniccare.fhir.kind import Check, Kind, Planned, Resource, Writer
@@ -163,6 +163,7 @@ async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resou
         sealed = (await tx.keyring()).sealed(extras.EXTRA, record_id, left)
         patient_id = writer.patient(row)
         await tx.run(extras.PUT, record_id, tx.caller.tenant_id, patient_id, sealed, tx.now)
+        await numbers.write(tx, record_id, left.get("identifier", {}).get("said", ()))
     else:
         await tx.run(extras.DELETE, record_id)
     return actions.rendered(tx.caller, kind, replace(row, extra=left))

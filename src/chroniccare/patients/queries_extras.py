@@ -12,6 +12,11 @@ PUT = Command(
     " DO UPDATE SET extra = excluded.extra, updated_at = excluded.updated_at"
 )
 DELETE = Command("DELETE FROM fhir_extras WHERE id = $1")
+PUT_NUMBERS = Command(
+    "INSERT INTO fhir_numbers (tenant_id, record_id, number_index)"
+    " SELECT $1, $2, n FROM unnest($3::text[]) AS t (n)"
+)
+DELETE_NUMBERS = Command("DELETE FROM fhir_numbers WHERE record_id = $1")
 
 _STALE = "left(extra #>> '{}', 5) <> $1"
 FIND_STALE = Query(

@@ -36,6 +36,7 @@ ROWS: dict[str, str] = {
 NOT_EXPORTED = {
     "patient_name_tokens": "derived from the name, for the search",
     "fhir_index": "derived from the resources, for the search",
+    "fhir_numbers": "derived from what a FHIR client wrote, for the search",
     "record_versions": "what the others were before; told by /fhir/Patient/{id}/_history",
     "dose_replans": "a list of work that is worked off within seconds",
     "occupancy": "derived from the visits",

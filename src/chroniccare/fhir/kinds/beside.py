@@ -28,7 +28,7 @@ RELATED = Kind(
     includes={"patient": (Include("Patient", lambda row: [row.patient_id]),)},
     order=("_id",),
     to_fhir=beside.related,
-    versions=Versions("related_persons", ("contact_points",)),
+    versions=Versions("related_persons", ("contact_points", "fhir_extras")),
     always=frozenset({"patient"}),
     summary=frozenset({"active", "relationship", "name", "telecom", "address", "period"}),
 )

@@ -4,6 +4,7 @@ from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, Versions, named
 from chroniccare.fhir.kinds import writers
 from chroniccare.fhir.kinds.common import every
+from chroniccare.fhir.numbers import KeptNumbers
 from chroniccare.fhir.parameters import Always, Date, Numbers, Reference, Token
 from chroniccare.fhir.resources import appointment, common, medication_request
 from chroniccare.scheduling.telling import shown
@@ -24,6 +25,7 @@ _PRACTITIONER = (
 )
 _SERIES = {"local:series": "a.series_id = {}"}
 _ALONE = "a.series_id IS NULL"
+_UNNUMBERED = "a.series_id IS NULL AND a.id NOT IN (SELECT n.record_id FROM fhir_numbers n)"
 _PATIENT = "a.patient_id {}"
 _LOCATION = "a.facility_id {}"
 _PARTS = {
@@ -79,7 +81,13 @@ APPOINTMENT = Kind(
             systems=("http://hl7.org/fhir/participationstatus",),
         ),
         Token(name="service-type", match="a.appointment_type = {}", systems=("local:visit-type",)),
-        Numbers(name="identifier", systems=_SERIES, cast="uuid", null=_ALONE),
+        KeptNumbers(
+            name="identifier",
+            systems=_SERIES,
+            cast="uuid",
+            id="a.id",
+            null=_UNNUMBERED,
+        ),
         Numbers(name="series", systems=_SERIES, cast="uuid", null=_ALONE),
     ),
     includes={
@@ -142,7 +150,7 @@ REQUEST = Kind(
     },
     order=("_id",),
     to_fhir=medication_request.to_fhir,
-    versions=Versions("medications", is_soft=False),
+    versions=Versions("medications", ("fhir_extras",), is_soft=False),
     always=frozenset({"status", "intent", "medicationCodeableConcept", "subject"}),
     summary=frozenset({"authoredOn", "requester"}),
 )

@@ -7,6 +7,7 @@ from chroniccare.fhir import queries
 from chroniccare.fhir.kind import Include, Kind, Versions, named
 from chroniccare.fhir.kinds import writers
 from chroniccare.fhir.kinds.common import BOOLEAN, email, every, phone
+from chroniccare.fhir.numbers import KeptNumbers
 from chroniccare.fhir.parameters import Date, Numbers, Parameter, Reference, Text, Token
 from chroniccare.fhir.resources import common, patient, practitioner
 
@@ -67,7 +68,7 @@ PATIENT = Kind(
     gone=queries.PATIENT_GONE,
     parameters=named(
         *every("p.id", "p.updated_at"),
-        Numbers(name="identifier", systems={"local:mrn": "p.mrn = {}"}),
+        KeptNumbers(name="identifier", systems={"local:mrn": "p.mrn = {}"}, id="p.id"),
         Text(
             name="name",
             expressions=(_WHOLE, "p.first_name", "p.last_name"),
@@ -166,7 +167,7 @@ PRACTITIONER = Kind(
     includes={},
     order=("_id",),
     to_fhir=practitioner.to_fhir,
-    versions=Versions("providers", ("contact_points",)),
+    versions=Versions("providers", ("contact_points", "fhir_extras")),
     always=frozenset(),
     summary=frozenset({"identifier", "active", "name", "telecom", "address"}),
 )

@@ -81,7 +81,7 @@ LOCATION = Kind(
     includes={},
     order=("_id",),
     to_fhir=places.location,
-    versions=Versions("facilities", ("contact_points",)),
+    versions=Versions("facilities", ("contact_points", "fhir_extras")),
     always=frozenset({"name"}),
     summary=frozenset({"status", "mode", "type", "managingOrganization"}),
 )
@@ -106,7 +106,7 @@ SERVICE = Kind(
     includes={},
     order=("_id",),
     to_fhir=places.service,
-    versions=Versions("visit_types", is_soft=False),
+    versions=Versions("visit_types", ("fhir_extras",), is_soft=False),
     always=frozenset(),
     summary=frozenset({"active", "providedBy", "type", "name", "comment"}),
 )
