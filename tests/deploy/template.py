@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from tests.checks.code import ROOT
 
 NOTIFIER = ROOT / "deploy" / "aws" / "notifier.yaml"
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+class _Loader(yaml.SafeLoader):
     """Reads the short forms of intrinsic functions."""
 
 

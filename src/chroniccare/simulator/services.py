@@ -150,7 +150,7 @@ class Services:
             found = devices.operate(self.account, operation, parameters)
             if isinstance(found, tuple):
                 return _sns_error(*found, 400)
-            found = self.account.sns(operation) if found is None else found
+            found = self.account.sns(operation, parameters) if found is None else found
             return _xml(aws_model.query_answer("sns", operation, found, request_id))
         number = parameters.get("PhoneNumber", "")
         service: Service = "sns" if number else "push"
