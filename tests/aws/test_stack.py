@@ -29,8 +29,6 @@ def test_the_stack_stands_and_the_spend_limit_is_the_accounts(
 ) -> None:
     assert simulator.account.sns_limit == "77"
     assert simulator.account.sns_status_role.startswith("arn:aws:iam::")
-    assert deployed.apply(SNSSpendLimit="88") == "UPDATE_COMPLETE"
-    assert simulator.account.sns_limit == "88"
     exports = deployed.cloud.client("cloudformation").list_exports()["Exports"]
     assert {one["Name"]: one["Value"] for one in exports}.items() >= {
         "NotificationProcessorArn-test": deployed.outputs["LambdaFunctionArn"],
@@ -210,3 +208,11 @@ def test_sec_39_without_any_one_action_something_fails(deployed: Deployed, actio
     if action != "sns:Publish":  # whose rows go out by email
         assert "configuration" in json.dumps(found)
         assert deployed.invoke({"date": "2031-01-02"})["results"] == wanted
+
+
+def test_an_update_of_the_stack_reaches_the_account(
+    deployed: Deployed, simulator: Simulator
+) -> None:
+    # Last: after an update MiniStack delivers no asynchronous event to the function any more.
+    assert deployed.apply(SNSSpendLimit="88") == "UPDATE_COMPLETE"
+    assert simulator.account.sns_limit == "88"
