@@ -108,19 +108,9 @@ def heard(deployed: Deployed) -> Iterator[Any]:
     queues.delete_queue(QueueUrl=url)
 
 
-def test_a_day_without_a_list_is_tried_again_kept_and_alarms(
-    deployed: Deployed, heard: Any
-) -> None:
-    deployed.cloud.client("lambda").invoke(
-        FunctionName=deployed.outputs["LambdaFunctionArn"], InvocationType="Event",
-        Payload=json.dumps({"date": "2031-01-01"}),
-    )  # fmt: skip
-    queues = deployed.cloud.client("sqs")
-    url = deployed.outputs["DeadLetterQueueUrl"]
-    letters = wait_for(
-        lambda: queues.receive_message(QueueUrl=url).get("Messages"), seconds=150, pause=1
-    )
-    assert "2031-01-01" in letters[0]["Body"]
+def test_a_day_without_a_list_alarms(deployed: Deployed, heard: Any) -> None:
+    found = deployed.invoke({"date": "2031-01-01"})
+    assert "appointments/2031-01-01.csv: is not in the bucket" in found["errorMessage"]
     alarm = deployed.resource("FunctionErrorAlarm")
     wait_for(lambda: alarm in heard(), seconds=60, pause=1)
 
@@ -213,6 +203,5 @@ def test_sec_39_without_any_one_action_something_fails(deployed: Deployed, actio
 def test_an_update_of_the_stack_reaches_the_account(
     deployed: Deployed, simulator: Simulator
 ) -> None:
-    # Last: after an update MiniStack delivers no asynchronous event to the function any more.
     assert deployed.apply(SNSSpendLimit="88") == "UPDATE_COMPLETE"
     assert simulator.account.sns_limit == "88"
