@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet --no-input
 
-.PHONY: run test check chaos bench audit sbom lock docs format clean
+.PHONY: run test test-aws check chaos bench audit sbom lock docs format clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/chroniccare up --demo $(ARGS)
@@ -13,6 +13,11 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal --every-route \
 		$(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(ARGS)
+
+# deploy/aws on an emulator of AWS, with the tools of tests/aws/locks in .cache/aws: docs/aws.md.
+test-aws: $(VENV)/.dev
+	$(BIN)/python -m tests.aws.environments
+	TEST_AWS=1 $(BIN)/python -m pytest tests/aws $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

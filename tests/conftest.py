@@ -25,6 +25,8 @@ from tests.rabbitmq import Node, NoRabbitError, private_node
 hypothesis.settings.register_profile("clinic", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("clinic")
 
+# They need tools that `make test-aws` installs first.
+collect_ignore = [] if os.environ.get("TEST_AWS") else ["aws"]
 PEPPER = "a pepper that only the tests know, 32+"
 
 

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
@@ -50,6 +50,7 @@ class Row:
 
     Attributes:
         key: the same for the same appointment at the same time, however often it is read.
+        patient: the list's own id of the patient.
         visit: the same for the same appointment at any time; None where the file has no id for it.
         starts_at: UTC instant.
         local: the same instant as the recipient is to read it, with its offset.
@@ -60,6 +61,7 @@ class Row:
 
     line: int
     key: str
+    patient: str
     visit: str | None
     starts_at: datetime
     local: datetime
@@ -121,42 +123,63 @@ def read(path: Path, *, region: str, zone: str | None) -> list[Row | RowProblem]
         BatchFileError: it does not exist, is no UTF-8, no CSV or JSON, or lacks a column.
         Invalid: `zone` is no IANA time zone.
     """
-    tz = None if zone is None else zone_called(zone, field="zone")
+    if zone is not None:
+        zone_called(zone, field="zone")  # before the file is looked at
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BatchFileError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BatchFileError(f"{path}: is not text in UTF-8") from None
-    entries = _json(path, text) if path.suffix.lower() == ".json" else _csv(path, text)
-    return [_row(line, entry, region=region, tz=tz) for line, entry in entries]
+    return rows(entries(str(path), text), region=region, zone=zone)
 
 
-def _json(path: Path, text: str) -> list[tuple[int, Any]]:
+def rows(
+    found: Iterable[tuple[int, Any]], *, region: str, zone: str | None
+) -> list[Row | RowProblem]:
+    """Return every entry as a row, checked; see `read` and `entries`.
+
+    Raises:
+        Invalid: `zone` is no IANA time zone.
+    """
+    tz = None if zone is None else zone_called(zone, field="zone")
+    return [_row(line, entry, region=region, tz=tz) for line, entry in found]
+
+
+def entries(name: str, text: str) -> list[tuple[int, Any]]:
+    """Return the lines of a file's text, each with its number and its fields, not yet checked.
+
+    Raises:
+        BatchFileError: it is no CSV or JSON, whichever `name` says, or lacks a column.
+    """
+    return _json(name, text) if name.lower().endswith(".json") else _csv(name, text)
+
+
+def _json(name: str, text: str) -> list[tuple[int, Any]]:
     try:
         document = orjson.loads(text)
     except ValueError as error:
-        raise BatchFileError(f"{path}: is not valid JSON: {error}") from None
+        raise BatchFileError(f"{name}: is not valid JSON: {error}") from None
     if isinstance(document, dict):
         document = document.get("appointments")
     if not isinstance(document, list):
-        raise BatchFileError(f'{path}: must be a list, or an object with a list "appointments"')
+        raise BatchFileError(f'{name}: must be a list, or an object with a list "appointments"')
     return list(enumerate(document, start=1))
 
 
-def _csv(path: Path, text: str) -> list[tuple[int, Any]]:
+def _csv(name: str, text: str) -> list[tuple[int, Any]]:
     lines = list(io.StringIO(text, newline=""))
     try:
         head, used = _record(lines, 0) if lines else ([], 0)
     except csv.Error as error:
-        raise BatchFileError(f"{path}: the first line is not CSV: {error}") from None
-    names = [name.strip() for name in head]
-    missing = [name for name in _NEEDED if name not in names]
+        raise BatchFileError(f"{name}: the first line is not CSV: {error}") from None
+    names = [one.strip() for one in head]
+    missing = [one for one in _NEEDED if one not in names]
     if missing:
-        raise BatchFileError(f"{path}: the first line lacks the column {', '.join(missing)}")
-    twice = [name for name in FIELDS if names.count(name) > 1]
+        raise BatchFileError(f"{name}: the first line lacks the column {', '.join(missing)}")
+    twice = [one for one in FIELDS if names.count(one) > 1]
     if twice:
-        raise BatchFileError(f"{path}: the first line names the column {', '.join(twice)} twice")
+        raise BatchFileError(f"{name}: the first line names the column {', '.join(twice)} twice")
     return list(_entries(lines, used, names))
 
 
@@ -207,7 +230,8 @@ def _row(line: int, entry: Any, *, region: str, tz: ZoneInfo | None) -> Row | Ro
     if not isinstance(entry, dict):
         return RowProblem(line, "does not have the fields of an appointment")
     try:
-        fields = _Fields.model_validate(entry)
+        # As in CSV, where nothing between two commas is nothing.
+        fields = _Fields.model_validate({k: v for k, v in entry.items() if v != ""})
         local, doubts = _local(fields.appointmentTime, tz)
         starts_at = parse_instant(local, field="appointmentTime")
     except ValidationError as error:
@@ -222,6 +246,7 @@ def _row(line: int, entry: Any, *, region: str, tz: ZoneInfo | None) -> Row | Ro
     return Row(
         line=line,
         key=f"file:{_digest(visit, starts_at.isoformat())}",
+        patient=fields.patientId,
         visit=visit if fields.appointmentId else None,
         starts_at=starts_at,
         local=local,

@@ -21,6 +21,7 @@ class Account:
     sms_sets: dict[str, list[str]] = field(default_factory=lambda: {"chroniccare": [TOPIC]})
     sns_sandbox: bool = False
     sns_limit: str = "500"
+    sns_status_role: str = ""
     sns_apps: bool = True
     ses_sandbox: bool = False
     ses_sending: bool = True
@@ -89,8 +90,12 @@ class Account:
             "CreatedTimestamp": _MADE,
         }
 
-    def sns(self, operation: str) -> dict[str, Any]:
+    def sns(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """Answer an operation of SNS."""
+        if operation == "SetSMSAttributes":
+            self.sns_limit = parameters["attributes"]["MonthlySpendLimit"]
+            self.sns_status_role = parameters["attributes"].get("DeliveryStatusIAMRole", "")
+            return {}
         if operation == "GetSMSSandboxAccountStatus":
             return {"IsInSandbox": self.sns_sandbox}
         if operation == "GetPlatformApplicationAttributes":

@@ -11,6 +11,7 @@ from chroniccare.simulator.receipts import Receipts
 from chroniccare.simulator.server import listening, speaking_http
 from chroniccare.simulator.services import GATEWAY, Services
 from chroniccare.simulator.smtp import speaking_smtp
+from chroniccare.simulator.stack import Stack
 from chroniccare.simulator.topics import Topics
 
 
@@ -29,6 +30,7 @@ class Simulator:
     account: Account = field(default_factory=Account)
     secret: str = ""
     topics: Topics | None = None
+    stack: Stack | None = None
     url: str = ""
     smtp_url: str = ""
 
@@ -54,6 +56,7 @@ async def running(
         simulator.account,
         simulator.secret,
         simulator.topics,
+        simulator.stack,
     )
     try:
         async with (

@@ -20,6 +20,7 @@ from chroniccare.simulator.faults import TAKEN, Fault, Kind, Plan
 from chroniccare.simulator.ledger import Ledger, Service
 from chroniccare.simulator.receipts import Receipts, Sent
 from chroniccare.simulator.server import Answer, Misbehaviour, Request
+from chroniccare.simulator.stack import Stack
 from chroniccare.simulator.topics import Topics
 
 EUM = "pinpoint-sms-voice-v2"
@@ -61,6 +62,7 @@ class Services:
     account: Account
     secret: str = ""
     topics: Topics | None = None
+    stack: Stack | None = None
 
     async def handle(self, request: Request) -> Answer | Misbehaviour:
         """Answer a request."""
@@ -71,14 +73,19 @@ class Services:
             if page is not None:
                 return page
         try:
-            if "x-amz-target" in request.headers:
-                return await self._sms(request)
-            if request.path.startswith("/v2/email/"):
-                return await self._ses(request)
-            return await self._sns(request)
+            return await self._aws(request)
         except aws_model.WireError as error:
             self.ledger.violated(f"{request.headers.get('x-amz-target', request.path)}: {error}")
             return _ses_error("ValidationException", str(error), 400)
+
+    async def _aws(self, request: Request) -> Answer | Misbehaviour:
+        if self.stack is not None and (other := await self.stack.page(request)):
+            return other
+        if "x-amz-target" in request.headers:
+            return await self._sms(request)
+        if request.path.startswith("/v2/email/"):
+            return await self._ses(request)
+        return await self._sns(request)
 
     async def send(self, sending: Sending, answer: Answer, errors: Mapping[Kind, Answer]
                    ) -> Answer | Misbehaviour:  # fmt: skip
@@ -143,7 +150,7 @@ class Services:
             found = devices.operate(self.account, operation, parameters)
             if isinstance(found, tuple):
                 return _sns_error(*found, 400)
-            found = self.account.sns(operation) if found is None else found
+            found = self.account.sns(operation, parameters) if found is None else found
             return _xml(aws_model.query_answer("sns", operation, found, request_id))
         number = parameters.get("PhoneNumber", "")
         service: Service = "sns" if number else "push"

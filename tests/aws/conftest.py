@@ -1,0 +1,81 @@
+"""One emulator and one stack for all tests here; `make test-aws` runs them."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from tools import lambda_package
+
+from chroniccare.simulator.run import Simulator
+from chroniccare.simulator.run import running as simulating
+from chroniccare.simulator.stack import Stack
+from tests.aws import cloud as emulator
+from tests.aws.cloud import CODE, KEY, STACK, Cloud, Deployed, emulated, wait_for
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The functions' package, with what this environment has."""
+    path = tmp_path_factory.mktemp("package") / "notifier.zip"
+    lambda_package.build(path, installed=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    """Our simulated account, for what MiniStack does not know."""
+    loop, made, ready = asyncio.new_event_loop(), Simulator(stack=Stack()), threading.Event()
+    end = asyncio.Event()
+
+    async def serve() -> None:
+        async with simulating(made):
+            ready.set()
+            await end.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(20)
+    yield made
+    loop.call_soon_threadsafe(end.set)
+    thread.join(20)
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with emulator.running(tmp_path_factory.mktemp("ministack")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def deployed(cloud: Cloud, package: Path, simulator: Simulator) -> Iterator[Deployed]:
+    """The stack; it is deleted at the end, which must work."""
+    storage = cloud.client("s3")
+    storage.create_bucket(Bucket=CODE)
+    storage.put_object(Bucket=CODE, Key=KEY, Body=package.read_bytes())
+    parameters = {
+        "EnvironmentSuffix": "test", "EmailDomain": "clinic.example", "CodeBucket": CODE,
+        "AlarmEmail": "ops@clinic.example", "CodeKey": KEY, "ScheduleZone": "UTC",
+        "SNSSpendLimit": "77",
+    }  # fmt: skip
+    made = Deployed(cloud, json.dumps(emulated(simulator.url)), parameters)
+    assert made.apply() == "CREATE_COMPLETE"
+    yield made
+    bucket = made.outputs["AppointmentsBucketName"]
+    for one in storage.list_object_versions(Bucket=bucket).get("Versions", ()):
+        storage.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+    cloud.client("cloudformation").delete_stack(StackName=STACK)
+    wait_for(lambda: _gone(cloud), seconds=60)
+
+
+def _gone(cloud: Cloud) -> bool:
+    try:
+        [made] = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    except ClientError:
+        return True
+    assert made["StackStatus"] != "DELETE_FAILED"
+    return bool(made["StackStatus"] == "DELETE_COMPLETE")
