@@ -19,12 +19,14 @@ COLUMNS = ("administrator", "clinician", "front_desk", "auditor")
 
 _TOKEN, _SIGNED = "the address is a signed secret", "the body is signed by the provider"
 _BY_TYPE = "a key, and the scope of the type: tests/fhir/test_access.py"
+_READ_ONLY = "refuses whatever comes"
 PUBLIC = {
     "GET /openapi.json": "what there is, and no data",
     "* /static-offline-docs": "as above",
     "GET /docs": "as above",
     "GET /docs/oauth2-redirect": "as above",
     "GET /healthz": "one word",
+    "GET /livez": "one word",
     "GET /readyz": "two words",
     "POST /receipts/sns": _SIGNED,
     "POST /receipts/http": _SIGNED,
@@ -59,6 +61,18 @@ PUBLIC = {
     "POST /fhir/{kind}/$validate": "says what is wrong with what was sent; a record by its type",
     "POST /fhir/{kind}/{resource_id}/$validate": "as above",
     "GET /fhir/{kind}/{resource_id}/$validate": _BY_TYPE,
+    "PATCH /fhir/{kind}/{resource_id}": _BY_TYPE,
+    "PUT /fhir/{kind}": _BY_TYPE,
+    "PATCH /fhir/{kind}": _BY_TYPE,
+    "DELETE /fhir/{kind}": _BY_TYPE,
+    "GET /fhir/_history": _BY_TYPE,
+    "GET /fhir/{kind}/_history": _BY_TYPE,
+    "GET /fhir/{kind}/{resource_id}/_history": _BY_TYPE,
+    "GET /fhir/{kind}/{resource_id}/_history/{version}": _BY_TYPE,
+    "DELETE /fhir/metadata": _READ_ONLY,
+    "PATCH /fhir/metadata": _READ_ONLY,
+    "POST /fhir/metadata": _READ_ONLY,
+    "PUT /fhir/metadata": _READ_ONLY,
     "GET /calendars/{token}.ics": _TOKEN,
     "GET /offers/{token}": _TOKEN,
     "POST /offers/{token}/{step}": _TOKEN,
