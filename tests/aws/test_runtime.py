@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import time
 import urllib.error
@@ -31,7 +32,8 @@ def call(
     with zipfile.ZipFile(package) as made:
         made.extractall(code)
     port, runtime = free_port(), free_port()
-    [emulator] = folder("rie").glob("lib/*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
+    kind = {"aarch64": "arm64"}.get(platform.machine(), "x86_64")
+    [emulator] = folder("rie").glob(f"lib/*/site-packages/samcli/local/rapid/aws-lambda-rie-{kind}")
     emulator.chmod(0o755)
     environment = {
         "PATH": os.environ["PATH"], "PYTHONPATH": str(code), "AWS_REGION": "us-east-1",
