@@ -19,6 +19,8 @@ COLUMNS = ("administrator", "clinician", "front_desk", "auditor")
 
 _TOKEN, _SIGNED = "the address is a signed secret", "the body is signed by the provider"
 _BY_TYPE = "a key, and the scope of the type: tests/fhir/test_access.py"
+_EXPORTS = "a key, and the scopes of the types: tests/fhir/test_exports.py"
+_SUBSCRIBES = "a key, and the scope for webhooks or of the type: tests/fhir/test_subscriptions.py"
 _READ_ONLY = "refuses whatever comes"
 PUBLIC = {
     "GET /openapi.json": "what there is, and no data",
@@ -43,6 +45,25 @@ PUBLIC = {
     "GET /fhir/{kind}/{resource_id}": _BY_TYPE,
     "PUT /fhir/{kind}/{resource_id}": _BY_TYPE,
     "DELETE /fhir/{kind}/{resource_id}": _BY_TYPE,
+    "POST /fhir/": _BY_TYPE,
+    "GET /fhir/$export": _EXPORTS,
+    "POST /fhir/$export": _EXPORTS,
+    "GET /fhir/Patient/$export": _EXPORTS,
+    "POST /fhir/Patient/$export": _EXPORTS,
+    "GET /fhir/$export/{export_id}": _EXPORTS,
+    "DELETE /fhir/$export/{export_id}": _EXPORTS,
+    "GET /fhir/$export/{export_id}/{file_id}": _EXPORTS,
+    "GET /fhir/Subscription": _SUBSCRIBES,
+    "POST /fhir/Subscription": _SUBSCRIBES,
+    "POST /fhir/Subscription/_search": _SUBSCRIBES,
+    "GET /fhir/Subscription/$status": _SUBSCRIBES,
+    "GET /fhir/Subscription/{subscription_id}": _SUBSCRIBES,
+    "PUT /fhir/Subscription/{subscription_id}": _SUBSCRIBES,
+    "DELETE /fhir/Subscription/{subscription_id}": _SUBSCRIBES,
+    "GET /fhir/Subscription/{subscription_id}/$status": _SUBSCRIBES,
+    "POST /fhir/Subscription/{subscription_id}/$status": _SUBSCRIBES,
+    "GET /fhir/Subscription/{subscription_id}/$events": _SUBSCRIBES,
+    "POST /fhir/Subscription/{subscription_id}/$events": _SUBSCRIBES,
     "GET /fhir/Slot": _BY_TYPE,
     "POST /fhir/Slot": _BY_TYPE,
     "PUT /fhir/Slot/{resource_id}": _BY_TYPE,
