@@ -32,6 +32,7 @@ def here(urls: EngineUrls, database_url: str, master_keys: Path) -> Iterator[Run
             "REDIS_URL": urls.cache_url,
             "CHRONICCARE_DATA_DIR": str(directory),
             "CHRONICCARE_MASTER_KEY_FILE": str(master_keys),
+            "CHRONICCARE_TENANT_KEY_DIRS": str(master_keys.parent),
         }
 
         def run_here(
@@ -194,6 +195,7 @@ def test_the_outbox_is_followed(
         environment = clean_environment(
             DATABASE_URL=database_url, CHRONICCARE_DATA_DIR=str(directory),
             CHRONICCARE_MASTER_KEY_FILE=str(master_keys),
+            CHRONICCARE_TENANT_KEY_DIRS=str(master_keys.parent),
         )  # fmt: skip
         follower = subprocess.Popen(
             [*COMMAND, "outbox", "--follow", "--json", "--tenant", tenant],

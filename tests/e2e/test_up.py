@@ -251,6 +251,7 @@ def test_up_takes_the_servers_that_are_set_and_starts_no_other(
     servers = {
         "DATABASE_URL": urls.database_url, "REDIS_URL": urls.cache_url,
         "CHRONICCARE_MASTER_KEY_FILE": str(master_keys),
+        "CHRONICCARE_TENANT_KEY_DIRS": str(master_keys.parent),
     }  # fmt: skip
     with (
         data_dir() as directory,

@@ -80,7 +80,9 @@ async def test_every_type_that_says_so_has_a_history(clinic: Clinic, fhir: Serve
         codes = {one["code"] for one in resource["interaction"]}
         kind = resource["type"]
         if "vread" not in codes:
-            assert (await fhir.send("GET", f"/{kind}/_history")).status_code == 405
+            answer = await fhir.send("GET", f"/{kind}/_history")
+            # Subscription has routes of its own, where this is an id that there is not.
+            assert answer.status_code == (404 if kind == "Subscription" else 405)
             continue
         assert {"history-instance", "history-type"} <= codes
         mine = await history(fhir, f"/{kind}/_history?_count=2")

@@ -17,6 +17,7 @@ from chroniccare.settings import Settings
 from tests.client import Clinic
 from tests.conftest import Running
 from tests.fhir.server import Server, beside, chosen, everything, prescription, visit
+from tests.fhir.stored.made import each
 from tests.fhir.test_access import client, member, search
 from tests.fhir.test_judges import judge
 from tests.notifications.support import Bench, Clock, clear_the_desk, make_bench
@@ -43,6 +44,7 @@ async def test_another_judge_accepts_what_is_answered_of_each_type(
     clinic: Clinic, fhir: Server
 ) -> None:
     await everything(clinic)
+    await each(fhir)
     for kind in KINDS:
         entries = (await fhir.search(f"{kind}?_count=50")).get("entry", [])
         assert entries, kind

@@ -29,7 +29,14 @@ from chroniccare.settings import Settings, values_of, variable
 from tests.e2e.process import clean_environment, wait_for
 from tests.notifications.support import Bench
 
-NAMES = ("database_url", "redis_url", "key_pepper", "master_key_file", "log_level")
+NAMES = (
+    "database_url",
+    "redis_url",
+    "key_pepper",
+    "master_key_file",
+    "tenant_key_dirs",
+    "log_level",
+)
 ROOT = Path(__file__).parents[2]
 PAGES = ("deploy/monitoring/alerts.yaml", "deploy/monitoring/dashboard.json", "docs/telemetry.md")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -28,7 +28,14 @@ COUNT = 5000
 @asynccontextmanager
 async def process(settings: Settings, **changes: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run `python -m chroniccare.worker` with the test's settings."""
-    names = ("database_url", "redis_url", "key_pepper", "master_key_file", "log_level")
+    names = (
+        "database_url",
+        "redis_url",
+        "key_pepper",
+        "master_key_file",
+        "tenant_key_dirs",
+        "log_level",
+    )
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(PREFIX)},
         **{variable(name): values_of(settings, name) for name in names},

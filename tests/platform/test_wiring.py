@@ -34,6 +34,7 @@ def test_a_worker_that_is_born_during_an_outage_waits_for_its_end(
         DATABASE_URL=settings.database_url.replace(f"host={folder}", f"host={tmp_path}"),
         CHRONICCARE_KEY_PEPPER=settings.key_pepper.get_secret_value(),
         CHRONICCARE_MASTER_KEY_FILE=str(settings.master_key_file),
+        CHRONICCARE_TENANT_KEY_DIRS=settings.tenant_key_dirs,
     )
     process = subprocess.Popen(
         [sys.executable, "-c", _OPEN], env=environment, stdout=subprocess.PIPE,

@@ -47,7 +47,7 @@ def statement(base: str, *, exports: bool = False) -> bytes:
                             exporting.of(completed(resource(kind)), are_there=exports)
                             for kind in (*KINDS.values(), SLOT)
                         ),
-                        subscriptions.resource(base),
+                        completed(subscriptions.resource(base)),
                     ],
                 }
             ],

@@ -40,7 +40,10 @@ def completed(told: Resource) -> Resource:
     return {
         **told,
         "interaction": [*told["interaction"], *codes],
-        "operation": [{"name": name, "definition": known[name]} for name in known],
+        "operation": [
+            *told.get("operation", []),
+            *({"name": name, "definition": known[name]} for name in known),
+        ],
     }
 
 

@@ -23,6 +23,7 @@ def served(settings: Settings, folder: Path) -> Iterator[str]:
         DATABASE_URL=settings.database_url, REDIS_URL=settings.redis_url,
         CHRONICCARE_KEY_PEPPER=PEPPER, CHRONICCARE_LOG_LEVEL="WARNING",
         CHRONICCARE_MASTER_KEY_FILE=str(settings.master_key_file),
+        CHRONICCARE_TENANT_KEY_DIRS=settings.tenant_key_dirs,
         CHRONICCARE_RATE_LIMIT_PER_MINUTE="1000000", CHRONICCARE_RATE_LIMIT_BURST="100000",
     )  # fmt: skip
     log = folder / "serve.log"

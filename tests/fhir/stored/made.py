@@ -106,3 +106,11 @@ async def world(clinic: Clinic, fhir: Server) -> World:
         "Organization": str(clinic.tenant_id),
     }
     return World(fhir, patient["id"], known)
+
+
+async def each(fhir: Server) -> None:
+    """Store a record of each stored type."""
+    there = await world(fhir.clinic, fhir)
+    for name in searches():
+        if not there.known.get(name):
+            there.known[name] = (await there.make(await there.whole(example(name))))["id"]
