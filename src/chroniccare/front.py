@@ -22,6 +22,9 @@ _BODY_S = 20.0
 """Seconds a body may take: it is read before the key is looked at."""
 _REFUSED = 400
 _SERVER_ERROR = 500
+_METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
+)
 _BY_ADDRESS = ("/calendars/", "/offers/", "/unsubscribe/", "/visits/")
 """Whoever has such an address may use what is there, so it must not be passed on by accident."""
 _FOR_NOBODY_ELSE = [
@@ -104,7 +107,7 @@ class Traced:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        status = 0
+        status, method = 0, _method(scope)
 
         async def send_and_see(message: Message) -> None:
             nonlocal status
@@ -114,15 +117,15 @@ class Traced:
 
         sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         with meters.tracer.start_as_current_span(
-            scope["method"], propagate.extract(sent), trace.SpanKind.SERVER,
+            method, propagate.extract(sent), trace.SpanKind.SERVER,
             record_exception=False, set_status_on_exception=False,
         ) as span:  # fmt: skip
             try:
                 await self.app(scope, receive, send_and_see)
             finally:
                 route = getattr(scope.get("route"), "path", "none")
-                span.update_name(f"{scope['method']} {route}")
-                span.set_attribute("http.request.method", scope["method"])
+                span.update_name(f"{method} {route}")
+                span.set_attribute("http.request.method", method)
                 span.set_attribute("http.route", route)
                 span.set_attribute("http.response.status_code", status)
                 span.set_attribute(
@@ -196,11 +199,20 @@ async def _answer(scope: Scope, problem: Problem, request_id: str, send: Send) -
     await send({"type": "http.response.body", "body": body})
 
 
+def _method(scope: Scope) -> str:
+    """Return the method; a word that is none is not repeated, for a client may write anything."""
+    method: str = scope["method"]
+    return method if method in _METHODS else "_OTHER"
+
+
 def _log(scope: Scope, request_id: str, status: int, started: float) -> None:
     """Count and log the request: the route's template, never the path, which may hold anything."""
     seconds = time.perf_counter() - started
-    route, method = getattr(scope.get("route"), "path", None), scope["method"]
-    labels = {"http.request.method": method, "http.response.status_code": status}
+    route, method = getattr(scope.get("route"), "path", None), _method(scope)
+    labels: dict[str, str | int] = {
+        "http.request.method": method,
+        "http.response.status_code": status,
+    }
     meters.requests.record(seconds, labels | {"http.route": route or "none"})
     if not log.isEnabledFor(logging.INFO):
         return

@@ -132,8 +132,9 @@ def ask(port: int, patient_id: str, key: dict[str, str]) -> None:
         httpx.get(f"{url}?name=Canary", headers=key),
         httpx.get(f"{url}/{patient_id}"),
         httpx.get(f"http://127.0.0.1:{port}/livez"),
+        httpx.request("CANARY", f"http://127.0.0.1:{port}/livez"),
     ]
-    assert [one.status_code for one in answers] == [200, 200, 401, 200]
+    assert [one.status_code for one in answers] == [200, 200, 401, 200, 405]
 
 
 async def test_requests_are_measured_and_traced_by_route_alone(
@@ -167,7 +168,7 @@ async def test_requests_are_measured_and_traced_by_route_alone(
     assert requests[0].trace_id.hex() == TRACE
     assert kept.metrics, "what was measured is sent at the end at the latest"
     for told in (text.encode(), *kept.raw):
-        for secret in ("Canary", patient["id"], bench.clinic.key):
+        for secret in ("Canary", "CANARY", patient["id"], bench.clinic.key):
             assert secret.encode() not in told
 
 

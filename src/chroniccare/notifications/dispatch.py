@@ -84,6 +84,7 @@ async def gauge(stop: asyncio.Event) -> None:
                 age = 0.0 if one.oldest is None else (tx.now - one.oldest).total_seconds()
                 meters.queue_age.set(age, {"class": one.priority})
                 meters.queue_waiting.set(one.rows, {"class": one.priority})
+            meters.queue_measured.set(tx.now.timestamp())
         await either(asyncio.Event(), stop, timeout=_GAUGE_S)
 
 

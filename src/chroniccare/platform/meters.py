@@ -61,6 +61,11 @@ queue_age = _meter.create_gauge(
     unit="s",
     description="How long the oldest message that is due has been due, by class.",
 )
+queue_measured = _meter.create_gauge(
+    "chroniccare.queue.measured",
+    unit="s",
+    description="When the queue was measured last, in seconds since 1970.",
+)
 queue_waiting = _meter.create_gauge(
     "chroniccare.queue.waiting",
     unit="{message}",
