@@ -83,6 +83,7 @@ async def test_who_may_no_longer_read_a_type_gets_no_file_of_it(
     status, where = await asked("/fhir/Patient/$export", "system/Patient.rs")
     assert status == 202
     where = where[where.index("/fhir/") :]
+    assert (await asked(where, "system/Location.rs"))[0] == 403
     await exporting.run(fhir.clinic.tenant_id)
     status, manifest = await asked(where, "system/Patient.rs")
     assert status == 200

@@ -91,19 +91,23 @@ async def document_of(tx: Tx, row: queries.Export) -> dict[str, Any]:
     return found
 
 
+async def check(tx: Tx, row: queries.Export) -> None:
+    """Check that the caller may still read all that is exported.
+
+    Raises:
+        Forbidden: the scopes are narrower by now.
+    """
+    check_types(tx.caller, (await document_of(tx, row))["types"])
+
+
 def address(base: str, export_id: UUID) -> str:
     """Return where an export is followed."""
     return f"{base}/$export/{export_id}"
 
 
 async def manifest(tx: Tx, row: queries.Export) -> dict[str, Any]:
-    """Return what a finished export came to.
-
-    Raises:
-        Forbidden: the caller's scopes, which were wider, do not open all of its types.
-    """
+    """Return what a finished export came to."""
     document = await document_of(tx, row)
-    check_types(tx.caller, document["types"])
     at = address(base_of(tx), row.id)
     return {
         "transactionTime": row.created_at - OVERLAP,
