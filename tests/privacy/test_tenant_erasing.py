@@ -5,6 +5,7 @@ import base64
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import Mock
 from uuid import UUID
 
 import orjson
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from chroniccare.audit import heads, sealing
 from chroniccare.audit.rules import Head
 from chroniccare.commands import audit
+from chroniccare.core.ids import new_id
 from chroniccare.platform import key_file, masterkey
 from chroniccare.platform import sealing as values
 from chroniccare.platform.owner import Owner, owner_connection
@@ -66,8 +68,26 @@ async def erasing(
     monkeypatch.setattr(tenant_erasing, "SETTLE_S", 0.0)
     async with owner_connection(database_url) as owner:
         name = await owner.fetchval("SELECT subdomain FROM tenants WHERE id = $1", clinic.tenant_id)
-    told = settings.model_copy(update={"audit_heads_dir": str(tmp_path)})
+    told = settings.model_copy(
+        update={"audit_heads_dir": str(tmp_path), "fhir_export_dir": str(tmp_path / "exports")}
+    )
     return Erasing(told, name, database_url)
+
+
+def test_files_of_exports_go_of_this_tenant_alone(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = settings.model_copy(update={"fhir_export_dir": str(tmp_path / "exports")})
+    one, other = new_id(), new_id()
+    for tenant_id in (one, other):
+        (tmp_path / "exports" / str(tenant_id) / "export").mkdir(parents=True)
+    tenant_erasing._remove_exports(told, one)
+    tenant_erasing._remove_exports(told, one)
+    with monkeypatch.context() as patched:
+        patched.setattr(tenant_erasing, "rmtree", Mock(side_effect=PermissionError))
+        with pytest.raises(tenant_erasing.ErasureBusy):
+            tenant_erasing._remove_exports(told, other)
+    assert [path.name for path in (tmp_path / "exports").iterdir()] == [str(other)]
 
 
 async def test_sec_44_every_row_of_a_tenant_goes_and_none_of_anothers(
@@ -78,8 +98,12 @@ async def test_sec_44_every_row_of_a_tenant_goes_and_none_of_anothers(
     mine, theirs = [await erasing.counts(one.tenant_id) for one in (clinic, other_clinic)]
     assert len([table for table, count in mine.items() if count]) > 30
     foreign = (await other_clinic.get("/patients")).json()["data"]
+    exported = tmp_path / "exports" / str(clinic.tenant_id)
+    await asyncio.to_thread(exported.mkdir, parents=True)
 
     done = await erasing.erase()
+
+    assert not await asyncio.to_thread(exported.exists)
 
     left = await erasing.counts(clinic.tenant_id)
     assert {table for table, count in left.items() if count} == tenant_erasing.KEPT.keys()

@@ -214,10 +214,13 @@ async def _page(
     """Return the records of a page, and the link to the next if there is one."""
     order = ordered(kind, ask)
     search_ = cursors.digest([kind.name, [p for p in ask.pairs if p[0] != "_count"]])
-    after = None
+    after, began, wanted = None, tx.now, list(wanted)
     if ask.cursor is not None:
-        casts = [cast for _, cast, _ in order]
+        casts = [cast for _, cast, _ in order] + ["timestamptz"] * bool(kind.grows)
         after = cursors.read(tx.settings, tx.caller.tenant_id, search_, ask.cursor, casts)
+        if kind.grows:
+            began = after.pop()
+            wanted.append(f"{kind.grows} <= {asked.put(began, 'timestamptz')}")
     compose = composing.stamps if _is_held(kind, ask) else composing.page
     statement = compose(kind, asked, wanted, order, after=after, limit=ask.count + 1)
     rows: list[Any] = await tx.all(statement, *asked.arguments)
@@ -226,6 +229,7 @@ async def _page(
         rows = rows[: ask.count]
         keys = rows[-1].keys
         keys = orjson.loads(keys) if isinstance(keys, str) else keys
+        keys = [*keys, began] if kind.grows else keys
         text = cursors.written(tx.settings, tx.caller.tenant_id, search_, keys)
         url = bundles.address(asked.base, kind, [*ask.pairs, ("_cursor", text)])
         links = [("next", url)]

@@ -134,6 +134,8 @@ class Kind:
         stamp: expression of text over all that the resource is made of: where it is the same, so
             is the resource. What is told is then held in memory, see `holding`; every change drops
             its key there. None: it is made anew each time.
+        grows: expression of when a record was made, where reads make more of them: pages and
+            exports end at those that were there when they began.
         view: what callers have in common for whom `shown` leaves the same.
         always: elements that `_elements` and `_summary` never leave out.
         summary: elements of `_summary=true`, beside those.
@@ -159,6 +161,7 @@ class Kind:
     is_named: bool = False
     shown: Callable[[Any, Any], Any] = field(default=lambda _caller, row: row)
     stamp: str | None = None
+    grows: str | None = None
     view: Callable[[Any], Hashable] = field(default=lambda _caller: None)
 
 

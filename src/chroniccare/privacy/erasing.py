@@ -15,6 +15,8 @@ from chroniccare.tenancy import idempotency
 from chroniccare.webhooks.actions import emit
 
 _REASON = "patient erased"
+_EXPORTS = "exports"
+"""The loop that removes the files of exports: its slice stands above this one."""
 
 
 class LegalHold(Conflict):
@@ -44,6 +46,9 @@ async def erase(tx: Tx, patient_id: UUID, *, reason: str) -> queries.Job:
     for name, step in queries_erasing.STEPS:
         rows[name] = await tx.run(step, patient_id, tx.now)
     rows["idempotency_keys"] = await idempotency.forget_about(tx, str(patient_id))
+    await tx.run(queries_erasing.LOCK_EXPORTS, str(tx.caller.tenant_id))
+    rows["fhir_exports"] = await tx.run(queries_erasing.CANCEL_EXPORTS)
+    tx.wake(_EXPORTS)
     report = {"rows": {name: count for name, count in rows.items() if count}}
     job = await actions.write(tx, "erasure", patient_id, reason=reason, report=report)
     await record(

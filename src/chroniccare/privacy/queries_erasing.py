@@ -23,6 +23,12 @@ COMING = Query(
     " AND a.status IN ('held', 'scheduled', 'confirmed', 'checked_in')"
     " ORDER BY a.id FOR NO KEY UPDATE",
 )
+# Whoever begins an export shares the lock (fhir/exports/queries.py): it sees the patient, and is
+# cancelled, or it begins behind the erasure.
+LOCK_EXPORTS = Command("SELECT pg_advisory_xact_lock(hashtextextended('exports:' || $1, 0))")
+CANCEL_EXPORTS = Command(
+    "UPDATE fhir_exports SET state = 'cancelled' WHERE state NOT IN ('cancelled', 'failed')"
+)
 VISITS = Command("SELECT id FROM appointments WHERE patient_id = $1")
 
 PATIENT = Command(

@@ -9,6 +9,7 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 from uuid import UUID
 
@@ -90,6 +91,7 @@ async def _erase(settings: Settings, owner: Owner, subdomain: str, reason: str) 
             at = tx.now
         await owner.fetchval(queries.MARK, tenant.id, at)
     rows = await _emptied(owner, tenant.id)
+    await asyncio.to_thread(_remove_exports, settings, tenant.id)
     async with begin(system(tenant.id, job=_JOB)) as tx:
         destroyed, finished = await tx.all(queries_keys.LIST), tx.now
     report = {
@@ -238,6 +240,18 @@ async def _emptied(owner: Owner, tenant_id: UUID) -> dict[str, int]:
         if sum(rows.values()) == before:
             return rows
     raise ErasureBusy("Something keeps writing rows of this tenant; stop the workers and repeat.")
+
+
+def _remove_exports(settings: Settings, tenant_id: UUID) -> None:
+    """Remove the files of bulk exports, of which no row is left that a worker could go on with."""
+    if not settings.fhir_export_dir:
+        return
+    try:
+        rmtree(Path(settings.fhir_export_dir) / str(tenant_id))
+    except FileNotFoundError:
+        return
+    except OSError:
+        raise ErasureBusy("Files of exports cannot be removed: mend it and repeat.") from None
 
 
 def _write(settings: Settings, tenant_id: UUID, report: dict[str, Any], at: datetime) -> Path:

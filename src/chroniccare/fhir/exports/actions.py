@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.core.wire import dumps
 from chroniccare.fhir.actions import base_of
 from chroniccare.fhir.exports import files, queries
-from chroniccare.fhir.exports.wanted import Wanted
+from chroniccare.fhir.exports.wanted import Wanted, check_types
 from chroniccare.platform import sealing
 from chroniccare.platform.opening import opened
 from chroniccare.platform.postgres import Tx
@@ -23,6 +24,9 @@ ENTITY = "fhir_export"
 LOOP = "exports"
 """Whose ring means that there is something to export."""
 RETRY_S = 5
+OVERLAP = timedelta(minutes=5)
+"""A record says when its transaction began, and no export sees it before its end; nor do clocks
+agree. So the next export takes up before this one began."""
 _DOCUMENT = sealing.Column("fhir_exports.document", "record")
 
 
@@ -47,6 +51,7 @@ async def start(tx: Tx, wanted: Wanted) -> UUID:
         OneAtATime: the clinic has one.
     """
     export_id, caller = new_id(), tx.caller
+    await tx.run(queries.LOCK, str(caller.tenant_id))  # no erasure is under way
     text = dumps(wanted.document()).decode()
     document = (await tx.keyring()).sealed(_DOCUMENT, export_id, text)
     made = await tx.run(
@@ -86,6 +91,15 @@ async def document_of(tx: Tx, row: queries.Export) -> dict[str, Any]:
     return found
 
 
+async def check(tx: Tx, row: queries.Export) -> None:
+    """Check that the caller may still read all that is exported.
+
+    Raises:
+        Forbidden: the scopes are narrower by now.
+    """
+    check_types(tx.caller, (await document_of(tx, row))["types"])
+
+
 def address(base: str, export_id: UUID) -> str:
     """Return where an export is followed."""
     return f"{base}/$export/{export_id}"
@@ -96,7 +110,7 @@ async def manifest(tx: Tx, row: queries.Export) -> dict[str, Any]:
     document = await document_of(tx, row)
     at = address(base_of(tx), row.id)
     return {
-        "transactionTime": row.created_at,
+        "transactionTime": row.created_at - OVERLAP,
         "request": document["request"],
         "requiresAccessToken": True,
         "outputFormat": "application/fhir+ndjson",
@@ -121,6 +135,7 @@ async def fetch(tx: Tx, row: queries.Export, text: str) -> AsyncIterator[bytes]:
 
     Raises:
         NotFound: there is no such file, or the export is not done.
+        Forbidden: the caller's scopes, which were wider, do not open its type.
     """
     try:
         file_id = UUID(text)
@@ -129,6 +144,7 @@ async def fetch(tx: Tx, row: queries.Export, text: str) -> AsyncIterator[bytes]:
     file = await tx.one(queries.GET_FILE, row.id, file_id)
     if file is None or row.state != "done":
         raise NotFound
+    check_types(tx.caller, [file.type])
     await record(
         tx, action="download", entity_type=ENTITY, entity_id=row.id,
         after={"file": file.id, "type": file.type, "count": file.count},

@@ -37,6 +37,7 @@ async def follow_export(export_id: str, request: Request) -> Response:
     """Answer 202 while it is under way, and then what it came to."""
     async with begin(_caller(request)) as tx:
         row = await actions.get(tx, export_id)
+        await actions.check(tx, row)
         if row.state == "failed":
             raise actions.ExportFailed
         if row.state != "done" or row.expires_at is None:

@@ -70,18 +70,25 @@ async def run(tenant_id: UUID) -> None:
     except (Unavailable, Conflict):
         raise  # its lease ends, and it goes on
     except Exception as error:
-        log.exception("export failed", extra={"kind": type(error).__name__})
-        await _end(job, "failed")
+        if await _end(job, "failed"):  # else it was cancelled, and its folder removed
+            log.exception("export failed", extra={"kind": type(error).__name__})
 
 
 async def claimed(tenant_id: UUID) -> Job | None:
-    """Take the clinic's export, unless another worker has it; what is over is removed first."""
+    """Take the clinic's export, unless another worker has it; what is over is removed first.
+
+    Its folder is made while its row is locked, so never behind the back of who removes it.
+    """
+    directory = database().settings.fhir_export_dir
+    there = await asyncio.to_thread(files.folders, directory, tenant_id)
     async with begin(system(tenant_id, job="exports")) as tx:
         over = await tx.values(queries.OVER, tx.now)
+        kept = await tx.values(queries.WITH_FILES, tx.now)
         row = await tx.one(queries.CLAIM, tx.now, tx.now + LEASE)
         document = {} if row is None else await actions.document_of(tx, row)
-    if over:
-        await _remove(tenant_id, over)
+        if row is not None:
+            await asyncio.to_thread(files.make, directory, tenant_id, row.id)
+    await _remove(tenant_id, set(there) - set(kept), over)
     if row is None:
         return None
     caller = Caller(
@@ -95,7 +102,7 @@ async def page(job: Job) -> bool:
     kind = KINDS[job.document["types"][job.place]]
     async with begin(job.caller) as tx:
         asked = await asked_of(tx, zones=True)
-        wanted = narrowed(job.caller, kind, job.document, asked)
+        wanted = narrowed(job.caller, kind, job.document, asked, began=job.row.created_at)
         after = None if job.after is None else [job.after]
         order = [(kind.id, "uuid", False)]
         statement = composing.page(kind, asked, wanted, order, after=after, limit=PAGE)
@@ -124,7 +131,8 @@ async def page(job: Job) -> bool:
 async def _written(job: Job, kind: Kind, rows: list[Any], keys: Any) -> None:
     """Audit the records as seen, and write them at the end of the file."""
     if kind.entity is not None:
-        ids = [row.id for row in rows]
+        # Of the audit's own entries one for the page: else each export would double it.
+        ids = [] if kind.grows else [row.id for row in rows]
         await note_read(job.caller, entity_type=kind.entity, seen=ids, action="export")
     lines = b"".join(dumps(rendered(job.caller, kind, row)) + b"\n" for row in rows)
     one = job.file or queries.File(new_id(), kind.name, 0, 0, 0)
@@ -141,21 +149,32 @@ async def _let_go(job: Job) -> None:
         tx.wake(actions.LOOP)
 
 
-async def _end(job: Job, state: str) -> None:
+async def _end(job: Job, state: str) -> bool:
+    """Write down how it ended, if it is ours."""
     async with begin(system(job.caller.tenant_id, job="exports")) as tx:
         until = tx.now + timedelta(hours=tx.settings.fhir_export_hours)
-        if await tx.run(queries.END, job.row.id, job.row.fence, state, until):
+        is_ours = await tx.run(queries.END, job.row.id, job.row.fence, state, until)
+        if is_ours:
             await record(
                 tx, action=state, entity_type=actions.ENTITY, entity_id=job.row.id,
                 after={"state": state, "expires_at": until},
             )  # fmt: skip
+        if state == "failed":
+            tx.wake(actions.LOOP)  # its files go at once
+    return bool(is_ours)
 
 
-async def _remove(tenant_id: UUID, over: list[UUID]) -> None:
-    """Remove the files of exports that are over, then their rows."""
+async def _remove(tenant_id: UUID, strays: set[UUID], over: list[UUID]) -> None:
+    """Remove folders, then the rows of exports that are over; a row stays while its folder does."""
     directory = database().settings.fhir_export_dir
-    for export_id in over:
-        await asyncio.to_thread(files.remove, directory, tenant_id, export_id)
+    for export_id in strays.union(over):
+        try:
+            await asyncio.to_thread(files.remove, directory, tenant_id, export_id)
+        except OSError as error:
+            log.warning("export not removed", extra={"kind": type(error).__name__})
+            over = [one for one in over if one != export_id]
+    if not over:
+        return
     async with begin(system(tenant_id, job="exports")) as tx:
         await tx.run(queries.FORGET_FILES, over)
         await tx.run(queries.FORGET, over)

@@ -3,11 +3,13 @@
     4 bytes    length of what follows, big-endian
     the rest   100 resources at most as NDJSON, sealed
 
-`[directory]/[tenant]/[export]/[file]`, for the owner alone. Who has the disk has nothing to read.
+`[directory]/[tenant]/[export]/[file]`, each folder for the owner alone. Who has the disk has
+nothing to read.
 """
 
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from uuid import UUID
@@ -32,11 +34,30 @@ def unsealed(keys: Keyring, file_id: UUID, frame: int, data: bytes) -> bytes:
     """Return the lines of one frame.
 
     Raises:
-        Unreadable: it is of another place, altered, or its key is destroyed.
+        Unreadable: it is of another place, altered, or its key is destroyed; or it is in clear,
+            and the clinic has keys.
     """
-    if not is_sealed_bytes(data):  # of a clinic without keys
+    if not keys.ciphers and not is_sealed_bytes(data):
         return data
     return keys.unseal(_COLUMN, f"{file_id}:{frame}", data)
+
+
+def make(directory: str, tenant_id: UUID, export_id: UUID) -> None:
+    """Make the folder of an export, unless it is there."""
+    path = folder(directory, tenant_id, export_id)
+    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def folders(directory: str, tenant_id: UUID) -> list[UUID]:
+    """Return of which exports there are folders."""
+    found: list[UUID] = []
+    with suppress(FileNotFoundError):
+        for one in (Path(directory) / str(tenant_id)).iterdir():
+            with suppress(ValueError):
+                found.append(UUID(one.name))
+    return found
 
 
 def append(path: Path, offset: int, frame: bytes) -> int:
@@ -47,8 +68,6 @@ def append(path: Path, offset: int, frame: bytes) -> int:
     Raises:
         OSError: the disk is full, or the export is gone.
     """
-    if offset == 0:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     number = os.open(path, os.O_RDWR | (os.O_CREAT if offset == 0 else 0), 0o600)
     with os.fdopen(number, "r+b") as file:
         file.seek(offset)
@@ -73,5 +92,10 @@ def read(path: Path, offset: int) -> tuple[bytes, int]:
 
 
 def remove(directory: str, tenant_id: UUID, export_id: UUID) -> None:
-    """Remove the files of an export."""
-    rmtree(folder(directory, tenant_id, export_id), ignore_errors=True)
+    """Remove the folder of an export.
+
+    Raises:
+        OSError: something of it is left.
+    """
+    with suppress(FileNotFoundError):
+        rmtree(folder(directory, tenant_id, export_id))

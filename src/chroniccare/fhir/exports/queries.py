@@ -39,15 +39,12 @@ _COLUMNS = (
     "id, actor_id, actor_type, state, document, place, after_id, exported, fence, created_at,"
     " expires_at"
 )
-# Whoever was erased since it began may be in its files, so that it is over.
-_ERASED = (
-    "EXISTS (SELECT FROM privacy_jobs j WHERE j.kind = 'erasure'"
-    " AND j.created_at >= fhir_exports.created_at)"
-)
+# Whoever erases a patient holds it alone, and cancels every export (privacy/queries_erasing.py).
+LOCK = Command("SELECT pg_advisory_xact_lock_shared(hashtextextended('exports:' || $1, 0))")
 GET = Query(
     Export,
     f"SELECT {_COLUMNS} FROM fhir_exports WHERE id = $1 AND actor_id = $2"
-    f" AND state <> 'cancelled' AND (expires_at IS NULL OR expires_at > $3) AND NOT {_ERASED}",
+    " AND state <> 'cancelled' AND (expires_at IS NULL OR expires_at > $3)",
 )
 INSERT = Command(
     "INSERT INTO fhir_exports (id, tenant_id, actor_id, actor_type, document, created_at)"
@@ -70,7 +67,6 @@ CLAIM = Query(
     Export,
     "UPDATE fhir_exports SET state = 'running', fence = fence + 1, lease_until = $2 WHERE id ="
     " (SELECT id FROM fhir_exports WHERE state IN ('waiting', 'running')"
-    f" AND NOT {_ERASED}"
     " AND (lease_until IS NULL OR lease_until <= $1) LIMIT 1 FOR UPDATE SKIP LOCKED)"
     f" RETURNING {_COLUMNS}",
 )
@@ -91,8 +87,11 @@ END = Command(
 RELEASE = Command(
     "UPDATE fhir_exports SET lease_until = NULL WHERE id = $1 AND fence = $2 AND state = 'running'"
 )
-OVER = Command(
-    f"SELECT id FROM fhir_exports WHERE state = 'cancelled' OR expires_at <= $1 OR {_ERASED}"
+OVER = Command("SELECT id FROM fhir_exports WHERE state = 'cancelled' OR expires_at <= $1")
+# Of those that failed there is the row alone, which says so.
+WITH_FILES = Command(
+    "SELECT id FROM fhir_exports WHERE state IN ('waiting', 'running', 'done')"
+    " AND (expires_at IS NULL OR expires_at > $1)"
 )
 FORGET_FILES = Command("DELETE FROM fhir_export_files WHERE export_id = ANY ($1::uuid[])")
 FORGET = Command("DELETE FROM fhir_exports WHERE id = ANY ($1::uuid[])")

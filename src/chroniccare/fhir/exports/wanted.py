@@ -8,7 +8,7 @@ from typing import Any
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Forbidden, Invalid
-from chroniccare.fhir import asking, conditions
+from chroniccare.fhir import asking, conditions, dates
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.parameters import Asked
 from chroniccare.fhir.registry import KINDS, opened
@@ -68,8 +68,7 @@ def read(caller: Caller, pairs: Pairs, *, of_patients: bool, lenient: bool) -> W
     if wrong:
         raise Invalid(details=wrong)
     found.types = list(dict.fromkeys(found.types)) or _allowed(caller, able)
-    for one in found.types:
-        _check(caller, one)
+    check_types(caller, found.types)
     stray = [one for one in found.filters if one not in found.types]
     if stray:
         raise Invalid.field("_typeFilter", f"is of {stray[0]}, which is not exported", "value")
@@ -84,11 +83,8 @@ def _take(found: Wanted, able: Sequence[str], name: str, value: str) -> str | No
                 return "must be application/fhir+ndjson"
         case "_since" | "_until":
             moment = value.replace(" ", "+")
-            try:
-                is_instant = datetime.fromisoformat(moment).tzinfo is not None
-            except ValueError:
-                is_instant = False
-            if not is_instant:
+            span = None if moment[:1].isalpha() else dates.parse(moment)
+            if span is None or span.offset is None:
                 return "must be an instant with its offset, such as 2026-11-30T09:00:00Z"
             setattr(found, name[1:], moment)
         case "_type":
@@ -145,17 +141,31 @@ def check_caller(caller: Caller) -> None:
         raise Forbidden
 
 
+def check_types(caller: Caller, names: Sequence[str]) -> None:
+    """Check that the caller may read all there is of these types.
+
+    Raises:
+        Forbidden: not all.
+    """
+    for one in names:
+        _check(caller, one)
+
+
 def _check(caller: Caller, name: str) -> None:
     for letter in "rs":
         if opened(caller, KINDS[name], letter):
             raise Forbidden  # some records only: an export is of all
 
 
-def narrowed(caller: Caller, kind: Kind, document: dict[str, Any], asked: Asked) -> list[str]:
+def narrowed(
+    caller: Caller, kind: Kind, document: dict[str, Any], asked: Asked, *, began: datetime
+) -> list[str]:
     """Return the conditions of a stored request for one type."""
     limits = [("_lastUpdated", f"{prefix}{document[name]}")
               for name, prefix in (("since", "ge"), ("until", "le")) if document[name]]  # fmt: skip
     found = _conditions(caller, kind, limits, asked)
+    if kind.grows:  # else its own pages would make the next ones
+        found.append(f"{kind.grows} <= {asked.put(began, 'timestamptz')}")
     either = [
         " AND ".join(_conditions(caller, kind, asking.pairs_of(query), asked))
         for query in document["filters"].get(kind.name, [])

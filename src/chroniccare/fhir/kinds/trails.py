@@ -62,6 +62,7 @@ EVENT = Kind(
     always=frozenset({"type", "recorded", "agent", "source"}),
     summary=frozenset({"subtype", "action", "outcome", "purposeOfEvent"}),
     is_named=True,
+    grows=_AT[0],
 )
 
 PROVENANCE = Kind(
@@ -87,4 +88,5 @@ PROVENANCE = Kind(
     always=frozenset({"target", "recorded", "agent"}),
     summary=frozenset(),
     is_named=True,
+    grows=_AT[0],
 )
