@@ -1,5 +1,6 @@
 """IHE's `$find`, `$hold`, `$book`, and `$reschedule` and `$cancel`: by the actions of REST."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -7,7 +8,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from chroniccare.core.errors import Forbidden
+from chroniccare.fhir import operations_booking
+from chroniccare.fhir.operations import Given
 from chroniccare.fhir.resources.slot import Time, slot_id
+from chroniccare.tenancy.smart_scopes import parse_all
 from tests.client import Clinic
 from tests.fhir.hours import DAY, on
 from tests.fhir.server import Server, visit
@@ -156,6 +161,32 @@ async def test_a_time_found_for_nobody_is_booked_for_who_is_new(
     ))  # fmt: skip
     assert later["status"] == "booked"
     assert doctor["id"]
+
+
+async def test_a_booking_is_repeated_by_whom_may_book_alone(
+    fhir: Server, doctor: Json, patient: str
+) -> None:
+    assert doctor["id"]
+    proposed, other = (await find(fhir, patient_reference=f"Patient/{patient}"))[:2]
+    held = visit_in(await call(
+        fhir, "Appointment/$hold", appointment_reference=f"Appointment/{other['id']}"
+    ))  # fmt: skip
+
+    async def book(name: str) -> Json:
+        scopes = parse_all("system/Appointment.c")
+        caller = replace(
+            fhir.clinic.caller, actor_type="smart_client", scopes=frozenset(), smart_scopes=scopes
+        )
+        reference = {"reference": f"Appointment/{name}"}
+        return await operations_booking.book(caller, Given({"appointment-reference": [reference]}))
+
+    first, again = [(await book(proposed["id"]))["entry"][0]["resource"] for _ in range(2)]
+    assert first["id"] == again["id"]
+    for one in (first, held):  # what another may have booked is not shown, nor taken up
+        with pytest.raises(Forbidden):
+            await book(one["id"])
+    with pytest.raises(Forbidden):
+        await book(other["id"])
 
 
 async def test_a_resource_is_booked_changed_and_cancelled(

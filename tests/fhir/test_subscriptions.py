@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from chroniccare.core.caller import system
@@ -19,7 +20,7 @@ from chroniccare.platform.postgres import begin
 from chroniccare.tenancy.actions import create_key
 from chroniccare.tenancy.rules import SCOPES
 from chroniccare.tenancy.smart_scopes import parse_all
-from chroniccare.webhooks import loop, signing
+from chroniccare.webhooks import loop, relaying, signing
 from chroniccare.webhooks.actions import emit
 from chroniccare.worker import SHAPES
 from tests.client import Clinic
@@ -250,6 +251,58 @@ async def test_without_a_payload_the_body_is_empty_and_headers_are_sent_but_told
         rows = await tx.connection.fetch("SELECT document FROM fhir_subscriptions")
         audit = await tx.connection.fetch("SELECT changes::text FROM audit_logs")
     assert "hush" not in str([*kept, *rows, *audit])
+
+
+async def test_a_hidden_header_is_kept_for_its_own_server_alone(
+    fhir: Server, receiver: Receiver, drain: Drain
+) -> None:
+    header = ["X-Clinic: one", "Authorization: Bearer hush-hush"]
+    made_id, _ = await made(fhir, receiver, TOPIC + "appointment-booked", header=header)
+    said = await fhir.read("Subscription", made_id)
+
+    async def put(endpoint: str, header: list[str]) -> httpx.Response:
+        channel = {**said["channel"], "endpoint": endpoint, "header": header}
+        return await fhir.send("PUT", f"/Subscription/{made_id}", json={**said, "channel": channel})
+
+    async with receiving() as other:
+        hidden = ["X-Clinic: one", "Authorization: ********"]
+        response = await put(other.url, hidden)
+        assert response.status_code == 422
+        assert response.json()["issue"][0]["expression"] == ["Subscription.channel.header[1]"]
+        assert (await put(f"{receiver.url}/elsewhere", hidden)).status_code == 200
+        assert (await put(other.url, ["Authorization: Bearer new"])).status_code == 200
+        await drain()
+    assert {one.headers["authorization"] for one in other.came} == {"Bearer new"}
+
+
+async def test_an_address_that_has_not_answered_is_told_nothing(
+    fhir: Server, receiver: Receiver, drain: Drain
+) -> None:
+    made_id, _ = await made(fhir, receiver, TOPIC + "appointment-booked")
+    await drain()
+    await visit(fhir.clinic)
+    await relaying.relay(fhir.clinic.tenant_id, SHAPES)  # its delivery waits
+    said = await fhir.read("Subscription", made_id)
+    async with receiving() as other:
+        other.status = lambda _: 503
+        said["channel"]["endpoint"] = other.url
+        response = await fhir.send("PUT", f"/Subscription/{made_id}", json=said)
+        assert response.json()["status"] == "requested"
+        await drain()
+        assert [told(one)["type"] for one in other.came] == ["handshake"]
+        assert (await fhir.read("Subscription", made_id))["status"] == "error"
+        async with begin(fhir.clinic.caller) as tx:
+            waits = "SELECT number FROM webhook_deliveries WHERE status = 'pending' ORDER BY number"
+            assert [one[0] for one in await tx.connection.fetch(waits)] == [1, None]
+            await tx.connection.execute(
+                "UPDATE webhook_endpoints SET paused_until = NULL;"
+                "UPDATE webhook_deliveries SET next_attempt_at = now() WHERE status = 'pending'"
+            )
+        other.status = lambda _: 200
+        await drain()
+        await drain()
+        assert [told(one)["type"] for one in other.came[1:]] == ["handshake", "event-notification"]
+    assert len(receiver.came) == 1
 
 
 async def test_one_that_fails_says_error_and_delays_no_other(

@@ -12,7 +12,7 @@ import pytest
 from chroniccare.audit import anchors, heads, sealing
 from chroniccare.audit.verifying import Report, verify
 from chroniccare.commands import audit as command
-from chroniccare.platform.owner import owner_connection
+from chroniccare.platform.owner import Owner, owner_connection
 from chroniccare.platform.postgres import Command, begin, utc_now
 from chroniccare.privacy import audit_pruning, tenant_erasing
 from chroniccare.settings import Settings, SettingsError, load
@@ -128,7 +128,7 @@ async def test_one_that_was_killed_in_between_is_sound_and_goes_on(
     chain = await old_chain(running, clinic, told)
     for most in (0, 7):  # the anchor alone; and a part of the rows
 
-        async def killed(_settings: Settings, tenant_id: UUID, last: int, most: int = most) -> int:
+        async def killed(_owner: Owner, tenant_id: UUID, last: int, most: int = most) -> int:
             async with owner_connection(told.database_url) as owner:
                 await owner.fetchval(
                     "SELECT prune_audit_of_tenant($1, $2, $3)", tenant_id, last, most
@@ -172,6 +172,36 @@ async def test_a_legal_hold_keeps_everything_from_its_patients_first_row_on(
     assert kept >= 2
     await clinic.delete(f"/patients/{patient['id']}/legal-hold")
     assert (await audit_pruning.prune(told, clinic.tenant_id)).held is None
+    assert (await looked(clinic, told)).findings == []
+
+
+async def test_a_hold_that_comes_meanwhile_keeps_its_patients_rows_and_two_do_not_prune_at_once(
+    running: Running, clinic: Clinic, told: Settings, then: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del then
+    await clinic.patient()
+    patient = await clinic.patient()
+    await chain_of(clinic, 3, first=utc_now() - SEVEN_YEARS)
+    running.platform.database.clock = utc_now
+    await clinic.patient()
+    assert await sealing.seal(clinic.tenant_id)
+    removed = audit_pruning._removed
+
+    async def late(owner: Owner, tenant_id: UUID, last: int) -> tuple[int, int | None]:
+        assert last > 3
+        with pytest.raises(audit_pruning.PruningBusy):
+            await audit_pruning.prune(told, clinic.tenant_id)
+        held = {"reason": "A lawsuit."}
+        await clinic.put(f"/patients/{patient['id']}/legal-hold", held)
+        return await removed(owner, tenant_id, last)
+
+    monkeypatch.setattr(audit_pruning, "_removed", late)
+    done = await audit_pruning.prune(told, clinic.tenant_id)
+    assert done.rows > 0
+    assert (done.rows, done.held) == (await first_seal(clinic) - 1, await first_seal(clinic))
+    async with begin(clinic.caller) as tx:
+        rows = Command("SELECT count(*) FROM audit_logs WHERE entity_id = $1::uuid")
+        assert await tx.value(rows, patient["id"]) >= 2
     assert (await looked(clinic, told)).findings == []
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import dataclasses
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from chroniccare.core.errors import Conflict
 from chroniccare.notifications.inbound.queries import PEOPLE, REMOVE, STORE
 from chroniccare.patients import actions as patients
 from chroniccare.platform import masterkey, sealing
+from chroniccare.platform.keystore import Keystore
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin, begin_system, utc_now
 from chroniccare.settings import Settings
@@ -471,6 +474,23 @@ async def test_sec_44_no_file_of_the_table_holds_what_the_master_key_alone_opens
         await owner.execute("CHECKPOINT")
     for wrapped in old:
         assert [one for one in names_of(folder, wrapped) if one.startswith("base/")] == []
+
+
+async def test_keys_are_not_rotated_in_another_store(
+    clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = masterkey.held()
+    assert held is not None
+    before = await encryption_status(clinic)
+    stores = Keystore((tmp_path,)), None
+    for other in stores:
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(masterkey, "_held", dataclasses.replace(held, store=other))
+            async with begin(clinic.caller) as tx:
+                with pytest.raises(masterkey.CannotUnwrap, match="store"):
+                    await keys.rotate(tx)
+        assert await encryption_status(clinic) == before
+    assert await asyncio.to_thread(os.listdir, tmp_path) == []
 
 
 async def test_one_tenants_missing_key_keeps_no_other_from_being_wrapped_anew(

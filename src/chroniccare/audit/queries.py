@@ -76,20 +76,21 @@ OF_A_PATIENT = (
     "fhir_resources",
 )  # fmt: skip
 """Every table whose rows are a patient's and have an id; a test compares it with the schema."""
-_IDS = " UNION ALL ".join(
+RECORDS = " UNION ALL ".join(
     [
-        "SELECT $1::uuid",
-        *(f"SELECT id FROM {table} WHERE patient_id = $1" for table in OF_A_PATIENT),
+        *(f"SELECT t.id FROM {table} t WHERE t.patient_id {{0}}" for table in OF_A_PATIENT),
         (
             "SELECT m.id FROM outbox_messages m JOIN notifications n ON n.tenant_id = m.tenant_id"
-            " AND n.id = m.notification_id WHERE n.patient_id = $1"
+            " AND n.id = m.notification_id WHERE n.patient_id {0}"
         ),
         (
             "SELECT o.id FROM waitlist_offers o JOIN waitlist w ON w.tenant_id = o.tenant_id"
-            " AND w.id = o.entry_id WHERE w.patient_id = $1"
+            " AND w.id = o.entry_id WHERE w.patient_id {0}"
         ),
     ]
 )
+"""Ids of all that is of patients; `{0}` is where `= id` or `IN (...)` goes."""
+_IDS = f"SELECT $1::uuid UNION ALL {RECORDS.format('= $1')}"
 ACCESS = Query(
     AuditEntry,
     f"SELECT {_COLUMNS} WHERE entity_id IN ({_IDS})"

@@ -72,7 +72,10 @@ async def match(caller: Caller, given: Given) -> Resource:
 
 
 def _keys(said: Resource) -> Iterator[Sequence[tuple[str, str]]]:
-    """Yield searches, one of which finds everybody whom `compared` would grade."""
+    """Yield the searches that candidates come from: by identifier, name and birth date, or contact.
+
+    Who shares none of these is not compared, whatever grade address, gender and birth date gave.
+    """
     for one in said.get("identifier", [])[:_FEW]:
         if "value" in one and "system" in one:
             yield [("identifier", f"{_plain(one['system'])}|{_plain(one['value'])}")]

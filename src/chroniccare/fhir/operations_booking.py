@@ -114,7 +114,7 @@ async def _of_reference(tx: Tx, given: Given, status: str) -> writing.Written:
         SAME, patient, provider, place, proposed.start, proposed.minutes, code, tx.now
     )
     if same is not None:
-        return await _taken_up(tx, given, same, status)
+        return await _taken_up(tx, given, same, status, letter="c")  # as its booking was
     if comment := given.one("comment"):
         visit["comment"] = comment
     return await writing.create(tx, APPOINTMENT, {**visit, "status": status})
@@ -144,13 +144,19 @@ async def _proposed(tx: Tx, proposed: proposal.Proposal, patient_id: UUID | None
     return found
 
 
-async def _taken_up(tx: Tx, given: Given, visit_id: UUID, status: str) -> writing.Written:
-    """Book a visit that is held; one that is booked already is answered as it is."""
-    opened(tx.caller, APPOINTMENT, "u")
+async def _taken_up(
+    tx: Tx, given: Given, visit_id: UUID, status: str, *, letter: str = "u"
+) -> writing.Written:
+    """Book a visit that is held; one that is booked already is answered as it is.
+
+    `letter`: what the caller must be allowed for that answer; to take one up is an update.
+    """
+    opened(tx.caller, APPOINTMENT, letter)
     visit = await scheduling.get_locked(tx, visit_id)
     _check_patient(given, visit.patient_id)
     is_new = status == "booked" and visit.status not in {"scheduled", "confirmed"}
     if is_new:
+        opened(tx.caller, APPOINTMENT, "u")
         await lifecycle.take_up(tx, visit)
     row = await tx.one(APPOINTMENT.read, visit_id)
     resource = actions.rendered(tx.caller, APPOINTMENT, row)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chroniccare.audit.queries import OF_A_PATIENT
+from chroniccare.audit.queries import RECORDS
 from chroniccare.fhir.queries import ONE
 from chroniccare.fhir.rules_told import IS_SENT, WRITTEN
 from chroniccare.medications import queries as medications
@@ -110,12 +110,6 @@ TRAIL = Query(
     f" FROM {ONE} JOIN audit_logs a ON a.id = page.id",
 )
 WRITE = Query(TrailRow, f"{TRAIL.sql} WHERE {WRITTEN}")
-OF_PATIENT = (
-    "a.entity_id IN (SELECT p.id FROM patients p WHERE p.id {0} UNION ALL "
-    + " UNION ALL ".join(
-        f"SELECT t.id FROM {table} t WHERE t.patient_id {{0}}" for table in OF_A_PATIENT
-    )
-    + ")"
-)
+OF_PATIENT = f"a.entity_id IN (SELECT p.id FROM patients p WHERE p.id {{0}} UNION ALL {RECORDS})"
 """Condition that an entry is of a patient, or of something of theirs, as the access report has it;
 `{0}` is where `= id`, `= ANY(ids)` or `IN (...)` goes."""

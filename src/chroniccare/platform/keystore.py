@@ -33,16 +33,24 @@ class Keystore:
 
     directories: tuple[Path, ...]
 
-    def wrap(self, tenant_id: UUID, data: bytes) -> bytes:
-        """Return `data` wrapped with the tenant's key, which is made if there is none.
+    def wrap(self, tenant_id: UUID, data: bytes, *, first: bool = False) -> bytes:
+        """Return `data` wrapped with the tenant's key.
+
+        Args:
+            tenant_id: whose key.
+            data: what is wrapped.
+            first: nothing of the tenant needs the store yet, so its key is made if there is none.
 
         Raises:
-            NotInStore: the directories differ.
+            NotInStore: there is no key and it is not the first time, or the directories differ.
             OSError: one cannot be written; nothing is wrapped that only some of them open.
         """
+        key = self._found(tenant_id)
+        if key is None and not first:
+            raise _missing(tenant_id)
         nonce = os.urandom(_NONCE_BYTES)
-        bound = tenant_id.bytes
-        return nonce + AESGCM(self._ensured(tenant_id)).encrypt(nonce, data, bound)
+        everywhere = self._ensured(tenant_id, key or os.urandom(KEY_BYTES))
+        return nonce + AESGCM(everywhere).encrypt(nonce, data, tenant_id.bytes)
 
     def unwrap(self, tenant_id: UUID, wrapped: bytes) -> bytes:
         """Return what was wrapped.
@@ -52,10 +60,7 @@ class Keystore:
         """
         key = self._found(tenant_id)
         if key is None:
-            raise NotInStore(
-                f"no key of tenant {tenant_id} in the store: it was erased, or this process has"
-                " another store"
-            )
+            raise _missing(tenant_id)
         try:
             nonce, data = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
             return AESGCM(key).decrypt(nonce, data, tenant_id.bytes)
@@ -69,7 +74,10 @@ class Keystore:
             OSError: a directory cannot be written; repeat it.
         """
         for directory in self.directories:
-            self._path(directory, tenant_id).unlink(missing_ok=True)
+            path = self._path(directory, tenant_id)
+            # A process that was killed while it made the key may have left it under this name.
+            for one in (path, *directory.glob(f".{path.name}.*")):
+                one.unlink(missing_ok=True)
             _settle(directory)
 
     def _path(self, directory: Path, tenant_id: UUID) -> Path:
@@ -84,8 +92,7 @@ class Keystore:
                 return path.read_bytes()
         return None
 
-    def _ensured(self, tenant_id: UUID) -> bytes:
-        key = self._found(tenant_id) or os.urandom(KEY_BYTES)
+    def _ensured(self, tenant_id: UUID, key: bytes) -> bytes:
         for directory in self.directories:
             path = self._path(directory, tenant_id)
             if not path.exists():
@@ -115,6 +122,13 @@ def opened(settings: Settings) -> Keystore | None:
         if directory.stat().st_mode & _OTHERS:
             raise SettingsError(f"{name}: others may look into {directory}: `chmod 700` it")
     return Keystore(directories) if directories else None
+
+
+def _missing(tenant_id: UUID) -> NotInStore:
+    return NotInStore(
+        f"no key of tenant {tenant_id} in the store: it was erased, or this process has another"
+        " store"
+    )
 
 
 def _write_once(path: Path, key: bytes) -> None:

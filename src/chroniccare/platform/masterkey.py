@@ -42,19 +42,22 @@ class MasterKeys:
     store: Keystore | None = None
 
     def wrap_tenants(
-        self, tenant_id: UUID, purpose: str, version: int, key: bytes, *, in_store: bool
-    ) -> Wrapped:
+        self, tenant_id: UUID, purpose: str, version: int, key: bytes, *, in_store: bool,
+        first: bool,
+    ) -> Wrapped:  # fmt: skip
         """Return a key of a tenant's fields, wrapped; `in_store`: with the store's key, too.
 
+        `first`: no other of the tenant's is in the store, see `Keystore.wrap`.
+
         Raises:
-            CannotUnwrap: there is no store, or its directories differ.
+            CannotUnwrap: there is no store or no key in it, or its directories differ.
             OSError: the store cannot be written.
         """
         wrapped = self.wrap(tenant_id, purpose, version, key)
         if not in_store:
             return wrapped
         try:
-            data = self._needed_store().wrap(tenant_id, wrapped.data)
+            data = self._needed_store().wrap(tenant_id, wrapped.data, first=first)
         except NotInStore as error:
             raise CannotUnwrap(str(error)) from None
         return Wrapped(wrapped.master_id, data, in_store=True)

@@ -17,10 +17,11 @@ from chroniccare.audit.actions import record
 from chroniccare.audit.rules import Head
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict
-from chroniccare.platform.owner import owner_connection
+from chroniccare.platform.owner import Owner, owner_connection
 from chroniccare.platform.postgres import begin
-from chroniccare.privacy import actions
+from chroniccare.privacy import actions, queries_erasing
 from chroniccare.privacy import queries_audit as queries
+from chroniccare.privacy.queries_tenants import ONE_AT_A_TIME
 from chroniccare.settings import Settings
 
 _JOB = "audit-retention"
@@ -28,6 +29,12 @@ _KIND = "audit_retention"
 _BATCH = 5000
 _YEAR = timedelta(days=366)
 """No year is longer, so that nothing goes too early."""
+
+
+class PruningBusy(Conflict):
+    """Another one, or the erasure of a clinic, is under way."""
+
+    code = "AUDIT_PRUNING_BUSY"
 
 
 class NotSound(Conflict):
@@ -52,9 +59,18 @@ async def prune(settings: Settings, tenant_id: UUID) -> Pruned:
     Killed in between, the same call goes on.
 
     Raises:
+        PruningBusy: another one, or the erasure of a clinic, is under way.
         NotSound: `audit verify` finds faults in this chain; nothing was removed.
         BadKeyFile, OSError: the anchor cannot be written; nothing was removed.
     """
+    async with owner_connection(settings.database_url) as owner:
+        # Held to the end: both grant and revoke what the same tables are emptied with.
+        if not await owner.fetchval(ONE_AT_A_TIME):
+            raise PruningBusy("An erasure or another `audit prune` is under way; begin when done.")
+        return await _prune(settings, owner, tenant_id)
+
+
+async def _prune(settings: Settings, owner: Owner, tenant_id: UUID) -> Pruned:
     directory = Path(settings.audit_heads_dir)
     caller = system(tenant_id, job=_JOB)
     async with begin(caller) as tx:
@@ -72,8 +88,8 @@ async def prune(settings: Settings, tenant_id: UUID) -> Pruned:
         return Pruned(0, 0, until, held)
     head = Head(tenant_id, last, end.hash, at)
     await asyncio.to_thread(anchors.append, settings, head, until=until)
-    rows = await _removed(settings, tenant_id, last)
-    done = Pruned(rows, last, until, held)
+    rows, since = await _removed(owner, tenant_id, last)
+    done = Pruned(rows, last, until, since or held)
     await _report(tenant_id, head, done, settings.retain_audit_years)
     return done
 
@@ -100,12 +116,20 @@ async def _end(tenant_id: UUID, until: datetime, *, copied: bool) -> tuple[int, 
             return seq, None
 
 
-async def _removed(settings: Settings, tenant_id: UUID, last: int) -> int:
-    rows = 0
-    async with owner_connection(settings.database_url) as owner:
-        while gone := await owner.fetchval(queries.PRUNE, tenant_id, last, _BATCH):
-            rows += gone
-    return rows
+async def _removed(owner: Owner, tenant_id: UUID, last: int) -> tuple[int, int | None]:
+    """Remove seals up to `last`; return how many, and where a hold placed meanwhile stops it."""
+    rows, free = 0, 0
+    while free < last:
+        # No hold is placed between the look and the removal: `hold` waits for this transaction.
+        async with begin(system(tenant_id, job=_JOB)) as tx:
+            await tx.value(queries_erasing.LOCK_HOLDS, str(tenant_id))
+            found = await tx.all(queries.NEXT, free, tx.now, _BATCH)
+            held = next((one.seq for one in found if one.is_held), None)
+            free = min(last, found[-1].seq if held is None else held - 1) if found else last
+            rows += await owner.fetchval(queries.PRUNE, tenant_id, free, _BATCH)
+        if held is not None and held <= last:
+            return rows, held
+    return rows, None
 
 
 async def _report(tenant_id: UUID, head: Head, done: Pruned, years: int) -> None:

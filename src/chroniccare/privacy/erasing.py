@@ -70,6 +70,7 @@ async def hold(tx: Tx, patient_id: UUID, *, reason: str) -> queries.Hold:
     Raises:
         NotFound: no such patient.
     """
+    await tx.value(queries_erasing.LOCK_HOLDS, str(tx.caller.tenant_id))
     await _lock(tx, patient_id)
     before = await tx.one(queries_erasing.HOLD, patient_id)
     placed = await tx.one(

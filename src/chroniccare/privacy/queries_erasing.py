@@ -9,6 +9,8 @@ from chroniccare.privacy.queries import Hold
 from chroniccare.scheduling.queries import COLUMNS, Appointment
 
 LOCK = Command("SELECT id FROM patients WHERE id = $1 FOR UPDATE")
+# Whoever places one, and who removes what one would keep, come one after the other.
+LOCK_HOLDS = Command("SELECT pg_advisory_xact_lock(hashtextextended('holds:' || $1::text, 0))")
 HOLD = Query(Hold, "SELECT patient_id, reason, placed_at FROM legal_holds WHERE patient_id = $1")
 PLACE_HOLD = Query(
     Hold,

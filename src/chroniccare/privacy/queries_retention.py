@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from chroniccare.audit.queries import OF_A_PATIENT
+from chroniccare.audit.queries import RECORDS
 from chroniccare.platform.postgres import Command, Query
 
 Kept = Literal["messages", "delivery_log", "events"]
@@ -75,16 +75,8 @@ REPLIES = Command(
 # --- webhooks: what was handed on, and the events themselves -------------------------------------
 # An event is a held patient's by its record. Found by `idx_outbox_created`: what is old is few, as
 # it goes.
-HELD = " UNION ALL ".join(
-    [
-        "SELECT patient_id FROM legal_holds",
-        *(
-            f"SELECT t.id FROM legal_holds h JOIN {table} t ON t.tenant_id = h.tenant_id"
-            " AND t.patient_id = h.patient_id"
-            for table in OF_A_PATIENT
-        ),
-    ]
-)
+_HOLDS = "SELECT h.patient_id FROM legal_holds h"
+HELD = f"{_HOLDS} UNION ALL {RECORDS.format(f'IN ({_HOLDS})')}"
 # One that nobody has looked at yet, of whatever age, stays.
 _PAST = (
     "o.created_at >= $1 AND o.created_at < $2 AND o.relayed_at IS NOT NULL"

@@ -46,10 +46,14 @@ async def rotate(tx: Tx) -> int:
 
     Raises:
         NoKeys: there is none to rotate.
+        masterkey.CannotUnwrap: those of now cannot be opened here, so new ones could not be there.
     """
     master = masterkey.held()
     if master is None:
         raise NoKeys
+    for one in await tx.all(queries.LIVING):
+        if one.state == "active":
+            one.opened(master, tx.caller.tenant_id)
     version = 0
     for purpose in ("data", "record"):
         before = await tx.value(queries.RETIRE, purpose, tx.now)
@@ -140,8 +144,9 @@ async def _wrap_anew(
     tx: Tx, master: masterkey.MasterKeys, one: WrappedKey, key: bytes, *, stored_at: datetime | None
 ) -> None:
     fresh = master.wrap_tenants(
-        tx.caller.tenant_id, one.purpose, one.version, key, in_store=stored_at is not None
-    )
+        tx.caller.tenant_id, one.purpose, one.version, key, in_store=stored_at is not None,
+        first=not await tx.value(queries.IN_STORE),
+    )  # fmt: skip
     values = (fresh.data, fresh.master_id, stored_at)
     await tx.run(queries.REWRAP, one.purpose, one.version, *values)
 
@@ -150,8 +155,9 @@ async def _add(tx: Tx, master: masterkey.MasterKeys, purpose: str, version: int)
     tenant: UUID = tx.caller.tenant_id
     stored_at = tx.now if master.store is not None else None
     wrapped = master.wrap_tenants(
-        tenant, purpose, version, os.urandom(masterkey.KEY_BYTES), in_store=stored_at is not None
-    )
+        tenant, purpose, version, os.urandom(masterkey.KEY_BYTES), in_store=stored_at is not None,
+        first=not await tx.value(queries.IN_STORE),
+    )  # fmt: skip
     tx.rekeyed = True
     values = (wrapped.data, wrapped.master_id, tx.now, stored_at)
     await tx.run(queries.INSERT, tenant, purpose, version, *values)

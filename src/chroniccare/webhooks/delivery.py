@@ -59,6 +59,11 @@ class Job:
     body: bytes
     headers: dict[str, str] | None
 
+    @property
+    def is_ping(self) -> bool:
+        """Whether it asks if anybody listens, and tells of no record."""
+        return self.due.entity_type == rules.PING
+
 
 @dataclass(frozen=True, slots=True)
 class Came:
@@ -167,7 +172,8 @@ async def _record(tenant_id: UUID, job: Job, came: Came) -> None:
             return
         if rules.succeeded(came.status):
             await _finish(tx, job, came, "delivered")
-            await tx.run(queries.WELL, job.due.endpoint_id, came.latency_ms > rules.SLOW_MS, tx.now)
+            slow, asked = came.latency_ms > rules.SLOW_MS, job.due.url if job.is_ping else None
+            await tx.run(queries.WELL, job.due.endpoint_id, slow, tx.now, asked)
         else:
             await _failed(tx, job, came, state)
 
@@ -187,9 +193,10 @@ async def _failed(tx: Tx, job: Job, came: Came, state: queries.State) -> None:
         await _finish(tx, job, came, "failed")
     else:
         await tx.run(queries.RETRY, job.due.id, came.status, came.latency_ms, again, tx.now)
+    unverified = again is None and job.due.shape != shapes.EVENT and job.is_ping
     if came.status == rules.GONE:
         await disabling.disable(tx, endpoint_id, "gone")
-    elif rules.is_given_up(failing_since=state.failing_since or tx.now, now=tx.now):
+    elif unverified or rules.is_given_up(failing_since=state.failing_since or tx.now, now=tx.now):
         reason: disabling.Reason = "unreadable" if came.error == rules.UNREADABLE else "failing"
         await disabling.disable(tx, endpoint_id, reason)
 

@@ -101,14 +101,16 @@ class Claim:
 
 
 # Endpoints in random order, each with what is left of its own slots ($3) and its tenant's ($4):
-# nobody's backlog takes more. $5: those that failed or were slow, or the others.
+# nobody's backlog takes more. $5: those that failed or were slow, or the others. A subscription
+# whose address has not answered yet is sent the handshake alone.
 CLAIM = Query(
     Claim,
     "WITH busy AS MATERIALIZED (SELECT d.tenant_id, d.endpoint_id, count(*) AS held"
     " FROM webhook_endpoints e JOIN webhook_deliveries d ON d.tenant_id = e.tenant_id"
     " AND d.endpoint_id = e.id WHERE e.ailing = $5 AND d.status = 'pending'"
     " AND d.lease_until > $1::timestamptz GROUP BY d.tenant_id, d.endpoint_id),"
-    " open AS (SELECT e.tenant_id, e.id, $3 - coalesce(b.held, 0) AS room,"
+    " open AS (SELECT e.tenant_id, e.id, e.shape = 'event' OR e.verified_at IS NOT NULL AS told,"
+    " $3 - coalesce(b.held, 0) AS room,"
     " $4 - coalesce((SELECT sum(o.held) FROM busy o WHERE o.tenant_id = e.tenant_id), 0) AS left_"
     " FROM webhook_endpoints e JOIN tenants t ON t.id = e.tenant_id LEFT JOIN busy b"
     " ON b.tenant_id = e.tenant_id AND b.endpoint_id = e.id WHERE t.is_active AND e.enabled"
@@ -118,7 +120,8 @@ CLAIM = Query(
     " row_number() OVER (PARTITION BY d.tenant_id ORDER BY d.next_attempt_at) AS place"
     " FROM open o CROSS JOIN LATERAL (SELECT w.id, w.tenant_id, w.next_attempt_at"
     " FROM webhook_deliveries w WHERE w.tenant_id = o.tenant_id AND w.endpoint_id = o.id"
-    " AND w.status = 'pending' AND w.next_attempt_at <= $1 ORDER BY w.next_attempt_at"
+    " AND w.status = 'pending' AND w.next_attempt_at <= $1"
+    " AND (o.told OR w.entity_type = 'webhook') ORDER BY w.next_attempt_at"
     " LIMIT greatest(o.room, 0)) d) f WHERE f.place <= f.left_"
     " ORDER BY f.place, random() LIMIT $6),"
     " locked AS MATERIALIZED (SELECT w.id, w.tenant_id FROM webhook_deliveries w JOIN due"
@@ -159,8 +162,9 @@ BEGIN = Query(
     " first_attempt_at = coalesce(d.first_attempt_at, $3::timestamptz), updated_at = $3"
     " FROM webhook_endpoints e WHERE d.id = $1 AND d.fence = $2 AND d.status = 'pending'"
     " AND d.lease_until > $4 AND e.tenant_id = d.tenant_id AND e.id = d.endpoint_id AND e.enabled"
-    " AND e.deleted_at IS NULL RETURNING d.id, d.tenant_id, d.endpoint_id, d.event_id, d.attempt,"
-    " d.number)"
+    " AND e.deleted_at IS NULL AND (e.shape = 'event' OR e.verified_at IS NOT NULL"
+    " OR d.entity_type = 'webhook') RETURNING d.id, d.tenant_id, d.endpoint_id, d.event_id,"
+    " d.attempt, d.number)"
     " SELECT b.id, b.endpoint_id, e.url, e.secret,"
     " CASE WHEN e.previous_until > $3 THEN e.previous_secret END AS previous_secret, b.event_id,"
     " o.event_type, o.entity_type, o.entity_id, o.payload, o.created_at, b.attempt, e.shape,"
@@ -207,11 +211,13 @@ RETRY = Command(
     "UPDATE webhook_deliveries SET response_status = $2, latency_ms = $3, next_attempt_at = $4,"
     " lease_until = NULL, updated_at = $5 WHERE id = $1"
 )
+# $4: where the handshake went, if it was one; nothing else verifies a subscription's address.
 WELL = Command(
     "UPDATE webhook_endpoints SET failing_since = NULL, failures = 0, paused_until = NULL,"
-    " ailing = $2, verified_at = coalesce(verified_at, $3) WHERE id = $1"
+    " ailing = $2, verified_at = CASE WHEN url = $4 THEN coalesce(verified_at, $3)"
+    " ELSE verified_at END WHERE id = $1"
     " AND (failing_since IS NOT NULL OR failures > 0 OR paused_until IS NOT NULL"
-    " OR ailing <> $2 OR verified_at IS NULL)"
+    " OR ailing <> $2 OR verified_at IS NULL AND url = $4)"
 )
 ILL = Command(
     "UPDATE webhook_endpoints SET failing_since = coalesce(failing_since, $2), failures = $3,"

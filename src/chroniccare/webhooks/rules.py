@@ -18,6 +18,8 @@ _PAUSE_FIRST_S, _PAUSE_MOST_S = 1.0, 300.0
 SLOW_MS = 1000
 """An endpoint that takes longer shares the slots of those that fail."""
 GONE = 410
+PING = "webhook"
+"""Entity of events that ask an endpoint whether it listens; all others are of records."""
 UNREADABLE = "secret"
 """Error of an attempt that was not made: the secret cannot be opened, so nothing can be signed."""
 ANSWER_KEPT = 500

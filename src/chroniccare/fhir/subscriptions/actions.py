@@ -134,6 +134,7 @@ async def update(tx: Tx, text: str, said: Resource, *, url: str, check_: Check) 
     Raises:
         NotFound, Gone: it is not there.
         Invalid: it has another id.
+        Unprocessable: it leads to another server, and hides a header's value from itself.
         PreconditionFailed: `check_` says that somebody changed it.
     """
     if said.get("id") != text:

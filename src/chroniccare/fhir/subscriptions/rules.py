@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from chroniccare.core.errors import FieldError, Invalid
+from chroniccare.core.errors import FieldError, Invalid, Unprocessable
 
 Resource = dict[str, Any]
 
@@ -27,6 +28,7 @@ _OURS = re.compile(
     re.IGNORECASE,
 )
 _MOST_HEADERS = 10
+_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +166,18 @@ def hidden(document: Resource) -> Resource:
     return {**document, "channel": channel}
 
 
+def _server(document: Resource) -> tuple[str, str | None, int | None]:
+    """Return whom notifications go to: scheme, host and port."""
+    url = urlsplit(document["channel"]["endpoint"])
+    return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)
+
+
 def kept(document: Resource, before: Resource | None) -> Resource:
     """Return the document with headers whose value was hidden from its author put back.
 
     Raises:
         Invalid: there was no such header.
+        Unprocessable: it was for another server, which alone may learn the value.
     """
     known = {} if before is None else {
         parted(one)[0].lower(): parted(one)[1] for one in headers(before["channel"])
@@ -181,6 +190,9 @@ def kept(document: Resource, before: Resource | None) -> Resource:
             place = f"Subscription.channel.header[{number}]"
             if name.lower() not in known:
                 raise Invalid.field(place, "hides a value that was never written", "value")
+            if before is not None and _server(document) != _server(before):
+                reason = "hides a value that was written for another server: write it again"
+                raise Unprocessable.field(place, reason, "value")
             value = known[name.lower()]
         found.append(f"{name}: {value}")
     if found:

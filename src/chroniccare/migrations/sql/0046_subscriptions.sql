@@ -7,6 +7,9 @@ ALTER TABLE webhook_endpoints
 ALTER TABLE webhook_deliveries ADD COLUMN number bigint CHECK (number > 0);
 CREATE UNIQUE INDEX uk_webhook_deliveries_number
     ON webhook_deliveries (tenant_id, endpoint_id, number) WHERE number IS NOT NULL;
+-- Until its address has answered, a subscription is sent the question alone.
+GRANT SELECT (shape, verified_at) ON webhook_endpoints TO chroniccare_system;
+GRANT SELECT (entity_type) ON webhook_deliveries TO chroniccare_system;
 
 CREATE TABLE fhir_subscriptions (
     id uuid PRIMARY KEY, -- the endpoint's own
