@@ -127,8 +127,7 @@ def _step(number: int, entry: Resource) -> Step:
         if name not in request:
             raise Invalid.field(f"Bundle.entry[{number}].request.{name}", "is needed", "required")
     try:
-        text = request.get("ifModifiedSince")
-        since = datetime.fromisoformat(text) if text else None
+        since = (text := request.get("ifModifiedSince")) and datetime.fromisoformat(text)
     except ValueError:  # a leap second is an instant to FHIR
         place = f"Bundle.entry[{number}].request.ifModifiedSince"
         raise Invalid.field(place, "is no time that can be read", "value") from None
@@ -214,11 +213,10 @@ def _check_once(steps: list[Step]) -> None:
         name = step.full_url if step.method == "POST" else None
         if step.method in _CHANGES and step.has_id:
             name = "/".join(step.path)
-        if name is None:
-            continue
         if name in named:
             raise Invalid.field(f"Bundle.entry[{step.place}]", _TWICE, "duplicate")
-        named.add(name)
+        if name is not None:
+            named.add(name)
 
 
 def _check_first(step: Step, done: _Done, named: set[str]) -> None:
