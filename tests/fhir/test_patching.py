@@ -217,3 +217,21 @@ def test_extensions_of_values_in_a_list_are_not_shifted() -> None:
             document,
             {"parameter": [operation("delete", "Patient.name.given[0]")]},
         )
+
+
+def test_a_patch_that_is_done_again_begins_anew() -> None:
+    li = {"valueHumanName": {"family": "Li", "given": ["A"]}}
+    name = operation("add", "Patient", name="name", value=li)
+    parameters = {
+        "parameter": [
+            name, operation("add", "Patient.name", name="given", value={"valueString": "B"})
+        ]
+    }  # fmt: skip
+    found = [patching_paths.patched({"resourceType": "Patient"}, parameters) for _ in "12"]
+    assert [one["name"][0]["given"] for one in found] == [["A", "B"], ["A", "B"]]
+
+
+@pytest.mark.parametrize("kind", [["add"], {}, None, 1, "jump"])
+def test_what_is_no_operation(kind: Any) -> None:
+    with pytest.raises(Invalid):
+        patching.patched({}, [{"op": kind, "path": "", "value": 1}])

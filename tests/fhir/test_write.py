@@ -117,10 +117,37 @@ async def test_a_change_by_the_other_door_wins(clinic: Clinic, fhir: Server) -> 
     fields = without(rest, "id", "version", "created_at", "updated_at")
     await clinic.put(path, {**fields, "last_name": "Quist-Ng"})
     read = await fhir.read("Patient", made["id"])
-    assert read["name"] == [{"use": "official", "family": "Quist-Ng", "given": ["Wanda"]}]
+    assert read["name"] == [
+        {"use": "official", "family": "Quist-Ng", "given": ["Wanda"]}, RICH["name"][0]
+    ]  # fmt: skip
     assert "text" not in read  # it said the old name
     assert read["telecom"] == RICH["telecom"]
     assert read["maritalStatus"] == RICH["maritalStatus"]
+
+
+async def test_a_change_by_the_other_door_takes_nothing_along_that_is_not_its_own(
+    clinic: Clinic, fhir: Server
+) -> None:
+    made = await make(fhir, RICH)
+    where = f"/patients/{made['id']}"
+    rest = (await clinic.get(where)).json()["data"]
+    now = {name: rest[name] for name in clinic.patient_body()} | {
+        "mrn": "NEW-1", "last_name": "Quill", "time_zone": "America/Denver",
+        "contact_info": {"telecom": [{"system": "phone", "value": "+14155550112"}]},
+    }  # fmt: skip
+    assert (await clinic.put(where, now)).status_code == 200
+    read = await fhir.read("Patient", made["id"])
+    assert [one["url"].rpartition("/")[2] for one in read["extension"]] == [
+        "timezone", "us-core-birthsex"
+    ]  # fmt: skip
+    assert [one["value"] for one in read["identifier"]] == ["NEW-1", "999-99-1234"]
+    assert [one["value"] for one in read["telecom"]] == ["+14155550112", "+1 415 555 0101"]
+    assert [one.get("family") for one in read["name"]] == ["Quill", None]
+    put = await fhir.send("PUT", f"/Patient/{made['id']}", json=read)
+    assert without(put.json(), "meta") == without(read, "meta")
+    assert await fhir.ids("Patient?identifier=http://hl7.org/fhir/sid/us-ssn|999-99-1234") == [
+        made["id"]
+    ]
 
 
 async def test_a_small_patient_gets_a_number_and_the_clinics_zone(

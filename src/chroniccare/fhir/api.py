@@ -1,9 +1,10 @@
 """/fhir: R4 reads, searches, histories and writes, the tenant by the credential."""
 
 from datetime import datetime
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 
-import orjson
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core import wire
@@ -38,6 +39,7 @@ from chroniccare.settings import address
 from chroniccare.tenancy.api import Straight
 
 router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=Straight, include_in_schema=False)
+_READ = msgspec.json.Decoder(float_hook=Decimal)
 public = APIRouter(prefix="/fhir", include_in_schema=False)
 
 
@@ -307,5 +309,5 @@ def _held(request: Request, one: Held) -> Response:
 def _written(request: Request, resource: Resource) -> bytes:
     written = wire.dumps(resource)
     if request.scope["query_string"] and dict(pairs_of(request)).get("_pretty") == "true":
-        return wire.pretty(orjson.loads(written))  # what is held is bytes by now
+        return wire.pretty(_READ.decode(written))  # what is held is bytes by now
     return written

@@ -16,6 +16,7 @@ _LAST = {
     "CommunicationRequest": 3, "MedicationAdministration": 3, "MedicationDispense": 3,
 }  # fmt: skip
 """Types that refer to others, and so are made after them, and after those before."""
+_STORED = 4
 
 AT_ONCE = 4
 """Entries of one batch: connections that it takes from the pool of the process."""
@@ -81,5 +82,5 @@ def is_stored(step: Step) -> bool:
 
 def turn(step: Step) -> tuple[int, int, int]:
     """Return when it is the entry's turn: stored types may refer to each other, and to all else."""
-    place = _LAST.get(step.path[0], int(is_stored(step)))
+    place = _LAST.get(step.path[0], _STORED if is_stored(step) else 0)
     return _ORDER.get(step.method, 1), place, step.place

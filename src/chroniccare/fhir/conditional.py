@@ -43,7 +43,7 @@ def is_known(
         return bool(_tags(tags) & {"*", f'"{version}"'})
     try:
         at = parsedate_to_datetime(since) if isinstance(since, str) else since
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter of a year or an offset
         return False
     if at is None or at.tzinfo is None:
         return False

@@ -120,6 +120,11 @@ def outcome(problem: Problem) -> dict[str, Any]:
     return {"resourceType": "OperationOutcome", "issue": issues}
 
 
+def entry(problem: Problem) -> dict[str, Any]:
+    """Return the entry of a Bundle that answers with `problem`."""
+    return {"response": {"status": str(problem.status), "outcome": outcome(problem)}}
+
+
 def body(problem: Problem) -> bytes:
     """Return the OperationOutcome of `problem` as it goes over the wire."""
     return dumps(outcome(problem))

@@ -56,7 +56,7 @@ def patched(document: Any, operations: Any) -> Any:
 def _read(place: str, one: Any) -> tuple[str, list[str], Any]:
     """Return operation, path, and the value, or for `move` and `copy` the path of it."""
     operation = one.get("op") if isinstance(one, dict) else None
-    if operation not in {"add", "remove", "replace", "move", "copy", "test"}:
+    if not isinstance(operation, str) or operation not in {*_CHANGES, "test"}:
         raise Invalid.field(f"{place}.op", "is no operation of JSON Patch", "value")
     path = _pointer(place, one.get("path"), "path")
     if operation in {"move", "copy"}:

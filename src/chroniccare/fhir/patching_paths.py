@@ -6,6 +6,7 @@ that is what addresses one element, and needs no engine (https://hl7.org/fhir/R4
 
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -223,7 +224,7 @@ def _made(part: Resource, kind: str, place: str) -> tuple[Any, str]:
     """Return the value of a part, and the member that it came in."""
     for key, value in part.items():
         if key.startswith("value") or key == "resource":
-            return value, key
+            return deepcopy(value), key  # a patch may be done twice
     made: dict[str, Any] = {}
     inside = Node({}, "", None, kind, made)
     for each in part.get("part", []):

@@ -6,6 +6,7 @@ references to the record. Stored types come after those with tables, and may ref
 circles: their ids are chosen before the first is made.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,7 @@ from chroniccare.fhir.registry import KINDS, found, seen_by
 from chroniccare.fhir.validation import parse
 from chroniccare.platform.postgres import Tx, begin
 
+_log = logging.getLogger(__name__)
 MOST = 500
 _MOST_FOUND = 100
 """Matches of a search in a Bundle, which is one request: the next link leads on."""
@@ -59,6 +61,7 @@ class Step:
     full_url: str | None
     resource: Resource | None
     request: Resource
+    since: datetime | None
 
     @property
     def path(self) -> list[str]:
@@ -123,9 +126,14 @@ def _step(number: int, entry: Resource) -> Step:
     for name in ("method", "url"):
         if name not in request:
             raise Invalid.field(f"Bundle.entry[{number}].request.{name}", "is needed", "required")
+    try:
+        since = (text := request.get("ifModifiedSince")) and datetime.fromisoformat(text)
+    except ValueError:  # a leap second is an instant to FHIR
+        place = f"Bundle.entry[{number}].request.ifModifiedSince"
+        raise Invalid.field(place, "is no time that can be read", "value") from None
     return Step(
         number, request["method"], request["url"], entry.get("fullUrl"), entry.get("resource"),
-        request,
+        request, since,
     )  # fmt: skip
 
 
@@ -148,8 +156,10 @@ async def _alone(caller: Caller, step: Step, *, told: Told) -> Resource:
         if isinstance(problem, Forbidden):
             path = {"resource_id": step.path[1]} if len(step.path) > 1 else {}
             await note_refused(caller, step.method, path, "fhir")
-        status = {"status": str(problem.status), "outcome": outcome.outcome(problem)}
-        return {"response": status}
+        return outcome.entry(problem)
+    except Exception as error:  # noqa: BLE001  one entry's, so the others still have their answers
+        _log.error("entry of a batch failed", extra={"error": type(error).__name__})
+        return outcome.entry(Problem())
 
 
 async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Resource]:
@@ -193,18 +203,19 @@ def _plan(steps: list[Step]) -> dict[str, str]:
 
 
 def _check_once(steps: list[Step]) -> None:
-    """Check that no record is replaced or removed twice: which one would stand?
+    """Check that no record is made, replaced or removed twice: which one would stand?
 
     Raises:
         Invalid: one is.
     """
     named: set[str] = set()
     for step in steps:
+        name = step.full_url if step.method == "POST" else None
         if step.method in _CHANGES and step.has_id:
             name = "/".join(step.path)
-            if name in named:
-                place = f"Bundle.entry[{step.place}]"
-                raise Invalid.field(place, _TWICE, "duplicate")
+        if name in named:
+            raise Invalid.field(f"Bundle.entry[{step.place}]", _TWICE, "duplicate")
+        if name is not None:
             named.add(name)
 
 
@@ -358,10 +369,8 @@ def _read(caller: Caller, step: Step, resource: Resource) -> Resource:
         return {"resource": resource, "response": {"status": "200"}}
     meta, request = resource["meta"], step.request
     version = _version(meta["versionId"], meta["lastUpdated"])
-    since = request.get("ifModifiedSince")
-    at = datetime.fromisoformat(since) if since else None
     known = conditional.is_known(
-        meta["versionId"], meta["lastUpdated"], tags=request.get("ifNoneMatch"), since=at
+        meta["versionId"], meta["lastUpdated"], tags=request.get("ifNoneMatch"), since=step.since
     )
     if known and caller.emergency_id is None:
         return {"response": {"status": "304", **version}}

@@ -3,11 +3,14 @@
 Keys and lifetimes are the seed's, each with its tenant:
 
     patient:{tenant}:{id}                            5 minutes
+    patient:{tenant}:{id}:fhir                       5 minutes: its stamp, see fhir/holding
     patients:{tenant}:list                           generation of the clinic's patient lists
     patients:{tenant}:list:{generation}:{page}       2 minutes
     provider:{tenant}:{id}                           10 minutes
     facility:{tenant}:{id}                           10 minutes
     appointment:{tenant}:{id}                        5 minutes
+    appointment:{tenant}:{id}:telehealth             5 minutes: with the way into a video visit
+    appointment:{tenant}:{id}:fhir                   5 minutes, as of patients
     patient:{tenant}:{id}:appointments               generation of one patient's visits
     patient:{tenant}:{id}:appointments:{...}:{page}  5 minutes
     provider:{tenant}:{id}:appointments              generation of one provider's visits

@@ -1,6 +1,9 @@
 """Stored types: written, read, changed, removed; what they refer to; what becomes of them."""
 
+import json
+from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -12,6 +15,9 @@ from tests.fhir.examples import coded, to
 from tests.fhir.server import Server
 from tests.fhir.stored.made import World, example, pressure
 from tests.fhir.test_write import SMALL
+
+_PARTS = str.maketrans(dict.fromkeys("$,\\|", "_"))
+"""Of the values of searches."""
 
 
 def said(resource: dict[str, Any]) -> dict[str, Any]:
@@ -256,3 +262,83 @@ def test_every_type_may_be_written() -> None:
         writer = KINDS[name].writer
         assert writer is not None
         assert (KINDS[name].scope, writer.scope) == ("records:read", "records:write")
+
+
+@pytest.mark.parametrize("first", [33, 0x10300])
+async def test_what_is_too_long_for_the_index_is_found_by_how_it_begins(
+    there: World, first: int
+) -> None:
+    some = Random(1)  # noqa: S311  a text that does not compress
+    text = "".join(chr(first + some.randrange(64)) for _ in range(3000)).translate(_PARTS)
+    coding = {"system": f"http://example.org/{text}", "code": text}
+    made = await there.make(
+        pressure(
+            there.patient,
+            140,
+            code={"coding": [coding]},
+            identifier=[{"system": coding["system"], "value": text}],
+            meta={"profile": [coding["system"]]},
+        )
+    )
+    for name, value in (
+        ("code", "{system}|{code}"), ("identifier", "{system}|{code}"), ("_profile", "{system}")
+    ):  # fmt: skip
+        asked = {name: value.format(**coding)}
+        found = (await there.fhir.send("POST", "/Observation/_search", data=asked)).json()
+        assert [one["resource"]["id"] for one in found["entry"]] == [made["id"]], name
+
+
+async def test_a_record_is_corrected_after_what_it_names_was_removed(there: World) -> None:
+    of = await there.make({"resourceType": "Device"})
+    held = await there.make(pressure(there.patient, 140, device=to(f"Device/{of['id']}")))
+    for where in (f"/Device/{of['id']}", f"/Patient/{there.patient}"):
+        assert (await there.fhir.send("DELETE", where)).status_code == 204
+    where, wrong = f"/Observation/{held['id']}", {**held, "status": "entered-in-error"}
+    put = await there.fhir.send("PUT", where, json=wrong)
+    assert (put.status_code, put.json()["device"]) == (200, held["device"])
+    more = {**wrong, "focus": [to(f"Device/{uuid4()}")]}
+    assert (await there.fhir.send("PUT", where, json=more)).status_code == 422
+
+
+async def test_what_is_nobodys_is_given_to_a_patient_and_stays_theirs(
+    clinic: Clinic, there: World
+) -> None:
+    made = await there.make({"resourceType": "Device", "status": "active"})
+    where = f"/Device/{made['id']}"
+    for owner, status in (
+        (there.patient, 200), ((await clinic.patient())["id"], 422), (None, 422)
+    ):  # fmt: skip
+        device = {**made, "patient": to(f"Patient/{owner}")} if owner else made
+        assert (await there.fhir.send("PUT", where, json=device)).status_code == status
+    assert await there.fhir.ids(f"Device?patient={there.patient}") == [made["id"]]
+    erased = await clinic.post(f"/patients/{there.patient}/erase", {"reason": "Asked in writing."})
+    assert erased.status_code == 201, erased.text
+    assert (await there.fhir.send("GET", where)).status_code in {404, 410}
+
+
+async def test_a_reference_to_this_server_is_followed_however_it_was_written(there: World) -> None:
+    base = (await there.fhir.search("Observation"))["link"][0]["url"].partition("/Observation")[0]
+    whole = pressure(there.patient, 140) | {"subject": to(f"{base}/Patient/{there.patient}")}
+    made = await there.make(whole)
+    assert made["subject"] == to(f"Patient/{there.patient}")
+    query = f"Observation?_id={made['id']}&_include=Observation:subject"
+    assert await there.fhir.ids(query, "include") == [there.patient]
+
+
+async def test_nobody_elses_name_is_kept_beside_a_number(there: World) -> None:
+    number = {"identifier": {"system": "http://example.org", "value": "9"}, "display": "Maria"}
+    made = await there.make(
+        pressure(there.patient, 140, focus=[{**number, "type": "Patient"}, number])
+    )
+    assert [one.get("display") for one in made["focus"]] == [None, "Maria"]
+
+
+async def test_a_decimal_keeps_its_digits_for_people_too(there: World) -> None:
+    made = await there.make(pressure(there.patient, 140))
+    where = f"/Observation/{made['id']}"
+    put = json.dumps(made).replace(": 140", ": 0.12345678901234567890")
+    headers = {"Content-Type": "application/fhir+json"}
+    assert (await there.fhir.send("PUT", where, content=put, headers=headers)).status_code == 200
+    for path in (f"{where}?", f"/Observation?_id={made['id']}&", f"{where}/_history?"):
+        answer = await there.fhir.send("GET", f"{path}_pretty=true")
+        assert b'"value": 0.12345678901234567890' in answer.content, path

@@ -63,22 +63,28 @@ async def update(
 ) -> bool:
     """Replace a resource; a trigger keeps what it was.
 
+    What it named before may be gone by now: it can be corrected all the same.
+
     Raises:
         NotFound: there is none.
-        Unprocessable: as when it is created, or it would become another patient's.
+        Unprocessable: as when it is created, or it is a patient's and would not stay theirs.
     """
     name = said["resourceType"]
     held = await _locked(tx, name, record_id)
     check(held.version)
-    ready = await _ready(tx, kinds, said)
-    if ready.patient_id != held.patient_id:
+    base = address(tx.settings) + outcome.BASE
+    before = {one["reference"] for one in indexing.references(_READ.decode(held.resource))}
+    known = {f"{led[0]}/{led[1].lower()}" for one in before if (led := indexing.target(one, base))}
+    ready = await _ready(tx, kinds, said, known)
+    if held.patient_id not in {None, ready.patient_id}:
         raise Unprocessable.field(_whose_field(name), "cannot become another's")
     sealed = (await tx.keyring()).sealed(records.RESOURCE, record_id, ready.text)
     await tx.run(
         queries.UPDATE, record_id, tx.caller.tenant_id, ready.patient_id, sealed, ready.happened,
         tx.now, ready.rows,
     )  # fmt: skip
-    await _told(tx, "update", name, record_id, version=held.version + 1, patient_id=held.patient_id)
+    version, patient_id = held.version + 1, ready.patient_id
+    await _told(tx, "update", name, record_id, version=version, patient_id=patient_id)
     return False
 
 
@@ -142,6 +148,8 @@ async def _referred(
     tx: Tx, kinds: Mapping[str, Kind], said: Resource, base: str, coming: Collection[str]
 ) -> UUID | None:
     """Check that everything that a resource refers to is there, or coming; return whose it is.
+
+    `coming` need not be looked for: made later in this transaction, or named before.
 
     Raises:
         Unprocessable: each record that is not, or another clinic's.

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from chroniccare.fhir import dates
 from chroniccare.fhir.parameters import folded
+from chroniccare.fhir.resources.common import relative
 from chroniccare.fhir.stored.table import HAPPENED, Leaf, Search, searches
 
 Resource = dict[str, Any]
@@ -18,8 +19,10 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 _REFERENCE = re.compile(
     r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?"
 )
-_LONGEST = 500
-"""Characters of a code or a text in the index; what is longer is found by how it begins."""
+_LONGEST = 1000
+"""Bytes of a code, a text or a system in the index, in a row of which two have room (2.7 kB)."""
+_WIDEST = 4
+"""Bytes of a character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,10 @@ def _rows(
         case "quantity":  # a composite's rows are those of its amount
             yield from _amounts(leaf, value, holder)
         case "string":
-            yield {"code": _cut(folded(value))}
-            yield {"path": f"{leaf.key}:exact", "code": _cut(value)}
+            yield {"code": cut(folded(value))}
+            yield {"path": f"{leaf.key}:exact", "code": cut(value)}
         case "uri":
-            yield {"code": _cut(value)}
+            yield {"code": cut(value)}
 
 
 def _tokens(leaf: Leaf, value: Any, place: Place) -> Iterator[dict[str, Any]]:
@@ -111,23 +114,24 @@ def _tokens(leaf: Leaf, value: Any, place: Place) -> Iterator[dict[str, Any]]:
             yield from _coding(value)
         case "Identifier":
             if "value" in value:
-                yield {"code": place.blind(value["value"]), "system": value.get("system", "")}
+                code, system = place.blind(value["value"]), value.get("system", "")
+                yield {"code": cut(code), "system": cut(system)}
         case "boolean":
             yield {"code": "true" if value else "false", "system": ""}
         case _:
-            yield {"code": _cut(str(value)), "system": ""}
+            yield {"code": cut(str(value)), "system": ""}
 
 
 def _coding(coding: Resource) -> Iterator[dict[str, Any]]:
     if "code" in coding:
-        yield {"code": _cut(coding["code"]), "system": coding.get("system", "")}
+        yield {"code": cut(coding["code"]), "system": cut(coding.get("system", ""))}
 
 
 def _referring(leaf: Leaf, value: Any, place: Place) -> Iterator[dict[str, Any]]:
     if leaf.type != "Reference":
-        yield {"code": _cut(value.partition("|")[0])}
+        yield {"code": cut(value.partition("|")[0])}
         if "|" in value:
-            yield {"code": _cut(value)}
+            yield {"code": cut(value)}
         return
     found = target(value.get("reference", ""), place.base)
     if found is not None:
@@ -164,13 +168,11 @@ def _amounts(leaf: Leaf, value: Resource, holder: Resource) -> Iterator[dict[str
     yield from rows or [found]
 
 
-def _cut(text: str) -> str:
-    return text[:_LONGEST]
-
-
-def needs_zone(rows: list[dict[str, Any]]) -> bool:
-    """Say whether a row is of a time."""
-    return any("low" in row for row in rows)
+def cut(text: str) -> str:
+    """Return how a text begins: as much of it as is indexed, and so as is searched for."""
+    if len(text) * _WIDEST <= _LONGEST:
+        return text
+    return text.encode()[:_LONGEST].decode(errors="ignore")
 
 
 def happened(name: str, rows: list[dict[str, Any]]) -> datetime:
@@ -192,7 +194,7 @@ def kept(said: Mapping[str, Any], *, whose: Resource | None, base: str) -> Resou
     if meta:
         found["meta"] = meta
     own = target(whose.get("reference", ""), base) if whose else None
-    stored: Resource = _without_names(found, own, base)
+    stored: Resource = relative(_without_names(found, own, base), base)
     return stored
 
 
@@ -202,9 +204,16 @@ def _without_names(value: Any, own: tuple[str, str] | None, base: str) -> Any:
     if not isinstance(value, dict):
         return value
     found = {name: _without_names(one, own, base) for name, one in value.items()}
-    if "display" in found and isinstance(found.get("reference"), str):
-        led = target(found["reference"], base)
-        if led is not None and led[0] == "Patient" and led != own:
-            del found["display"]
-            found.pop("_display", None)
+    if "display" in found and _is_patients(found, own, base):
+        del found["display"]
+        found.pop("_display", None)
     return found
+
+
+def _is_patients(value: Resource, own: tuple[str, str] | None, base: str) -> bool:
+    """Say whether it is a reference to another patient, by address or by identifier alone."""
+    text, kind = value.get("reference"), value.get("type")
+    led = target(text, base) if isinstance(text, str) else None
+    if led is not None:
+        return led[0] == "Patient" and led != own
+    return isinstance(kind, str) and kind.rpartition("/")[2] == "Patient"

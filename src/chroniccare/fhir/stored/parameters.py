@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from chroniccare.core.text import prefix_range
 from chroniccare.fhir import dates
 from chroniccare.fhir.parameters import Asked, Parameter, Reference, any_of, folded, uuids
+from chroniccare.fhir.stored.indexing import cut
 from chroniccare.fhir.values import coded, whole
 from chroniccare.platform.sealing import Column, Keyring, as_text
 
@@ -96,10 +97,10 @@ def token(asked: Asked, value: str, *, is_number: bool = False) -> list[str]:
     system, bar, code = coded(value)
     found = []
     if code or not bar:
-        codes = [code, blind(asked.keys)(code)] if is_number else [code]
+        codes = [cut(code), cut(blind(asked.keys)(code))] if is_number else [cut(code)]
         found.append(f"i.code = {asked.among(list(dict.fromkeys(codes)), 'text')}")
     if bar:
-        found.append(f"i.system = {asked.put(system, 'text')}")
+        found.append(f"i.system = {asked.put(cut(system), 'text')}")
     return found
 
 
@@ -112,7 +113,7 @@ class StoredUri(Stored):
     def one(self, asked: Asked, modifier: str | None, value: str) -> str:
         """Return the condition."""
         del modifier
-        return self.rows(f"i.code = {asked.put(value, 'text')}")
+        return self.rows(f"i.code = {asked.put(cut(value), 'text')}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +127,8 @@ class StoredText(Stored):
         """Return the condition."""
         if modifier == "exact":
             exact = replace(self, keys=tuple(f"{key}:exact" for key in self.keys))
-            return exact.rows(f"i.code = {asked.put(value, 'text')}")
-        plain = folded(value)
+            return exact.rows(f"i.code = {asked.put(cut(value), 'text')}")
+        plain = cut(folded(value))
         if not plain:
             return "false"
         if modifier == "contains":
@@ -307,7 +308,7 @@ class StoredCanonical(Stored):
     def one(self, asked: Asked, modifier: str | None, value: str) -> str:
         """Return the condition."""
         del modifier
-        return self.rows(f"i.code = {asked.put(value, 'text')}")
+        return self.rows(f"i.code = {asked.put(cut(value), 'text')}")
 
 
 def reference(

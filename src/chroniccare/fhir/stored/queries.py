@@ -34,6 +34,7 @@ class Held:
     id: UUID
     patient_id: UUID | None
     version: int
+    resource: str
 
 
 SOURCE = "fhir_resources r"
@@ -50,8 +51,9 @@ GONE = Command(
 )
 LOCKED = Query(
     Held,
-    "SELECT id, patient_id, version FROM fhir_resources"
+    "SELECT id, patient_id, version, resource FROM fhir_resources"
     " WHERE id = $1 AND type = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
+    records.OPENS,
 )
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _INDEX = (
@@ -71,8 +73,8 @@ INSERT = Command(
 )
 UPDATE = Command(
     "WITH cleared AS (DELETE FROM fhir_index WHERE resource_id = $1),"
-    " changed AS (UPDATE fhir_resources SET resource = $4, happened_at = $5, updated_at = $6,"
-    f" version = version + 1 WHERE id = $1) {_INDEX}$7{_ROWS}"
+    " changed AS (UPDATE fhir_resources SET patient_id = $3, resource = $4, happened_at = $5,"
+    f" updated_at = $6, version = version + 1 WHERE id = $1) {_INDEX}$7{_ROWS}"
 )
 REMOVE = Command(
     "WITH cleared AS (DELETE FROM fhir_index WHERE resource_id = $1)"

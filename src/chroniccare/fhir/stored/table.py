@@ -50,7 +50,7 @@ _LEAVES = {
     "quantity": {"Age", "Duration", "Money", "Quantity", "SimpleQuantity"},
     "reference": {"Reference", "canonical", "uri"},
     "string": {"string", "markdown", "HumanName", "Address"},
-    "token": {"CodeableConcept", "Coding", "ContactPoint", "Identifier", "boolean", "code", "id",
+    "token": {"CodeableConcept", "Coding", "Identifier", "boolean", "code", "id",
               "string", "uri"},
     "uri": {"canonical", "oid", "uri", "url", "uuid"},
 }  # fmt: skip
