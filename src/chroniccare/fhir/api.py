@@ -32,7 +32,7 @@ from chroniccare.fhir.answers_api import (
 from chroniccare.fhir.holding import Held
 from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.fhir.queries_versions import Version
-from chroniccare.fhir.registry import KINDS, found, seen_by
+from chroniccare.fhir.registry import KINDS, found, reads, seen_by
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
 from chroniccare.tenancy.api import Straight
@@ -251,7 +251,8 @@ def _told(request: Request, written: writing.Written) -> Response:
     name = f"{resource['resourceType']}/{resource['id']}"
     base = address(database().settings) + outcome.BASE
     headers = {**_version(resource), "location": f"{base}/{writing.location(resource)}"}
-    told = _preferred(request)
+    may_read = reads(caller_of(request), KINDS[resource["resourceType"]])
+    told = _preferred(request) if may_read else "minimal"
     if told == "minimal":
         return Response(status_code=written.status, headers=headers)
     if told == "OperationOutcome":

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chroniccare.fhir.registry import KINDS
+from chroniccare.fhir.stored import actions
 from chroniccare.fhir.stored.table import searches
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
@@ -256,3 +257,20 @@ def test_every_type_may_be_written() -> None:
         writer = KINDS[name].writer
         assert writer is not None
         assert (KINDS[name].scope, writer.scope) == ("records:read", "records:write")
+
+
+async def test_nothing_is_stored_of_a_patient_who_is_erased_meanwhile(
+    clinic: Clinic, there: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = actions.check_there
+
+    async def slow(*args: Any) -> None:
+        await looked(*args)
+        erased = await clinic.post(f"/patients/{there.patient}/erase", {"reason": "Asked for it."})
+        assert erased.status_code < 300, erased.text
+
+    monkeypatch.setattr(actions, "check_there", slow)
+    answer = await there.fhir.send("POST", "/Observation", json=pressure(there.patient, 142))
+    assert answer.status_code == 422, answer.text
+    async with begin(clinic.caller) as tx:
+        assert (await tx.value(TOLD))["resources"] is None

@@ -6,6 +6,7 @@ record was changed, by whichever door, the record speaks for itself.
 """
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -35,6 +36,17 @@ def left(said: Resource, told: Resource) -> dict[str, Any]:
     if "text" in found:  # says in words what the rest says, so it goes with the first change
         found["text"]["as"] = told["meta"]["versionId"]
     return found
+
+
+def apart(said: Resource, addresses: Collection[str]) -> tuple[Resource, list[Resource]]:
+    """Return a resource without the extensions at these addresses, and those."""
+    found = said.get("extension", [])
+    own = [one for one in found if one.get("url") in addresses]
+    if not own:
+        return said, []
+    rest = {name: one for name, one in said.items() if name != "extension"}
+    others = [one for one in found if one.get("url") not in addresses]
+    return ({**rest, "extension": others} if others else rest), own
 
 
 def _plain(value: Any) -> Any:

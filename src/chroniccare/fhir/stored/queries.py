@@ -53,6 +53,8 @@ LOCKED = Query(
     "SELECT id, patient_id, version FROM fhir_resources"
     " WHERE id = $1 AND type = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
 )
+# An erasure waits for a record that is being made, and is waited for.
+KEEP = Command("SELECT id FROM patients WHERE id = $1 AND deleted_at IS NULL FOR SHARE")
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _INDEX = (
     "INSERT INTO fhir_index (tenant_id, resource_id, whose, path, code, system, target, low,"
