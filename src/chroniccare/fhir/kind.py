@@ -165,6 +165,14 @@ class Kind:
     view: Callable[[Any], Hashable] = field(default=lambda _caller: None)
 
 
+def is_told_by_version(kind: Kind) -> bool:
+    """Say whether a version says all that is told: of stored resources, which are what they tell.
+
+    All other types tell of other records, too, and to some callers a part.
+    """
+    return kind.writer is not None and kind.writer.is_whole
+
+
 def named(*parameters: Parameter) -> dict[str, Parameter]:
     """Return the parameters by name."""
     return {one.name: one for one in parameters}

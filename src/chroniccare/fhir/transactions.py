@@ -35,7 +35,7 @@ from chroniccare.fhir import (
     outcome,
     writing,
 )
-from chroniccare.fhir.kind import Check, Kind, Planned, Resource
+from chroniccare.fhir.kind import Check, Kind, Planned, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, found, reads, seen_by
 from chroniccare.fhir.validation import parse
@@ -367,7 +367,7 @@ def _read(caller: Caller, step: Step, resource: Resource) -> Resource:
     known = conditional.is_known(
         meta["versionId"], meta["lastUpdated"], tags=request.get("ifNoneMatch"), since=at
     )
-    if known and caller.emergency_id is None:
+    if known and is_told_by_version(step.kind) and caller.emergency_id is None:
         return {"response": {"status": "304", **version}}
     found: Resource = {"response": {"status": "200", **version}}
     return found if step.method == "HEAD" else {"resource": resource, **found}
