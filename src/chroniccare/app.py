@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from chroniccare import __version__
 from chroniccare.audit import api as audit
+from chroniccare.audit.reads import note_seen
 from chroniccare.audit.refusals import note_refused
 from chroniccare.codes import api as codes
 from chroniccare.core import wire
@@ -279,6 +280,8 @@ async def _problem(request: Request, error: Exception) -> Response:
     if isinstance(error, Forbidden) and caller is not None:
         tag = str(request.scope["route"].tags[0])
         await note_refused(caller, request.method, request.path_params, tag)
+    if caller is not None:
+        await note_seen(caller, error)
     if isinstance(error, NotAccepted) and request.app.state.authority.is_to_note(error.caller):
         known = with_request(
             error.caller, request_id=request.scope["chroniccare.request_id"],

@@ -168,8 +168,8 @@ async def test_the_same_search_at_once_makes_one(fhir: Server) -> None:
 
 
 async def test_who_has_the_version_is_not_sent_it_again(fhir: Server) -> None:
-    made = await fhir.send("POST", "/Patient", json=SMALL)
-    path, at = f"/Patient/{made.json()['id']}", made.headers["last-modified"]
+    made = await fhir.send("POST", "/Device", json={"resourceType": "Device"})
+    path, at = f"/Device/{made.json()['id']}", made.headers["last-modified"]
     for headers, status in (
         ({"if-modified-since": at}, 304),
         ({"if-modified-since": "Sat, 01 Jan 2000 00:00:00 GMT"}, 200),
@@ -182,9 +182,24 @@ async def test_who_has_the_version_is_not_sent_it_again(fhir: Server) -> None:
         assert (await fhir.send("GET", path, headers=headers)).status_code == status, headers
 
 
+async def test_what_tells_of_other_records_is_sent_again(clinic: Clinic, fhir: Server) -> None:
+    patient, provider = await clinic.patient(), await clinic.provider()
+    path = f"/Patient/{patient['id']}"
+    before = await fhir.send("GET", path)
+    assigned = {"provider_id": provider["id"], "relationship_type": "diabetes", "is_primary": True}
+    await clinic.make(f"/patients/{patient['id']}/providers", assigned)
+    known = {"if-none-match": before.headers["etag"]}
+    for where in (path, f"{path}?_pretty=false", f"{path}/_history/1"):
+        after = await fhir.send("GET", where, headers=known)
+        assert (after.status_code, after.headers["etag"]) == (200, before.headers["etag"])
+    assert (await fhir.send("GET", path, headers=known)).json()["generalPractitioner"]
+
+
 async def test_the_same_in_bundles(fhir: Server) -> None:
     made = await make(fhir, numbered("B-1"))
     path = f"Patient/{made['id']}"
+    stored = await fhir.send("POST", "/Device", json={"resourceType": "Device"})
+    device = f"Device/{stored.json()['id']}"
     data = b64encode(json.dumps(GENDER).encode()).decode()
     binary = {"resourceType": "Binary", "contentType": JSON_PATCH["content-type"], "data": data}
     for kind in ("batch", "transaction"):
@@ -193,8 +208,8 @@ async def test_the_same_in_bundles(fhir: Server) -> None:
             entry("PATCH", path, binary),
             entry("PUT", "Patient?identifier=B-2", numbered("B-2", gender="male")),
             entry("HEAD", path),
-            entry("GET", path, request={"ifNoneMatch": "*"}),
-            entry("GET", path, request={"ifModifiedSince": "2999-01-01T00:00:00Z"}),
+            entry("GET", device, request={"ifNoneMatch": "*"}),
+            entry("GET", device, request={"ifModifiedSince": "2999-01-01T00:00:00Z"}),
             entry("DELETE", "Patient?identifier=B-3"),
             headers={"prefer": "return=OperationOutcome"},
         )  # fmt: skip

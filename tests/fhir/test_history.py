@@ -268,18 +268,23 @@ async def test_scopes_and_masks_hold_for_what_was(clinic: Clinic, fhir: Server) 
     made = await make(fhir, RICH)
     await fhir.send("PUT", f"/Patient/{made['id']}", json={**SMALL, "id": made["id"]})
     kind, everything_ = KINDS["Patient"], Wanted()
-    reads, narrow = client(clinic, "system/Patient.r"), client(clinic, "system/Patient.r?gender=x")
+    reads, narrow = client(clinic, "system/Patient.r"), client(clinic, "system/Patient.rs?gender=x")
     assert (await version(reads, kind, made["id"], "1"))["telecom"]
-    assert len((await of_all(reads, everything_))["entry"]) == 2
-    for caller in (narrow, client(clinic, "system/Patient.s"), client(clinic, "system/Location.r")):
+    assert len((await of_record(reads, kind, made["id"], everything_))["entry"]) == 2
+    searches_ = client(clinic, "system/Patient.s")  # who may list, as SMART has it
+    assert len((await of_type(searches_, kind, everything_))["entry"]) == 2
+    assert len((await of_all(searches_, everything_))["entry"]) == 2
+    for caller in (narrow, searches_, client(clinic, "system/Location.rs")):
         with pytest.raises(Forbidden):
             await version(caller, kind, made["id"], "1")
         with pytest.raises(Forbidden):
             await of_record(caller, kind, made["id"], everything_)
+    for caller in (narrow, reads, client(clinic, "system/Location.rs")):
         with pytest.raises(Forbidden):
             await of_type(caller, kind, everything_)
-    with pytest.raises(Forbidden):
-        await of_all(narrow, everything_)
+    for caller in (narrow, reads):
+        with pytest.raises(Forbidden):
+            await of_all(caller, everything_)
     masked = member(clinic, "auditor", "patients")
     told_ = await version(masked, kind, made["id"], "1")
     assert "telecom" not in told_

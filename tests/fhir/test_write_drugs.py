@@ -285,7 +285,7 @@ async def test_reports_about_doses(clinic: Clinic, fhir: Server) -> None:
         "status": "not-done",
         "statusReason": [{"text": "side_effects"}],
         "effectiveDateTime": (at - timedelta(hours=5)).isoformat(),
-        "performer": [{"actor": {"reference": "RelatedPerson/x"}}],
+        "performer": [{"actor": {"reference": "https://other.example/RelatedPerson/x"}}],
     }
     other = await make(fhir, skipped)
     report = (await clinic.get(f"/medications/{drug['id']}/adherence")).json()["data"]["items"]

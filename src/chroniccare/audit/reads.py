@@ -13,7 +13,7 @@ from uuid import UUID
 
 from chroniccare.audit import queries
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import Unavailable
+from chroniccare.core.errors import Problem, Unavailable
 from chroniccare.core.ids import new_ids
 from chroniccare.platform.postgres import begin_system, database
 
@@ -95,6 +95,12 @@ _log = ReadLog()
 def read_log() -> ReadLog:
     """Return the process's read log."""
     return _log
+
+
+async def note_seen(caller: Caller, problem: Problem) -> None:
+    """Record what was read before a request was refused, and undone; see `Problem.were_read`."""
+    for entity_type, entity_id in problem.were_read:
+        await note_read(caller, entity_type=entity_type, seen=[entity_id])
 
 
 async def note_read(

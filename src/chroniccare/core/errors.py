@@ -19,6 +19,7 @@ No message of ours contains a value that the client sent or that the database ho
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Problem(Exception):  # noqa: N818  the root of the tree; an answer, not a 
 
     Attributes:
         data: what helps the client to go on, such as other times; None for nothing.
+        were_read: kinds and ids of records of patients that were read before it was refused; the
+            audit has them before the answer leaves, for it may tell of what is in them.
     """
 
     code = "INTERNAL_ERROR"
@@ -59,6 +62,7 @@ class Problem(Exception):  # noqa: N818  the root of the tree; an answer, not a 
         self.details = details or []
         self.data = data
         self.retry_after = retry_after
+        self.were_read: list[tuple[str, UUID]] = []
         super().__init__(self.message)
 
 

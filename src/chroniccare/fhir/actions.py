@@ -153,13 +153,26 @@ async def told(seen: Seen) -> Resource:
 
 def rendered(caller: Caller, kind: Kind, row: Any) -> Resource:
     """Return a record as the caller may see it."""
-    row = kind.shown(caller, row)
+    seen = kind.shown(caller, row)
     names = [one for one in holding.masked(caller, kind) if hasattr(row, one)]
     if not names:
-        told = kind.to_fhir(row, caller.tenant_id)
-        return extra.whole(told, getattr(row, "extra", None))
-    row = replace(row, **{one: holding.EMPTY[one] for one in names})
+        whole = _with_extra(kind, kind.to_fhir(seen, caller.tenant_id), row)
+        return whole if seen is row else bundles.tagged(whole)
+    row = replace(seen, **{one: holding.EMPTY[one] for one in names})
     return bundles.tagged(kind.to_fhir(row, caller.tenant_id))
+
+
+def _with_extra(kind: Kind, told: Resource, row: Any) -> Resource:
+    """Return what a record tells, with what is kept beside it.
+
+    What the record tells by an extension comes from it alone: it may need a scope.
+    """
+    addresses = kind.writer.told if kind.writer else frozenset()
+    if not addresses:
+        return extra.whole(told, getattr(row, "extra", None))
+    rest, own = extra.apart(told, addresses)
+    whole, _ = extra.apart(extra.whole(rest, getattr(row, "extra", None)), addresses)
+    return {**whole, "extension": [*own, *whole.get("extension", [])]} if own else whole
 
 
 async def search(caller: Caller, kind: Kind, ask: Ask) -> Resource:

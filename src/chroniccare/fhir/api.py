@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -31,9 +30,9 @@ from chroniccare.fhir.answers_api import (
     pairs_of,
 )
 from chroniccare.fhir.holding import Held
-from chroniccare.fhir.kind import Kind, Resource
+from chroniccare.fhir.kind import Kind, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
-from chroniccare.fhir.registry import KINDS, found, seen_by
+from chroniccare.fhir.registry import KINDS, found, reads, seen_by
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
 from chroniccare.tenancy.api import Straight
@@ -253,7 +252,8 @@ def _told(request: Request, written: writing.Written) -> Response:
     name = f"{resource['resourceType']}/{resource['id']}"
     base = address(database().settings) + outcome.BASE
     headers = {**_version(resource), "location": f"{base}/{writing.location(resource)}"}
-    told = _preferred(request)
+    may_read = reads(caller_of(request), KINDS[resource["resourceType"]])
+    told = _preferred(request) if may_read else "minimal"
     if told == "minimal":
         return Response(status_code=written.status, headers=headers)
     if told == "OperationOutcome":
@@ -267,7 +267,9 @@ def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
     """Return one resource with its version, or 304 when the client has that already."""
     pairs = dict(pairs_of(request))
     headers = _version(resource)
-    if _knows(request, resource["meta"]["versionId"], resource["meta"]["lastUpdated"]):
+    if is_told_by_version(kind) and _knows(
+        request, resource["meta"]["versionId"], resource["meta"]["lastUpdated"]
+    ):
         return Response(status_code=304, headers=headers)
     summary, elements = pairs.get("_summary", "false"), values.split(pairs.get("_elements", ""))
     resource = bundles.reduced(kind, resource, summary=summary, elements=elements)
@@ -297,12 +299,8 @@ def _versioned(version: object, at: datetime) -> dict[str, str]:
 
 
 def _held(request: Request, one: Held) -> Response:
-    """Return one resource that was there as bytes, or 304."""
+    """Return one resource that was there as bytes."""
     headers = {"etag": f'W/"{one.version}"', "last-modified": one.modified}
-    sent = request.headers
-    asks = "if-none-match" in sent or "if-modified-since" in sent
-    if asks and _knows(request, one.version, parsedate_to_datetime(one.modified)):
-        return Response(status_code=304, headers=headers)
     return _head(request, Response(one.data, headers=headers, media_type=outcome.MEDIA_TYPE))
 
 

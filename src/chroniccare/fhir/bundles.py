@@ -35,6 +35,13 @@ def tagged(resource: Resource) -> Resource:
     return {**resource, "meta": {**meta, "tag": [*meta.get("tag", []), SUBSETTED]}}
 
 
+def untagged(resource: Resource) -> Resource:
+    """Return the resource without that mark."""
+    tags = [one for one in resource["meta"].get("tag", []) if one != SUBSETTED]
+    meta = {name: one for name, one in resource["meta"].items() if name != "tag"}
+    return {**resource, "meta": {**meta, "tag": tags} if tags else meta}
+
+
 def http_date(instant: datetime) -> str:
     """Return a UTC instant as headers have it."""
     return instant.strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -1,19 +1,23 @@
 """Changes of a part (PATCH), and writes whose record is named by a search."""
 
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
-from chroniccare.core.errors import Invalid, PreconditionFailed
+from chroniccare.core.caller import Caller
+from chroniccare.core.errors import Forbidden, Invalid, PreconditionFailed, Problem
 from chroniccare.core.wire import dumps
 from chroniccare.fhir import actions, outcome, patching, patching_paths, writing
 from chroniccare.fhir.conditional import existing
 from chroniccare.fhir.kind import Check, Kind, Resource
 from chroniccare.fhir.queries_versions import Version
+from chroniccare.fhir.registry import reads
 from chroniccare.fhir.validation import parse
 from chroniccare.fhir.writing import Written
 from chroniccare.platform.postgres import Tx
@@ -80,8 +84,36 @@ async def patch(tx: Tx, kind: Kind, text: str, change: Change, *, check: Check) 
     Raises:
         Problem: what `change` and `writing.update` refuse, a part that is tagged as one too.
     """
-    writing.writer_of(tx.caller, kind, "u")
+    _check_patches(tx.caller, kind)
     record_id = await writing.there(tx, kind, text)
+    with _seeing(kind, record_id):
+        return await _patch(tx, kind, record_id, change, check)
+
+
+def _check_patches(caller: Caller, kind: Kind) -> None:
+    """Check that the caller may write the type, and read it: what comes of a patch tells of it.
+
+    Raises:
+        Problem: what `writing.writer_of` refuses.
+        Forbidden: the caller may not read all of it.
+    """
+    writing.writer_of(caller, kind, "u")
+    if not reads(caller, kind):
+        raise Forbidden
+
+
+@contextmanager
+def _seeing(kind: Kind, record_id: UUID | None) -> Iterator[None]:
+    """Have a refusal say which record was read or found before it."""
+    try:
+        yield
+    except Problem as problem:
+        if kind.entity is not None and record_id is not None:
+            problem.were_read.append((kind.entity, record_id))
+        raise
+
+
+async def _patch(tx: Tx, kind: Kind, record_id: UUID, change: Change, check: Check) -> Written:
     while True:
         row = await tx.one(kind.read, record_id)
         if row is None:
@@ -98,7 +130,7 @@ async def patch(tx: Tx, kind: Kind, text: str, change: Change, *, check: Check) 
         except RecursionError:
             raise Invalid.field("body", "is nested too deep", "too-long") from None
         try:
-            return await writing.update(tx, kind, text, body, check=unmoved)
+            return await writing.update(tx, kind, str(record_id), body, check=unmoved)
         except _MovedOnError:  # it is locked by now, so the second time is the last
             continue
 
@@ -122,7 +154,8 @@ async def update_where(
     row = await existing(tx, kind, query, field="query")
     if row is not None:
         said.setdefault("id", str(row.id))
-        return await writing.update(tx, kind, str(row.id), said, check=condition.check)
+        with _seeing(kind, row.id):
+            return await writing.update(tx, kind, str(row.id), said, check=condition.check)
     if condition.must_exist:
         raise PreconditionFailed("No record matches.")
     if "id" in said:
@@ -137,6 +170,7 @@ async def patch_where(tx: Tx, kind: Kind, query: str, change: Change, *, check: 
         NotFound: it finds none.
         Problem: what `existing` and `patch` refuse.
     """
+    _check_patches(tx.caller, kind)
     row = await existing(tx, kind, query, field="query")
     if row is None:
         raise outcome.NoMatch
@@ -151,4 +185,7 @@ async def delete_where(tx: Tx, kind: Kind, query: str, *, check: Check) -> Versi
     """
     writing.writer_of(tx.caller, kind, "d")
     row = await existing(tx, kind, query, field="query")
-    return None if row is None else await writing.delete(tx, kind, str(row.id), check=check)
+    if row is None:
+        return None
+    with _seeing(kind, row.id):
+        return await writing.delete(tx, kind, str(row.id), check=check)

@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from chroniccare.core.errors import Invalid, PreconditionFailed
+from chroniccare.core.wire import dumps
 from chroniccare.fhir import actions, asking, composing, conditions, outcome, queries
 from chroniccare.fhir.kind import Check, Kind
 from chroniccare.fhir.numbers import KeptNumbers
@@ -63,7 +64,8 @@ async def existing(tx: Tx, kind: Kind, query: str, *, field: str = "If-None-Exis
     _check_numbers(kind, ask)
     if not ask.filters:
         raise Invalid.field(field, "must be a search, such as identifier=1", "value")
-    key = hashlib.blake2s(tx.caller.tenant_id.bytes + query.encode(), digest_size=8).digest()
+    said = dumps([tx.caller.tenant_id, kind.name, sorted(ask.pairs)])  # however it is spelled
+    key = hashlib.blake2s(said, digest_size=8).digest()
     await tx.run(queries.LOCK, int.from_bytes(key, signed=True))
     asked = await actions.asked_of(tx, zones=True)
     wanted = conditions.scoped(tx.caller, kind, asked)

@@ -77,8 +77,10 @@ def _read(asked: Wanted, name: str, value: str) -> str | None:
     return None
 
 
-def _versioned(caller: Caller, kind: Kind) -> None:
+def _versioned(caller: Caller, kind: Kind, letter: str) -> None:
     """Check that there is a history of the type, and that the caller may read all of it.
+
+    As SMART has it, the letter `r` opens the versions of one record, `s` those of a type.
 
     Raises:
         NotWritable: there is none.
@@ -87,7 +89,7 @@ def _versioned(caller: Caller, kind: Kind) -> None:
     """
     if kind.versions is None:
         raise outcome.NotWritable
-    if opened(caller, kind, "r"):
+    if opened(caller, kind, letter):
         raise Forbidden
 
 
@@ -99,7 +101,7 @@ async def version(caller: Caller, kind: Kind, text: str, number: str) -> Resourc
         NotFound: there is no such version.
         Gone: by it, the record was removed.
     """
-    _versioned(caller, kind)
+    _versioned(caller, kind, "r")
     if not number.isascii() or not number.isdigit() or len(number) > 9:  # noqa: PLR2004  int4
         raise NotFound
     async with begin(caller) as tx:
@@ -147,13 +149,13 @@ async def by_path(caller: Caller, path: Sequence[str], query: str, *, most: int)
 
 async def of_record(caller: Caller, kind: Kind, text: str, ask: Wanted) -> Resource:
     """Return a page of a record's history. Raises what `version` does, but Gone."""
-    _versioned(caller, kind)
+    _versioned(caller, kind, "r")
     return await _bundle(caller, [kind], f"{kind.name}/{text}", ask, record_id=_id(text))
 
 
 async def of_type(caller: Caller, kind: Kind, ask: Wanted) -> Resource:
     """Return a page of the history of a type. Raises what `version` does, but Gone."""
-    _versioned(caller, kind)
+    _versioned(caller, kind, "s")
     return await _bundle(caller, [kind], kind.name, ask, record_id=None)
 
 
@@ -171,7 +173,7 @@ async def of_all(caller: Caller, ask: Wanted) -> Resource:
 
 def _is_open(caller: Caller, kind: Kind) -> bool:
     try:
-        _versioned(caller, kind)
+        _versioned(caller, kind, "s")
     except Forbidden:
         return False
     return True

@@ -53,10 +53,11 @@ class Planned:
     """The id that a record will have, and the records that the same transaction makes after it.
 
     Attributes:
+        id: None: it is not chosen beforehand.
         coming: as references name them.
     """
 
-    id: UUID
+    id: UUID | None
     coming: frozenset[str]
 
 
@@ -74,6 +75,7 @@ class Writer:
         patient: of whom a record is; None: of nobody.
         is_whole: the record is the resource, so nothing of it is kept beside.
         decided: elements that the record tells, whatever a client says.
+        told: addresses of the extensions that the record tells itself: they are never kept beside.
         keeps: what no column holds is kept beside the record; False: it is refused instead.
         create_planned: makes a record whose id others know before it is there; None: it cannot.
     """
@@ -86,6 +88,7 @@ class Writer:
     patient: Callable[[Any], UUID | None]
     is_whole: bool = False
     decided: frozenset[str] = frozenset()
+    told: frozenset[str] = frozenset()
     keeps: bool = True
     create_planned: Callable[[Tx, Resource, Planned], Awaitable[UUID]] | None = None
 
@@ -163,6 +166,14 @@ class Kind:
     stamp: str | None = None
     grows: str | None = None
     view: Callable[[Any], Hashable] = field(default=lambda _caller: None)
+
+
+def is_told_by_version(kind: Kind) -> bool:
+    """Say whether a version says all that is told: of stored resources, which are what they tell.
+
+    All other types tell of other records, too, and to some callers a part.
+    """
+    return kind.writer is not None and kind.writer.is_whole
 
 
 def named(*parameters: Parameter) -> dict[str, Parameter]:

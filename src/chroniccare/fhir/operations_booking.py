@@ -162,7 +162,7 @@ async def _taken_up(
     resource = actions.rendered(tx.caller, APPOINTMENT, row)
     comment = given.one("comment")
     if is_new and comment:
-        said = {**resource, "comment": comment}
+        said = {**bundles.untagged(resource), "comment": comment}  # nothing of it is lost
         return await writing.update(tx, APPOINTMENT, str(visit_id), said, check=any_version)
     return writing.Written(resource, was_there=not is_new)
 

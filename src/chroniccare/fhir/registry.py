@@ -57,6 +57,14 @@ def seen_by(caller: Caller, kind: Kind) -> Caller:
     return replace(caller, hidden=names) if names != caller.hidden else caller
 
 
+def reads(caller: Caller, kind: Kind) -> bool:
+    """Say whether the caller may read every record of a type."""
+    try:
+        return not opened(caller, kind, "r")
+    except Forbidden:
+        return False
+
+
 def opened(caller: Caller, kind: Kind, letter: str) -> list[Filters]:
     """Return which records the caller may do with what a letter of `cruds` says; nothing: all.
 

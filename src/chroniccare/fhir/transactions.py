@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from chroniccare.audit.reads import note_seen
 from chroniccare.audit.refusals import note_refused
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import (
@@ -35,9 +36,9 @@ from chroniccare.fhir import (
     outcome,
     writing,
 )
-from chroniccare.fhir.kind import Check, Kind, Planned, Resource
+from chroniccare.fhir.kind import Check, Kind, Planned, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
-from chroniccare.fhir.registry import KINDS, found, seen_by
+from chroniccare.fhir.registry import KINDS, found, reads, seen_by
 from chroniccare.fhir.validation import parse
 from chroniccare.platform.postgres import Tx, begin
 
@@ -153,6 +154,7 @@ async def _alone(caller: Caller, step: Step, *, told: Told) -> Resource:
             written = await _write(tx, step, {})
         return await _answered(caller, step, written, told=told)
     except Problem as problem:
+        await note_seen(caller, problem)
         if isinstance(problem, Forbidden):
             path = {"resource_id": step.path[1]} if len(step.path) > 1 else {}
             await note_refused(caller, step.method, path, "fhir")
@@ -272,7 +274,7 @@ async def _write(
     if step.method == "POST":
         unless, name = step.request.get("ifNoneExist"), plan.get(step.full_url or "")
         coming = frozenset(plan.values())
-        planned = Planned(UUID(name.partition("/")[2]), coming) if name else None
+        planned = Planned(UUID(name.partition("/")[2]) if name else None, coming)
         return await writing.create(tx, kind, resource, unless=unless, planned=planned)
     if step.query is not None:
         return await _write_matching(tx, step, resource, check)
@@ -348,6 +350,8 @@ async def _answered(caller: Caller, step: Step, done: _Done, *, told: Told) -> R
         version = {} if done is None else _version(done.version, done.updated_at)
         return {"response": {"status": "204", **version}}
     await writing.note(caller, step.kind, done)
+    if not reads(caller, step.kind):
+        told = "minimal"
     resource = done.resource
     meta, name = resource["meta"], f"{resource['resourceType']}/{resource['id']}"
     version = _version(meta["versionId"], meta["lastUpdated"])
@@ -372,7 +376,7 @@ def _read(caller: Caller, step: Step, resource: Resource) -> Resource:
     known = conditional.is_known(
         meta["versionId"], meta["lastUpdated"], tags=request.get("ifNoneMatch"), since=step.since
     )
-    if known and caller.emergency_id is None:
+    if known and is_told_by_version(step.kind) and caller.emergency_id is None:
         return {"response": {"status": "304", **version}}
     found: Resource = {"response": {"status": "200", **version}}
     return found if step.method == "HEAD" else {"resource": resource, **found}

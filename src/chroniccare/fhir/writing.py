@@ -16,6 +16,8 @@ from chroniccare.fhir.kind import Check, Kind, Planned, Resource, Writer
 from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.resources import extra
+from chroniccare.fhir.stored import indexing
+from chroniccare.fhir.stored.actions import check_there
 from chroniccare.fhir.validation import parse
 from chroniccare.patients import queries_extras as extras
 from chroniccare.platform.postgres import Tx
@@ -83,7 +85,8 @@ async def create(
             record_id = await writer.create_planned(tx, said, planned)
         else:
             record_id = await writer.create(tx, said)
-        return Written(await _kept(tx, kind, writer, record_id, said), 201)
+        coming = planned.coming if planned else frozenset()
+        return Written(await _kept(tx, kind, writer, record_id, said, coming=coming), 201)
 
 
 async def note(caller: Caller, kind: Kind, written: Written) -> None:
@@ -154,15 +157,20 @@ async def there(tx: Tx, kind: Kind, text: str) -> UUID:
     return record_id
 
 
-async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resource) -> Resource:
+async def _kept(
+    tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resource, *,
+    coming: frozenset[str] = frozenset(),
+) -> Resource:  # fmt: skip
     """Keep what the record does not hold of a resource, and return the record as it is now."""
     row = await tx.one(kind.read, record_id)
     assert row is not None  # noqa: S101  it was just written
     if writer.is_whole or not writer.keeps:
         return actions.rendered(tx.caller, kind, row)
-    told = kind.to_fhir(replace(row, extra=None), tx.caller.tenant_id)
-    kept = {name: one for name, one in said.items() if name not in writer.decided}
+    told, _ = extra.apart(kind.to_fhir(replace(row, extra=None), tx.caller.tenant_id), writer.told)
+    kept, _ = extra.apart(said, writer.told)
+    kept = {name: one for name, one in kept.items() if name not in writer.decided}
     left = extra.left(actions.plain(dumps(kept)), told)
+    await _check_there(tx, kind, left, row.extra, coming)
     if left:
         sealed = (await tx.keyring()).sealed(extras.EXTRA, record_id, left)
         patient_id = writer.patient(row)
@@ -171,6 +179,25 @@ async def _kept(tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resou
     elif row.extra is not None:
         await tx.run(extras.DELETE, record_id)
     return actions.rendered(tx.caller, kind, replace(row, extra=left))
+
+
+async def _check_there(
+    tx: Tx, kind: Kind, left: Resource, before: Resource | None, coming: frozenset[str]
+) -> None:
+    """Check that what is to be kept beside a record refers to nothing that is not there.
+
+    What it referred to before may be gone by now.
+
+    Raises:
+        Unprocessable: each record that is not there, or another clinic's.
+    """
+    base = actions.base_of(tx)
+    led, old = (
+        {indexing.target(one["reference"], base) for one in indexing.references(said)}
+        for said in (left, before or {})
+    )
+    if new := [one for one in led - old if one is not None]:
+        await check_there(tx, KINDS, kind.name, new, coming)
 
 
 @asynccontextmanager

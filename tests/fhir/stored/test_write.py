@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from chroniccare.fhir.registry import KINDS
+from chroniccare.fhir.stored import actions
 from chroniccare.fhir.stored.table import searches
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
@@ -342,3 +343,20 @@ async def test_a_decimal_keeps_its_digits_for_people_too(there: World) -> None:
     for path in (f"{where}?", f"/Observation?_id={made['id']}&", f"{where}/_history?"):
         answer = await there.fhir.send("GET", f"{path}_pretty=true")
         assert b'"value": 0.12345678901234567890' in answer.content, path
+
+
+async def test_nothing_is_stored_of_a_patient_who_is_erased_meanwhile(
+    clinic: Clinic, there: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = actions.check_there
+
+    async def slow(*args: Any) -> None:
+        await looked(*args)
+        erased = await clinic.post(f"/patients/{there.patient}/erase", {"reason": "Asked for it."})
+        assert erased.status_code < 300, erased.text
+
+    monkeypatch.setattr(actions, "check_there", slow)
+    answer = await there.fhir.send("POST", "/Observation", json=pressure(there.patient, 142))
+    assert answer.status_code == 422, answer.text
+    async with begin(clinic.caller) as tx:
+        assert (await tx.value(TOLD))["resources"] is None

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
-from chroniccare.core.errors import FieldError, Unprocessable
+from chroniccare.core.errors import FieldError, Forbidden, Unprocessable
 from chroniccare.core.ids import new_id
 from chroniccare.fhir import outcome, queries
 from chroniccare.fhir.kind import Check, Resource, Writer
@@ -19,6 +19,7 @@ from chroniccare.platform.postgres import Tx
 from chroniccare.scheduling import actions as scheduling
 from chroniccare.scheduling import lifecycle, moving, rules
 from chroniccare.scheduling.schemas import AppointmentBook, AppointmentWrite
+from chroniccare.scheduling.telling import sees_telehealth
 from chroniccare.settings import address
 
 
@@ -127,6 +128,12 @@ async def _visit(tx: Tx, said: Resource, kept: dict[str, Any], model: type[BaseM
     said = here(tx, said)
     _check_participants(said, base=address(tx.settings) + outcome.BASE + "/")
     fields = appointment_write.from_fhir(said, kept, tx.caller.tenant_id)
+    if sees_telehealth(tx.caller):
+        fields["telehealth_details"] = appointment_write.joining(
+            said, kept.get("telehealth_details")
+        )
+    elif appointment_write.virtual(said):
+        raise Forbidden
     if fields["facility_id"] is None and (providers := uuids([fields["provider_id"] or ""])):
         fields["facility_id"] = await tx.value(queries.MAIN_PLACE, providers[0])
     return made(model, fields)
@@ -189,4 +196,5 @@ APPOINTMENT = Writer(
     update=_change,
     delete=None,
     patient=lambda row: row.patient_id,
+    told=frozenset({appointment.VIRTUAL}),
 )

@@ -27,7 +27,7 @@ PART_STATUS = {
 """Of the patient, who has accepted in every other state; everybody else always has."""
 PRIORITY = {"urgent": 1, "high": 3, "normal": 5, "low": 9}
 """As RFC 5545 counts: 1 is the highest."""
-_VIRTUAL = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.virtualService"
+VIRTUAL = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.virtualService"
 
 
 def to_fhir(row: AppointmentRow, tenant_id: UUID) -> Resource:
@@ -91,4 +91,4 @@ def _virtual(details: Mapping[str, Any] | None) -> list[Resource]:
     link = (details or {}).get("link")
     if not isinstance(link, str):
         return []
-    return [{"url": _VIRTUAL, "extension": [{"url": "addressUrl", "valueUrl": link}]}]
+    return [{"url": VIRTUAL, "extension": [{"url": "addressUrl", "valueUrl": link}]}]

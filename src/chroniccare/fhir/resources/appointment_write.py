@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from chroniccare.core.errors import Unprocessable
 from chroniccare.fhir.resources import common
+from chroniccare.fhir.resources.appointment import VIRTUAL
 from chroniccare.fhir.resources.common import Resource, local, target_of
 
 PLACES = {
@@ -20,6 +22,7 @@ PLACES = {
     "held_until": "Appointment.status",
     "reason": "Appointment.reasonCode",
     "cancellation_reason": "Appointment.cancelationReason",
+    "telehealth_details": "Appointment.extension",
 }
 """Where a client finds the fields that rules speak of."""
 _USUAL_TYPE = "visit"
@@ -71,6 +74,26 @@ def _priority(number: int) -> str:
     if not number or number > _NORMAL:
         return "low" if number else "normal"
     return "urgent" if number <= _URGENT else "high" if number <= _HIGH else "normal"
+
+
+def virtual(said: Resource) -> list[Resource]:
+    """Return what a client says of the way into a video visit."""
+    return [one for one in said.get("extension", []) if one.get("url") == VIRTUAL]
+
+
+def joining(said: Resource, kept: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return how to join from afar; only the address of the way in is said in FHIR.
+
+    Raises:
+        Unprocessable: the client says more than one address.
+    """
+    found = {name: one for name, one in (kept or {}).items() if name != "link"}
+    for number, one in enumerate(virtual(said)):
+        parts = one.get("extension", [])
+        if number or [part["url"] for part in parts] != ["addressUrl"]:
+            raise Unprocessable.field("telehealth_details", "says one addressUrl, and nothing else")
+        found["link"] = parts[0].get("valueUrl")
+    return found or None
 
 
 def _instructions(text: str | None, kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ items alone: the extensions, numbers and names that it does not hold are told al
 """
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -56,6 +57,17 @@ def _others(name: str, said: list[Resource], told: list[Resource]) -> list[Resou
     member = {"extension": "url", "identifier": "value"}[name]
     ours = {one.get(member) for one in told}
     return [one for one in said if str(one.get(member, "")).strip() not in ours]
+
+
+def apart(said: Resource, addresses: Collection[str]) -> tuple[Resource, list[Resource]]:
+    """Return a resource without the extensions at these addresses, and those."""
+    found = said.get("extension", [])
+    own = [one for one in found if one.get("url") in addresses]
+    if not own:
+        return said, []
+    rest = {name: one for name, one in said.items() if name != "extension"}
+    others = [one for one in found if one.get("url") not in addresses]
+    return ({**rest, "extension": others} if others else rest), own
 
 
 def _plain(value: Any) -> Any:

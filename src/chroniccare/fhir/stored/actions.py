@@ -48,7 +48,9 @@ async def create(
         Unprocessable: it refers to a record that is not there, or does not say whose it is.
     """
     ready = await _ready(tx, kinds, said, planned.coming if planned else _NOTHING)
-    name, record_id = said["resourceType"], planned.id if planned else new_id()
+    name, record_id = said["resourceType"], (planned and planned.id) or new_id()
+    if ready.patient_id and await tx.value(queries.KEEP, ready.patient_id) is None:
+        raise Unprocessable.field(_whose_field(name), "is of a patient who is gone", "not-found")
     sealed = (await tx.keyring()).sealed(records.RESOURCE, record_id, ready.text)
     await tx.run(
         queries.INSERT, record_id, tx.caller.tenant_id, ready.patient_id, name, sealed,
@@ -160,18 +162,7 @@ async def _referred(
     if any("?" in text and not text.startswith("http") for text in texts):
         raise Invalid.field(name, "refers to a search, which a transaction alone may", "value")
     led = {text: found for text in texts if (found := indexing.target(text, base)) is not None}
-    wanted: dict[str, list[UUID]] = {}
-    for kind, text in led.values():
-        if kind in kinds and f"{kind}/{text}" not in coming:
-            wanted.setdefault(kind, []).extend(uuids([text]))
-    there = set(await tx.values(composing.there(kinds, wanted), *wanted.values())) if wanted else ()
-    missing = [
-        FieldError(name, f"refers to a {kind} that is not there", "not-found")
-        for kind, text in sorted(led.values())
-        if (one := f"{kind}/{text.lower()}") not in there and one not in coming
-    ]
-    if missing:
-        raise Unprocessable(details=missing)
+    await check_there(tx, kinds, name, led.values(), coming)
     own = _whose(said)
     found = indexing.target(own.get("reference", ""), base) if own else None
     if found is not None and found[0] == "Patient":
@@ -180,6 +171,29 @@ async def _referred(
     if names_one and patient_path(name) and name not in MAY_NAME_MANY:
         raise Unprocessable.field(_whose_field(name), "must say whose it is")
     return None
+
+
+async def check_there(
+    tx: Tx, kinds: Mapping[str, Kind], name: str, led: Collection[tuple[str, str]],
+    coming: Collection[str],
+) -> None:  # fmt: skip
+    """Check that each record, by type and id, is there, or coming; `name` refers to it.
+
+    Raises:
+        Unprocessable: each record that is not, or another clinic's.
+    """
+    wanted: dict[str, list[UUID]] = {}
+    for kind, text in led:
+        if kind in kinds and f"{kind}/{text}" not in coming:
+            wanted.setdefault(kind, []).extend(uuids([text]))
+    there = set(await tx.values(composing.there(kinds, wanted), *wanted.values())) if wanted else ()
+    missing = [
+        FieldError(name, f"refers to a {kind} that is not there", "not-found")
+        for kind, text in sorted(led)
+        if (one := f"{kind}/{text.lower()}") not in there and one not in coming
+    ]
+    if missing:
+        raise Unprocessable(details=missing)
 
 
 def resource_of(name: str, record_id: UUID, version: int, updated_at: Any, text: str) -> Resource:

@@ -55,6 +55,8 @@ LOCKED = Query(
     " WHERE id = $1 AND type = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
     records.OPENS,
 )
+# An erasure waits for a record that is being made, and is waited for.
+KEEP = Command("SELECT id FROM patients WHERE id = $1 AND deleted_at IS NULL FOR SHARE")
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _INDEX = (
     "INSERT INTO fhir_index (tenant_id, resource_id, whose, path, code, system, target, low,"
