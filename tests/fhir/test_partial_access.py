@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from chroniccare.core.errors import Forbidden, Invalid
-from chroniccare.fhir import actions, changing, writing
+from chroniccare.fhir import actions, changing, operations_booking, writing
 from chroniccare.fhir.conditional import checked
+from chroniccare.fhir.operations import Given
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.resources.appointment import VIRTUAL
 from chroniccare.platform.postgres import Command, begin
@@ -70,6 +71,20 @@ async def test_a_write_tells_who_may_not_read_nothing(
         async with begin(client(clinic, letters)) as tx:
             with pytest.raises(Forbidden):
                 await changing.patch(tx, KINDS["Patient"], made["id"], change, check=checked(None))
+
+
+async def test_operations_that_answer_the_visit_need_its_read(clinic: Clinic) -> None:
+    made = await visit(clinic)
+    caller = client(clinic, "system/Appointment.cu")
+    named = {"appointment-reference": [{"reference": f"Appointment/{made['id']}"}]}
+    said = {"appointment-resource": [{"resourceType": "Appointment", "id": made["id"]}]}
+    for given in (named, said):
+        with pytest.raises(Forbidden):
+            await operations_booking.book(caller, Given(given))
+    with pytest.raises(Forbidden):
+        await operations_booking.hold(caller, Given(named))
+    with pytest.raises(Forbidden):
+        await operations_booking.cancel(caller, made["id"], Given({}), checked(None))
 
 
 async def test_a_refused_patch_is_a_read(clinic: Clinic, fhir: Server) -> None:

@@ -76,6 +76,7 @@ async def book(caller: Caller, given: Given) -> Resource:
         raise Invalid.field("appointment-reference", "or else appointment-resource is needed")
     if reference is not None:
         return await _twice(caller, given, status="booked")
+    check_whole(caller, "r")
     async with begin(seen_by(caller, APPOINTMENT)) as tx:
         written = await _of_resource(tx, given)
     return _bundle(tx, written.resource)
@@ -83,6 +84,7 @@ async def book(caller: Caller, given: Given) -> Resource:
 
 async def _twice(caller: Caller, given: Given, *, status: str) -> Resource:
     """Take up what a reference names; who lost to their own first request finds its visit."""
+    check_whole(caller, "r")
     caller = seen_by(caller, APPOINTMENT)
     try:
         async with begin(caller) as tx:
@@ -292,6 +294,7 @@ def _time(given: Given) -> slot.Time | None:
 async def _changing(caller: Caller, text: str) -> AsyncIterator[tuple[Tx, UUID]]:
     """Open the transaction of a change of one visit; errors name parameters, not our fields."""
     check_whole(caller, "u")
+    check_whole(caller, "r")  # the answer is the visit
     try:
         visit_id = UUID(text)
     except ValueError:
