@@ -61,10 +61,12 @@ SYSTEM_READS = {
     },
     "outbox": {"tenant_id", "relayed_at"},
     "webhook_endpoints": {
-        "id", "tenant_id", "enabled", "ailing", "paused_until", "deleted_at",
+        "id", "tenant_id", "enabled", "ailing", "paused_until", "deleted_at", "shape",
+        "verified_at",
     },
     "webhook_deliveries": {
         "id", "tenant_id", "endpoint_id", "status", "next_attempt_at", "lease_until", "fence",
+        "entity_type",
     },
     "driver_states": {
         "process", "channel", "driver", "state", "reason", "until", "weight", "eased",

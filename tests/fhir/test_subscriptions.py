@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -17,8 +18,8 @@ from chroniccare.fhir.validation import parse
 from chroniccare.platform.egress import Egress
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import begin
-from chroniccare.tenancy.actions import create_key
-from chroniccare.tenancy.rules import SCOPES
+from chroniccare.tenancy.actions import create_key, revoke_key, rotate_key
+from chroniccare.tenancy.rules import SCOPES, parse_key
 from chroniccare.tenancy.smart_scopes import parse_all
 from chroniccare.webhooks import loop, relaying, signing
 from chroniccare.webhooks.actions import emit
@@ -26,6 +27,7 @@ from chroniccare.worker import SHAPES
 from tests.client import Clinic
 from tests.conftest import PEPPER, Running
 from tests.fhir.server import Server, prescription, visit
+from tests.smart.conftest import JWKS
 from tests.webhooks.receiver import Came, Receiver, receiving
 
 Drain = Callable[[], Awaitable[int]]
@@ -459,6 +461,65 @@ async def test_scopes_open_subscriptions_and_what_they_are_about(
             with pytest.raises(Forbidden):
                 actions.check(caller, "c")
                 await actions.create(tx, said, url=receiver.url)
+
+
+async def test_a_subscription_ends_with_the_key_that_wrote_it_and_not_with_its_rotation(
+    fhir: Server, receiver: Receiver, drain: Drain
+) -> None:
+    async with begin(system(fhir.clinic.tenant_id, job="test")) as tx:
+        key = await create_key(tx, pepper=PEPPER, name="one", scopes=SCOPES)
+    said = body(receiver, TOPIC + "appointment-booked")
+    response = await fhir.send("POST", "/Subscription", json=said, headers={"X-API-Key": key})
+    made_id = response.json()["id"]
+    await drain()
+    async with begin(system(fhir.clinic.tenant_id, job="test")) as tx:
+        new = await rotate_key(tx, pepper=PEPPER, key_id=_key_id(key), overlap=timedelta(0))
+    await visit(fhir.clinic)
+    await drain()
+    assert [told(one)["type"] for one in receiver.came] == ["handshake", "event-notification"]
+    await visit(fhir.clinic)
+    await relaying.relay(fhir.clinic.tenant_id, SHAPES)  # its delivery waits
+    async with begin(system(fhir.clinic.tenant_id, job="test")) as tx:
+        await revoke_key(tx, key_id=_key_id(new))
+    await drain()
+    assert (await fhir.read("Subscription", made_id))["status"] == "off"
+    await visit(fhir.clinic)
+    await drain()
+    assert len(receiver.came) == 2
+    read = await fhir.read("Subscription", made_id)
+    assert (read["status"], "credential" in read["error"]) == ("off", True)
+    again = await fhir.send("PUT", f"/Subscription/{made_id}", json={**read, "status": "active"})
+    assert again.json()["status"] == "requested"
+    await drain()
+    assert (await fhir.read("Subscription", made_id))["status"] == "active"
+
+
+def _key_id(key: str) -> str:
+    parts = parse_key(key)
+    assert parts is not None
+    return parts.key_id
+
+
+async def test_a_subscription_ends_with_the_smart_client_that_wrote_it(
+    fhir: Server, receiver: Receiver, drain: Drain
+) -> None:
+    listed = ["system/Subscription.cruds", "system/Appointment.rs"]
+    client = {"name": "Calendar", "jwks": JWKS, "scopes": listed}
+    program = await fhir.clinic.make("/smart-clients", client)
+    caller = replace(
+        fhir.clinic.caller, actor_type="smart_client", actor_id=UUID(program["id"]),
+        scopes=frozenset(), smart_scopes=parse_all(" ".join(listed)),
+    )  # fmt: skip
+    async with begin(caller) as tx:
+        said = body(receiver, TOPIC + "appointment-booked")
+        made_id = (await actions.create(tx, said, url=receiver.url))["id"]
+    await drain()
+    assert (await fhir.read("Subscription", made_id))["status"] == "active"
+    await fhir.clinic.delete(f"/smart-clients/{program['id']}")
+    assert (await fhir.read("Subscription", made_id))["status"] == "off"
+    await visit(fhir.clinic)
+    await drain()
+    assert len(receiver.came) == 1
 
 
 async def test_another_clinic_sees_nothing_of_it(

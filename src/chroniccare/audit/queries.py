@@ -90,8 +90,7 @@ RECORDS = " UNION ALL ".join(
     ]
 )
 """Ids of all that is of patients; `{0}` is where `= id` or `IN (...)` goes."""
-_OF_ONE = RECORDS.replace("{0}", "= $1")
-_IDS = f"SELECT $1::uuid UNION ALL {_OF_ONE}"
+_IDS = "SELECT $1::uuid UNION ALL " + RECORDS.replace("{0}", "= $1")
 ACCESS = Query(
     AuditEntry,
     f"SELECT {_COLUMNS} WHERE entity_id IN ({_IDS})"

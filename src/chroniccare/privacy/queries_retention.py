@@ -76,8 +76,7 @@ REPLIES = Command(
 # An event is a held patient's by its record. Found by `idx_outbox_created`: what is old is few, as
 # it goes.
 _HOLDS = "SELECT h.patient_id FROM legal_holds h"
-_OF_HELD = RECORDS.replace("{0}", f"IN ({_HOLDS})")
-HELD = f"{_HOLDS} UNION ALL {_OF_HELD}"
+HELD = f"{_HOLDS} UNION ALL " + RECORDS.replace("{0}", f"IN ({_HOLDS})")
 # One that nobody has looked at yet, of whatever age, stays.
 _PAST = (
     "o.created_at >= $1 AND o.created_at < $2 AND o.relayed_at IS NOT NULL"

@@ -1,5 +1,6 @@
 """An endpoint that is disabled by itself: it is gone, or has failed for three days.
 
+`credential`: who made the subscription is not let in any more.
 `unreadable`: all it failed at in the end was its own secret, which cannot be opened here.
 """
 
@@ -16,7 +17,7 @@ from chroniccare.webhooks.actions import emit
 log = logging.getLogger(__name__)
 
 ENTITY = "webhook"
-Reason = Literal["gone", "failing", "unreadable"]
+Reason = Literal["gone", "failing", "unreadable", "credential"]
 
 
 async def park_rest() -> int:

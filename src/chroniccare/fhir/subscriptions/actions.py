@@ -117,7 +117,9 @@ async def create(tx: Tx, said: Resource, *, url: str) -> Resource:
         tx.now,
     )  # fmt: skip
     document_ = await notifying.sealed(tx, subscription_id, document)
-    await tx.run(queries.INSERT, subscription_id, tx.caller.tenant_id, topic, document_)
+    await tx.run(
+        queries.INSERT, subscription_id, tx.caller.tenant_id, topic, document_, _by(tx.caller)
+    )
     await _handshake(tx, subscription_id)
     row = await get(tx, subscription_id)
     await _audit(tx, "create", subscription_id, None, row)
@@ -145,9 +147,10 @@ async def update(tx: Tx, text: str, said: Resource, *, url: str, check_: Check) 
     topic, events = _chosen(tx, said["criteria"])
     document = rules.kept(_written(said), before)
     is_on = said["status"] != _OFF
-    anew = is_on and (not row.enabled or url != row.url)
+    anew = is_on and (not row.enabled or row.is_orphan or url != row.url)
     await tx.run(
-        queries.UPDATE, row.id, topic, await notifying.sealed(tx, row.id, document)
+        queries.UPDATE, row.id, topic, await notifying.sealed(tx, row.id, document),
+        _by(tx.caller),
     )  # fmt: skip
     await tx.run(queries.UPDATE_ENDPOINT, row.id, url, list(events), is_on, anew, tx.now)
     if not is_on:
@@ -177,6 +180,11 @@ async def delete(tx: Tx, text: str, *, check_: Check) -> None:
     await _audit(tx, "delete", row.id, row, None)
 
 
+def _by(caller: Caller) -> UUID | None:
+    """Return whose end is the subscription's, too: a key or a SMART client, no member of staff."""
+    return None if caller.actor_type == "staff" else caller.actor_id
+
+
 async def _handshake(tx: Tx, subscription_id: UUID) -> None:
     """Ask the endpoint whether it listens: its first answer of 2xx makes it active."""
     event_id = new_id()
@@ -196,7 +204,7 @@ async def get(tx: Tx, subscription_id: UUID) -> queries.Subscription:
         NotFound: none with this id in the caller's clinic.
         Gone: it was removed.
     """
-    row = await tx.one(queries.GET, subscription_id)
+    row = await tx.one(queries.GET, tx.now, subscription_id)
     if row is not None:
         return row
     raise outcome.Gone if await tx.value(queries.GONE, subscription_id) else NotFound
@@ -221,7 +229,7 @@ async def _locked(tx: Tx, text: str) -> queries.Subscription:
 
 def status(row: queries.Subscription) -> str:
     """Return the state: requested until the endpoint answers, then active; error while it fails."""
-    if not row.enabled:
+    if not row.enabled or row.is_orphan:
         return _OFF
     if row.failing_since is not None:
         return "error"
@@ -245,6 +253,8 @@ async def told(tx: Tx, row: queries.Subscription) -> Resource:
 
 async def _error(tx: Tx, row: queries.Subscription) -> str:
     last = await tx.value(queries.ERROR, row.id) or "unknown"
+    if row.is_orphan:
+        return "The credential that wrote it last is not valid any more: write it with another."
     if row.enabled:
         return f"The last attempt failed ({last}); it is tried again."
     return f"Given up ({row.disabled_reason}, {last}): write it again to have it go on."
@@ -253,7 +263,7 @@ async def _error(tx: Tx, row: queries.Subscription) -> str:
 async def search(tx: Tx, wanted: Mapping[str, list[str]]) -> list[Resource]:
     """Return the subscriptions that match, the oldest first; there are few of a clinic."""
     found = []
-    for row in await tx.all(queries.LIST):
+    for row in await tx.all(queries.LIST, tx.now):
         one = await told(tx, row)
         values = {
             "_id": one["id"],

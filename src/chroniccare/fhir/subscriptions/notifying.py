@@ -16,6 +16,7 @@ from chroniccare.platform import masterkey, sealing
 from chroniccare.platform.opening import opened
 from chroniccare.platform.postgres import Tx
 from chroniccare.tenancy.rules import SCOPES
+from chroniccare.webhooks import disabling
 from chroniccare.webhooks.queries_deliveries import Due, Event
 from chroniccare.webhooks.shapes import Shape, Told
 
@@ -49,8 +50,11 @@ async def picks(tx: Tx, subscription_id: UUID, events: Sequence[Event]) -> set[U
 
     A search looks at the records as they are when the event is handed on, a moment after it.
     """
-    row = await tx.one(queries.GET, subscription_id)
+    row = await tx.one(queries.GET, tx.now, subscription_id)
     if row is None:
+        return set()
+    if row.is_orphan:
+        await disabling.disable(tx, subscription_id, "credential")
         return set()
     topic = row.topic
     if topic is not None:
@@ -84,8 +88,8 @@ async def told(tx: Tx, due: Due) -> Told | None:
 
     Nothing in it depends on when it is sent.
     """
-    row = await tx.one(queries.GET, due.endpoint_id)
-    if row is None:
+    row = await tx.one(queries.GET, tx.now, due.endpoint_id)
+    if row is None or row.is_orphan:
         return None
     try:
         document = await document_of(tx, row)

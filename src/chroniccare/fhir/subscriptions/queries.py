@@ -22,14 +22,24 @@ class Subscription:
     numbered: int
     version: int
     updated_at: datetime
+    is_orphan: bool
 
 
+# $1: now. The key or the SMART client that wrote it is let in, or a key that took its place is.
+_LIVES = (
+    "s.made_by IS NULL OR EXISTS (SELECT FROM smart_clients c WHERE c.id = s.made_by AND c.enabled"
+    " AND c.deleted_at IS NULL) OR EXISTS (WITH RECURSIVE line AS (SELECT k.id, k.is_active,"
+    " k.expires_at FROM api_keys k WHERE k.id = s.made_by UNION SELECT k.id, k.is_active,"
+    " k.expires_at FROM line JOIN api_keys k ON k.rotated_from = line.id) SELECT FROM line"
+    " WHERE line.is_active AND (line.expires_at IS NULL OR line.expires_at > $1))"
+)
 _SELECT = (
     "SELECT e.id, s.topic, s.document, e.url, e.enabled, e.disabled_reason, e.verified_at,"
-    " e.failing_since, e.numbered, e.version, e.updated_at FROM fhir_subscriptions s"
+    " e.failing_since, e.numbered, e.version, e.updated_at,"
+    f" NOT ({_LIVES}) AS is_orphan FROM fhir_subscriptions s"
     " JOIN webhook_endpoints e ON e.tenant_id = s.tenant_id AND e.id = s.id"
 )
-GET = Query(Subscription, f"{_SELECT} WHERE s.id = $1 AND e.deleted_at IS NULL")
+GET = Query(Subscription, f"{_SELECT} WHERE s.id = $2 AND e.deleted_at IS NULL")
 LOCK = Command(
     "SELECT true FROM webhook_endpoints WHERE id = $1 AND shape = 'fhir' AND deleted_at IS NULL"
     " FOR NO KEY UPDATE"
@@ -43,9 +53,12 @@ INSERT_ENDPOINT = Command(
     " updated_at) VALUES ($1, $2, $3, $4, $5, true, 'fhir', $6, $6)"
 )
 INSERT = Command(
-    "INSERT INTO fhir_subscriptions (id, tenant_id, topic, document) VALUES ($1, $2, $3, $4)"
+    "INSERT INTO fhir_subscriptions (id, tenant_id, topic, document, made_by)"
+    " VALUES ($1, $2, $3, $4, $5)"
 )
-UPDATE = Command("UPDATE fhir_subscriptions SET topic = $2, document = $3 WHERE id = $1")
+UPDATE = Command(
+    "UPDATE fhir_subscriptions SET topic = $2, document = $3, made_by = $4 WHERE id = $1"
+)
 # $5: it begins anew, and is asked whether it listens before it is told anything.
 UPDATE_ENDPOINT = Command(
     "UPDATE webhook_endpoints SET url = $2, events = $3, enabled = $4,"

@@ -2,6 +2,9 @@
 ALTER TABLE webhook_endpoints
     ADD COLUMN shape text COLLATE "C" NOT NULL DEFAULT 'event'
         CHECK (shape IN ('event', 'fhir')),
+    DROP CONSTRAINT webhook_endpoints_disabled_reason_check,
+    ADD CONSTRAINT webhook_endpoints_disabled_reason_check
+        CHECK (disabled_reason IN ('gone', 'failing', 'unreadable', 'credential', 'by_hand')),
     ADD COLUMN numbered bigint NOT NULL DEFAULT 0, -- events that have a number
     ADD COLUMN verified_at timestamptz; -- of the first answer of 2xx, at this address
 ALTER TABLE webhook_deliveries ADD COLUMN number bigint CHECK (number > 0);
@@ -16,6 +19,7 @@ CREATE TABLE fhir_subscriptions (
     tenant_id uuid NOT NULL,
     topic text COLLATE "C", -- null: `criteria` is a search
     document text NOT NULL, -- sealed: what the client wrote; a search, or a header, may say anything
+    made_by uuid, -- who wrote it last: a key or a SMART client, without whom it is over; null: staff
     UNIQUE (tenant_id, id),
     FOREIGN KEY (tenant_id, id) REFERENCES webhook_endpoints (tenant_id, id)
 );
