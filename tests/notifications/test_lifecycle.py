@@ -174,14 +174,16 @@ class Life(RuleBasedStateMachine):
         self._do(dispatch.claim())
         self.bench.clock.forward(seconds=61)
 
-    @rule(data=st.data(), kinds=st.lists(st.sampled_from(_TOLD), min_size=1, max_size=4),
+    # Which attempt is a number, not a choice among those that there are: how many is not the same
+    # in every run, and Hypothesis takes that for a fault of the test.
+    @rule(which=st.integers(0, 59), kinds=st.lists(st.sampled_from(_TOLD), min_size=1, max_size=4),
           at_once=st.booleans())  # fmt: skip
-    def receipts(self, data: st.DataObject, kinds: list[rules.Kind], at_once: bool) -> None:
+    def receipts(self, which: int, kinds: list[rules.Kind], at_once: bool) -> None:
         """Have the provider tell of one attempt; what is not applied at once is later."""
         tried = self._do(self._read(_TRIED))
         if not tried:
             return
-        one = data.draw(st.sampled_from(tried))
+        one = tried[which % len(tried)]
         for kind in kinds:
             event = rules.event_id(kind, one.id)
             told = rules.Receipt(one.driver, kind, event, one.id, None, None, None)
