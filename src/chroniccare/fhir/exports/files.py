@@ -4,7 +4,7 @@
     the rest   100 resources at most as NDJSON, sealed
 
 `[directory]/[tenant]/[export]/[file]`, each folder for the owner alone. Who has the disk has
-nothing to read.
+nothing to read, but of a clinic that has no keys, whose frames are in clear.
 """
 
 import os
