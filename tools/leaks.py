@@ -30,6 +30,8 @@ KNOWN = {
     "src/chroniccare/platform/embedded_postgres.py": (1, "the name of a method of authentication"),
     "src/chroniccare/platform/probe.py": (1, "the form of a broker's URL"),
     "src/chroniccare/settings.py": (1, "the form of a database URL"),
+    "src/chroniccare/staff/accounts/rules.py": (1, "the alphabet of passwords that are given"),
+    "src/chroniccare/staff/accounts/rules_common.py": (1, "a row of keys"),
     "src/chroniccare/tenancy/rules.py": (1, "the alphabet of API keys"),
     "src/chroniccare/webhooks/schemas.py": (2, "examples: a published vector's key"),
     "tools/fhir_definitions.py": (1, "the checksum of a package"),

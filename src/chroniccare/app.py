@@ -76,6 +76,7 @@ from chroniccare.smart import api as smart_clients
 from chroniccare.smart import token_api
 from chroniccare.smart.tokens import Desk
 from chroniccare.staff import api as staff
+from chroniccare.staff.accounts.signing_in import Reception
 from chroniccare.staff.emergency import api as emergency
 from chroniccare.tasks import api as tasks
 from chroniccare.tenancy import masks
@@ -185,6 +186,7 @@ def build(settings: Settings) -> FastAPI:
         guesses=Guesses(settings.wrong_keys_per_minute),
         turns=Turns(settings.requests_at_once),
     )
+    app.state.reception = Reception(Guesses(settings.wrong_passwords_per_minute, of="signin:"))
     app.state.smart = Desk(
         app.state.authority,
         address(settings) + token_api.TOKEN_PATH,
