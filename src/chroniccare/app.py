@@ -17,6 +17,7 @@ from chroniccare.audit import api as audit
 from chroniccare.audit.reads import note_seen
 from chroniccare.audit.refusals import note_refused
 from chroniccare.codes import api as codes
+from chroniccare.console import ROUTERS as CONSOLE
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import failure_schemas
@@ -145,6 +146,7 @@ ROUTERS = (
     staff.router,
     emergency.router,
     smart_clients.router,
+    *CONSOLE,
 )
 
 _DESCRIPTION = """
