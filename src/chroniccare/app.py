@@ -79,6 +79,7 @@ from chroniccare.smart.tokens import Desk
 from chroniccare.staff import api as staff
 from chroniccare.staff.accounts.signing_in import Reception
 from chroniccare.staff.emergency import api as emergency
+from chroniccare.staff.sessions import actions as sessions
 from chroniccare.tasks import api as tasks
 from chroniccare.tenancy import masks
 from chroniccare.tenancy.caller import Authority, NotAccepted, with_request
@@ -188,6 +189,7 @@ def build(settings: Settings) -> FastAPI:
         guesses=Guesses(settings.wrong_keys_per_minute),
         turns=Turns(settings.requests_at_once),
     )
+    app.state.sessions = sessions
     app.state.reception = Reception(Guesses(settings.wrong_passwords_per_minute, of="signin:"))
     app.state.smart = Desk(
         app.state.authority,

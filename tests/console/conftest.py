@@ -35,6 +35,7 @@ class Standing:
     csrf: str = "the token of this session's forms"
     locale: str = "en"
     theme: str = "system"
+    needs: str = ""
 
 
 @dataclass(slots=True)
@@ -44,9 +45,9 @@ class Sessions:
     known: dict[str, Standing] = field(default_factory=dict)
 
     async def opened(
-        self, token: str, *, now: datetime, address: str | None, seen: bool
+        self, token: str, *, now: datetime, address: str | None, seen: bool, request_id: str
     ) -> Standing | None:
-        del now, address, seen
+        del now, address, seen, request_id
         return self.known.get(token)
 
 
@@ -75,7 +76,7 @@ SignIn = Callable[..., Awaitable[Desk]]
 async def sign_in(clinic: Clinic, running: Running) -> AsyncIterator[SignIn]:
     """Return a function that adds somebody with a role and signs them in."""
     sessions = Sessions()
-    running.app.state.sessions = sessions
+    before, running.app.state.sessions = running.app.state.sessions, sessions
     async with AsyncExitStack() as stack:
 
         async def add(role: str = "administrator", *, locale: str = "en") -> Desk:
@@ -94,6 +95,7 @@ async def sign_in(clinic: Clinic, running: Running) -> AsyncIterator[SignIn]:
             return Desk(clinic, http, session, token)
 
         yield add
+    running.app.state.sessions = before
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,10 @@ PUBLIC = {
     "GET /visits/{token}": _TOKEN,
     "POST /visits/{token}/{step}": _TOKEN,
     "GET /console/static/{digest}/{name:path}": "files of the package",
+    "GET /console/sign-in": "a form",
+    "POST /console/sign-in": "a password; who guesses waits",
+    "GET /console/sign-in/code": "the way back to the form",
+    "POST /console/sign-in/code": "half a sign-in and a code; who guesses waits",
 }
 """Routes without a scope, and what guards them instead."""
 

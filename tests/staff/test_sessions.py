@@ -62,7 +62,7 @@ async def test_sec_17_a_session_ends_when_nothing_is_done_and_after_half_a_day(
     fresh = (await who.sign_in()).token
     clock.forward(minutes=14, seconds=59)
     now = clock.at
-    assert await sessions.opened(fresh, now=now, active=False) is not None  # a page by itself
+    assert await sessions.opened(fresh, now=now, seen=False) is not None  # a page by itself
     clock.forward(seconds=1)
     assert await opened(fresh) is None
 

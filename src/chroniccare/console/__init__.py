@@ -10,10 +10,13 @@
 Why it is so: docs/adr/0049-console.md.
 """
 
-from chroniccare.console import home_api, live_api, static_api
+from chroniccare.console import account_api, home_api, live_api, signin_api, static_api
 
 ROUTERS = (
     static_api.public,
+    signin_api.public,
+    signin_api.router,
+    account_api.router,
     live_api.router,
     home_api.router,
     home_api.last,

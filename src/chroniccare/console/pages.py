@@ -1,10 +1,11 @@
 """Pages: templates, languages, times, and what a browser may do with them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
+from hmac import compare_digest
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
@@ -17,12 +18,13 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from chroniccare.console import forms
 from chroniccare.console.navigation import SCREENS, Screen
-from chroniccare.console.session import Session, current
+from chroniccare.console.session import Session, current, token_of
 from chroniccare.core.errors import Problem
 from chroniccare.core.time import to_local
 from chroniccare.core.time import zone as named
 from chroniccare.notifications.templates import words
 from chroniccare.platform.postgres import database
+from chroniccare.staff.sessions.actions import csrf_of
 
 LANGUAGES = ("en", "es")
 HEADERS = {
@@ -33,6 +35,10 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 """Sent with every page: nothing from elsewhere, nothing inline, and nothing that is kept."""
+CLINIC = "chroniccare-clinic"
+"""Cookie with the subdomain of the clinic that somebody last signed in to here."""
+Kept = Sequence[tuple[str, str]]
+"""Names and values of the fields of a form."""
 _UNKEPT = frozenset({forms.CSRF})
 
 
@@ -162,7 +168,8 @@ def problem(request: Request, error: Problem) -> Response:
 async def sign_in(request: Request) -> Response:
     """Return the way to sign in, for a request without a session.
 
-    A form that was on its way is kept in the page and sent on after signing in.
+    A form that was on its way is kept in the page and sent on after signing in, if it is one of the
+    session that the browser held: else a page of somebody else could have it sent.
     """
     if request.url.path == "/console/live":
         return Response(status_code=204)  # which ends an EventSource
@@ -172,7 +179,26 @@ async def sign_in(request: Request) -> Response:
             f"/console/sign-in?{urlencode({'next': back})}", 303, headers=HEADERS
         )
     form = await forms.read(request)
+    ours = csrf_of(token_of(request))
+    is_ours = bool(ours) and compare_digest(form.text(forms.CSRF).encode(), ours.encode())
     kept = [
         (name, one) for name, all_ in form.values.items() for one in all_ if name not in _UNKEPT
-    ]
-    return page(request, "signin.html", status=401, action=request.url.path, kept=kept, wrong="")
+    ]  # fmt: skip
+    return door(request, status=401, action=request.url.path, kept=kept if is_ours else [])
+
+
+def door(
+    request: Request, *, status: int = 200, action: str = "", kept: Kept = (), wrong: str = "",
+    clinic: str = "", email: str = "",
+) -> Response:  # fmt: skip
+    """Return the page on which somebody signs in.
+
+    Attributes:
+        action: where they go on.
+        kept: fields of a form that was on its way there.
+    """
+    request.state.session = None
+    return page(
+        request, "signin.html", status=status, action=action, kept=kept, wrong=wrong, email=email,
+        clinic=clinic or request.cookies.get(CLINIC, ""),
+    )  # fmt: skip

@@ -14,7 +14,10 @@ from chroniccare.core.errors import Forbidden, NotFound, Problem, RateLimited
 from chroniccare.tenancy.caller import Authority
 
 _READS = frozenset({"GET", "HEAD"})
-_OURS = frozenset({"", "none", "same-origin"})
+_FIRST = {"password": "/console/account/password", "factor": "/console/account/factor"}
+"""Where somebody goes who must do something before anything else."""
+_ALWAYS = ("/console/account/", "/console/sign-out", "/console/live")
+OURS = frozenset({"", "none", "same-origin"})
 
 
 class NotFromHere(Forbidden):
@@ -38,6 +41,9 @@ class Page(APIRoute):
             request.state.session = session
             try:
                 await _check(request, session)
+                first = _FIRST.get(session.needs)
+                if first and not request.url.path.startswith(_ALWAYS):
+                    return pages.done(first)
                 return await handler(request)
             except RequestValidationError:  # an id that is none, a date that is none
                 return pages.problem(request, NotFound("There is no such page."))
@@ -54,7 +60,7 @@ async def _check(request: Request, session: Session) -> None:
         raise RateLimited(retry_after=allowance.wait_s)
     if request.method in _READS:
         return
-    if request.headers.get("sec-fetch-site", "") not in _OURS:
+    if request.headers.get("sec-fetch-site", "") not in OURS:
         raise NotFromHere
     sent = request.headers.get("x-csrf-token") or (await forms.read(request)).text(forms.CSRF)
     if not hmac.compare_digest(sent.encode(), session.csrf.encode()):

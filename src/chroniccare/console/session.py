@@ -2,10 +2,11 @@
 
 from typing import Any, Protocol
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from chroniccare.core.caller import Caller
 from chroniccare.platform.postgres import database
+from chroniccare.settings import address
 
 COOKIE = "__Host-chroniccare"
 """A browser takes such a cookie over TLS alone, and never from a subdomain."""
@@ -21,15 +22,45 @@ class Session(Protocol):
     csrf: str
     locale: str
     theme: str
+    needs: str
 
 
 _BY_ITSELF = frozenset({"/console/live"})
 """What an open page asks for by itself: nobody need be there, so a session is not kept alive."""
 
 
+def cookie_name() -> str:
+    """Return what the cookie is called here; one of the other name is nobody's."""
+    return COOKIE if _is_tls() else COOKIE_IN_CLEAR
+
+
+def token_of(request: Request) -> str:
+    """Return the token that the browser holds, of a session that may be over; empty: none."""
+    return request.cookies.get(cookie_name(), "")
+
+
+def keep(answer: Response, token: str) -> Response:
+    """Have the browser hold a token until it is closed."""
+    answer.set_cookie(
+        cookie_name(), token, path="/", secure=_is_tls(), httponly=True, samesite="lax"
+    )
+    return answer
+
+
+def let_go(answer: Response) -> Response:
+    """Have the browser hold no token, and no page from before."""
+    answer.delete_cookie(cookie_name(), path="/", secure=_is_tls(), httponly=True, samesite="lax")
+    answer.headers["clear-site-data"] = '"cache"'
+    return answer
+
+
+def _is_tls() -> bool:
+    return address(database().settings).startswith("https:")
+
+
 async def signed_in(request: Request) -> Session | None:
     """Return the session behind the request's cookie, None without one that holds."""
-    token = request.cookies.get(COOKIE) or request.cookies.get(COOKIE_IN_CLEAR)
+    token = token_of(request)
     if not token:
         return None
     sessions: Any = request.app.state.sessions
@@ -37,6 +68,7 @@ async def signed_in(request: Request) -> Session | None:
     found: Session | None = await sessions.opened(
         token, now=database().clock(), address=client.host if client else None,
         seen=request.url.path not in _BY_ITSELF,
+        request_id=request.scope.get("chroniccare.request_id", ""),
     )  # fmt: skip
     return found
 

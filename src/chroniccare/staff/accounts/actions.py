@@ -163,7 +163,7 @@ async def begin_factor(session: Session, *, password: str | None) -> Enrolment:
         FactorStands: there is a second factor.
         NoPassword: they have no password; their issuer asks for its own.
     """
-    if password is None and session.must_set_up_factor:
+    if password is None and session.needs == "factor":
         async with begin(session.caller) as tx:
             account = await get(tx, session.staff_id)
     else:

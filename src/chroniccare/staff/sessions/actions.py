@@ -43,6 +43,8 @@ class Session:
         csrf: what forms of this session carry.
         idle_until: when it ends unless they do something.
         absolute_until: when it ends whatever they do.
+        needs: what must be done before anything else: `password`: change it; `factor`: set up a
+            second one; empty: nothing.
     """
 
     caller: Caller
@@ -53,9 +55,13 @@ class Session:
     theme: str
     idle_until: datetime
     absolute_until: datetime
-    must_change_password: bool
-    must_set_up_factor: bool
+    needs: Needs
     id: UUID
+
+    @property
+    def must_change_password(self) -> bool:
+        """Return whether somebody else has given them the password."""
+        return self.needs == "password"
 
 
 @dataclass(slots=True)
@@ -87,11 +93,11 @@ class Place:
 
 async def opened(
     token: str, *, now: datetime, address: str | None = None, request_id: str = "",
-    active: bool = True,
+    seen: bool = True,
 ) -> Session | None:  # fmt: skip
     """Return the session behind `token`; None: it is over, or never was.
 
-    `active`: somebody did something, so that it is idle no more; a page that only refreshes itself
+    `seen`: somebody did something, so that it is idle no more; a page that only refreshes itself
     says no.
 
     Raises:
@@ -104,7 +110,7 @@ async def opened(
     found, idle = held.found, timedelta(minutes=settings.session_idle_minutes)
     if now >= found.expires_at or now >= found.seen_at + idle:
         return None
-    if active and now - found.seen_at >= min(_NOTE_USE_EVERY, idle / 10):
+    if seen and now - found.seen_at >= min(_NOTE_USE_EVERY, idle / 10):
         async with begin_system("authenticate") as tx:
             await tx.run(queries.NOTE_USE, found.session_id, now)
         held.found = found = replace(found, seen_at=now)
@@ -115,8 +121,7 @@ async def opened(
     )  # fmt: skip
     return Session(
         caller, found.id, found.display_name, rules.csrf(token, _pepper(settings)), found.locale,
-        found.theme, found.seen_at + idle, found.expires_at, found.needs == "password",
-        found.needs == "factor", found.session_id,
+        found.theme, found.seen_at + idle, found.expires_at, found.needs, found.session_id,
     )  # fmt: skip
 
 
@@ -196,6 +201,11 @@ async def prefer(tx: Tx, session: Session, *, locale: str, theme: str) -> None:
 async def tidy(tx: Tx) -> int:
     """Delete sessions of the transaction's tenant that are long over."""
     return await tx.run(queries.FORGET, tx.now - timedelta(days=1))
+
+
+def csrf_of(token: str) -> str:
+    """Return what forms of a session carry, also of one that is over; empty: it is no token."""
+    return rules.csrf(token, _pepper(database().settings)) if rules.is_token(token) else ""
 
 
 def forget(token: str) -> None:
