@@ -77,6 +77,7 @@ from chroniccare.smart import api as smart_clients
 from chroniccare.smart import token_api
 from chroniccare.smart.tokens import Desk
 from chroniccare.staff import api as staff
+from chroniccare.staff.accounts import api as accounts
 from chroniccare.staff.accounts.signing_in import Reception
 from chroniccare.staff.emergency import api as emergency
 from chroniccare.staff.sessions import actions as sessions
@@ -145,6 +146,7 @@ ROUTERS = (
     webhooks.router,
     privacy.router,
     staff.router,
+    accounts.router,
     emergency.router,
     smart_clients.router,
     *CONSOLE,

@@ -15,7 +15,7 @@ from chroniccare.staff.accounts.signing_in import Reception
 from chroniccare.tenancy import keys, resealing
 from chroniccare.tenancy.guesses import Guesses, TooManyGuesses
 from chroniccare.worker import SEALED
-from tests.client import Clinic
+from tests.client import Clinic, kept_answers
 from tests.conftest import Running
 from tests.notifications.support import Clock
 from tests.staff.accounts import OWN, PLACE, Worker, let_pass, opened, worker
@@ -335,3 +335,28 @@ async def test_the_secret_of_codes_is_sealed_anew_after_a_rotation(
     clock.forward(seconds=60)
     started = await who.sign_in()
     assert await who.reception.second_step(started.token, device.at(clock.at), PLACE)
+
+
+async def test_an_administrator_gives_a_password_that_is_shown_once(
+    clinic: Clinic, other_clinic: Clinic
+) -> None:
+    who = await worker(clinic)
+    device, _ = await who.with_codes()
+    path, key = f"/staff/{who.id}/password", {"Idempotency-Key": "give-7"}
+    keep = {"remove_second_factor": False}
+    given = (await clinic.post(path, keep, headers=key)).json()["data"]
+    assert given["has_second_factor"]
+    again = (await clinic.post(path, keep, headers=key)).json()["data"]
+    assert again == {**given, "password": None}
+    assert given["password"] not in await kept_answers(clinic)
+    await fails(who)
+    assert (await who.sign_in(given["password"])).needs == "code"
+    lost = (await clinic.post(path, {"remove_second_factor": True})).json()["data"]
+    assert not lost["has_second_factor"]
+    assert (await who.sign_in(lost["password"])).needs == "password"
+    assert (await other_clinic.post(path, keep)).status_code == 404
+    async with begin(clinic.caller) as tx:
+        kept = await tx.value(AUDIT, ["reset"])
+    assert '{"given": "password", "must_change": true, "second_factor": "removed"}' in kept
+    assert lost["password"] not in kept
+    assert device.secret not in kept

@@ -59,10 +59,39 @@ class Enrolment:
     address: str
 
 
+async def new_password() -> tuple[str, str]:
+    """Return a password for somebody, which is shown once, and what is kept of it."""
+    password = rules.one_time_password()
+    return password, await passwords.hashed(password)
+
+
 async def give_password(
     caller: Caller, staff_id: UUID, *, must_change: bool = True, factor_too: bool = False
 ) -> str:
-    """Give somebody a password, which is shown once, and sign them out everywhere.
+    """Give somebody a password and return it; see `put_password`."""
+    password, kept = await new_password()
+    async with begin(caller) as tx:
+        await put_password(tx, staff_id, kept, must_change=must_change, factor_too=factor_too)
+    return password
+
+
+async def add(caller: Caller, body: StaffWrite, *, must_change: bool = True) -> tuple[Staff, str]:
+    """Add a member of staff who signs in with a password; return both, see `put_password`.
+
+    Raises:
+        staff.StaffTaken: the email address or the person is taken.
+    """
+    password, kept = await new_password()
+    async with begin(caller) as tx:
+        made = await staff.create(tx, body)
+        await put_password(tx, made.id, kept, must_change=must_change)
+    return made, password
+
+
+async def put_password(
+    tx: Tx, staff_id: UUID, kept: str, *, must_change: bool = True, factor_too: bool = False
+) -> queries.Given:
+    """Keep what is kept of a password that somebody is given, and sign them out everywhere.
 
     They must change it, within three days; without `must_change` it is theirs. `factor_too` removes
     their second factor as well.
@@ -71,50 +100,22 @@ async def give_password(
         NotFound: no such member of staff in the caller's tenant.
         OwnAccount: that is the caller.
     """
-    if caller.actor_id == staff_id:
+    if tx.caller.actor_id == staff_id:
         raise OwnAccount
-    password = rules.one_time_password()
-    kept = await passwords.hashed(password)
-    async with begin(caller) as tx:
-        await put_password(tx, staff_id, kept, must_change=must_change)
-        after = {"given": "password", "must_change": must_change}
-        if factor_too and await tx.run(queries.REMOVE_FACTOR, staff_id):
-            after["second_factor"] = "removed"
-        await record(tx, action="reset", entity_type=ENTITY, entity_id=staff_id, after=after)
-    return password
-
-
-async def add(caller: Caller, body: StaffWrite, *, must_change: bool = True) -> tuple[Staff, str]:
-    """Add a member of staff who signs in with a password; return both, see `give_password`.
-
-    Raises:
-        staff.StaffTaken: the email address or the person is taken.
-    """
-    password = rules.one_time_password()
-    kept = await passwords.hashed(password)
-    async with begin(caller) as tx:
-        made = await staff.create(tx, body)
-        await put_password(tx, made.id, kept, must_change=must_change)
-        after = {"given": "password", "must_change": must_change}
-        await record(tx, action="reset", entity_type=ENTITY, entity_id=made.id, after=after)
-    return made, password
-
-
-async def put_password(tx: Tx, staff_id: UUID, kept: str, *, must_change: bool) -> None:
-    """Keep the hash of a password that somebody was given; whoever is signed in with it is out.
-
-    Raises:
-        NotFound: no such member of staff in the caller's tenant.
-    """
     if await tx.value(queries.LOCK, staff_id) is None:
         raise NotFound("No such member of staff.")
     ends = tx.now + rules.ONE_TIME_LASTS if must_change else None
     await tx.run(
         queries.PUT_PASSWORD, tx.caller.tenant_id, staff_id, kept, must_change, ends, tx.now
     )
+    after: dict[str, object] = {"given": "password", "must_change": must_change}
+    if factor_too and await tx.run(queries.REMOVE_FACTOR, staff_id):
+        after["second_factor"] = "removed"
+    await record(tx, action="reset", entity_type=ENTITY, entity_id=staff_id, after=after)
     await sessions.end_others(tx, staff_id)
     account = await get(tx, staff_id)
     await attempts.clear(tx, account.email)
+    return queries.Given(staff_id, ends, account.code_since is not None)
 
 
 async def change_password(session: Session, token: str, *, old: str, new: str) -> str:

@@ -39,6 +39,18 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A password that somebody was given: until when it is good, and whether codes are asked for.
+
+    Field order is the wire's, where the password itself follows.
+    """
+
+    staff_id: UUID
+    expires_at: datetime | None
+    has_second_factor: bool
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """How somebody signs in, as others may see it."""
 
