@@ -83,6 +83,7 @@ def settings(urls: EngineUrls, database_url: str, master_keys: Path) -> Settings
             "CHRONICCARE_REQUESTS_AT_ONCE": "10000",
             "CHRONICCARE_RATE_LIMIT_BURST": "100000",
             "CHRONICCARE_WRONG_KEYS_PER_MINUTE": "100000",
+            "CHRONICCARE_WRONG_PASSWORDS_PER_MINUTE": "100000",
             "CHRONICCARE_LOG_LEVEL": "WARNING",
         }
     )

@@ -26,12 +26,16 @@ KNOWN = {
     "deploy/kubernetes/worker.yaml": (1, "as above"),
     "docs/audit.md": (2, "the hash and the signature of a head, as an example"),
     "docs/settings.md": (1, "the form of a database URL"),
+    "src/chroniccare/console/words_es.json": (3, "what a password is called in Spanish"),
     "src/chroniccare/medications/interactions/table.py": (1, "the checksum of a table"),
     "src/chroniccare/platform/embedded_postgres.py": (1, "the name of a method of authentication"),
     "src/chroniccare/platform/probe.py": (1, "the form of a broker's URL"),
     "src/chroniccare/settings.py": (1, "the form of a database URL"),
+    "src/chroniccare/staff/accounts/rules.py": (1, "the alphabet of passwords that are given"),
+    "src/chroniccare/staff/accounts/rules_common.py": (1, "a row of keys"),
     "src/chroniccare/tenancy/rules.py": (1, "the alphabet of API keys"),
     "src/chroniccare/webhooks/schemas.py": (2, "examples: a published vector's key"),
+    "tools/console_scripts.py": (4, "the checksums of packages"),
     "tools/fhir_definitions.py": (1, "the checksum of a package"),
 }
 """Files in which things look like secrets: how many, and what they are."""

@@ -17,6 +17,7 @@ from chroniccare.audit import api as audit
 from chroniccare.audit.reads import note_seen
 from chroniccare.audit.refusals import note_refused
 from chroniccare.codes import api as codes
+from chroniccare.console import ROUTERS as CONSOLE
 from chroniccare.core import wire
 from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import failure_schemas
@@ -76,7 +77,10 @@ from chroniccare.smart import api as smart_clients
 from chroniccare.smart import token_api
 from chroniccare.smart.tokens import Desk
 from chroniccare.staff import api as staff
+from chroniccare.staff.accounts import api as accounts
+from chroniccare.staff.accounts.signing_in import Reception
 from chroniccare.staff.emergency import api as emergency
+from chroniccare.staff.sessions import actions as sessions
 from chroniccare.tasks import api as tasks
 from chroniccare.tenancy import masks
 from chroniccare.tenancy.caller import Authority, NotAccepted, with_request
@@ -142,8 +146,10 @@ ROUTERS = (
     webhooks.router,
     privacy.router,
     staff.router,
+    accounts.router,
     emergency.router,
     smart_clients.router,
+    *CONSOLE,
 )
 
 _DESCRIPTION = """
@@ -185,6 +191,8 @@ def build(settings: Settings) -> FastAPI:
         guesses=Guesses(settings.wrong_keys_per_minute),
         turns=Turns(settings.requests_at_once),
     )
+    app.state.sessions = sessions
+    app.state.reception = Reception(Guesses(settings.wrong_passwords_per_minute, of="signin:"))
     app.state.smart = Desk(
         app.state.authority,
         address(settings) + token_api.TOKEN_PATH,

@@ -38,6 +38,7 @@ app.add_typer(cli_groups.interactions_app, name="interactions")
 app.add_typer(cli_groups.codes_app, name="codes")
 app.add_typer(cli_groups.encryption_app, name="encryption")
 app.add_typer(cli_groups.audit_app, name="audit")
+app.add_typer(cli_groups.staff_app, name="staff")
 
 
 @app.command()

@@ -13,6 +13,7 @@ interactions_app = typer.Typer(help="Sets of drug interactions that a site holds
 codes_app = typer.Typer(help="Tables of codes that a site loads.")
 encryption_app = typer.Typer(help="Keys that single fields of patients are encrypted with.")
 audit_app = typer.Typer(help="The audit: who did and saw what.")
+staff_app = typer.Typer(help="People who sign in to the console with a password.")
 
 
 @dlq_app.command("list")
@@ -262,3 +263,42 @@ def prune_audit(
         told = servers.with_heads(settings, directory)
         lines = servers.work(told, lambda: audit.prune(told, tenant))
     print("\n".join(lines))
+
+
+@staff_app.command("add")
+def add_staff(
+    email: Annotated[str, typer.Argument(help="They sign in with it.")],
+    name: Annotated[str, typer.Argument(help="What others call them.")],
+    role: Annotated[
+        str, typer.Option(help="administrator, clinician, front_desk or auditor.")
+    ] = "administrator",
+    data_dir: DataDir = None,
+    tenant: TenantName = None,
+) -> None:
+    """Add somebody and print a password for them, which they must change within three days."""
+    from chroniccare.commands import servers, staff
+
+    with servers.servers(servers.data_dir(data_dir)) as settings:
+        password = servers.work(
+            settings, lambda: staff.add(tenant, email=email, name=name, role=role)
+        )
+    print(password)
+
+
+@staff_app.command("reset-password")
+def reset_password(
+    email: Annotated[str, typer.Argument(help="Of whom.")],
+    factor_too: Annotated[
+        bool, typer.Option("--second-factor", help="Remove their second factor as well.")
+    ] = False,
+    data_dir: DataDir = None,
+    tenant: TenantName = None,
+) -> None:
+    """Sign somebody out everywhere and print another password, good for three days."""
+    from chroniccare.commands import servers, staff
+
+    with servers.servers(servers.data_dir(data_dir)) as settings:
+        password = servers.work(
+            settings, lambda: staff.reset_password(tenant, email, factor_too=factor_too)
+        )
+    print(password)

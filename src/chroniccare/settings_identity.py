@@ -104,3 +104,26 @@ class IdentitySettings(BaseModel):
             "size, so that one clinic does not hold every connection.",
         ),
     ] = 8
+    wrong_passwords_per_minute: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Wrong passwords and codes a minute from one address at the console, after "
+            "which it must wait, a minute at first and an hour at most.",
+        ),
+    ] = 20
+    session_idle_minutes: Annotated[
+        int,
+        Field(ge=1, le=480, description="Minutes after which whoever does nothing is signed out."),
+    ] = 15
+    session_hours: Annotated[
+        int, Field(ge=1, le=24, description="Hours after which everybody must sign in again.")
+    ] = 12
+    second_factor: Annotated[
+        Literal["optional", "required"],
+        Field(
+            description="`required`: who signs in to the console with a password must set up codes "
+            "of an authenticator before anything else."
+        ),
+    ] = "optional"

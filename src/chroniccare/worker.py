@@ -45,6 +45,8 @@ from chroniccare.scheduling.recall import rounds as recall
 from chroniccare.scheduling.waitlist import backfill
 from chroniccare.settings import Settings, load
 from chroniccare.smart import actions as smart
+from chroniccare.staff.accounts import actions as accounts
+from chroniccare.staff.accounts import sealed as sealed_accounts
 from chroniccare.tenancy import resealing
 from chroniccare.tenancy import sealed as sealed_addresses
 from chroniccare.tenancy.actions import list_tenants
@@ -67,11 +69,13 @@ async def _forget(tenant_id: UUID) -> None:
         await forget_old(tx)
         await privacy.tidy(tx)
         await smart.tidy(tx)
+        await accounts.tidy(tx)
     await retention.run(tenant_id)
 
 
 SEALED = (
-    *sealed_addresses.SWEEPS, *patients.SWEEPS, *sealed_messages.SWEEPS, *sealed_versions.SWEEPS
+    *sealed_addresses.SWEEPS, *patients.SWEEPS, *sealed_messages.SWEEPS, *sealed_versions.SWEEPS,
+    *sealed_accounts.SWEEPS,
 )  # fmt: skip
 """Every column that is sealed anew after a rotation; copies of others behind them."""
 

@@ -33,6 +33,7 @@ SYSTEM_ONLY = {
 LED_OTHERWISE = {
     "uk_api_keys_key_id": "a key is looked up before its tenant is known",
     "uk_smart_tokens_hash": "a token is looked up before its tenant is known",
+    "uk_staff_sessions_token": "a token is looked up before its tenant is known",
     "idx_staff_users_subject": "a token is looked up before its tenant is known",
     "idx_receipt_inbox_attempt": "a receipt's tenant follows from the attempt",
     "idx_notification_attempts_echo": "a receipt's tenant follows from the attempt",
@@ -51,7 +52,14 @@ SYSTEM_READS = {
         "id", "tenant_id", "jwks_url", "jwks", "scopes", "networks", "enabled", "deleted_at",
     },
     "smart_tokens": {"tenant_id", "client_id", "token_hash", "scopes", "expires_at"},
-    "staff_users": {"id", "tenant_id", "role", "is_active", "issuer", "subject", "created_at"},
+    "staff_sessions": {
+        "id", "tenant_id", "staff_id", "token_hash", "role", "needs", "seen_at", "expires_at",
+        "ended_at",
+    },
+    "staff_users": {
+        "id", "tenant_id", "role", "is_active", "issuer", "subject", "created_at", "display_name",
+        "locale", "theme",
+    },
     "notifications": {
         "id", "tenant_id", "priority", "delivery_status", "next_attempt_at", "lease_until",
         "fence",
@@ -95,6 +103,7 @@ SYSTEM_WRITES = {
         "updated_at",
     },
     "api_keys": {"last_used_at"},
+    "staff_sessions": {"seen_at"},
     "webhook_deliveries": {"next_attempt_at", "lease_until", "fence"},
     "notifications": {"delivery_status", "next_attempt_at", "lease_until", "fence", "updated_at"},
     "receipt_inbox": {"next_look_at", "looks"},

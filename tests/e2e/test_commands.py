@@ -66,6 +66,28 @@ def test_tenants_are_created_and_listed(here: Run) -> None:
     assert refused(taken) == "chroniccare: This subdomain is taken."
 
 
+def test_staff_are_added_and_helped_when_they_have_lost_their_password(here: Run) -> None:
+    tenant = new_tenant(here)
+    given = ("dana.lee@clinic.example", "Dana Lee", "--tenant", tenant)
+    first = made(here("staff", "add", *given, "--role", "front_desk"))
+    assert re.fullmatch(r"([a-z2-9]{5}-){3}[a-z2-9]{5}", first)
+    assert "another member of staff has it" in refused(here("staff", "add", *given))
+    assert refused(here("staff", "add", "x", "Dana", "--tenant", tenant)).startswith(
+        "chroniccare: email: "
+    )
+    bad_role = here(
+        "staff", "add", "a@clinic.example", "Dana", "--tenant", tenant, "--role", "boss"
+    )
+    assert refused(bad_role).startswith("chroniccare: role: ")
+    again = made(
+        here("staff", "reset-password", "Dana.Lee@clinic.example", "--tenant", tenant,
+             "--second-factor")
+    )  # fmt: skip
+    assert again != first
+    nobody = here("staff", "reset-password", "b@clinic.example", "--tenant", tenant)
+    assert refused(nobody) == "chroniccare: No member of staff has this email address."
+
+
 def test_keys_are_created_listed_rotated_and_revoked(here: Run) -> None:
     tenant = new_tenant(here)
     key = made(

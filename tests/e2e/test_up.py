@@ -1,6 +1,7 @@
 """`chroniccare up` as a user meets it: real processes, real signals, kill -9."""
 
 import json
+import re
 import shlex
 import signal
 import socket
@@ -79,6 +80,7 @@ def test_a_clinic_starts_books_delivers_is_killed_and_goes_on_where_it_was() -> 
                 second, took = started_again(stack, directory, port)
             assert took < bound
             assert second.key == key
+            assert second.seen(r"^Sign in  clinic demo, .* staff reset-password admin@")
             whole_again(second, directory, [visit["id"], unsent["id"]])
             reminder = second.await_line(r"^\d\d:\d\d:\d\d .* appointment_reminder .*$", 75)
             assert "@" not in reminder
@@ -114,7 +116,21 @@ def tour(started: Up, lines: list[str], directory: Path) -> tuple[dict[str, Any]
     again = curl(lines[1])
     assert again.status_code == 409  # the time is taken now
     revoke_a_key(started, directory)
+    sign_in(started)
     return visit, again.json()["error"]["data"]["alternatives"][0]["start"]
+
+
+def sign_in(started: Up) -> None:
+    """Sign in to the console as the line says, and see who is there."""
+    pattern = r"^Sign in  clinic demo, (\S+), password (\S+) \(shown once\)$"
+    line = started.await_line(pattern.replace("(", "(?:", 2))
+    words = re.match(pattern, line)
+    assert words is not None
+    with httpx.Client(base_url=started.address) as browser:
+        form = {"clinic": "demo", "email": words[1], "password": words[2]}
+        answer = browser.post("/console/sign-in", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/today")
+        assert "Administrator" in browser.get("/console/account").text
 
 
 def revoke_a_key(started: Up, directory: Path) -> None:

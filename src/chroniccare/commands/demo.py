@@ -6,8 +6,9 @@ from pathlib import Path
 from uuid import UUID
 
 from chroniccare.commands.servers import private_text
+from chroniccare.commands.staff import first_administrator
 from chroniccare.commands.tenants import audit_new_key
-from chroniccare.commands.welcome import Shown
+from chroniccare.commands.welcome import ADMINISTRATOR, Shown
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unauthenticated, Unprocessable
 from chroniccare.demo import actions, showing
@@ -40,7 +41,8 @@ async def prepared(
     if tenant_id is None:
         return None
     key = await kept_key(settings, directory, tenant_id)
-    return Shown(key, await showing.visit_tomorrow(tenant_id))
+    password = await first_administrator(tenant_id, ADMINISTRATOR)
+    return Shown(key, await showing.visit_tomorrow(tenant_id), password)
 
 
 async def kept_key(settings: Settings, directory: Path, tenant_id: UUID) -> str:

@@ -10,6 +10,8 @@ from chroniccare.commands.servers import data_dir
 from chroniccare.settings import Settings
 
 _CURL = r"curl -sS -w '\n'"
+ADMINISTRATOR = "admin@riverside.example"
+"""Who the demo clinic's first administrator is."""
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  not bound here
 
 
@@ -20,10 +22,12 @@ class Shown:
     Attributes:
         key: an API key of the clinic that works now.
         visit: a body for POST /appointments that can be booked now; None when nothing is free.
+        password: of the clinic's first administrator, when they were made just now.
     """
 
     key: str
     visit: dict[str, Any] | None
+    password: str | None = None
 
 
 def address(settings: Settings) -> str:
@@ -46,11 +50,20 @@ def lines(settings: Settings, shown: Shown | None, directory: Path) -> list[str]
         found.append("No clinic yet: start with --demo, or in another terminal")
         found.append(f"chroniccare tenants create clinic 'My Clinic'{where}")
         found.append(f"chroniccare keys create --tenant clinic{where}")
+        found.append(f"chroniccare staff add you@clinic.example 'Your Name' --tenant clinic{where}")
     else:
+        found += [f"Console  {base}/console", *_sign_in_lines(shown, directory)]
         found += [f"API key  {shown.key}", "Try:", *_curl_lines(base, shown)]
     found.append(f"Messages are kept to look at: chroniccare outbox{_option(directory)}")
     found.append(f"Data and logs are in {directory}; Ctrl-C stops everything.")
     return [*found, ""]
+
+
+def _sign_in_lines(shown: Shown, directory: Path) -> list[str]:
+    if shown.password is None:
+        reset = f"chroniccare staff reset-password {ADMINISTRATOR}{_option(directory)}"
+        return [f"Sign in  clinic demo, {ADMINISTRATOR}; a forgotten password: {reset}"]
+    return [f"Sign in  clinic demo, {ADMINISTRATOR}, password {shown.password} (shown once)"]
 
 
 def _curl_lines(base: str, shown: Shown) -> list[str]:

@@ -11,6 +11,7 @@ from chroniccare.platform.postgres import Tx
 from chroniccare.settings_identity import issuers
 from chroniccare.staff import queries
 from chroniccare.staff.schemas import StaffWrite
+from chroniccare.staff.sessions import actions as sessions
 from chroniccare.webhooks.actions import EventType, emit
 
 ENTITY = "staff"
@@ -66,6 +67,8 @@ async def update(tx: Tx, staff: queries.Staff, body: StaffWrite) -> queries.Staf
         queries.UPDATE, staff.id, body.email, body.display_name, body.role, body.issuer,
         body.subject, body.is_active, tx.now,
     )  # fmt: skip
+    if body.role != staff.role or not body.is_active:
+        await sessions.end_others(tx, staff.id)
     changed = await get(tx, staff.id)
     await _tell(tx, "update", "staff.updated", before=staff, after=changed)
     return changed

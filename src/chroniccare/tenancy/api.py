@@ -102,6 +102,9 @@ async def _identify(request: Request, tag: str) -> Caller:
         Unauthenticated: no key or token, or none that is valid.
         RateLimited: the bucket is empty, or too many were wrong.
     """
+    signed_in: Caller | None = request.scope.get("chroniccare.session")
+    if signed_in is not None:  # the console's own call, whose session and bucket it has looked at
+        return _with_request(request, signed_in, tag)
     authority: Authority = request.app.state.authority
     headers = request.headers
     key = headers.get("x-api-key")
@@ -121,10 +124,14 @@ async def _identify(request: Request, tag: str) -> Caller:
     request.scope["chroniccare.allowance"] = allowance
     if not allowance.allowed:
         raise RateLimited(retry_after=allowance.wait_s)
+    return _with_request(request, caller, tag)
+
+
+def _with_request(request: Request, caller: Caller, tag: str) -> Caller:
     return with_request(
         caller,
         request_id=request.scope["chroniccare.request_id"],
-        ip_address=address,
+        ip_address=request.client.host if request.client else None,
         hidden=hidden(caller, request.method, tag),
         purpose="operations" if tag in _OPERATIONS else "",
     )

@@ -79,9 +79,14 @@ class _Wait:
 
 @dataclass(slots=True)
 class Guesses:
-    """How often each source has guessed; counted in the cache for all processes, or without it."""
+    """How often each source has guessed; counted in the cache for all processes, or without it.
+
+    Attributes:
+        of: what is guessed, if it is counted by itself.
+    """
 
     per_minute: int
+    of: str = ""
     waits: dict[str, _Wait] = field(default_factory=dict)
     local: LocalBucket = field(default_factory=LocalBucket)
 
@@ -121,7 +126,7 @@ class Guesses:
             TooManyGuesses: it was one too many.
         """
         name = source(address)
-        key, rate = f"guesses:{name}", self.per_minute / 60
+        key, rate = f"guesses:{self.of}{name}", self.per_minute / 60
         try:
             allowance = await cache().take(key, per_second=rate, burst=self.per_minute)
         except CacheAway:

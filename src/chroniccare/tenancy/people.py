@@ -12,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Unauthenticated, Unavailable
@@ -95,11 +96,56 @@ class KeySet:
         self.read_at, self.old_s = now, old_s
 
 
+class Known(Protocol):
+    """A member of staff as they stand in the list, with break-glass access if there is any."""
+
+    @property
+    def id(self) -> UUID: ...  # noqa: D102  named as the columns are
+    @property
+    def tenant_id(self) -> UUID: ...  # noqa: D102
+    @property
+    def role(self) -> str: ...  # noqa: D102
+    @property
+    def emergency_id(self) -> UUID | None: ...  # noqa: D102
+    @property
+    def emergency_until(self) -> datetime | None: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
-class _Member:
+class Acting:
+    """As whom a member of staff acts: as always, and while their break-glass access lasts."""
+
     caller: Caller
     emergency: Caller | None
     emergency_until: datetime | None
+
+    def at(self, now: datetime) -> Caller:
+        """Return as whom they act at `now`."""
+        end = self.emergency_until
+        if self.emergency is not None and end is not None and now < end:
+            return self.emergency
+        return self.caller
+
+
+def acting(known: Known) -> Acting:
+    """Return as whom somebody acts who has proved who they are.
+
+    Raises:
+        Unauthenticated: their role is none of staff.
+    """
+    if known.role not in roles.STAFF:
+        raise Unauthenticated
+    scopes = roles.ROLES[known.role]
+    caller = Caller(known.tenant_id, known.id, "staff", scopes, role=known.role)
+    if known.emergency_id is None:
+        return Acting(caller, None, None)
+    emergency = replace(caller, scopes=scopes | roles.EMERGENCY, emergency_id=known.emergency_id)
+    return Acting(caller, emergency, known.emergency_until)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    acting: Acting
     until: float  # monotonic seconds
 
 
@@ -135,10 +181,7 @@ class People:
         member = self.members.get(key)
         if member is None or member.until < time.monotonic():
             member = await self._look_up(key)
-        end = member.emergency_until
-        if member.emergency is not None and end is not None and now < end:
-            return member.emergency
-        return member.caller
+        return member.acting.at(now)
 
     async def _who(self, token: str, *, now: datetime) -> Person:
         digest = hashlib.sha256(token.encode()).digest()
@@ -172,16 +215,9 @@ class People:
         started = time.monotonic()  # before the read, as for keys
         async with begin_system("authenticate") as tx:
             found = await tx.one(queries.FIND_MEMBER, *key)
-        if found is None or found.role not in roles.STAFF:
+        if found is None:
             raise Unauthenticated
-        scopes = roles.ROLES[found.role]
-        caller = Caller(found.tenant_id, found.id, "staff", scopes, role=found.role)
-        emergency = None
-        if found.emergency_id is not None:
-            emergency = replace(
-                caller, scopes=scopes | roles.EMERGENCY, emergency_id=found.emergency_id
-            )
-        member = _Member(caller, emergency, found.emergency_until, started + _MEMBER_S)
+        member = _Member(acting(found), started + _MEMBER_S)
         if len(self.members) >= _MOST:
             self.members.clear()
         self.members[key] = member

@@ -1,0 +1,23 @@
+"""The staff console: server-rendered pages at /console, a client of the API in the same process.
+
+    routes.py         the session behind each request, the token behind each change
+    calls.py          the way to /api/v1, with the scopes of whoever is signed in
+    forms.py          what a browser sends
+    pages.py          templates, languages, times, headers, the page of an error
+    live.py           tells open pages that something has changed
+    <screen>_api.py   addresses of one screen; templates/<screen>.html is what it looks like
+
+Why it is so: docs/adr/0049-console.md.
+"""
+
+from chroniccare.console import account_api, home_api, live_api, signin_api, static_api
+
+ROUTERS = (
+    static_api.public,
+    signin_api.public,
+    signin_api.router,
+    account_api.router,
+    live_api.router,
+    home_api.router,
+    home_api.last,
+)

@@ -1,0 +1,65 @@
+"""What a browser sends with a form."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from fastapi import Request
+
+CSRF = "csrf"
+ONCE = "once"
+VERSION = "version"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Fields of a form, blanks at both ends taken off.
+
+    Attributes:
+        values: all values of each field, in the order of the page.
+    """
+
+    values: dict[str, list[str]]
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return the first value of a field."""
+        return (self.values.get(name) or [default])[0]
+
+    def some(self, name: str) -> str | None:
+        """Return the first value of a field, None where it is empty: the API's "not given"."""
+        return self.text(name) or None
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a field that is not empty."""
+        return [one for one in self.values.get(name, []) if one]
+
+    def checked(self, name: str) -> bool:
+        """Return whether a box is ticked."""
+        return bool(self.text(name))
+
+    def number(self, name: str) -> int | str | None:
+        """Return a whole number; what is none is returned as it is, for the API to refuse."""
+        text = self.text(name)
+        return int(text) if text.removeprefix("-").isdigit() else text or None
+
+    @property
+    def once(self) -> str | None:
+        """Return the key under which this form has one effect."""
+        return self.some(ONCE)
+
+    @property
+    def version(self) -> str | None:
+        """Return the version of the record that the page showed."""
+        return self.some(VERSION)
+
+
+async def read(request: Request) -> Form:
+    """Return the request's form; it is read once however often this is called."""
+    values: dict[str, list[str]] = {}
+    for name, value in (await request.form()).multi_items():
+        values.setdefault(name, []).append(value.strip() if isinstance(value, str) else "")
+    return Form(values)
+
+
+def new_once() -> str:
+    """Return a key for a form that is about to be shown."""
+    return str(uuid4())

@@ -1,0 +1,72 @@
+"""What every page of the console passes: the session, the token of a form, the page of an error."""
+
+import hmac
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from chroniccare.console import forms, pages
+from chroniccare.console.session import Session, signed_in
+from chroniccare.core.errors import Forbidden, NotFound, Problem, RateLimited
+from chroniccare.tenancy.caller import Authority
+
+_READS = frozenset({"GET", "HEAD"})
+_FIRST = {"password": "/console/account/password", "factor": "/console/account/factor"}
+"""Where somebody goes who must do something before anything else."""
+_ALWAYS = ("/console/account/", "/console/sign-out", "/console/live")
+OURS = frozenset({"", "none", "same-origin"})
+
+
+class NotFromHere(Forbidden):
+    """A form was not sent by a page of this session's."""
+
+    code = "FORM_TOKEN"
+    message = "This form is too old or comes from elsewhere. Please open the page again."
+
+
+class Page(APIRoute):
+    """A route of the console: somebody is signed in, and a change comes from one of our pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return FastAPI's handler behind the session."""
+        handler = super().get_route_handler()
+
+        async def page(request: Request) -> Response:
+            session = await signed_in(request)
+            if session is None:
+                return await pages.sign_in(request)
+            request.state.session = session
+            try:
+                await _check(request, session)
+                first = _FIRST.get(session.needs)
+                if first and not request.url.path.startswith(_ALWAYS):
+                    return pages.done(first)
+                return await handler(request)
+            except RequestValidationError:  # an id that is none, a date that is none
+                return pages.problem(request, NotFound("There is no such page."))
+            except Problem as problem:
+                return pages.problem(request, problem)
+
+        return page
+
+
+async def _check(request: Request, session: Session) -> None:
+    authority: Authority = request.app.state.authority
+    allowance = await authority.take(session.caller)
+    if not allowance.allowed:
+        raise RateLimited(retry_after=allowance.wait_s)
+    if request.method in _READS:
+        return
+    if request.headers.get("sec-fetch-site", "") not in OURS:
+        raise NotFromHere
+    sent = request.headers.get("x-csrf-token") or (await forms.read(request)).text(forms.CSRF)
+    if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
+        raise NotFromHere
+
+
+def router() -> APIRouter:
+    """Return a router for one screen."""
+    return APIRouter(prefix="/console", include_in_schema=False, route_class=Page)

@@ -1,0 +1,1 @@
+"""Local accounts of staff: passwords, second factors, and what happens to whoever guesses."""

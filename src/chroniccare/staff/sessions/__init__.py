@@ -1,0 +1,1 @@
+"""Sessions of staff in a browser: begun, remembered for less than a second, rotated, ended."""
