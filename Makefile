@@ -67,14 +67,18 @@ $(VENV)/bin/python:
 		{ echo "Python 3.11 or later is needed: make run PYTHON=python3.12"; exit 2; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+# The console's scripts of others come with npm: the system's, or that of a wheel.
+$(VENV)/.run: requirements.lock pyproject.toml tools/console_scripts.py | $(VENV)/bin/python
 	@echo "installing (once) ..."
 	@$(PIP) install --require-hashes -r requirements.lock
+	@command -v npm >/dev/null || $(PIP) install --require-hashes -r tools/node.lock || true
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python tools/console_scripts.py
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(BIN)/python tools/console_scripts.py --with-axe
 	@touch $@
 
 # Needs uv; run it after a change of the dependencies in pyproject.toml.

