@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.fhir.kind import Resource
-from chroniccare.fhir.parameters import Asked, Numbers, any_of, local_or
+from chroniccare.fhir.parameters import Asked, Numbers, local_or
 from chroniccare.fhir.values import coded
 from chroniccare.patients import queries_extras as extras
 from chroniccare.platform.postgres import Tx
@@ -50,19 +50,22 @@ class KeptNumbers(Numbers):
 
     Attributes:
         id: expression of the record's id.
+        ours: SELECT of ids up to where the condition of our own systems goes. Joined by OR, the two
+            would have PostgreSQL walk through every record of the clinic.
     """
 
     id: str
+    ours: str
 
     def condition(self, asked: Asked, modifier: str | None, values: list[str]) -> str:
         """Return the condition; a number without a system is looked for in all."""
-        found = [Numbers.condition(self, asked, modifier, values)]
+        found = Numbers.condition(self, asked, modifier, values)
         ours: set[Any] = {local_or(asked, one) for one in self.systems}
         others = [one for one in values if coded(one)[0] not in ours]
-        if others:
-            hashes = asked.among([_index(asked.keys, _wanted(one)) for one in others], "text")
-            found.append(
-                f"{self.id} IN (SELECT n.record_id FROM fhir_numbers n"  # noqa: S608  a constant, and a placeholder
-                f" WHERE n.number_index = {hashes})"
-            )
-        return any_of([one for one in found if one != "false"])
+        if not others:
+            return found
+        hashes = asked.among([_index(asked.keys, _wanted(one)) for one in others], "text")
+        kept = f"SELECT n.record_id FROM fhir_numbers n WHERE n.number_index = {hashes}"  # noqa: S608  a constant, and a placeholder
+        if found == "false":
+            return f"{self.id} IN ({kept})"
+        return f"{self.id} = ANY(ARRAY({self.ours} {found} UNION ALL {kept}))"
