@@ -10,6 +10,7 @@ from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.parameters import Asked, Numbers, local_or
 from chroniccare.fhir.values import coded
 from chroniccare.patients import queries_extras as extras
+from chroniccare.platform.gathering import later
 from chroniccare.platform.postgres import Tx
 from chroniccare.platform.sealing import Column, Keyring, as_text
 
@@ -30,18 +31,21 @@ def _wanted(value: str) -> str:
     return f"in {system}|{number}" if bar else f"is {number}"
 
 
-async def write(tx: Tx, record_id: UUID, identifiers: Iterable[Resource]) -> None:
-    """Write by what a record is found, whose extras are there already."""
+async def write(
+    tx: Tx, record_id: UUID, identifiers: Iterable[Resource], *, is_new: bool = False
+) -> None:
+    """Write by what a record is found, whose extras are written already."""
     keys = await tx.keyring()
     texts: set[str] = set()
     for one in identifiers:
         if number := one.get("value"):
             system = one.get("system", "")
             texts |= {f"in {system}|{number}", f"in {system}|", f"is {number}"}
-    await tx.run(extras.DELETE_NUMBERS, record_id)
+    if not is_new:
+        await tx.run(extras.DELETE_NUMBERS, record_id)
     if texts:
         found = sorted(_index(keys, text) for text in texts)
-        await tx.run(extras.PUT_NUMBERS, tx.caller.tenant_id, record_id, found)
+        await later(tx, extras.PUT_NUMBERS, tx.caller.tenant_id, record_id, found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

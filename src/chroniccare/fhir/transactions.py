@@ -7,10 +7,10 @@ circles: their ids are chosen before the first is made.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from chroniccare.audit.reads import note_seen
@@ -21,7 +21,6 @@ from chroniccare.core.errors import (
     Forbidden,
     Invalid,
     NotFound,
-    PreconditionFailed,
     Problem,
     TooLarge,
 )
@@ -38,8 +37,10 @@ from chroniccare.fhir import (
 )
 from chroniccare.fhir.kind import Check, Kind, Planned, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
+from chroniccare.fhir.referring import referring
 from chroniccare.fhir.registry import KINDS, found, reads, seen_by
 from chroniccare.fhir.validation import parse
+from chroniccare.platform.gathering import Gathered, settle
 from chroniccare.platform.postgres import Tx, begin
 
 _log = logging.getLogger(__name__)
@@ -79,6 +80,11 @@ class Step:
     def has_id(self) -> bool:
         """Say whether the address is of one record."""
         return len(self.path) == 2 and self.query is None  # noqa: PLR2004  type and id
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether it makes a record, whatever others there are."""
+        return self.method == "POST" and "ifNoneExist" not in self.request
 
     @property
     def kind(self) -> Kind:
@@ -175,8 +181,12 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
     plan = _plan(steps)
     known = dict(plan)
     async with begin(caller) as tx:
+        tx.gathered, last = Gathered(), ""
         for step in in_order:
             with _Entry(step.place):
+                if step.path[0] != last or not step.is_plain:  # it may look at what was written
+                    await settle(tx)
+                last = step.path[0]
                 if step.method in _READS:
                     seen[step.place] = await _look(tx, caller, step)
                 else:
@@ -185,6 +195,7 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
                     _check_first(step, one, named)
                     if isinstance(one, writing.Written) and step.full_url is not None:
                         known[step.full_url] = f"{step.path[0]}/{one.resource['id']}"
+        await settle(tx)
     for step in in_order:
         with _Entry(step.place):
             if step.place in written:
@@ -270,7 +281,7 @@ async def _write(
         return await writing.delete(tx, kind, path[1], check=check)
     if step.resource is None:
         raise Invalid.field("resource", "is needed", "required")
-    resource = await _referring(tx, step.resource, known)
+    resource = await referring(tx, step.resource, known)
     if step.method == "POST":
         unless, name = step.request.get("ifNoneExist"), plan.get(step.full_url or "")
         coming = frozenset(plan.values())
@@ -292,56 +303,6 @@ async def _write_matching(tx: Tx, step: Step, resource: Resource, check: Check) 
         return await changing.patch_where(tx, step.kind, query, change, check=check)
     condition = changing.Condition(check, must_exist="ifMatch" in step.request)
     return await changing.update_where(tx, step.kind, query, resource, condition=condition)
-
-
-async def _referring(tx: Tx, resource: Resource, known: Mapping[str, str]) -> Resource:
-    """Return the resource with references to entries and to searches replaced by the records'.
-
-    Raises:
-        Invalid: a reference names no entry, or its search finds no record.
-        PreconditionFailed: its search finds several.
-    """
-    texts: list[str] = []
-
-    def gather(text: str) -> str:
-        texts.append(text)
-        return text
-
-    _each_reference(resource, gather)
-    names: dict[str, str] = {}
-    for text in dict.fromkeys(texts):
-        if text in known:
-            names[text] = known[text]
-        elif text.startswith("urn:"):
-            raise Invalid.field(
-                "resource", "refers to an entry that is not there, or that comes later", "not-found"
-            )
-        elif "?" in text:
-            names[text] = await _searched(tx, text)
-    changed: Resource = _each_reference(resource, lambda text: names.get(text, text))
-    return changed
-
-
-async def _searched(tx: Tx, text: str) -> str:
-    name, _, query = text.partition("?")
-    row = await conditional.existing(tx, found(name), query)
-    if row is None:
-        raise PreconditionFailed("No record matches a reference that is a search.")
-    return f"{name}/{row.id}"
-
-
-def _each_reference(value: Any, change: Callable[[str], str]) -> Any:
-    """Return `value` with each of its references as `change` has it."""
-    if isinstance(value, list):
-        return [_each_reference(one, change) for one in value]
-    if isinstance(value, dict):
-        return {
-            name: change(one)
-            if name == "reference" and isinstance(one, str)
-            else _each_reference(one, change)
-            for name, one in value.items()
-        }
-    return value
 
 
 async def _answered(caller: Caller, step: Step, done: _Done, *, told: Told) -> Resource:
