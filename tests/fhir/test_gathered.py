@@ -1,7 +1,11 @@
 """What a Bundle writes together: all of it, and in time for the entries that look for it."""
 
+from typing import Any
 from uuid import uuid4
 
+import pytest
+
+from chroniccare.fhir import transactions
 from chroniccare.platform.postgres import Command, begin
 from tests.client import Clinic
 from tests.fhir.examples import to
@@ -47,3 +51,36 @@ async def test_each_record_has_its_audit_and_its_event(clinic: Clinic, fhir: Ser
         assert noted
     async with begin(clinic.caller) as tx:
         assert await tx.values(_EVENTS) == ids
+
+
+def numbered(value: str) -> dict[str, Any]:
+    return {**SMALL, "identifier": [{"type": {"coding": [{"code": "MR"}]}, "value": value}]}
+
+
+async def test_what_is_refused_in_a_batch_spoils_nothing_beside_it(
+    clinic: Clinic, fhir: Server
+) -> None:
+    """Thirty entries share transactions; the one that is refused has the others done alone."""
+    posted = [entry("POST", "Patient", numbered(f"B-{number % 29}")) for number in range(30)]
+    answer = await send(fhir, "batch", *posted, entry("POST", "Basic", {"resourceType": "Basic"}))
+    assert answer.status_code == 200, answer.text
+    entries = answer.json()["entry"]
+    statuses = [one["response"]["status"][:3] for one in entries]
+    assert sorted(statuses[:30]) == ["201"] * 29 + ["409"]
+    assert statuses[30] in {"400", "404"}
+    made = [one["resource"]["id"] for one in entries[:30] if "resource" in one]
+    async with begin(clinic.caller) as tx:
+        assert sorted(await tx.values(_EVENTS)) == sorted(made)
+    assert len(await fhir.ids("Patient?_count=100")) == 29
+
+
+async def test_entries_whose_commit_went_wrong_are_not_made_again(
+    fhir: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(transactions, "_answered", fail)
+    answer = await send(fhir, "batch", *(entry("POST", "Patient", SMALL) for _ in range(3)))
+    assert [one["response"]["status"] for one in answer.json()["entry"]] == ["500"] * 3
+    assert len(await fhir.ids("Patient")) == 3

@@ -7,7 +7,7 @@ circles: their ids are chosen before the first is made.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -117,7 +117,11 @@ async def take(caller: Caller, body: bytes, *, told: Told) -> Resource:
         raise TooLarge(f"A Bundle has {MOST} entries at most.")
     steps = [_step(number, one) for number, one in enumerate(entries)]
     if bundle["type"] == "batch":
-        answers = await batches.each(steps, lambda step: _alone(caller, step, told=told))
+        answers = await batches.each(
+            steps,
+            lambda step: _alone(caller, step, told=told),
+            lambda several: _shared(caller, several, told=told),
+        )
     else:
         answers = await _together(caller, steps, told=told)
     made: Resource = {"resourceType": "Bundle", "type": f"{bundle['type']}-response"}
@@ -168,6 +172,27 @@ async def _alone(caller: Caller, step: Step, *, told: Told) -> Resource:
     except Exception as error:  # noqa: BLE001  one entry's, so the others still have their answers
         _log.error("entry of a batch failed", extra={"error": type(error).__name__})
         return outcome.entry(Problem())
+
+
+async def _shared(caller: Caller, steps: Sequence[Step], *, told: Told) -> list[Resource] | None:
+    """Do several entries of a batch that make records of one type; None: something was refused."""
+    is_done = False
+    try:
+        caller = seen_by(caller, steps[0].kind)
+        async with begin(caller) as tx:
+            tx.gathered = Gathered()
+            written = [await _write(tx, step, {}) for step in steps]
+            await settle(tx)
+            is_done = True
+        done = zip(steps, written, strict=True)
+        return [await _answered(caller, step, one, told=told) for step, one in done]
+    except Exception as error:  # noqa: BLE001  each by itself finds out whose it is
+        if not is_done:
+            return None
+        # The commit failed, or what came after: whether they are made is not known.
+        _log.error("entries of a batch failed", extra={"error": type(error).__name__})
+        problem = error if isinstance(error, Problem) else Problem()
+        return [outcome.entry(problem) for _ in steps]
 
 
 async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Resource]:
