@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ import asyncpg
 import pytest
 
 from chroniccare.core import caller
-from chroniccare.fhir import actions, asking, composing, conditions
+from chroniccare.fhir import actions, asking, composing, composing_versions, conditions
 from chroniccare.fhir.parameters import Asked
 from chroniccare.fhir.registry import KINDS
 from chroniccare.migrations.runner import migrate
@@ -27,6 +28,16 @@ async def fresh(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.
         await migrate(url)
         async with owner_connection(url) as connection:
             yield connection
+
+
+async def planned(
+    fresh: "asyncpg.Connection[asyncpg.Record]", sql: str, *arguments: Any
+) -> list[str]:
+    """Return the lines of a plan that neither reads a table as a whole nor sorts, if it can."""
+    async with fresh.transaction():
+        await fresh.execute(f"SET LOCAL ROLE {APP_ROLE}; SET LOCAL app.tenant_id = '{uuid4()}'")
+        await fresh.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+        return [line for (line,) in map(tuple, await fresh.fetch("EXPLAIN " + sql, *arguments))]
 
 
 @pytest.mark.parametrize(
@@ -50,11 +61,32 @@ async def test_a_number_is_looked_up_and_not_searched_for(
     met = conditions.conditions(who, kind, ask.filters, asked)
     order = actions.ordered(kind, ask)
     statement = composing.stamps(kind, asked, met, order, after=None, limit=21)
-    async with fresh.transaction():
-        await fresh.execute(f"SET LOCAL ROLE {APP_ROLE}; SET LOCAL app.tenant_id = '{tenant}'")
-        await fresh.execute("SET LOCAL enable_seqscan = off")
-        plan = await fresh.fetch("EXPLAIN " + statement.sql, *asked.arguments)
-    lines = [line for (line,) in map(tuple, plan)]
-    assert any("Index Cond" in one and "number_index =" in one for one in lines), plan
+    lines = await planned(fresh, statement.sql, *asked.arguments)
+    assert any("Index Cond" in one and "number_index =" in one for one in lines), lines
     # Records that are filtered by what is found beside them are all read.
-    assert not any("Filter" in one and "SubPlan" in one for one in lines), plan
+    assert not any("Filter" in one and "SubPlan" in one for one in lines), lines
+
+
+async def test_what_was_changed_last_is_not_sorted(
+    fresh: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    for type_name in ("Patient", "Appointment", "MedicationRequest"):
+        kind = KINDS[type_name]
+        assert kind.versions is not None
+        for is_first in (True, False):
+            behind = (None,) * 3 if is_first else (utc_now(), uuid4(), 1)
+            statement = composing_versions.page([kind], of_one=False, is_first=is_first)
+            lines = await planned(fresh, statement.sql, None, None, None, *behind, 21, None)
+            used = f"using idx_{kind.versions.table}_updated"
+            assert any(used in one for one in lines), lines
+
+
+async def test_changes_are_not_looked_for_among_reads(
+    fresh: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    kind = KINDS["Provenance"]
+    asked = Asked(uuid4(), utc_now(), [ZoneInfo("UTC")], "", sealing.unlocked(uuid4(), []))
+    order = actions.ordered(kind, asking.Ask(sort=[("recorded", True)]))
+    statement = composing.page(kind, asked, [], order, after=None, limit=21)
+    lines = await planned(fresh, statement.sql, *asked.arguments)
+    assert any("using idx_audit_logs_changes" in one for one in lines), lines
