@@ -68,7 +68,8 @@ class Writer:
     Attributes:
         scope: what keys and staff need.
         places: where in the resource a field of the record is, for errors.
-        create: returns the id of the record that it makes of a resource.
+        create: returns the id of the record that it makes of a resource, or the record itself, if
+            that is known already as `Kind.read` has it.
         update: replaces a record by a resource; False: it took one step with it and no more; None:
             they are never changed.
         delete: removes a record; None: they cannot be removed.
@@ -82,7 +83,7 @@ class Writer:
 
     scope: str
     places: Mapping[str, str]
-    create: Callable[[Tx, Resource], Awaitable[UUID]]
+    create: Callable[[Tx, Resource], Awaitable[Any]]
     update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]] | None
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
     patient: Callable[[Any], UUID | None]

@@ -7,10 +7,10 @@ circles: their ids are chosen before the first is made.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from chroniccare.audit.reads import note_seen
@@ -21,7 +21,6 @@ from chroniccare.core.errors import (
     Forbidden,
     Invalid,
     NotFound,
-    PreconditionFailed,
     Problem,
     TooLarge,
 )
@@ -38,8 +37,10 @@ from chroniccare.fhir import (
 )
 from chroniccare.fhir.kind import Check, Kind, Planned, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
+from chroniccare.fhir.referring import referring
 from chroniccare.fhir.registry import KINDS, found, reads, seen_by
 from chroniccare.fhir.validation import parse
+from chroniccare.platform.gathering import Gathered, settle
 from chroniccare.platform.postgres import Tx, begin
 
 _log = logging.getLogger(__name__)
@@ -81,6 +82,11 @@ class Step:
         return len(self.path) == 2 and self.query is None  # noqa: PLR2004  type and id
 
     @property
+    def is_plain(self) -> bool:
+        """Say whether it makes a record, whatever others there are."""
+        return self.method == "POST" and "ifNoneExist" not in self.request
+
+    @property
     def kind(self) -> Kind:
         """Return the type.
 
@@ -111,7 +117,11 @@ async def take(caller: Caller, body: bytes, *, told: Told) -> Resource:
         raise TooLarge(f"A Bundle has {MOST} entries at most.")
     steps = [_step(number, one) for number, one in enumerate(entries)]
     if bundle["type"] == "batch":
-        answers = await batches.each(steps, lambda step: _alone(caller, step, told=told))
+        answers = await batches.each(
+            steps,
+            lambda step: _alone(caller, step, told=told),
+            lambda several: _shared(caller, several, told=told),
+        )
     else:
         answers = await _together(caller, steps, told=told)
     made: Resource = {"resourceType": "Bundle", "type": f"{bundle['type']}-response"}
@@ -164,6 +174,27 @@ async def _alone(caller: Caller, step: Step, *, told: Told) -> Resource:
         return outcome.entry(Problem())
 
 
+async def _shared(caller: Caller, steps: Sequence[Step], *, told: Told) -> list[Resource] | None:
+    """Do several entries of a batch that make records of one type; None: something was refused."""
+    is_done = False
+    try:
+        caller = seen_by(caller, steps[0].kind)
+        async with begin(caller) as tx:
+            tx.gathered = Gathered()
+            written = [await _write(tx, step, {}) for step in steps]
+            await settle(tx)
+            is_done = True
+        done = zip(steps, written, strict=True)
+        return [await _answered(caller, step, one, told=told) for step, one in done]
+    except Exception as error:  # noqa: BLE001  each by itself finds out whose it is
+        if not is_done:
+            return None
+        # The commit failed, or what came after: whether they are made is not known.
+        _log.error("entries of a batch failed", extra={"error": type(error).__name__})
+        problem = error if isinstance(error, Problem) else Problem()
+        return [outcome.entry(problem) for _ in steps]
+
+
 async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Resource]:
     """Do all entries of a transaction, or none."""
     in_order = sorted(steps, key=batches.turn)
@@ -175,8 +206,12 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
     plan = _plan(steps)
     known = dict(plan)
     async with begin(caller) as tx:
+        tx.gathered, last = Gathered(), ""
         for step in in_order:
             with _Entry(step.place):
+                if step.path[0] != last or not step.is_plain:  # it may look at what was written
+                    await settle(tx)
+                last = step.path[0]
                 if step.method in _READS:
                     seen[step.place] = await _look(tx, caller, step)
                 else:
@@ -185,6 +220,7 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
                     _check_first(step, one, named)
                     if isinstance(one, writing.Written) and step.full_url is not None:
                         known[step.full_url] = f"{step.path[0]}/{one.resource['id']}"
+        await settle(tx)
     for step in in_order:
         with _Entry(step.place):
             if step.place in written:
@@ -270,7 +306,7 @@ async def _write(
         return await writing.delete(tx, kind, path[1], check=check)
     if step.resource is None:
         raise Invalid.field("resource", "is needed", "required")
-    resource = await _referring(tx, step.resource, known)
+    resource = await referring(tx, step.resource, known)
     if step.method == "POST":
         unless, name = step.request.get("ifNoneExist"), plan.get(step.full_url or "")
         coming = frozenset(plan.values())
@@ -292,56 +328,6 @@ async def _write_matching(tx: Tx, step: Step, resource: Resource, check: Check) 
         return await changing.patch_where(tx, step.kind, query, change, check=check)
     condition = changing.Condition(check, must_exist="ifMatch" in step.request)
     return await changing.update_where(tx, step.kind, query, resource, condition=condition)
-
-
-async def _referring(tx: Tx, resource: Resource, known: Mapping[str, str]) -> Resource:
-    """Return the resource with references to entries and to searches replaced by the records'.
-
-    Raises:
-        Invalid: a reference names no entry, or its search finds no record.
-        PreconditionFailed: its search finds several.
-    """
-    texts: list[str] = []
-
-    def gather(text: str) -> str:
-        texts.append(text)
-        return text
-
-    _each_reference(resource, gather)
-    names: dict[str, str] = {}
-    for text in dict.fromkeys(texts):
-        if text in known:
-            names[text] = known[text]
-        elif text.startswith("urn:"):
-            raise Invalid.field(
-                "resource", "refers to an entry that is not there, or that comes later", "not-found"
-            )
-        elif "?" in text:
-            names[text] = await _searched(tx, text)
-    changed: Resource = _each_reference(resource, lambda text: names.get(text, text))
-    return changed
-
-
-async def _searched(tx: Tx, text: str) -> str:
-    name, _, query = text.partition("?")
-    row = await conditional.existing(tx, found(name), query)
-    if row is None:
-        raise PreconditionFailed("No record matches a reference that is a search.")
-    return f"{name}/{row.id}"
-
-
-def _each_reference(value: Any, change: Callable[[str], str]) -> Any:
-    """Return `value` with each of its references as `change` has it."""
-    if isinstance(value, list):
-        return [_each_reference(one, change) for one in value]
-    if isinstance(value, dict):
-        return {
-            name: change(one)
-            if name == "reference" and isinstance(one, str)
-            else _each_reference(one, change)
-            for name, one in value.items()
-        }
-    return value
 
 
 async def _answered(caller: Caller, step: Step, done: _Done, *, told: Told) -> Resource:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from chroniccare.audit.reads import note_read
@@ -20,6 +21,7 @@ from chroniccare.fhir.stored import indexing
 from chroniccare.fhir.stored.actions import check_there
 from chroniccare.fhir.validation import parse
 from chroniccare.patients import queries_extras as extras
+from chroniccare.platform.gathering import later
 from chroniccare.platform.postgres import Tx
 
 
@@ -82,11 +84,13 @@ async def create(
             if found is not None:
                 return Written(actions.rendered(tx.caller, kind, found), was_there=True)
         if planned is not None and writer.create_planned is not None:
-            record_id = await writer.create_planned(tx, said, planned)
+            made: Any = await writer.create_planned(tx, said, planned)
         else:
-            record_id = await writer.create(tx, said)
+            made = await writer.create(tx, said)
+        row = await tx.one(kind.read, made) if isinstance(made, UUID) else made
         coming = planned.coming if planned else frozenset()
-        return Written(await _kept(tx, kind, writer, record_id, said, coming=coming), 201)
+        kept = await _kept(tx, kind, writer, row, said, coming=coming, is_new=True)
+        return Written(kept, 201)
 
 
 async def note(caller: Caller, kind: Kind, written: Written) -> None:
@@ -118,7 +122,8 @@ async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check
         if not await writer.update(tx, record_id, said, check):
             row = await tx.one(kind.read, record_id)
             return Written(actions.rendered(tx.caller, kind, row))
-        return Written(await _kept(tx, kind, writer, record_id, said))
+        row = await tx.one(kind.read, record_id)
+        return Written(await _kept(tx, kind, writer, row, said))
 
 
 async def delete(tx: Tx, kind: Kind, text: str, *, check: Check) -> Version | None:
@@ -158,11 +163,10 @@ async def there(tx: Tx, kind: Kind, text: str) -> UUID:
 
 
 async def _kept(
-    tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resource, *,
-    coming: frozenset[str] = frozenset(),
+    tx: Tx, kind: Kind, writer: Writer, row: Any, said: Resource, *,
+    coming: frozenset[str] = frozenset(), is_new: bool = False,
 ) -> Resource:  # fmt: skip
-    """Keep what the record does not hold of a resource, and return the record as it is now."""
-    row = await tx.one(kind.read, record_id)
+    """Keep what the record `row`, as it is now, does not hold of a resource, and return it."""
     assert row is not None  # noqa: S101  it was just written
     if writer.is_whole or not writer.keeps:
         return actions.rendered(tx.caller, kind, row)
@@ -172,12 +176,13 @@ async def _kept(
     left = extra.left(actions.plain(dumps(kept)), told)
     await _check_there(tx, kind, left, row.extra, coming)
     if left:
-        sealed = (await tx.keyring()).sealed(extras.EXTRA, record_id, left)
+        sealed = (await tx.keyring()).sealed(extras.EXTRA, row.id, left)
         patient_id = writer.patient(row)
-        await tx.run(extras.PUT, record_id, tx.caller.tenant_id, patient_id, sealed, tx.now)
-        await numbers.write(tx, record_id, left.get("identifier", {}).get("said", ()))
+        await later(tx, extras.PUT, row.id, tx.caller.tenant_id, patient_id, sealed, tx.now)
+        said_numbers = left.get("identifier", {}).get("said", ())
+        await numbers.write(tx, row.id, said_numbers, is_new=is_new)
     elif row.extra is not None:
-        await tx.run(extras.DELETE, record_id)
+        await tx.run(extras.DELETE, row.id)
     return actions.rendered(tx.caller, kind, replace(row, extra=left))
 
 

@@ -20,6 +20,7 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Unavailable
 from chroniccare.core.wire import dumps
 from chroniccare.platform import sealing
+from chroniccare.platform.gathering import Gathered
 from chroniccare.platform.outages import RETRY_AFTER_S, translate, translated
 from chroniccare.settings import Settings
 
@@ -77,6 +78,7 @@ class Tx:
         now: UTC instant at which the transaction began; the only clock inside it.
         settings: what the operator set.
         rekeyed: it has changed the tenant's keys: they are read anew, and remembered by nobody.
+        gathered: rows that wait to be written with others of their kind, see `gathering`.
     """
 
     connection: "asyncpg.Connection[asyncpg.Record]"
@@ -87,6 +89,7 @@ class Tx:
     bumped: list[str] = field(default_factory=list)
     woken: set[str] = field(default_factory=set)
     rekeyed: bool = False
+    gathered: Gathered | None = None
 
     async def one(self, query: Query[R], *args: Any) -> R | None:
         """Return the first row, or None."""
@@ -139,10 +142,9 @@ class Tx:
             return [row(*keys.opened(places, one)) for one in records]
 
     async def plan_afresh(self) -> None:
-        """Have statements of this transaction planned for their values.
+        """Have statements of this transaction planned for their values; point reads cost twice.
 
-        For absent filters and for batches, whose kept plans read whole tables; it doubles the
-        cost of a point read.
+        For absent filters and for batches, whose kept plans read whole tables.
         """
         await self.connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
 
