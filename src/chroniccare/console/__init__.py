@@ -10,13 +10,14 @@
 Why it is so: docs/adr/0049-console.md.
 """
 
-from chroniccare.console import account_api, home_api, live_api, signin_api, static_api
+from chroniccare.console import account_api, audit_api, home_api, live_api, signin_api, static_api
 
 ROUTERS = (
     static_api.public,
     signin_api.public,
     signin_api.router,
     account_api.router,
+    audit_api.router,
     live_api.router,
     home_api.router,
     home_api.last,
