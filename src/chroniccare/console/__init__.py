@@ -10,13 +10,24 @@
 Why it is so: docs/adr/0049-console.md.
 """
 
-from chroniccare.console import account_api, audit_api, home_api, live_api, signin_api, static_api
+from chroniccare.console import (
+    account_api,
+    admin_api,
+    audit_api,
+    home_api,
+    live_api,
+    signin_api,
+    static_api,
+    webhooks_api,
+)
 
 ROUTERS = (
     static_api.public,
     signin_api.public,
     signin_api.router,
     account_api.router,
+    admin_api.router,
+    webhooks_api.router,
     audit_api.router,
     live_api.router,
     home_api.router,
