@@ -18,6 +18,7 @@ from chroniccare.console import (
     live_api,
     signin_api,
     static_api,
+    templates_api,
     webhooks_api,
 )
 
@@ -26,6 +27,7 @@ ROUTERS = (
     signin_api.public,
     signin_api.router,
     account_api.router,
+    templates_api.router,
     admin_api.router,
     webhooks_api.router,
     audit_api.router,
