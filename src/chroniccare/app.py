@@ -80,6 +80,7 @@ from chroniccare.staff import api as staff
 from chroniccare.staff.accounts import api as accounts
 from chroniccare.staff.accounts.signing_in import Reception
 from chroniccare.staff.emergency import api as emergency
+from chroniccare.staff.keys import api as api_keys
 from chroniccare.staff.sessions import actions as sessions
 from chroniccare.tasks import api as tasks
 from chroniccare.tenancy import masks
@@ -149,6 +150,7 @@ ROUTERS = (
     staff.router,
     accounts.router,
     emergency.router,
+    api_keys.router,
     smart_clients.router,
     *CONSOLE,
 )

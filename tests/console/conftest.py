@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -63,7 +63,7 @@ class Desk:
     async def get(self, path: str, **options: object) -> httpx.Response:
         return await self.http.get(f"/console{path}", **options)  # type: ignore[arg-type]
 
-    async def post(self, path: str, data: dict[str, object] | None = None) -> httpx.Response:
+    async def post(self, path: str, data: Mapping[str, object] | None = None) -> httpx.Response:
         """Send a form with the session's token; what comes back is not followed."""
         given = {"csrf": self.session.csrf, **(data or {})}
         return await self.http.post(f"/console{path}", data=given)

@@ -275,6 +275,11 @@ async def _fill(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
     return await clinic.make(f"/medications/{ids['medication_id']}/fills", body)
 
 
+async def _api_key(clinic: Clinic) -> dict[str, Any]:
+    """Make a key that may read patients."""
+    return await clinic.make("/api-keys", {"key_name": "Other", "scopes": ["patients:read"]})
+
+
 async def _webhook(clinic: Clinic) -> dict[str, Any]:
     """Have events sent to a public address, where nobody is asked in tests."""
     return await clinic.make("/webhooks", {"url": "https://93.184.215.14/", "events": ["*"]})
@@ -317,6 +322,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "device_id": ("/patients/{patient_id}/devices", _device),
     "reply_id": ("/replies", lambda clinic, _: _reply(clinic)),
     "staff_id": ("/staff", lambda clinic, _: _staff(clinic)),
+    "api_key_id": ("/api-keys", lambda clinic, _: _api_key(clinic)),
     "break_glass_id": ("/break-glass", lambda clinic, _: _glass(clinic)),
     "task_id": ("/tasks", lambda clinic, _: _task(clinic)),
     "plan_id": ("/notification-plans", lambda clinic, _: _plan(clinic)),

@@ -32,6 +32,7 @@ __all__ = ["person", "weak_keys"]
 
 # Reads of what is no patient's, which leave no row, and why.
 OF_NO_PATIENT = {
+    "api-keys": "the clinic's own",
     "codes": "tables that everybody shares",
     "facilities": "the clinic's own",
     "providers": "the clinic's own",

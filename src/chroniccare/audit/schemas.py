@@ -56,3 +56,22 @@ class AuditEntry(Wire):
         str | None, Field(description="Address of the request.", examples=["192.0.2.7"])
     ]
     created_at: Annotated[Instant, Field(description="UTC instant.")]
+
+
+class AuditFinding(Wire):
+    """One thing that is wrong with the chain of the audit."""
+
+    kind: Annotated[str, Field(description="`changed`, `deleted`, ...: docs/audit.md.")]
+    first: Annotated[int | None, Field(description="Number in the chain; null without a seal.")]
+    last: Annotated[int | None, Field(description="End of a range; null: of one.")]
+    audit_id: Annotated[UUID | None, Field(description="The entry, if one can be named.")]
+    at: Annotated[Instant | None, Field(description="When it was written, in UTC.")]
+
+
+class AuditChain(Wire):
+    """What a look at the chain from end to end has found."""
+
+    sealed: Annotated[int, Field(description="Seals looked at.", examples=[48210])]
+    waiting: Annotated[int, Field(description="Entries that have no seal yet, and may.")]
+    wrong: Annotated[int, Field(description="How many findings there are; 0: it is intact.")]
+    findings: Annotated[list[AuditFinding], Field(description="The first hundred.")]

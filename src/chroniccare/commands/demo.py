@@ -7,7 +7,6 @@ from uuid import UUID
 
 from chroniccare.commands.servers import private_text
 from chroniccare.commands.staff import first_administrator
-from chroniccare.commands.tenants import audit_new_key
 from chroniccare.commands.welcome import ADMINISTRATOR, Shown
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, Unauthenticated, Unprocessable
@@ -15,6 +14,7 @@ from chroniccare.demo import actions, showing
 from chroniccare.platform.embedded_process import write_file
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import Settings, values_of
+from chroniccare.staff.keys import actions as keys
 from chroniccare.tenancy.actions import create_key
 from chroniccare.tenancy.caller import Authority
 from chroniccare.tenancy.rules import SCOPES
@@ -58,7 +58,7 @@ async def kept_key(settings: Settings, directory: Path, tenant_id: UUID) -> str:
             return key
     async with begin(system(tenant_id, job="demo")) as tx:
         key = await create_key(tx, pepper=pepper, name="demo", scopes=SCOPES)
-        await audit_new_key(tx, key)
+        await keys.created(tx, key)
     write_file(path, key + "\n", durable=True)
     return key
 

@@ -11,6 +11,7 @@ from chroniccare.core.errors import Invalid, NotFound
 from chroniccare.core.time import parse_instant, to_instant, zone
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.settings import Settings, values_of
+from chroniccare.staff.keys import actions as keys
 from chroniccare.tenancy import actions, queries
 from chroniccare.tenancy.rules import SCOPES, parse_key
 
@@ -78,7 +79,7 @@ async def create_key(
             environment=environment, expires_at=expiry(expires, now=tx.now) if expires else None,
             networks=(networks or "").replace(",", " ").split(),
         )  # fmt: skip
-        await audit_new_key(tx, key)
+        await keys.created(tx, key)
     return key
 
 
@@ -90,7 +91,7 @@ async def rotate_key(settings: Settings, subdomain: str | None, key_id: str, ove
         key = await actions.rotate_key(
             tx, pepper=values_of(settings, "key_pepper"), key_id=id_of(key_id), overlap=kept
         )
-        new_id = (await audit_new_key(tx, key)).id
+        new_id = (await keys.created(tx, key)).id
         await _audit_change(tx, "rotate", before, rotated_to=new_id)
     return key
 
@@ -101,13 +102,6 @@ async def revoke_key(subdomain: str | None, key_id: str) -> None:
         before = await tx.one(queries.FIND_OWN_KEY, id_of(key_id))
         await actions.revoke_key(tx, key_id=id_of(key_id))
         await _audit_change(tx, "revoke", before)
-
-
-async def audit_new_key(tx: Tx, key: str) -> queries.ApiKey:
-    """Record that `key` was created and return what is stored of it; the secret is not."""
-    made = await _stored(tx, id_of(key))
-    await record(tx, action="create", entity_type="api_key", entity_id=made.id, after=made)
-    return made
 
 
 async def _audit_change(tx: Tx, action: str, before: queries.ApiKey | None, **more: UUID) -> None:

@@ -10,13 +10,31 @@
 Why it is so: docs/adr/0049-console.md.
 """
 
-from chroniccare.console import account_api, home_api, live_api, signin_api, static_api
+from chroniccare.console import (
+    account_api,
+    admin_api,
+    audit_api,
+    home_api,
+    hours_api,
+    keys_api,
+    live_api,
+    signin_api,
+    static_api,
+    templates_api,
+    webhooks_api,
+)
 
 ROUTERS = (
     static_api.public,
     signin_api.public,
     signin_api.router,
     account_api.router,
+    templates_api.router,
+    hours_api.router,
+    keys_api.router,
+    admin_api.router,
+    webhooks_api.router,
+    audit_api.router,
     live_api.router,
     home_api.router,
     home_api.last,

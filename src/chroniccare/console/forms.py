@@ -1,9 +1,11 @@
 """What a browser sends with a form."""
 
 from dataclasses import dataclass
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import Request
+
+from chroniccare.core.errors import Invalid
 
 CSRF = "csrf"
 ONCE = "once"
@@ -40,6 +42,18 @@ class Form:
         """Return a whole number; what is none is returned as it is, for the API to refuse."""
         text = self.text(name)
         return int(text) if text.removeprefix("-").isdigit() else text or None
+
+    def id(self, name: str) -> UUID | None:
+        """Return an id, None where the field is empty.
+
+        Raises:
+            Invalid: it is none; ids become parts of addresses, so nothing else may pass.
+        """
+        text = self.text(name)
+        try:
+            return UUID(text) if text else None
+        except ValueError:
+            raise Invalid.field(name, "must be an id", "uuid") from None
 
     @property
     def once(self) -> str | None:

@@ -18,6 +18,12 @@ async def home() -> Response:
     return pages.done("/console/today")
 
 
+@router.get("/keys")
+async def keys(request: Request) -> Response:
+    """Show every key that works everywhere."""
+    return pages.page(request, "keys.html")
+
+
 @router.get("/styleguide")
 async def styleguide(
     request: Request, tone: Annotated[str, Query(pattern="^[a-z]*$")] = ""

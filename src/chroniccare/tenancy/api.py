@@ -31,6 +31,7 @@ from chroniccare.core.errors import (
 from chroniccare.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 from chroniccare.platform.postgres import Tx, begin, database
 from chroniccare.tenancy.caller import SMART, Authority, with_request
+from chroniccare.tenancy.depth import check_depth
 from chroniccare.tenancy.idempotency import Reply, fingerprint, once
 from chroniccare.tenancy.masks import hidden, masked, named
 from chroniccare.tenancy.rules import is_token
@@ -39,11 +40,18 @@ from chroniccare.tenancy.turns import Turns
 _BEARER = "bearer "
 # RFC 9110, 13.1.1. Blanks fit in one place only: in two, a header of 4 KiB took minutes to refuse.
 _ETAGS = re.compile(r'\s*(?:\*|(?:(?:W/)?"[^"]*"\s*(?:,\s*)?)+)')
-_TEXTS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_ALL_BUT_BRACKETS = bytes(one for one in range(256) if one not in b"[]{}")
-_DEEPEST = 32
 _OPERATIONS = frozenset(
-    {"audit", "break-glass", "privacy", "smart-clients", "spend", "staff", "templates", "webhooks"}
+    {
+        "api-keys",
+        "audit",
+        "break-glass",
+        "privacy",
+        "smart-clients",
+        "spend",
+        "staff",
+        "templates",
+        "webhooks",
+    }
 )
 """Tags of what is not done to treat a patient."""
 
@@ -153,7 +161,7 @@ class KeyFirst(APIRoute):
             turns: Turns = request.app.state.authority.turns
             await turns.admit(caller.tenant_id)
             if request.method != "GET":
-                _check_depth(await request.body())
+                check_depth(await request.body())
             await turns.take(caller.tenant_id)  # now that the body is there, and not before
             try:
                 return await handler(request)
@@ -187,24 +195,6 @@ class Straight(KeyFirst):
             return answer
 
         return straight
-
-
-def _check_depth(body: bytes) -> None:
-    """Refuse JSON that is nested more deeply than anything we take, before it is parsed.
-
-    Raises:
-        Invalid: more than 32 arrays and objects stand in one another.
-    """
-    if body.count(b"[") + body.count(b"{") <= _DEEPEST:
-        return
-    brackets = left = _TEXTS.sub(b"", body).translate(None, _ALL_BUT_BRACKETS)
-    for _ in range(_DEEPEST):  # each time at least the innermost pairs go
-        left = left.replace(b"[]", b"").replace(b"{}", b"")
-    depth = 0
-    for one in brackets if left else b"":  # something is deeper, or has no partner
-        depth += 1 if one in b"[{" else -1
-        if depth > _DEEPEST:
-            raise Invalid.field("body", f"is nested more than {_DEEPEST} deep", "depth")
 
 
 def _check_query(request: Request) -> None:

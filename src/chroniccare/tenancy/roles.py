@@ -8,8 +8,8 @@ from chroniccare.tenancy.rules import SCOPES
 _READS = frozenset(scope for scope in SCOPES if scope.endswith(":read"))
 # An export is everything about a patient at once, which no mask holds back.
 _CLINICAL = _READS - {
-    "audit:read", "break_glass:read", "privacy:read", "smart_clients:read", "spend:read",
-    "staff:read", "webhooks:read",
+    "api_keys:read", "audit:read", "break_glass:read", "privacy:read", "smart_clients:read",
+    "spend:read", "staff:read", "webhooks:read",
 }  # fmt: skip
 
 ROLES: dict[str, frozenset[str]] = {

@@ -25,6 +25,8 @@ _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 SCOPES = frozenset(
     {
+        "api_keys:read",
+        "api_keys:write",  # what programs may do
         "appointments:override",  # set rules of booking aside, with a reason
         "appointments:read",
         "appointments:write",

@@ -57,6 +57,8 @@ EventType = Literal[
     "medication.dose.recorded",
     "medication.filled",
     "medication.fill_voided",
+    "api_key.created",
+    "api_key.revoked",
     "smart_client.created",
     "smart_client.updated",
     "smart_client.removed",

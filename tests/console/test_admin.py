@@ -1,0 +1,118 @@
+"""Administration: staff, webhooks, the rules of texts."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.console.conftest import Desk, Open, SignIn
+
+SCRIPT = "<script>alert(1)</script>"
+PERSON = {"email": "new@clinic.example", "display_name": SCRIPT, "role": "clinician",
+          "is_active": "yes"}  # fmt: skip
+ENDPOINT = {"url": "https://93.184.215.14/hook", "events": "appointment.*\nstaff.created",
+            "description": SCRIPT, "signing": "hmac", "enabled": "yes"}  # fmt: skip
+
+
+async def _names(desk: Desk, path: str, field: str) -> list[Any]:
+    return [one[field] for one in (await desk.clinic.get(path)).json()["data"]["items"]]
+
+
+async def test_somebody_is_added_once_changed_and_given_a_password_that_is_shown_once(
+    sign_in: SignIn,
+) -> None:
+    desk = await sign_in()
+    answers = [await desk.post("/admin/staff", {**PERSON, "once": "form-0001"}) for _ in range(2)]
+    assert [one.status_code for one in answers] == [303, 303]
+    place = answers[0].headers["location"].partition("?")[0].removeprefix("/console")
+    assert answers[1].headers["location"].partition("?")[0] == f"/console{place}"
+    page = (await desk.get(place)).text
+    assert SCRIPT not in page
+    assert "&lt;script&gt;" in page
+    changed = {**PERSON, "role": "auditor", "version": "1"}
+    assert (await desk.post(place, changed)).headers["location"].endswith("said=saved")
+    stale = await desk.post(place, {**changed, "display_name": "Mine"})
+    assert stale.status_code == 412
+    assert 'value="Mine"' in stale.text
+    assert "Somebody else has changed this meanwhile" in stale.text
+    given = [await desk.post(f"{place}/password", {"once": "form-0002"}) for _ in range(2)]
+    [word] = re.findall(r'class="secret">([^<]+)<', given[0].text)
+    assert word not in given[1].text
+    assert "shown already" in given[1].text
+
+
+async def test_a_wrong_entry_is_named_at_its_field_and_kept(sign_in: SignIn) -> None:
+    desk = await sign_in()
+    answer = await desk.post("/admin/staff", {**PERSON, "email": "nowhere"})
+    assert answer.status_code == 400
+    assert 'id="e-email"' in answer.text
+    assert 'value="nowhere"' in answer.text
+    assert "new@clinic.example" not in await _names(desk, "/staff", "email")
+
+
+async def test_an_endpoint_is_added_tried_rotated_and_removed(sign_in: SignIn) -> None:
+    desk = await sign_in()
+    assert "No endpoints" in (await desk.get("/admin/webhooks")).text
+    made = await desk.post("/admin/webhooks", {**ENDPOINT, "once": "form-0003"})
+    [secret] = re.findall(r'class="secret">(whsec_[^<]+)<', made.text)
+    [webhook] = await _names(desk, "/webhooks", "id")
+    place = f"/admin/webhooks/{webhook}"
+    page = (await desk.get(place)).text
+    assert secret not in page
+    assert SCRIPT not in page
+    assert (await desk.post(f"{place}/ping", {"once": "form-0004"})).status_code == 303
+    rotated = await desk.post(f"{place}/rotate", {"version": "1", "once": "form-0005"})
+    assert "whsec_" in rotated.text
+    assert secret not in rotated.text
+    assert (await desk.post(f"{place}/remove", {"version": "1"})).status_code == 412
+    version = (await desk.clinic.get(f"/webhooks/{webhook}")).json()["data"]["version"]
+    assert (await desk.post(f"{place}/remove", {"version": str(version)})).status_code == 303
+    assert await _names(desk, "/webhooks", "id") == []
+
+
+async def test_an_endpoint_that_cannot_be_is_refused_with_the_reason(sign_in: SignIn) -> None:
+    desk = await sign_in()
+    answer = await desk.post("/admin/webhooks", {**ENDPOINT, "url": "https://127.0.0.1/hook"})
+    assert answer.status_code in {400, 422}
+    assert 'id="e-url"' in answer.text
+    assert "appointment.*" in answer.text
+
+
+async def test_rules_of_texts_are_changed_or_refused_with_the_field(sign_in: SignIn) -> None:
+    desk = await sign_in()
+    rules = {"default_locale": "es", "max_segments": "2", "four_eyes": "yes", "version": "0"}
+    assert (await desk.post("/admin/texts", rules)).status_code == 303
+    assert (await desk.clinic.get("/message-policy")).json()["data"]["default_locale"] == "es"
+    wrong = await desk.post("/admin/texts", {**rules, "max_segments": "99", "version": "1"})
+    assert wrong.status_code == 400
+    assert 'id="e-max_segments"' in wrong.text
+
+
+@pytest.mark.parametrize("path", ["/admin/staff", "/admin/webhooks", "/admin/staff/new"])
+async def test_the_front_desk_administers_nothing(sign_in: SignIn, path: str) -> None:
+    desk = await sign_in("front_desk")
+    answer = await desk.get(path)
+    sent = await desk.post("/admin/staff", dict(PERSON))
+    assert sent.status_code == 403
+    assert answer.status_code == (200 if path.endswith("new") else 403)  # a form, and no more
+
+
+async def test_administration_in_a_browser_by_keyboard(sign_in: SignIn, window: Open) -> None:
+    desk = await sign_in()
+    opened = await window(desk)
+    page = await opened.go("/admin/staff")
+    await opened.picture("staff")
+    await page.keyboard.press("n")
+    await page.wait_for_url("**/staff/new")
+    await page.locator("#f-display_name").focus()
+    await page.keyboard.type("Noor Haddad")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("noor@clinic.example")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/staff/*?said=saved")
+    assert "noor@clinic.example" in await _names(desk, "/staff", "email")
+    await opened.picture("person")
+    await desk.post("/admin/webhooks", {**ENDPOINT, "description": "Billing", "once": "form-0006"})
+    await opened.go("/admin/webhooks")
+    await page.locator("tbody a").click()
+    await opened.picture("webhook")
