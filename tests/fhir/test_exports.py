@@ -23,6 +23,7 @@ from chroniccare.tenancy.rules import SCOPES
 from chroniccare.tenancy.smart_scopes import parse_all
 from tests.client import Clinic
 from tests.conftest import PEPPER, Running
+from tests.fhir.judges import judge
 from tests.fhir.server import Server, everything, visit
 from tests.fhir.stored.made import each
 
@@ -82,6 +83,7 @@ async def records(fhir: Server, manifest: dict[str, Any]) -> dict[str, list[dict
         assert len(lines) == one["count"]
         for line in lines:
             parse(one["type"], line)
+            judge(line)
         found.setdefault(one["type"], []).extend(orjson.loads(line) for line in lines)
     return found
 
