@@ -357,6 +357,8 @@ async def test_without_a_directory_there_is_none(fhir: Server, running: Running)
     patient = next(one for one in said["resource"] if one["type"] == "Patient")
     names = [one["name"] for one in said["operation"] + patient["operation"]]
     assert names.count("export") == 2
+    group = next(one for one in said["resource"] if one["type"] == "Group")
+    assert "export" in [one["name"] for one in group["operation"]]
     database.settings = database.settings.model_copy(update={"fhir_export_dir": ""})
     assert "operation" not in (await fhir.send("GET", "/metadata")).json()["rest"][0]
     response = await fhir.send("GET", "/$export", headers=ASYNC)

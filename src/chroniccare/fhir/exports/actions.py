@@ -62,7 +62,10 @@ async def start(tx: Tx, wanted: Wanted) -> UUID:
         raise OneAtATime(retry_after=RETRY_S)
     await record(
         tx, action="create", entity_type=ENTITY, entity_id=export_id,
-        after={"types": wanted.types, "since": wanted.since, "until": wanted.until},
+        after={
+            "types": wanted.types, "since": wanted.since, "until": wanted.until,
+            "patients": None if wanted.patients is None else len(wanted.patients),
+        },
     )  # fmt: skip
     tx.wake(LOOP)
     return export_id
