@@ -135,10 +135,10 @@ class People:
         member = self.members.get(key)
         if member is None or member.until < time.monotonic():
             member = await self._look_up(key)
-        end = member.emergency_until
+        end, caller = member.emergency_until, member.caller
         if member.emergency is not None and end is not None and now < end:
-            return member.emergency
-        return member.caller
+            caller = member.emergency
+        return replace(caller, smart_scopes=who.smart_scopes) if who.smart_scopes else caller
 
     async def _who(self, token: str, *, now: datetime) -> Person:
         digest = hashlib.sha256(token.encode()).digest()

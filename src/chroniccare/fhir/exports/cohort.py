@@ -1,14 +1,13 @@
 """Whose records an export is of: the members of a Group, or patients that are named."""
 
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid, Unprocessable
-from chroniccare.fhir import actions, composing
+from chroniccare.fhir import actions, composing, conditions
 from chroniccare.fhir.kind import Resource
-from chroniccare.fhir.parameters import Asked, Reference, uuids
+from chroniccare.fhir.parameters import uuids
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.stored import indexing
 from chroniccare.platform.postgres import begin
@@ -54,21 +53,8 @@ async def checked(caller: Caller, named: list[str], among: list[str] | None) -> 
         asked = await actions.asked_of(tx, zones=False)
         led = {indexing.target(one, asked.base) for one in named}
         ids = {str(one) for one in uuids([one[1] for one in led if one and one[0] == "Patient"])}
-        wanted = [f"{_PATIENT.id} {_among(asked, sorted(ids))}"]
+        wanted = [conditions.of_patients(_PATIENT, sorted(ids), asked)]
         count = await tx.value(composing.count(_PATIENT, wanted), *asked.arguments)
     if count < len(led) or (among is not None and not ids <= set(among)):
         raise Invalid.field("patient", "must each be a patient of this clinic or Group", "value")
     return sorted(ids)
-
-
-def condition(kind: Any, patients: list[str], asked: Asked) -> str:
-    """Return the condition that a record is of one of these patients."""
-    if kind is _PATIENT:
-        return f"{kind.id} {_among(asked, patients)}"
-    reference = kind.parameters["patient"]
-    assert isinstance(reference, Reference)  # noqa: S101  types of the compartment have one
-    return reference.targets["Patient"].format(_among(asked, patients))
-
-
-def _among(asked: Asked, patients: list[str]) -> str:
-    return f"= ANY({asked.put(uuids(patients), 'uuid[]')})"

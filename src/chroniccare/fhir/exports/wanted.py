@@ -9,7 +9,6 @@ from typing import Any
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Forbidden, Invalid
 from chroniccare.fhir import asking, conditions, dates
-from chroniccare.fhir.exports import cohort
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.parameters import Asked
 from chroniccare.fhir.registry import KINDS, opened
@@ -175,7 +174,7 @@ def narrowed(
     found = _conditions(caller, kind, limits, asked)
     patients = document.get("patients")
     if patients is not None:
-        found.append(cohort.condition(kind, patients, asked))
+        found.append(conditions.of_patients(kind, patients, asked))
     if kind.grows:  # else its own pages would make the next ones
         found.append(f"{kind.grows} <= {asked.put(began, 'timestamptz')}")
     either = [
