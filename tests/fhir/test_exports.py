@@ -14,7 +14,7 @@ import pytest
 from chroniccare.core.caller import Caller, system
 from chroniccare.core.errors import Forbidden
 from chroniccare.core.ids import new_id
-from chroniccare.fhir.exports import exporting, wanted
+from chroniccare.fhir.exports import exporting, stores, wanted
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.validation import parse
 from chroniccare.platform.postgres import begin
@@ -225,10 +225,12 @@ async def test_another_takes_over_where_a_worker_died(
     tenant_id = fhir.clinic.tenant_id
     ids = {(await fhir.clinic.patient())["id"] for _ in range(10)}
     where = await begun(fhir, "/$export?_type=Patient")
-    job = await exporting.claimed(tenant_id)
+    job = await exporting.claimed(tenant_id, stores.Directory(str(folder), tenant_id))
     assert job is not None
     assert await exporting.page(job)
-    assert await exporting.claimed(tenant_id) is None  # it is leased
+    assert (
+        await exporting.claimed(tenant_id, stores.Directory(str(folder), tenant_id)) is None
+    )  # it is leased
     # It dies in the middle of the second page: what it wrote there is not written down.
     [path] = held(folder)
     with path.open("ab") as file:
