@@ -139,7 +139,8 @@ def _add(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], found: Filter) -> None
     elif found.modifiers[-1] == "missing":
         reason = None if found.values in (["true"], ["false"]) else "must be true or false"
     elif len(found.path) == 1:
-        reason = reason or kind.parameters[found.path[0]].fault(found.values)
+        if found.modifiers[0] != "identifier":  # that is a number, and no reference
+            reason = reason or kind.parameters[found.path[0]].fault(found.values)
     else:
         targets = getattr(kind.parameters[found.path[0]], "targets", {})
         for one in targets:

@@ -1,14 +1,15 @@
 """Numbers of other systems: kept sealed beside the record, found by a hash."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 from uuid import UUID
 
+from chroniccare.core.errors import Invalid
 from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.parameters import Asked, Numbers, any_of, local_or
-from chroniccare.fhir.values import coded
+from chroniccare.fhir.values import coded, typed
 from chroniccare.patients import queries_extras as extras
 from chroniccare.platform.postgres import Tx
 from chroniccare.platform.sealing import Column, Keyring, as_text
@@ -38,6 +39,9 @@ async def write(tx: Tx, record_id: UUID, identifiers: Iterable[Resource]) -> Non
         if number := one.get("value"):
             system = one.get("system", "")
             texts |= {f"in {system}|{number}", f"in {system}|", f"is {number}"}
+            for each in one.get("type", {}).get("coding", []):
+                if {"system", "code"} <= each.keys():
+                    texts.add(f"of {each['system']}|{each['code']}|{number}")
     await tx.run(extras.DELETE_NUMBERS, record_id)
     if texts:
         found = sorted(_index(keys, text) for text in texts)
@@ -50,19 +54,43 @@ class KeptNumbers(Numbers):
 
     Attributes:
         id: expression of the record's id.
+        types: by type, `system|code`, the condition of the number that the record tells with it;
+            `{}` is where `= value` goes.
     """
 
     id: str
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    modifiers: ClassVar[tuple[str, ...]] = ("of-type",)
 
     def condition(self, asked: Asked, modifier: str | None, values: list[str]) -> str:
-        """Return the condition; a number without a system is looked for in all."""
+        """Return the condition; a number without a system is looked for in all.
+
+        Raises:
+            Invalid: a number with its type has not three parts.
+        """
+        if modifier == "of-type":
+            return any_of([self._typed(asked, one) for one in values])
         found = [Numbers.condition(self, asked, modifier, values)]
         ours: set[Any] = {local_or(asked, one) for one in self.systems}
         others = [one for one in values if coded(one)[0] not in ours]
         if others:
-            hashes = asked.among([_index(asked.keys, _wanted(one)) for one in others], "text")
-            found.append(
-                f"{self.id} IN (SELECT n.record_id FROM fhir_numbers n"  # noqa: S608  a constant, and a placeholder
-                f" WHERE n.number_index = {hashes})"
-            )
+            found.append(self._kept(asked, [_wanted(one) for one in others]))
         return any_of([one for one in found if one != "false"])
+
+    def _kept(self, asked: Asked, texts: list[str]) -> str:
+        hashes = asked.among([_index(asked.keys, one) for one in texts], "text")
+        return (
+            f"{self.id} IN (SELECT n.record_id FROM fhir_numbers n"  # noqa: S608  a constant, and a placeholder
+            f" WHERE n.number_index = {hashes})"
+        )
+
+    def _typed(self, asked: Asked, value: str) -> str:
+        found = typed(value)
+        if found is None:
+            raise Invalid.field(self.name, "must be like system|code|number", "value")
+        kind, number = found
+        either = [self._kept(asked, [f"of {kind}|{number}"])]
+        if kind in self.types:
+            either.append(self.types[kind].format(asked.among([number], "text")))
+        return any_of(either)

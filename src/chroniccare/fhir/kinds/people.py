@@ -68,7 +68,12 @@ PATIENT = Kind(
     gone=queries.PATIENT_GONE,
     parameters=named(
         *every("p.id", "p.updated_at"),
-        KeptNumbers(name="identifier", systems={"local:mrn": "p.mrn = {}"}, id="p.id"),
+        KeptNumbers(
+            name="identifier",
+            systems={"local:mrn": "p.mrn = {}"},
+            id="p.id",
+            types={f"{common.V2_0203}|MR": "p.mrn = {}"},
+        ),
         Text(
             name="name",
             expressions=(_WHOLE, "p.first_name", "p.last_name"),
