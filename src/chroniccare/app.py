@@ -83,6 +83,7 @@ from chroniccare.tenancy.caller import Authority, NotAccepted, with_request
 from chroniccare.tenancy.guesses import Guesses
 from chroniccare.tenancy.people import People
 from chroniccare.tenancy.turns import Turns
+from chroniccare.ways import Ways
 from chroniccare.webhooks import api as webhooks
 
 log = logging.getLogger(__name__)
@@ -196,6 +197,7 @@ def build(settings: Settings) -> FastAPI:
     for alive in ("/healthz", "/livez"):
         app.add_api_route(alive, _alive, include_in_schema=False)
     app.add_api_route("/readyz", _ready, include_in_schema=False)
+    app.router.routes.insert(0, Ways(app.router.routes))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

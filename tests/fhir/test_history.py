@@ -1,6 +1,7 @@
 """History: every version of a record as it was read then, by whichever door it was written."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from chroniccare.fhir.history import Wanted, of_all, of_record, of_type, version
 from chroniccare.fhir.kind import Versions
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.stored.table import searches
+from chroniccare.patients import actions as patients
 from chroniccare.platform.postgres import Command, begin, utc_now
 from chroniccare.tenancy import keys, queries_keys, resealing
 from chroniccare.worker import SEALED
@@ -138,6 +140,20 @@ async def test_since_and_at(fhir: Server) -> None:
     today = await history(fhir, f"/Patient/_history?_at={times[1][:4]}")
     assert [one["resource"] for one in today] == [third, second, first]
     assert await history(fhir, f"{path}/_history?_since=2999") == []
+
+
+async def test_who_asks_again_misses_nothing_that_was_being_written(
+    clinic: Clinic, fhir: Server
+) -> None:
+    """A change that began before the first look, and was committed after it."""
+    made = await make(fhir, SMALL)
+    async with begin(clinic.caller) as tx:
+        patient = await patients.get_locked(tx, UUID(made["id"]))
+        await patients.delete(tx, patient)
+        seen = (await fhir.send("GET", "/Patient/_history?_count=1")).json()
+        assert [one["request"]["method"] for one in seen["entry"]] == ["POST"]
+    again = await history(fhir, f"/Patient/_history?_since={seen['meta']['lastUpdated']}")
+    assert [one["request"]["method"] for one in again] == ["DELETE", "POST"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from chroniccare.audit import queries
 from chroniccare.core.ids import new_id
+from chroniccare.platform.gathering import later
 from chroniccare.platform.postgres import Tx
 from chroniccare.tenancy.queries import Tenant
 
@@ -27,8 +28,8 @@ async def record(
     `before` and `after` are the record's dataclasses; only the fields that differ are kept.
     """
     entry_id = new_id()
-    await tx.run(
-        queries.INSERT, entry_id, tx.caller.tenant_id, entity_type, entity_id, action,
+    await later(
+        tx, queries.INSERT, entry_id, tx.caller.tenant_id, entity_type, entity_id, action,
         tx.caller.actor_id, tx.caller.actor_type,
         await _sealed(tx, entry_id, changes(before, after)),
         tx.caller.trail, tx.caller.ip_address, tx.now,

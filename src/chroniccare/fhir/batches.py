@@ -1,13 +1,15 @@
 """When each entry of a Bundle has its turn.
 
-Those of a batch do not depend on one another, so those that make records go at once: each has a
-transaction of its own, and most of its time is spent waiting for it.
+Those of a batch do not depend on one another, so those that make records go at once. Patients and
+stored resources share a transaction with those that stand beside them, for none of them waits for a
+lock; if something is refused there, each has one of its own, as all others have.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.fhir.registry import KINDS
 
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
@@ -19,7 +21,9 @@ _LAST = {
 _STORED = 4
 
 AT_ONCE = 4
-"""Entries of one batch: connections that it takes from the pool of the process."""
+"""Transactions of one batch: connections that it takes from the pool of the process."""
+_SHARING = 25
+"""Most entries that share a transaction: what is refused among them has all of them done again."""
 
 
 class Step(Protocol):
@@ -36,8 +40,23 @@ class Step(Protocol):
         ...
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it makes a record, whatever others there are."""
+        ...
+
+    @property
     def place(self) -> int:
         """Where in the Bundle it stands."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """Its type."""
+        ...
+
+    @property
+    def resource(self) -> Resource | None:
+        """What it makes, or writes in the place of a record."""
         ...
 
 
@@ -45,33 +64,62 @@ S = TypeVar("S", bound=Step)
 T = TypeVar("T")
 
 
-async def each(steps: Sequence[S], do: Callable[[S], Awaitable[T]]) -> list[T]:
+async def each(
+    steps: Sequence[S],
+    do: Callable[[S], Awaitable[T]],
+    share: Callable[[Sequence[S]], Awaitable[list[T] | None]],
+) -> list[T]:
     """Return what `do` makes of each step, in their order; one POST after another goes at once.
 
-    What changes, removes or reads a record waits for what stands before it.
+    What changes, removes or reads a record waits for what stands before it. `share` does several
+    in one transaction; None: it has done none of them.
     """
     answers: list[T] = []
     run: list[S] = []
     for step in steps:
         if step.method != "POST":
-            answers += await _at_once(run, do)
+            answers += await _at_once(parts(run, _shares, _SHARING), do, share)
             run = []
             answers.append(await do(step))
         else:
             run.append(step)
-    return answers + await _at_once(run, do)
+    return answers + await _at_once(parts(run, _shares, _SHARING), do, share)
 
 
-async def _at_once(steps: Sequence[S], do: Callable[[S], Awaitable[T]]) -> list[T]:
+def _shares(step: Step) -> bool:
+    return step.is_plain and (step.path == ["Patient"] or is_stored(step))
+
+
+def parts(steps: Sequence[S], shares: Callable[[S], bool], most: int) -> list[list[S]]:
+    """Return the steps that go together, for they are of one type and `shares`, and the others."""
+    found: list[list[S]] = []
+    last_shares = False
+    for step in steps:
+        is_shared = shares(step)
+        goes_on = is_shared and last_shares and found[-1][0].path == step.path
+        if goes_on and len(found[-1]) < most:
+            found[-1].append(step)
+        else:
+            found.append([step])
+        last_shares = is_shared
+    return found
+
+
+async def _at_once(
+    several: Sequence[Sequence[S]],
+    do: Callable[[S], Awaitable[T]],
+    share: Callable[[Sequence[S]], Awaitable[list[T] | None]],
+) -> list[T]:
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(step: S) -> T:
+    async def some(part: Sequence[S]) -> list[T]:
         async with gate:
-            return await do(step)
+            answers = await share(part) if len(part) > 1 else None
+            return [await do(step) for step in part] if answers is None else answers
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(step)) for step in steps]
-    return [task.result() for task in tasks]
+        tasks = [group.create_task(some(part)) for part in several]
+    return [answer for task in tasks for answer in task.result()]
 
 
 def is_stored(step: Step) -> bool:

@@ -34,9 +34,11 @@ _ASKED = (
     "($1::timestamptz IS NULL OR x.updated_at >= $1)"
     " AND ($3::timestamptz IS NULL OR x.updated_at < $3) AND {behind}"
 )
-_OF_ALL = (
-    "$8::uuid IS NULL AND ($4::timestamptz IS NULL"
-    " OR (x.updated_at, x.record_id, x.version) < ($4, $5::uuid, $6::int))"
+_OF_ALL = "$8::uuid IS NULL AND $4::timestamptz IS NULL AND $5::uuid IS NULL AND $6::int IS NULL"
+# Without an alternative: an index leads to where the page begins.
+_OF_ALL_BEHIND = (
+    "$8::uuid IS NULL"
+    " AND (x.updated_at, x.record_id, x.version) < ($4::timestamptz, $5::uuid, $6::int)"
 )
 # The times of one record's versions may not be in order: a change that waited has begun before.
 _OF_ONE = (
@@ -45,9 +47,10 @@ _OF_ONE = (
 )
 
 
-def page(kinds: Sequence[Kind], *, of_one: bool) -> Query[Version]:
+def page(kinds: Sequence[Kind], *, of_one: bool, is_first: bool = True) -> Query[Version]:
     """Return the statement of a page of a history, the newest first."""
-    which = _ASKED.format(behind=_OF_ONE if of_one else _OF_ALL)
+    of_all = _OF_ALL if is_first else _OF_ALL_BEHIND
+    which = _ASKED.format(behind=_OF_ONE if of_one else of_all)
     names = ("version",) if of_one else ("updated_at", "{id}", "version")
     order = ", ".join(f"{name} DESC" for name in names)
     parts = [

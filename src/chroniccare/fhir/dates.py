@@ -19,6 +19,9 @@ _VALUE = re.compile(
     r"(T(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(:(?P<second>[0-9]{2})(\.(?P<part>[0-9]{1,9}))?)?"
     r"(?P<zone>Z|[+ -][0-9]{2}:[0-9]{2})?)?)?)?"
 )
+OVERLAP = timedelta(minutes=5)
+"""A record says when its transaction began, and nobody sees it before its end; nor do clocks agree.
+So whoever asks for what is new takes up before the last look began."""
 _DECEMBER = 12
 _FIRST_YEAR, _LAST_YEAR = 1000, 9000
 

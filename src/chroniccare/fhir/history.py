@@ -201,6 +201,8 @@ async def _bundle(
         if kind.entity is not None and seen:
             await note_read(caller, entity_type=kind.entity, seen=seen, action="list")
     bundle: Resource = {"resourceType": "Bundle", "type": "history", "link": links}
+    if ask.cursor is None:  # from when on to ask the next time, see OVERLAP
+        bundle["meta"] = {"lastUpdated": tx.now - dates.OVERLAP}
     return {**bundle, "entry": entries} if entries else bundle
 
 
@@ -220,7 +222,9 @@ async def _page(
     behind: Sequence[Any] = (None, None, None)
     if ask.cursor is not None:
         behind = cursors.read(tx.settings, tx.caller.tenant_id, search, ask.cursor, _CASTS)
-    statement = composing_versions.page(kinds, of_one=record_id is not None)
+    statement = composing_versions.page(
+        kinds, of_one=record_id is not None, is_first=ask.cursor is None
+    )
     page = await tx.all(statement, since, low, high, *behind, ask.count + 1, record_id)
     links = [_link("self", asked.base, path, ask.pairs)]
     if len(page) > ask.count:

@@ -62,13 +62,31 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Many:
+    """How several records of a type are made by one statement.
+
+    Attributes:
+        ready: returns the arguments for the record that a resource makes.
+        insert: the statement; no row comes back of a record that cannot be.
+        id: of the record, from its arguments.
+        finish: does what is left of `Writer.create`, given the row or None, and returns the same.
+    """
+
+    ready: Callable[[Tx, Resource], Awaitable[list[Any]]]
+    insert: Query[Any]
+    id: Callable[[list[Any]], UUID]
+    finish: Callable[[Tx, Resource, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Writer:
     """How records of a type are written: through the actions of their own slice.
 
     Attributes:
         scope: what keys and staff need.
         places: where in the resource a field of the record is, for errors.
-        create: returns the id of the record that it makes of a resource.
+        create: returns the id of the record that it makes of a resource, or the record itself, if
+            that is known already as `Kind.read` has it.
         update: replaces a record by a resource; False: it took one step with it and no more; None:
             they are never changed.
         delete: removes a record; None: they cannot be removed.
@@ -77,12 +95,13 @@ class Writer:
         decided: elements that the record tells, whatever a client says.
         told: addresses of the extensions that the record tells itself: they are never kept beside.
         keeps: what no column holds is kept beside the record; False: it is refused instead.
+        many: None: each is made by itself.
         create_planned: makes a record whose id others know before it is there; None: it cannot.
     """
 
     scope: str
     places: Mapping[str, str]
-    create: Callable[[Tx, Resource], Awaitable[UUID]]
+    create: Callable[[Tx, Resource], Awaitable[Any]]
     update: Callable[[Tx, UUID, Resource, Check], Awaitable[bool]] | None
     delete: Callable[[Tx, UUID, Check], Awaitable[None]] | None
     patient: Callable[[Any], UUID | None]
@@ -90,6 +109,7 @@ class Writer:
     decided: frozenset[str] = frozenset()
     told: frozenset[str] = frozenset()
     keeps: bool = True
+    many: Many | None = None
     create_planned: Callable[[Tx, Resource, Planned], Awaitable[UUID]] | None = None
 
 

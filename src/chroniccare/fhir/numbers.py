@@ -11,6 +11,7 @@ from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.parameters import Asked, Numbers, any_of, local_or
 from chroniccare.fhir.values import coded, typed
 from chroniccare.patients import queries_extras as extras
+from chroniccare.platform.gathering import later
 from chroniccare.platform.postgres import Tx
 from chroniccare.platform.sealing import Column, Keyring, as_text
 
@@ -31,8 +32,10 @@ def _wanted(value: str) -> str:
     return f"in {system}|{number}" if bar else f"is {number}"
 
 
-async def write(tx: Tx, record_id: UUID, identifiers: Iterable[Resource]) -> None:
-    """Write by what a record is found, whose extras are there already."""
+async def write(
+    tx: Tx, record_id: UUID, identifiers: Iterable[Resource], *, is_new: bool = False
+) -> None:
+    """Write by what a record is found, whose extras are written already."""
     keys = await tx.keyring()
     texts: set[str] = set()
     for one in identifiers:
@@ -42,10 +45,11 @@ async def write(tx: Tx, record_id: UUID, identifiers: Iterable[Resource]) -> Non
             for each in one.get("type", {}).get("coding", []):
                 if {"system", "code"} <= each.keys():
                     texts.add(f"of {each['system']}|{each['code']}|{number}")
-    await tx.run(extras.DELETE_NUMBERS, record_id)
+    if not is_new:
+        await tx.run(extras.DELETE_NUMBERS, record_id)
     if texts:
         found = sorted(_index(keys, text) for text in texts)
-        await tx.run(extras.PUT_NUMBERS, tx.caller.tenant_id, record_id, found)
+        await later(tx, extras.PUT_NUMBERS, tx.caller.tenant_id, record_id, found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +58,14 @@ class KeptNumbers(Numbers):
 
     Attributes:
         id: expression of the record's id.
+        ours: SELECT of ids up to where the condition of our own systems goes. Joined by OR, the two
+            would have PostgreSQL walk through every record of the clinic.
         types: by type, `system|code`, the condition of the number that the record tells with it;
             `{}` is where `= value` goes.
     """
 
     id: str
+    ours: str
     types: Mapping[str, str] = field(default_factory=dict)
 
     modifiers: ClassVar[tuple[str, ...]] = ("of-type",)
@@ -71,26 +78,25 @@ class KeptNumbers(Numbers):
         """
         if modifier == "of-type":
             return any_of([self._typed(asked, one) for one in values])
-        found = [Numbers.condition(self, asked, modifier, values)]
+        found = Numbers.condition(self, asked, modifier, values)
         ours: set[Any] = {local_or(asked, one) for one in self.systems}
         others = [one for one in values if coded(one)[0] not in ours]
-        if others:
-            found.append(self._kept(asked, [_wanted(one) for one in others]))
-        return any_of([one for one in found if one != "false"])
+        return self._either(asked, found, [_wanted(one) for one in others]) if others else found
 
-    def _kept(self, asked: Asked, texts: list[str]) -> str:
+    def _either(self, asked: Asked, found: str, texts: list[str]) -> str:
+        """Return the condition that our own number meets `found`, or another one is kept."""
         hashes = asked.among([_index(asked.keys, one) for one in texts], "text")
-        return (
-            f"{self.id} IN (SELECT n.record_id FROM fhir_numbers n"  # noqa: S608  a constant, and a placeholder
-            f" WHERE n.number_index = {hashes})"
-        )
+        kept = f"SELECT n.record_id FROM fhir_numbers n WHERE n.number_index = {hashes}"  # noqa: S608  a constant, and a placeholder
+        if found == "false":
+            return f"{self.id} IN ({kept})"
+        return f"{self.id} = ANY(ARRAY({self.ours} {found} UNION ALL {kept}))"
 
     def _typed(self, asked: Asked, value: str) -> str:
         found = typed(value)
         if found is None:
             raise Invalid.field(self.name, "must be like system|code|number", "value")
         kind, number = found
-        either = [self._kept(asked, [f"of {kind}|{number}"])]
+        own = "false"
         if kind in self.types:
-            either.append(self.types[kind].format(asked.among([number], "text")))
-        return any_of(either)
+            own = self.types[kind].format(asked.among([number], "text"))
+        return self._either(asked, own, [f"of {kind}|{number}"])

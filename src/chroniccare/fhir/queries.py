@@ -4,7 +4,7 @@ Each reads the record whose id is $1. A search puts the page that it found in th
 see `composing`; `keys` are what the page is sorted by.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -110,6 +110,22 @@ class AppointmentRow(scheduling.Appointment):
 
     extra: dict[str, Any] | None
     keys: list[Any]
+
+
+def new_patient(made: patients.Patient) -> PatientRow:
+    """Return a patient who was just made as `PATIENT` has them: nothing is beside them yet."""
+    found = [*_values(made), [], None, []]
+    return PatientRow(*found)
+
+
+def new_visit(made: scheduling.Appointment) -> AppointmentRow:
+    """Return a visit that was just made as `APPOINTMENT` has it; see `new_patient`."""
+    found = [*_values(made), None, []]
+    return AppointmentRow(*found)
+
+
+def _values(made: Any) -> list[Any]:
+    return [getattr(made, one.name) for one in fields(made)]
 
 
 @dataclass(frozen=True, slots=True)

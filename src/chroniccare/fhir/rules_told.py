@@ -84,8 +84,11 @@ LETTER = (
     f" THEN 'D' WHEN a.action IN {among(RUNS)} THEN 'E' ELSE 'U' END)"
 )
 OUTCOME = "coalesce(a.metadata ->> 'outcome', 'success')"
+NOT_READ = f"a.action NOT IN {among(READS)}"
+"""What the index of changes is of; PostgreSQL uses it for these very words."""
 WRITTEN = (
-    f"{LETTER} IN ('C', 'U', 'D') AND {OUTCOME} = 'success' AND a.entity_id IS NOT NULL"
+    f"{NOT_READ} AND {LETTER} IN ('C', 'U', 'D') AND {OUTCOME} = 'success'"
+    " AND a.entity_id IS NOT NULL"
     f" AND a.entity_type IN {among(tuple(sorted({entity for entity, _ in TARGETS.values()})))}"
 )
 """Condition that an entry `a` of the audit is of a write, of something that is served."""

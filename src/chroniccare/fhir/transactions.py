@@ -7,21 +7,19 @@ circles: their ids are chosen before the first is made.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from chroniccare.audit.reads import note_seen
 from chroniccare.audit.refusals import note_refused
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import (
-    FieldError,
     Forbidden,
     Invalid,
     NotFound,
-    PreconditionFailed,
     Problem,
     TooLarge,
 )
@@ -32,14 +30,18 @@ from chroniccare.fhir import (
     batches,
     changing,
     conditional,
+    creating,
     elsewhere,
     outcome,
     writing,
 )
+from chroniccare.fhir.entries import Entry
 from chroniccare.fhir.kind import Check, Kind, Planned, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
+from chroniccare.fhir.referring import referring
 from chroniccare.fhir.registry import KINDS, found, reads, seen_by
 from chroniccare.fhir.validation import parse
+from chroniccare.platform.gathering import Gathered, settle
 from chroniccare.platform.postgres import Tx, begin
 
 _log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ _READS = frozenset({"GET", "HEAD"})
 _CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
 _TWICE = "is of the same record as another"
 _UNPLANNED: Mapping[str, str] = {}
+_UNMADE: Mapping[int, writing.Made] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,11 @@ class Step:
     def has_id(self) -> bool:
         """Say whether the address is of one record."""
         return len(self.path) == 2 and self.query is None  # noqa: PLR2004  type and id
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether it makes a record, whatever others there are."""
+        return self.method == "POST" and "ifNoneExist" not in self.request
 
     @property
     def kind(self) -> Kind:
@@ -111,7 +119,11 @@ async def take(caller: Caller, body: bytes, *, told: Told) -> Resource:
         raise TooLarge(f"A Bundle has {MOST} entries at most.")
     steps = [_step(number, one) for number, one in enumerate(entries)]
     if bundle["type"] == "batch":
-        answers = await batches.each(steps, lambda step: _alone(caller, step, told=told))
+        answers = await batches.each(
+            steps,
+            lambda step: _alone(caller, step, told=told),
+            lambda several: _shared(caller, several, told=told),
+        )
     else:
         answers = await _together(caller, steps, told=told)
     made: Resource = {"resourceType": "Bundle", "type": f"{bundle['type']}-response"}
@@ -162,6 +174,29 @@ async def _alone(caller: Caller, step: Step, *, told: Told) -> Resource:
         return outcome.entry(Problem())
 
 
+async def _shared(caller: Caller, steps: Sequence[Step], *, told: Told) -> list[Resource] | None:
+    """Do several entries of a batch that make records of one type; None: something was refused."""
+    is_done = False
+    try:
+        caller = seen_by(caller, steps[0].kind)
+        async with begin(caller) as tx:
+            tx.gathered = Gathered()
+            are_many = all(creating.can(step, ()) for step in steps)
+            made = await creating.at_once(tx, steps, Entry) if are_many else _UNMADE
+            written = [await _write(tx, step, {}, made=made.get(step.place)) for step in steps]
+            await settle(tx)
+            is_done = True
+        done = zip(steps, written, strict=True)
+        return [await _answered(caller, step, one, told=told) for step, one in done]
+    except Exception as error:  # noqa: BLE001  each by itself finds out whose it is
+        if not is_done:
+            return None
+        # The commit failed, or what came after: whether they are made is not known.
+        _log.error("entries of a batch failed", extra={"error": type(error).__name__})
+        problem = error if isinstance(error, Problem) else Problem()
+        return [outcome.entry(problem) for _ in steps]
+
+
 async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Resource]:
     """Do all entries of a transaction, or none."""
     in_order = sorted(steps, key=batches.turn)
@@ -173,18 +208,34 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
     plan = _plan(steps)
     known = dict(plan)
     async with begin(caller) as tx:
-        for step in in_order:
-            with _Entry(step.place):
-                if step.method in _READS:
-                    seen[step.place] = await _look(tx, caller, step)
-                else:
+        tx.gathered, last = Gathered(), ""
+        addresses = {step.full_url for step in steps if step.full_url}
+        for part in batches.parts(
+            in_order, lambda one: creating.can(one, addresses), creating.MOST
+        ):
+            made = _UNMADE
+            if len(part) > 1:
+                await settle(tx)
+                tx.caller = seen_by(caller, part[0].kind)
+                made = await creating.at_once(tx, part, Entry)
+                last = part[0].path[0]
+            for step in part:
+                with Entry(step.place):
+                    if step.path[0] != last or not step.is_plain:  # it may look at what was written
+                        await settle(tx)
+                    last = step.path[0]
+                    if step.method in _READS:
+                        seen[step.place] = await _look(tx, caller, step)
+                        continue
                     tx.caller = seen_by(caller, step.kind)
-                    written[step.place] = one = await _write(tx, step, known, plan)
+                    one = await _write(tx, step, known, plan, made=made.get(step.place))
+                    written[step.place] = one
                     _check_first(step, one, named)
                     if isinstance(one, writing.Written) and step.full_url is not None:
                         known[step.full_url] = f"{step.path[0]}/{one.resource['id']}"
+        await settle(tx)
     for step in in_order:
-        with _Entry(step.place):
+        with Entry(step.place):
             if step.place in written:
                 answers[step.place] = await _answered(caller, step, written[step.place], told=told)
             else:
@@ -233,29 +284,10 @@ def _check_first(step: Step, done: _Done, named: set[str]) -> None:
     named.add(name)
 
 
-class _Entry:
-    """Has a problem say in which entry it is."""
-
-    def __init__(self, place: int) -> None:
-        self.place = f"Bundle.entry[{place}]"
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, Problem):
-            error.details = [
-                FieldError(self._at(one.field), one.reason, one.code) for one in error.details
-            ] or [FieldError(self.place, error.message, "entry")]
-
-    def _at(self, field: str) -> str:
-        kind, _, rest = field.partition(".")
-        inside = kind in KINDS and rest
-        return f"{self.place}.resource.{rest}" if inside else f"{self.place}.{field}"
-
-
 async def _write(
-    tx: Tx, step: Step, known: Mapping[str, str], plan: Mapping[str, str] = _UNPLANNED
-) -> _Done:
+    tx: Tx, step: Step, known: Mapping[str, str], plan: Mapping[str, str] = _UNPLANNED, *,
+    made: writing.Made | None = None,
+) -> _Done:  # fmt: skip
     """Do one entry that changes something; None: there was nothing to remove."""
     kind, path = step.kind, step.path
     is_one = step.has_id or (len(path) == 1 and step.query is not None)
@@ -268,12 +300,12 @@ async def _write(
         return await writing.delete(tx, kind, path[1], check=check)
     if step.resource is None:
         raise Invalid.field("resource", "is needed", "required")
-    resource = await _referring(tx, step.resource, known)
+    resource = await referring(tx, step.resource, known)
     if step.method == "POST":
         unless, name = step.request.get("ifNoneExist"), plan.get(step.full_url or "")
         coming = frozenset(plan.values())
         planned = Planned(UUID(name.partition("/")[2]) if name else None, coming)
-        return await writing.create(tx, kind, resource, unless=unless, planned=planned)
+        return await writing.create(tx, kind, resource, unless=unless, planned=planned, made=made)
     if step.query is not None:
         return await _write_matching(tx, step, resource, check)
     if step.method == "PATCH":
@@ -290,56 +322,6 @@ async def _write_matching(tx: Tx, step: Step, resource: Resource, check: Check) 
         return await changing.patch_where(tx, step.kind, query, change, check=check)
     condition = changing.Condition(check, must_exist="ifMatch" in step.request)
     return await changing.update_where(tx, step.kind, query, resource, condition=condition)
-
-
-async def _referring(tx: Tx, resource: Resource, known: Mapping[str, str]) -> Resource:
-    """Return the resource with references to entries and to searches replaced by the records'.
-
-    Raises:
-        Invalid: a reference names no entry, or its search finds no record.
-        PreconditionFailed: its search finds several.
-    """
-    texts: list[str] = []
-
-    def gather(text: str) -> str:
-        texts.append(text)
-        return text
-
-    _each_reference(resource, gather)
-    names: dict[str, str] = {}
-    for text in dict.fromkeys(texts):
-        if text in known:
-            names[text] = known[text]
-        elif text.startswith("urn:"):
-            raise Invalid.field(
-                "resource", "refers to an entry that is not there, or that comes later", "not-found"
-            )
-        elif "?" in text:
-            names[text] = await _searched(tx, text)
-    changed: Resource = _each_reference(resource, lambda text: names.get(text, text))
-    return changed
-
-
-async def _searched(tx: Tx, text: str) -> str:
-    name, _, query = text.partition("?")
-    row = await conditional.existing(tx, found(name), query)
-    if row is None:
-        raise PreconditionFailed("No record matches a reference that is a search.")
-    return f"{name}/{row.id}"
-
-
-def _each_reference(value: Any, change: Callable[[str], str]) -> Any:
-    """Return `value` with each of its references as `change` has it."""
-    if isinstance(value, list):
-        return [_each_reference(one, change) for one in value]
-    if isinstance(value, dict):
-        return {
-            name: change(one)
-            if name == "reference" and isinstance(one, str)
-            else _each_reference(one, change)
-            for name, one in value.items()
-        }
-    return value
 
 
 async def _answered(caller: Caller, step: Step, done: _Done, *, told: Told) -> Resource:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from chroniccare.audit.reads import note_read
@@ -20,6 +21,7 @@ from chroniccare.fhir.stored import indexing
 from chroniccare.fhir.stored.actions import check_there
 from chroniccare.fhir.validation import parse
 from chroniccare.patients import queries_extras as extras
+from chroniccare.platform.gathering import later
 from chroniccare.platform.postgres import Tx
 
 
@@ -35,6 +37,18 @@ class Written:
     resource: Resource
     status: int = 200
     was_there: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A record that was made with others by one statement, of which the rest is to be done.
+
+    Attributes:
+        row: None: it could not be made.
+    """
+
+    said: Resource
+    row: Any
 
 
 def location(resource: Resource) -> str:
@@ -60,13 +74,26 @@ def writer_of(caller: Caller, kind: Kind, letter: str) -> Writer:
     return kind.writer
 
 
+def checked(tx: Tx, kind: Kind, body: bytes | Resource) -> Resource:
+    """Return a resource that is valid, and says nothing that we must not ignore.
+
+    Raises:
+        Invalid: everything that is wrong with it is named.
+        Unprocessable: as `refusals.check` says.
+    """
+    said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
+    refusals.check(said)
+    return said
+
+
 async def create(
     tx: Tx, kind: Kind, body: bytes | Resource, *, unless: str | None = None,
-    planned: Planned | None = None,
+    planned: Planned | None = None, made: Made | None = None,
 ) -> Written:  # fmt: skip
     """Make a record of a resource, unless one matches the search `unless` (If-None-Exist).
 
-    `planned` is of types alone that can be, see `Writer.create_planned`.
+    `planned` is of types alone that can be, see `Writer.create_planned`; `made` was made already
+    with others, see `creating`.
 
     Raises:
         Invalid: it is no valid resource; everything is named.
@@ -74,19 +101,22 @@ async def create(
         Problem: what the action refuses, said of the resource's elements.
     """
     writer = writer_of(tx.caller, kind, "c")
-    said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
-    refusals.check(said)
-    async with _said_of(writer):
+    said = checked(tx, kind, body) if made is None else made.said
+    async with said_of(writer):
         if unless is not None:
-            found = await existing(tx, kind, unless)
-            if found is not None:
-                return Written(actions.rendered(tx.caller, kind, found), was_there=True)
-        if planned is not None and writer.create_planned is not None:
-            record_id = await writer.create_planned(tx, said, planned)
+            there_ = await existing(tx, kind, unless)
+            if there_ is not None:
+                return Written(actions.rendered(tx.caller, kind, there_), was_there=True)
+        if made is not None and writer.many is not None:
+            found = await writer.many.finish(tx, said, made.row)
+        elif planned is not None and writer.create_planned is not None:
+            found = await writer.create_planned(tx, said, planned)
         else:
-            record_id = await writer.create(tx, said)
+            found = await writer.create(tx, said)
+        row = await tx.one(kind.read, found) if isinstance(found, UUID) else found
         coming = planned.coming if planned else frozenset()
-        return Written(await _kept(tx, kind, writer, record_id, said, coming=coming), 201)
+        kept = await _kept(tx, kind, writer, row, said, coming=coming, is_new=True)
+        return Written(kept, 201)
 
 
 async def note(caller: Caller, kind: Kind, written: Written) -> None:
@@ -107,18 +137,18 @@ async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check
     """
     writer = writer_of(tx.caller, kind, "u")
     assert writer.update is not None  # noqa: S101  `writer_of` has looked
-    said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
-    refusals.check(said)
+    said = checked(tx, kind, body)
     if said.get("id") != text:
         raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")
     if any(one.get("code") == SUBSETTED["code"] for one in said.get("meta", {}).get("tag", [])):
         raise Invalid.field(f"{kind.name}.meta.tag", "is of a part: write the whole", "value")
-    async with _said_of(writer):
+    async with said_of(writer):
         record_id = await there(tx, kind, text)
         if not await writer.update(tx, record_id, said, check):
             row = await tx.one(kind.read, record_id)
             return Written(actions.rendered(tx.caller, kind, row))
-        return Written(await _kept(tx, kind, writer, record_id, said))
+        row = await tx.one(kind.read, record_id)
+        return Written(await _kept(tx, kind, writer, row, said))
 
 
 async def delete(tx: Tx, kind: Kind, text: str, *, check: Check) -> Version | None:
@@ -158,11 +188,10 @@ async def there(tx: Tx, kind: Kind, text: str) -> UUID:
 
 
 async def _kept(
-    tx: Tx, kind: Kind, writer: Writer, record_id: UUID, said: Resource, *,
-    coming: frozenset[str] = frozenset(),
+    tx: Tx, kind: Kind, writer: Writer, row: Any, said: Resource, *,
+    coming: frozenset[str] = frozenset(), is_new: bool = False,
 ) -> Resource:  # fmt: skip
-    """Keep what the record does not hold of a resource, and return the record as it is now."""
-    row = await tx.one(kind.read, record_id)
+    """Keep what the record `row`, as it is now, does not hold of a resource, and return it."""
     assert row is not None  # noqa: S101  it was just written
     if writer.is_whole or not writer.keeps:
         return actions.rendered(tx.caller, kind, row)
@@ -172,12 +201,13 @@ async def _kept(
     left = extra.left(actions.plain(dumps(kept)), told)
     await _check_there(tx, kind, left, row.extra, coming)
     if left:
-        sealed = (await tx.keyring()).sealed(extras.EXTRA, record_id, left)
+        sealed = (await tx.keyring()).sealed(extras.EXTRA, row.id, left)
         patient_id = writer.patient(row)
-        await tx.run(extras.PUT, record_id, tx.caller.tenant_id, patient_id, sealed, tx.now)
-        await numbers.write(tx, record_id, left.get("identifier", {}).get("said", ()))
+        await later(tx, extras.PUT, row.id, tx.caller.tenant_id, patient_id, sealed, tx.now)
+        said_numbers = left.get("identifier", {}).get("said", ())
+        await numbers.write(tx, row.id, said_numbers, is_new=is_new)
     elif row.extra is not None:
-        await tx.run(extras.DELETE, record_id)
+        await tx.run(extras.DELETE, row.id)
     return actions.rendered(tx.caller, kind, replace(row, extra=left))
 
 
@@ -201,7 +231,7 @@ async def _check_there(
 
 
 @asynccontextmanager
-async def _said_of(writer: Writer) -> AsyncIterator[None]:
+async def said_of(writer: Writer) -> AsyncIterator[None]:
     """Have errors name elements of the resource instead of our fields."""
     try:
         yield

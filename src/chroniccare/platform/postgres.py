@@ -20,6 +20,7 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Unavailable
 from chroniccare.core.wire import dumps
 from chroniccare.platform import sealing
+from chroniccare.platform.gathering import Gathered
 from chroniccare.platform.outages import RETRY_AFTER_S, translate, translated
 from chroniccare.settings import Settings
 
@@ -77,6 +78,7 @@ class Tx:
         now: UTC instant at which the transaction began; the only clock inside it.
         settings: what the operator set.
         rekeyed: it has changed the tenant's keys: they are read anew, and remembered by nobody.
+        gathered: rows that wait to be written with others of their kind, see `gathering`.
     """
 
     connection: "asyncpg.Connection[asyncpg.Record]"
@@ -87,20 +89,21 @@ class Tx:
     bumped: list[str] = field(default_factory=list)
     woken: set[str] = field(default_factory=set)
     rekeyed: bool = False
+    gathered: Gathered | None = None
 
     async def one(self, query: Query[R], *args: Any) -> R | None:
         """Return the first row, or None."""
         record = await self.connection.fetchrow(query.sql, *args)
         if record is None:
             return None
-        return (await self._opened(query, [record]))[0] if query.opens else query.row(*record)
+        return (await self.opened(query, [record]))[0] if query.opens else query.row(*record)
 
     async def all(self, query: Query[R], *args: Any) -> list[R]:
         """Return every row."""
         row = query.row
         records = await self.connection.fetch(query.sql, *args)
         if query.opens:
-            return await self._opened(query, records)
+            return await self.opened(query, records)
         return [row(*record) for record in records]
 
     async def value(self, command: Command, *args: Any) -> Any:
@@ -127,7 +130,8 @@ class Tx:
                 sealing.remember(held)
         return held
 
-    async def _opened(self, query: Query[R], records: Sequence[Any]) -> list[R]:
+    async def opened(self, query: Query[R], records: Sequence[Any]) -> list[R]:
+        """Return what records of a statement become, unsealed."""
         row, places = query.row, query.places
         if not any(sealing.is_sealed(places, record) for record in records):
             return [row(*record) for record in records]
@@ -139,11 +143,7 @@ class Tx:
             return [row(*keys.opened(places, one)) for one in records]
 
     async def plan_afresh(self) -> None:
-        """Have statements of this transaction planned for their values.
-
-        For absent filters and for batches, whose kept plans read whole tables; it doubles the
-        cost of a point read.
-        """
+        """Plan for the values: absent filters and batches need it, and point reads cost twice."""
         await self.connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
 
     def drop(self, *keys: str) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.core.ids import new_id
+from chroniccare.platform.gathering import later
 from chroniccare.platform.postgres import Tx
 from chroniccare.webhooks import queries
 from chroniccare.webhooks.schemas import EventType
@@ -20,8 +21,8 @@ async def emit(
     payload: dict[str, Any] | None = None,
 ) -> None:
     """Write an event; `payload` holds ids and versions only, receivers fetch the rest."""
-    await tx.run(
-        queries.INSERT_EVENT, new_id(), tx.caller.tenant_id, event_type, entity_type, entity_id,
+    await later(
+        tx, queries.INSERT_EVENT, new_id(), tx.caller.tenant_id, event_type, entity_type, entity_id,
         payload or {}, tx.now,
     )  # fmt: skip
 

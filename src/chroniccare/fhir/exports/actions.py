@@ -1,7 +1,6 @@
 """Exports: asked for, followed, cancelled and fetched by the program that asked."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from chroniccare.core.errors import NotFound, Problem, RateLimited
 from chroniccare.core.ids import new_id
 from chroniccare.core.wire import dumps
 from chroniccare.fhir.actions import base_of
+from chroniccare.fhir.dates import OVERLAP
 from chroniccare.fhir.exports import files, queries, stores
 from chroniccare.fhir.exports.wanted import Wanted, check_types
 from chroniccare.platform import sealing
@@ -24,9 +24,6 @@ ENTITY = "fhir_export"
 LOOP = "exports"
 """Whose ring means that there is something to export."""
 RETRY_S = 5
-OVERLAP = timedelta(minutes=5)
-"""A record says when its transaction began, and no export sees it before its end; nor do clocks
-agree. So the next export takes up before this one began."""
 _DOCUMENT = sealing.Column("fhir_exports.document", "record")
 
 

@@ -78,6 +78,7 @@ APPOINTMENT = Kind(
             systems=_SERIES,
             cast="uuid",
             id="a.id",
+            ours="SELECT a.id FROM appointments a WHERE",
             null=_UNNUMBERED,
         ),
         Numbers(name="series", systems=_SERIES, cast="uuid", null=_ALONE),

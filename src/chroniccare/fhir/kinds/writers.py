@@ -8,13 +8,15 @@ from pydantic import BaseModel, ValidationError
 from chroniccare.core.errors import FieldError, Forbidden, Unprocessable
 from chroniccare.core.ids import new_id
 from chroniccare.fhir import outcome, queries
-from chroniccare.fhir.kind import Check, Resource, Writer
+from chroniccare.fhir.kind import Check, Many, Resource, Writer
 from chroniccare.fhir.kinds import slots
 from chroniccare.fhir.kinds.common import email, phone
 from chroniccare.fhir.parameters import uuids
 from chroniccare.fhir.resources import appointment, appointment_write, common, patient_write
 from chroniccare.patients import actions as patients
+from chroniccare.patients import queries as people
 from chroniccare.patients.schemas import AssignmentWrite, PatientWrite
+from chroniccare.platform.gathering import once
 from chroniccare.platform.postgres import Tx
 from chroniccare.scheduling import actions as scheduling
 from chroniccare.scheduling import lifecycle, moving, rules
@@ -67,13 +69,27 @@ async def _body(tx: Tx, said: Resource, kept: dict[str, Any]) -> PatientWrite:
     return body
 
 
-async def _create(tx: Tx, said: Resource) -> UUID:
-    zones = await tx.values(queries.ZONES)
+async def _ready(tx: Tx, said: Resource) -> list[Any]:
+    zones = await once(tx, queries.ZONES)
     # Who sends no number of the clinic's gets one: R4 does not ask for any.
     kept = {"mrn": f"F-{new_id().hex[-12:].upper()}", "time_zone": zones[0] if zones else "UTC"}
-    patient = await patients.create(tx, await _body(tx, said, kept))
+    return await patients.ready(tx, await _body(tx, said, kept))
+
+
+async def _finish(tx: Tx, said: Resource, row: Any) -> UUID | queries.PatientRow:
+    patient = await patients.told(tx, row)
+    if patient_write.practitioner(here(tx, said)) is None:
+        return queries.new_patient(patient)
     await _assign(tx, patient.id, said)
     return patient.id
+
+
+async def _create(tx: Tx, said: Resource) -> UUID | queries.PatientRow:
+    row = await tx.one(_MANY.insert, *await _ready(tx, said))
+    return await _finish(tx, said, row)
+
+
+_MANY = Many(_ready, people.INSERT, lambda row: UUID(row[0]["id"]), _finish)
 
 
 async def _update(tx: Tx, patient_id: UUID, said: Resource, check: Check) -> bool:
@@ -110,6 +126,7 @@ PATIENT = Writer(
     update=_update,
     delete=_delete,
     patient=lambda row: row.id,
+    many=_MANY,
 )
 
 
@@ -155,14 +172,14 @@ def _check_participants(said: Resource, *, base: str) -> None:
         raise Unprocessable(details=wrong)
 
 
-async def _book(tx: Tx, said: Resource) -> UUID:
+async def _book(tx: Tx, said: Resource) -> queries.AppointmentRow:
     status = said.get("status")
     if status not in {"booked", "pending", "proposed"}:
         raise Unprocessable.field("status", "of a new visit is booked, pending or proposed")
     slots.placed(said)
     body = await _visit(tx, said, {}, AppointmentBook)
     minutes = None if status == "booked" else _HOLD_MINUTES
-    return (await scheduling.book(tx, body, hold_minutes=minutes)).id
+    return queries.new_visit(await scheduling.book(tx, body, hold_minutes=minutes))
 
 
 async def _change(tx: Tx, visit_id: UUID, said: Resource, check: Check) -> bool:

@@ -21,6 +21,7 @@ from chroniccare.fhir.stored import composing, indexing, queries
 from chroniccare.fhir.stored.parameters import blind
 from chroniccare.fhir.stored.table import MAY_NAME_MANY, patient_path
 from chroniccare.patients import queries_records as records
+from chroniccare.platform.gathering import once
 from chroniccare.platform.postgres import Tx
 from chroniccare.settings import address
 from chroniccare.webhooks.actions import emit
@@ -129,7 +130,7 @@ async def _ready(
 ) -> _Ready:
     base = address(tx.settings) + outcome.BASE
     patient_id = await _referred(tx, kinds, said, base, coming)
-    zones = await tx.values(ZONES)
+    zones = await once(tx, ZONES)
     place = indexing.Place(base, zone(zones[0] if zones else "UTC"), blind(await tx.keyring()))
     rows = indexing.index(said, place)
     text = dumps(indexing.kept(said, whose=_whose(said), base=base)).decode()

@@ -1,0 +1,73 @@
+"""Rows of one kind that a transaction writes together: a round trip for all, and not for each.
+
+Who makes a hundred records in one transaction has a hundred rows of the audit and of the outbox,
+which nobody looks at before the commit. While `gathered` stands in the transaction, `later` keeps
+them, and `settle` sends those of one statement at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What one transaction keeps.
+
+    Attributes:
+        rows: arguments by statement, in the order in which the first of each came.
+        known: what statements without arguments answered, see `once`.
+    """
+
+    rows: dict[str, list[Sequence[Any]]] = field(default_factory=dict)
+    known: dict[str, list[Any]] = field(default_factory=dict)
+
+
+class _Statement(Protocol):
+    """A `Command`."""
+
+    @property
+    def sql(self) -> str: ...
+
+
+class Gathers(Protocol):
+    """A `Tx`, which stands above this module."""
+
+    connection: Any
+    gathered: Gathered | None
+
+    async def opened(self, query: Any, records: Sequence[Any]) -> list[Any]:
+        """Return what records of a statement become."""
+        ...
+
+
+async def later(tx: Gathers, command: _Statement, *args: Any) -> None:
+    """Execute now, or where rows are gathered before the next `settle`."""
+    if tx.gathered is None:
+        await tx.connection.execute(command.sql, *args)
+    else:
+        tx.gathered.rows.setdefault(command.sql, []).append(args)
+
+
+async def once(tx: Gathers, command: _Statement) -> list[Any]:
+    """Return the first column of every row, where rows are gathered as it was the first time."""
+    known = tx.gathered.known if tx.gathered else {}
+    if command.sql not in known:
+        found = await tx.connection.fetch(command.sql)
+        known[command.sql] = [record[0] for record in found]
+    return known[command.sql]
+
+
+async def settle(tx: Gathers) -> None:
+    """Execute what was kept; from now on all that is known is read anew."""
+    if tx.gathered is None:
+        return
+    rows, tx.gathered = tx.gathered.rows, Gathered()
+    for sql, arguments in rows.items():
+        await tx.connection.executemany(sql, arguments)
+
+
+async def each(tx: Gathers, query: Any, arguments: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return the rows of a statement for each of many arguments, in a round trip."""
+    records = await tx.connection.fetchmany(query.sql, arguments)
+    return await tx.opened(query, records)
