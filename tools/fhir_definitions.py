@@ -181,8 +181,9 @@ def types_of(definition: Json, codes: Codes, rules: dict[str, list[str]]) -> dic
     return found
 
 
-_NARROWED = {"Bundle.entry.response.outcome": "Resource"}
-"""Elements whose type the package's publisher has narrowed, with HL7's own."""
+_NARROWED = {"Bundle.entry.response.outcome": "Resource", "Extension.url": "uri!"}
+"""Elements of which the package says another type than HL7 means: what its publisher has narrowed,
+and a string that HL7 says beside is an address."""
 
 
 def _element(element: Json, name: str, codes: Codes, *, resource: bool) -> list[Any]:

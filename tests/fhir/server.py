@@ -8,6 +8,7 @@ import httpx
 
 from chroniccare.fhir.validation import parse
 from tests.client import Clinic
+from tests.fhir.judges import judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,9 @@ class Server:
         assert response.headers["x-request-id"]
         if response.content:
             assert response.headers["content-type"] == "application/fhir+json"
-            body = response.json()  # every answer is valid R4
+            body = response.json()  # every answer is valid R4, as ours has it and two others
             parse(body["resourceType"], response.content)
+            judge(response.content)
         if response.status_code >= 400:
             assert response.json()["resourceType"] == "OperationOutcome"
             assert response.json()["issue"]

@@ -14,7 +14,7 @@ import pytest
 from chroniccare.core.caller import Caller, system
 from chroniccare.core.errors import Forbidden
 from chroniccare.core.ids import new_id
-from chroniccare.fhir.exports import exporting, wanted
+from chroniccare.fhir.exports import exporting, stores, wanted
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.validation import parse
 from chroniccare.platform.postgres import begin
@@ -23,6 +23,7 @@ from chroniccare.tenancy.rules import SCOPES
 from chroniccare.tenancy.smart_scopes import parse_all
 from tests.client import Clinic
 from tests.conftest import PEPPER, Running
+from tests.fhir.judges import judge
 from tests.fhir.server import Server, everything, visit
 from tests.fhir.stored.made import each
 
@@ -82,6 +83,7 @@ async def records(fhir: Server, manifest: dict[str, Any]) -> dict[str, list[dict
         assert len(lines) == one["count"]
         for line in lines:
             parse(one["type"], line)
+            judge(line)
         found.setdefault(one["type"], []).extend(orjson.loads(line) for line in lines)
     return found
 
@@ -223,10 +225,12 @@ async def test_another_takes_over_where_a_worker_died(
     tenant_id = fhir.clinic.tenant_id
     ids = {(await fhir.clinic.patient())["id"] for _ in range(10)}
     where = await begun(fhir, "/$export?_type=Patient")
-    job = await exporting.claimed(tenant_id)
+    job = await exporting.claimed(tenant_id, stores.Directory(str(folder), tenant_id))
     assert job is not None
     assert await exporting.page(job)
-    assert await exporting.claimed(tenant_id) is None  # it is leased
+    assert (
+        await exporting.claimed(tenant_id, stores.Directory(str(folder), tenant_id)) is None
+    )  # it is leased
     # It dies in the middle of the second page: what it wrote there is not written down.
     [path] = held(folder)
     with path.open("ab") as file:
@@ -355,6 +359,8 @@ async def test_without_a_directory_there_is_none(fhir: Server, running: Running)
     patient = next(one for one in said["resource"] if one["type"] == "Patient")
     names = [one["name"] for one in said["operation"] + patient["operation"]]
     assert names.count("export") == 2
+    group = next(one for one in said["resource"] if one["type"] == "Group")
+    assert "export" in [one["name"] for one in group["operation"]]
     database.settings = database.settings.model_copy(update={"fhir_export_dir": ""})
     assert "operation" not in (await fhir.send("GET", "/metadata")).json()["rest"][0]
     response = await fhir.send("GET", "/$export", headers=ASYNC)

@@ -9,7 +9,7 @@ import pytest
 
 from chroniccare.core.caller import system
 from chroniccare.core.ids import new_id
-from chroniccare.fhir.exports import exporting, files
+from chroniccare.fhir.exports import exporting, files, stores
 from chroniccare.patients import actions as patients
 from chroniccare.patients.schemas import PatientWrite
 from chroniccare.platform.postgres import begin, database
@@ -24,13 +24,14 @@ __all__ = ["door", "folder", "http", "register"]
 
 @pytest.mark.parametrize("kind", ["AuditEvent", "Provenance"])
 async def test_of_the_audit_there_is_what_stood_there_when_it_began(
-    fhir: Server, monkeypatch: pytest.MonkeyPatch, kind: str
+    fhir: Server, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
+    tenant_id = fhir.clinic.tenant_id
     monkeypatch.setattr(exporting, "PAGE", 5)
     for _ in range(7):
         await fhir.clinic.patient()
     where = await begun(fhir, f"/$export?_type={kind}")
-    job = await exporting.claimed(fhir.clinic.tenant_id)
+    job = await exporting.claimed(tenant_id, stores.Directory(str(folder), tenant_id))
     assert job is not None
     for _ in range(10):
         assert await exporting.page(job)
@@ -131,7 +132,7 @@ async def test_who_lost_an_export_leaves_nothing_behind(
     tenant_id = fhir.clinic.tenant_id
     await fhir.clinic.patient()
     where = await begun(fhir, "/$export?_type=Patient")
-    job = await exporting.claimed(tenant_id)
+    job = await exporting.claimed(tenant_id, stores.Directory(str(folder), tenant_id))
     assert job is not None
     own = folder / str(tenant_id)
     assert {one.stat().st_mode & 0o777 for one in (own, *own.iterdir())} == {0o700}

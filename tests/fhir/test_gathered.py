@@ -57,6 +57,50 @@ def numbered(value: str) -> dict[str, Any]:
     return {**SMALL, "identifier": [{"type": {"coding": [{"code": "MR"}]}, "value": value}]}
 
 
+@pytest.mark.parametrize(
+    ("bad", "place"),
+    [
+        (numbered("T-1"), "Patient.identifier"),
+        ({**SMALL, "birthDate": "1800-01-01"}, "Patient.birthDate"),
+        ({**SMALL, "gender": "x"}, "Patient.gender"),
+        ({**SMALL, "generalPractitioner": [to(f"Practitioner/{uuid4()}")]}, "Patient.general"),
+    ],
+    ids=["taken", "past", "invalid", "unknown"],
+)
+async def test_what_is_refused_says_which_entry_it_is(
+    fhir: Server, bad: dict[str, Any], place: str
+) -> None:
+    entries = [entry("POST", "Patient", one) for one in (numbered("T-1"), SMALL, bad, SMALL)]
+    answer = await send(fhir, "transaction", *entries)
+    assert answer.status_code in {400, 409, 422}, answer.text
+    [where] = answer.json()["issue"][0]["expression"]
+    wanted = place.replace("Patient", "Bundle.entry[2].resource")
+    assert where.startswith(wanted), where
+    assert await fhir.ids("Patient") == []
+
+
+async def test_patients_who_refer_to_each_other_are_made_in_turn(
+    clinic: Clinic, fhir: Server
+) -> None:
+    doctor = (await clinic.provider())["id"]
+    first, second = (f"urn:uuid:{uuid4()}" for _ in range(2))
+    cared = {**RICH, "generalPractitioner": [to(f"Practitioner/{doctor}")]}
+    linked = {**SMALL, "link": [{"other": to(first), "type": "seealso"}]}
+    answer = await send(
+        fhir, "transaction",
+        entry("POST", "Patient", cared, fullUrl=first),
+        entry("POST", "Patient", SMALL),
+        entry("POST", "Patient", linked, fullUrl=second),
+        entry("POST", "Patient", {**SMALL, "link": [{"other": to(second), "type": "seealso"}]}),
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    made = [one["resource"] for one in answer.json()["entry"]]
+    assert made[2]["link"][0]["other"] == to(f"Patient/{made[0]['id']}")
+    assert made[3]["link"][0]["other"] == to(f"Patient/{made[2]['id']}")
+    for one in made:
+        assert await fhir.read("Patient", one["id"]) == one
+
+
 async def test_what_is_refused_in_a_batch_spoils_nothing_beside_it(
     clinic: Clinic, fhir: Server
 ) -> None:

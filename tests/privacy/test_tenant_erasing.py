@@ -74,19 +74,19 @@ async def erasing(
     return Erasing(told, name, database_url)
 
 
-def test_files_of_exports_go_of_this_tenant_alone(
+async def test_files_of_exports_go_of_this_tenant_alone(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = settings.model_copy(update={"fhir_export_dir": str(tmp_path / "exports")})
     one, other = new_id(), new_id()
     for tenant_id in (one, other):
         (tmp_path / "exports" / str(tenant_id) / "export").mkdir(parents=True)
-    tenant_erasing._remove_exports(told, one)
-    tenant_erasing._remove_exports(told, one)
+    await tenant_erasing._remove_exports(told, one)
+    await tenant_erasing._remove_exports(told, one)
     with monkeypatch.context() as patched:
         patched.setattr(tenant_erasing, "rmtree", Mock(side_effect=PermissionError))
         with pytest.raises(tenant_erasing.ErasureBusy):
-            tenant_erasing._remove_exports(told, other)
+            await tenant_erasing._remove_exports(told, other)
     assert [path.name for path in (tmp_path / "exports").iterdir()] == [str(other)]
 
 

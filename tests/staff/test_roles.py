@@ -51,6 +51,8 @@ PUBLIC = {
     "POST /fhir/$export": _EXPORTS,
     "GET /fhir/Patient/$export": _EXPORTS,
     "POST /fhir/Patient/$export": _EXPORTS,
+    "GET /fhir/Group/{group_id}/$export": _EXPORTS,
+    "POST /fhir/Group/{group_id}/$export": _EXPORTS,
     "GET /fhir/$export/{export_id}": _EXPORTS,
     "DELETE /fhir/$export/{export_id}": _EXPORTS,
     "GET /fhir/$export/{export_id}/{file_id}": _EXPORTS,

@@ -43,8 +43,9 @@ class Caller:
         role: of a member of staff; None for whoever has scopes of their own.
         hidden: fields that the answer to this request must not hold.
         emergency_id: the break-glass access that this request makes use of.
-        smart_scopes: what a SMART client may do under /fhir; empty for all others, who have
-            `scopes`. A SMART client has none of those.
+        smart_scopes: what a SMART client may do under /fhir, which has no `scopes`; or what a
+            member of staff has let an application do there, within the `scopes` of the role. Empty
+            for all others.
         purpose: what the request is for, if that does not follow from who asks; see `use`.
     """
 

@@ -15,7 +15,16 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import NotFound
 from chroniccare.core.time import zone
 from chroniccare.core.wire import dumps
-from chroniccare.fhir import bundles, composing, conditions, cursors, holding, outcome, queries
+from chroniccare.fhir import (
+    bundles,
+    composing,
+    conditions,
+    cursors,
+    holding,
+    iterating,
+    outcome,
+    queries,
+)
 from chroniccare.fhir.asking import MOST, Ask
 from chroniccare.fhir.holding import Held
 from chroniccare.fhir.kind import Kind, Resource
@@ -191,6 +200,7 @@ async def find(tx: Tx, caller: Caller, kind: Kind, ask: Ask) -> Seen:
     """
     for source, name, _ in ask.includes + ask.revincludes:
         _check_includes(caller, KINDS[source], name, of=kind)
+    iterating.check(caller, ask)
     narrowed = bool(opened(caller, kind, "s"))
     asked = await asked_of(tx, zones=narrowed or conditions.needs_zones(kind, ask.filters))
     wanted = conditions.scoped(caller, kind, asked)
@@ -204,6 +214,8 @@ async def find(tx: Tx, caller: Caller, kind: Kind, ask: Ask) -> Seen:
         return Seen(caller, kind, [], ask, links=links, total=total, base=asked.base)
     rows, link = await _page(tx, kind, ask, asked, wanted, caller=caller)
     brought = await _brought(tx, caller, kind, ask, rows)
+    fetch = partial(_by_ids, tx, caller, ask=ask)
+    brought += await iterating.followed(ask, [(kind, rows), *brought], fetch)
     return Seen(caller, kind, rows, ask, brought, links + link, total, asked.base)
 
 

@@ -1,5 +1,7 @@
 """What an operation of few parameters is asked for: by the address, or by a body of Parameters."""
 
+from typing import Any
+
 from fastapi import Request
 
 from chroniccare.fhir.answers_api import check_media, pairs_of
@@ -21,6 +23,11 @@ async def asked(request: Request) -> Pairs:
         return pairs
     check_media(request)
     for one in parse("Parameters", body).get("parameter", []):
-        values = [str(value) for name, value in one.items() if name.startswith("value")]
+        values = [_text(value) for name, value in one.items() if name.startswith("value")]
         pairs.append((one["name"], values[0] if values else ""))
     return pairs
+
+
+def _text(value: Any) -> str:
+    """Return a value as an address would say it; of a reference, where it leads."""
+    return str(value.get("reference", "")) if isinstance(value, dict) else str(value)

@@ -13,8 +13,8 @@ MOST = 1000
 USUAL = 20
 _MOST_PAIRS, _MOST_VALUES = 200, 100
 _CONTROL = frozenset({"_format", "_pretty", "_count", "_cursor", "_sort", "_total", "_summary",
-                      "_elements", "_include", "_revinclude",
-                      "_totalMethod"})  # fmt: skip
+                      "_elements", "_include", "_revinclude", "_include:iterate",
+                      "_revinclude:iterate", "_totalMethod"})  # fmt: skip
 _SUMMARIES = {"true", "text", "data", "count", "false"}
 _TOTALS = {"none", "estimate", "accurate"}
 
@@ -38,6 +38,22 @@ class Filter:
     reverse: tuple[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Iterate:
+    """An include of whatever is found or has come along.
+
+    Attributes:
+        source: type that has the parameter.
+        target: type that it leads to; None: any.
+        is_reverse: what refers is brought along, not what is referred to.
+    """
+
+    source: str
+    parameter: str
+    target: str | None
+    is_reverse: bool
+
+
 @dataclass(slots=True)
 class Ask:
     """A search as it was asked for.
@@ -59,6 +75,7 @@ class Ask:
     elements: list[str] = field(default_factory=list)
     includes: list[tuple[str, str, str | None]] = field(default_factory=list)
     revincludes: list[tuple[str, str, str | None]] = field(default_factory=list)
+    iterates: list[Iterate] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     pairs: list[tuple[str, str]] = field(default_factory=list)
     wrong: list[FieldError] = field(default_factory=list)
@@ -122,7 +139,8 @@ def _add(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], found: Filter) -> None
     elif found.modifiers[-1] == "missing":
         reason = None if found.values in (["true"], ["false"]) else "must be true or false"
     elif len(found.path) == 1:
-        reason = reason or kind.parameters[found.path[0]].fault(found.values)
+        if found.modifiers[0] != "identifier":  # that is a number, and no reference
+            reason = reason or kind.parameters[found.path[0]].fault(found.values)
     else:
         targets = getattr(kind.parameters[found.path[0]], "targets", {})
         for one in targets:
@@ -208,8 +226,9 @@ def _control(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: 
             ask.elements = split(value)
         case "_sort":
             return _sort(ask, kind, value)
-        case "_include" | "_revinclude":
-            return _include(ask, kind, kinds, name, value)
+        case "_include" | "_revinclude" | "_include:iterate" | "_revinclude:iterate":
+            include = _iterate if ":" in name else _include
+            return include(ask, kind, kinds, name, value)
     return None
 
 
@@ -237,6 +256,23 @@ def _include(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: 
     if kind.name not in targets or target not in {"", kind.name}:
         return f"must be a reference to {kind.name}, such as Appointment:patient"
     ask.revincludes.append((source, parameter, None))
+    return None
+
+
+def _iterate(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: str) -> str | None:
+    del kind  # whatever comes along may be followed
+    source, _, rest = value.partition(":")
+    parameter, _, target = rest.partition(":")
+    is_reverse, other = name.startswith("_rev"), kinds.get(source)
+    if other is None:
+        targets: set[str] = set()
+    elif is_reverse:
+        targets = set(getattr(other.parameters.get(parameter), "targets", ()))
+    else:
+        targets = {one.target for one in other.includes.get(parameter, ())}
+    if not targets or (target and target not in targets):
+        return "must be a reference of a type, such as Appointment:patient"
+    ask.iterates.append(Iterate(source, parameter, target or None, is_reverse))
     return None
 
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.fhir.registry import KINDS
 
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
@@ -48,6 +49,16 @@ class Step(Protocol):
         """Where in the Bundle it stands."""
         ...
 
+    @property
+    def kind(self) -> Kind:
+        """Its type."""
+        ...
+
+    @property
+    def resource(self) -> Resource | None:
+        """What it makes, or writes in the place of a record."""
+        ...
+
 
 S = TypeVar("S", bound=Step)
 T = TypeVar("T")
@@ -67,29 +78,35 @@ async def each(
     run: list[S] = []
     for step in steps:
         if step.method != "POST":
-            answers += await _at_once(_parts(run), do, share)
+            answers += await _at_once(parts(run, _shares, _SHARING), do, share)
             run = []
             answers.append(await do(step))
         else:
             run.append(step)
-    return answers + await _at_once(_parts(run), do, share)
+    return answers + await _at_once(parts(run, _shares, _SHARING), do, share)
 
 
-def _parts(run: Sequence[S]) -> list[list[S]]:
-    """Return the steps that share a transaction, and those that have one alone."""
-    parts: list[list[S]] = []
-    for step in run:
-        last = parts[-1] if parts else []
-        shares = step.is_plain and (step.path == ["Patient"] or is_stored(step))
-        if shares and last and last[0].path == step.path and len(last) < _SHARING:
-            last.append(step)
+def _shares(step: Step) -> bool:
+    return step.is_plain and (step.path == ["Patient"] or is_stored(step))
+
+
+def parts(steps: Sequence[S], shares: Callable[[S], bool], most: int) -> list[list[S]]:
+    """Return the steps that go together, for they are of one type and `shares`, and the others."""
+    found: list[list[S]] = []
+    last_shares = False
+    for step in steps:
+        is_shared = shares(step)
+        goes_on = is_shared and last_shares and found[-1][0].path == step.path
+        if goes_on and len(found[-1]) < most:
+            found[-1].append(step)
         else:
-            parts.append([step])
-    return parts
+            found.append([step])
+        last_shares = is_shared
+    return found
 
 
 async def _at_once(
-    parts: Sequence[Sequence[S]],
+    several: Sequence[Sequence[S]],
     do: Callable[[S], Awaitable[T]],
     share: Callable[[Sequence[S]], Awaitable[list[T] | None]],
 ) -> list[T]:
@@ -101,7 +118,7 @@ async def _at_once(
             return [await do(step) for step in part] if answers is None else answers
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(some(part)) for part in parts]
+        tasks = [group.create_task(some(part)) for part in several]
     return [answer for task in tasks for answer in task.result()]
 
 

@@ -8,10 +8,11 @@ from chroniccare.core.errors import FieldError, Invalid
 from chroniccare.fhir import asking, composing, values
 from chroniccare.fhir.asking import Filter
 from chroniccare.fhir.kind import Kind
-from chroniccare.fhir.parameters import Asked, Date, Reference, any_of
+from chroniccare.fhir.parameters import Asked, Date, Reference, any_of, uuids
 from chroniccare.fhir.registry import KINDS, opened
 from chroniccare.fhir.stored.parameters import StoredDate
 from chroniccare.tenancy.masks import MASKS
+from chroniccare.tenancy.smart_scopes import OF_PATIENT
 
 
 def conditions(caller: Caller, kind: Kind, filters: Sequence[Filter], asked: Asked) -> list[str]:
@@ -96,6 +97,8 @@ def scope_conditions(kind: Kind, granted: Sequence[Filters], asked: Asked) -> li
 
 def _of_scope(kind: Kind, name: str, value: str, asked: Asked) -> str:
     """Return the condition of a scope's parameter; one that is not known opens nothing."""
+    if name == OF_PATIENT:
+        return of_patients(kind, [value], asked)
     found: Any = asking.parsed(kind, {}, name, values.split(value))
     if not isinstance(found, Filter) or len(found.path) > 1 or found.modifiers[0] == "missing":
         return "false"
@@ -103,6 +106,17 @@ def _of_scope(kind: Kind, name: str, value: str, asked: Asked) -> str:
     if parameter.fault(found.values) is not None:
         return "false"
     return parameter.condition(asked, found.modifiers[0], found.values)
+
+
+def of_patients(kind: Kind, patients: Sequence[str], asked: Asked) -> str:
+    """Return the condition that a record is one of these patients, or of one of them."""
+    reference = kind.parameters.get("patient")
+    if kind.name != "Patient" and not isinstance(reference, Reference):
+        return "false"
+    among = f"= ANY({asked.put(uuids(patients), 'uuid[]')})"
+    if isinstance(reference, Reference):
+        return reference.targets["Patient"].format(among)
+    return f"{kind.id} {among}"
 
 
 def needs_zones(kind: Kind, filters: Sequence[Filter]) -> bool:

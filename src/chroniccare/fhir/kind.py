@@ -62,6 +62,23 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Many:
+    """How several records of a type are made by one statement.
+
+    Attributes:
+        ready: returns the arguments for the record that a resource makes.
+        insert: the statement; no row comes back of a record that cannot be.
+        id: of the record, from its arguments.
+        finish: does what is left of `Writer.create`, given the row or None, and returns the same.
+    """
+
+    ready: Callable[[Tx, Resource], Awaitable[list[Any]]]
+    insert: Query[Any]
+    id: Callable[[list[Any]], UUID]
+    finish: Callable[[Tx, Resource, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Writer:
     """How records of a type are written: through the actions of their own slice.
 
@@ -78,6 +95,7 @@ class Writer:
         decided: elements that the record tells, whatever a client says.
         told: addresses of the extensions that the record tells itself: they are never kept beside.
         keeps: what no column holds is kept beside the record; False: it is refused instead.
+        many: None: each is made by itself.
         create_planned: makes a record whose id others know before it is there; None: it cannot.
     """
 
@@ -91,6 +109,7 @@ class Writer:
     decided: frozenset[str] = frozenset()
     told: frozenset[str] = frozenset()
     keeps: bool = True
+    many: Many | None = None
     create_planned: Callable[[Tx, Resource, Planned], Awaitable[UUID]] | None = None
 
 

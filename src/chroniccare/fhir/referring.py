@@ -1,6 +1,6 @@
 """References of a transaction's entries: to other entries, and to what a search finds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from chroniccare.core.errors import Invalid, PreconditionFailed
@@ -9,6 +9,19 @@ from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.registry import found
 from chroniccare.platform.gathering import settle
 from chroniccare.platform.postgres import Tx
+
+
+def refers_to_entries(resource: Resource, entries: Collection[str]) -> bool:
+    """Say whether a reference of the resource needs another entry, or a search."""
+    found = False
+
+    def look(text: str) -> str:
+        nonlocal found
+        found = found or text.startswith("urn:") or "?" in text or text in entries
+        return text
+
+    _each_reference(resource, look)
+    return found
 
 
 async def referring(tx: Tx, resource: Resource, known: Mapping[str, str]) -> Resource:

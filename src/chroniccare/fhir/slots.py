@@ -179,6 +179,9 @@ def _check(ask: Ask) -> None:
                 wrong.append(FieldError(one.said, reason, "value"))
         elif one.path == ("service-type",) and len(one.values) > 1:
             wrong.append(FieldError(one.said, "takes one value", "value"))
+    if ask.iterates:
+        reason = "cannot be asked of Slots: _include=Slot:schedule can"
+        wrong.append(FieldError("_include:iterate", reason, "not-supported"))
     if any(is_down for _, is_down in ask.sort):
         wrong.append(FieldError("_sort", "is by start, the earliest first", "not-supported"))
     if wrong:

@@ -17,7 +17,6 @@ from chroniccare.audit.reads import note_seen
 from chroniccare.audit.refusals import note_refused
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import (
-    FieldError,
     Forbidden,
     Invalid,
     NotFound,
@@ -31,10 +30,12 @@ from chroniccare.fhir import (
     batches,
     changing,
     conditional,
-    history,
+    creating,
+    elsewhere,
     outcome,
     writing,
 )
+from chroniccare.fhir.entries import Entry
 from chroniccare.fhir.kind import Check, Kind, Planned, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.referring import referring
@@ -51,6 +52,7 @@ _READS = frozenset({"GET", "HEAD"})
 _CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
 _TWICE = "is of the same record as another"
 _UNPLANNED: Mapping[str, str] = {}
+_UNMADE: Mapping[int, writing.Made] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +153,8 @@ def _step(number: int, entry: Resource) -> Step:
 async def _alone(caller: Caller, step: Step, *, told: Told) -> Resource:
     """Do one entry of a batch; what is refused is an answer too."""
     try:
-        if step.method in _READS and "_history" in step.path:
-            query = step.query or ""
-            past = await history.by_path(caller, step.path, query, most=_MOST_FOUND)
-            return _read(caller, step, past)
+        if other := await elsewhere.answered(caller, step, lambda one: _read(caller, step, one)):
+            return other
         if step.method in _READS:
             async with begin(caller) as tx:
                 seen = await _look(tx, caller, step)
@@ -181,7 +181,9 @@ async def _shared(caller: Caller, steps: Sequence[Step], *, told: Told) -> list[
         caller = seen_by(caller, steps[0].kind)
         async with begin(caller) as tx:
             tx.gathered = Gathered()
-            written = [await _write(tx, step, {}) for step in steps]
+            are_many = all(creating.can(step, ()) for step in steps)
+            made = await creating.at_once(tx, steps, Entry) if are_many else _UNMADE
+            written = [await _write(tx, step, {}, made=made.get(step.place)) for step in steps]
             await settle(tx)
             is_done = True
         done = zip(steps, written, strict=True)
@@ -207,22 +209,33 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
     known = dict(plan)
     async with begin(caller) as tx:
         tx.gathered, last = Gathered(), ""
-        for step in in_order:
-            with _Entry(step.place):
-                if step.path[0] != last or not step.is_plain:  # it may look at what was written
-                    await settle(tx)
-                last = step.path[0]
-                if step.method in _READS:
-                    seen[step.place] = await _look(tx, caller, step)
-                else:
+        addresses = {step.full_url for step in steps if step.full_url}
+        for part in batches.parts(
+            in_order, lambda one: creating.can(one, addresses), creating.MOST
+        ):
+            made = _UNMADE
+            if len(part) > 1:
+                await settle(tx)
+                tx.caller = seen_by(caller, part[0].kind)
+                made = await creating.at_once(tx, part, Entry)
+                last = part[0].path[0]
+            for step in part:
+                with Entry(step.place):
+                    if step.path[0] != last or not step.is_plain:  # it may look at what was written
+                        await settle(tx)
+                    last = step.path[0]
+                    if step.method in _READS:
+                        seen[step.place] = await _look(tx, caller, step)
+                        continue
                     tx.caller = seen_by(caller, step.kind)
-                    written[step.place] = one = await _write(tx, step, known, plan)
+                    one = await _write(tx, step, known, plan, made=made.get(step.place))
+                    written[step.place] = one
                     _check_first(step, one, named)
                     if isinstance(one, writing.Written) and step.full_url is not None:
                         known[step.full_url] = f"{step.path[0]}/{one.resource['id']}"
         await settle(tx)
     for step in in_order:
-        with _Entry(step.place):
+        with Entry(step.place):
             if step.place in written:
                 answers[step.place] = await _answered(caller, step, written[step.place], told=told)
             else:
@@ -271,29 +284,10 @@ def _check_first(step: Step, done: _Done, named: set[str]) -> None:
     named.add(name)
 
 
-class _Entry:
-    """Has a problem say in which entry it is."""
-
-    def __init__(self, place: int) -> None:
-        self.place = f"Bundle.entry[{place}]"
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, Problem):
-            error.details = [
-                FieldError(self._at(one.field), one.reason, one.code) for one in error.details
-            ] or [FieldError(self.place, error.message, "entry")]
-
-    def _at(self, field: str) -> str:
-        kind, _, rest = field.partition(".")
-        inside = kind in KINDS and rest
-        return f"{self.place}.resource.{rest}" if inside else f"{self.place}.{field}"
-
-
 async def _write(
-    tx: Tx, step: Step, known: Mapping[str, str], plan: Mapping[str, str] = _UNPLANNED
-) -> _Done:
+    tx: Tx, step: Step, known: Mapping[str, str], plan: Mapping[str, str] = _UNPLANNED, *,
+    made: writing.Made | None = None,
+) -> _Done:  # fmt: skip
     """Do one entry that changes something; None: there was nothing to remove."""
     kind, path = step.kind, step.path
     is_one = step.has_id or (len(path) == 1 and step.query is not None)
@@ -311,7 +305,7 @@ async def _write(
         unless, name = step.request.get("ifNoneExist"), plan.get(step.full_url or "")
         coming = frozenset(plan.values())
         planned = Planned(UUID(name.partition("/")[2]) if name else None, coming)
-        return await writing.create(tx, kind, resource, unless=unless, planned=planned)
+        return await writing.create(tx, kind, resource, unless=unless, planned=planned, made=made)
     if step.query is not None:
         return await _write_matching(tx, step, resource, check)
     if step.method == "PATCH":

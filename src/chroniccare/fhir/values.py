@@ -25,6 +25,15 @@ def whole(value: str) -> str:
     return value.replace(_BAR, "|")
 
 
+def typed(value: str) -> tuple[str, str] | None:
+    """Return type (`system|code`) and number of `system|code|number`; None: it is none."""
+    parts = value.split("|")
+    if len(parts) != 3 or not all(parts):  # noqa: PLR2004  as it says
+        return None
+    system, code, number = map(whole, parts)
+    return f"{system}|{code}", number
+
+
 def coded(value: str) -> tuple[str, str, str]:
     """Return system, bar and code of `system|code`; without a bar all of it is the code."""
     system, bar, code = value.rpartition("|")

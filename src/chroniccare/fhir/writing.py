@@ -39,6 +39,18 @@ class Written:
     was_there: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A record that was made with others by one statement, of which the rest is to be done.
+
+    Attributes:
+        row: None: it could not be made.
+    """
+
+    said: Resource
+    row: Any
+
+
 def location(resource: Resource) -> str:
     """Return the address of what was written, with its version, behind the server's own."""
     name = f"{resource['resourceType']}/{resource['id']}"
@@ -62,13 +74,26 @@ def writer_of(caller: Caller, kind: Kind, letter: str) -> Writer:
     return kind.writer
 
 
+def checked(tx: Tx, kind: Kind, body: bytes | Resource) -> Resource:
+    """Return a resource that is valid, and says nothing that we must not ignore.
+
+    Raises:
+        Invalid: everything that is wrong with it is named.
+        Unprocessable: as `refusals.check` says.
+    """
+    said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
+    refusals.check(said)
+    return said
+
+
 async def create(
     tx: Tx, kind: Kind, body: bytes | Resource, *, unless: str | None = None,
-    planned: Planned | None = None,
+    planned: Planned | None = None, made: Made | None = None,
 ) -> Written:  # fmt: skip
     """Make a record of a resource, unless one matches the search `unless` (If-None-Exist).
 
-    `planned` is of types alone that can be, see `Writer.create_planned`.
+    `planned` is of types alone that can be, see `Writer.create_planned`; `made` was made already
+    with others, see `creating`.
 
     Raises:
         Invalid: it is no valid resource; everything is named.
@@ -76,18 +101,19 @@ async def create(
         Problem: what the action refuses, said of the resource's elements.
     """
     writer = writer_of(tx.caller, kind, "c")
-    said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
-    refusals.check(said)
-    async with _said_of(writer):
+    said = checked(tx, kind, body) if made is None else made.said
+    async with said_of(writer):
         if unless is not None:
-            found = await existing(tx, kind, unless)
-            if found is not None:
-                return Written(actions.rendered(tx.caller, kind, found), was_there=True)
-        if planned is not None and writer.create_planned is not None:
-            made: Any = await writer.create_planned(tx, said, planned)
+            there_ = await existing(tx, kind, unless)
+            if there_ is not None:
+                return Written(actions.rendered(tx.caller, kind, there_), was_there=True)
+        if made is not None and writer.many is not None:
+            found = await writer.many.finish(tx, said, made.row)
+        elif planned is not None and writer.create_planned is not None:
+            found = await writer.create_planned(tx, said, planned)
         else:
-            made = await writer.create(tx, said)
-        row = await tx.one(kind.read, made) if isinstance(made, UUID) else made
+            found = await writer.create(tx, said)
+        row = await tx.one(kind.read, found) if isinstance(found, UUID) else found
         coming = planned.coming if planned else frozenset()
         kept = await _kept(tx, kind, writer, row, said, coming=coming, is_new=True)
         return Written(kept, 201)
@@ -111,13 +137,12 @@ async def update(tx: Tx, kind: Kind, text: str, body: bytes | Resource, *, check
     """
     writer = writer_of(tx.caller, kind, "u")
     assert writer.update is not None  # noqa: S101  `writer_of` has looked
-    said = parse(kind.name, body, us_core=tx.settings.fhir_us_core)
-    refusals.check(said)
+    said = checked(tx, kind, body)
     if said.get("id") != text:
         raise Invalid.field(f"{kind.name}.id", "must be the id in the address", "value")
     if any(one.get("code") == SUBSETTED["code"] for one in said.get("meta", {}).get("tag", [])):
         raise Invalid.field(f"{kind.name}.meta.tag", "is of a part: write the whole", "value")
-    async with _said_of(writer):
+    async with said_of(writer):
         record_id = await there(tx, kind, text)
         if not await writer.update(tx, record_id, said, check):
             row = await tx.one(kind.read, record_id)
@@ -206,7 +231,7 @@ async def _check_there(
 
 
 @asynccontextmanager
-async def _said_of(writer: Writer) -> AsyncIterator[None]:
+async def said_of(writer: Writer) -> AsyncIterator[None]:
     """Have errors name elements of the resource instead of our fields."""
     try:
         yield

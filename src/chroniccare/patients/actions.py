@@ -85,16 +85,28 @@ async def create(tx: Tx, body: PatientWrite) -> queries.Patient:
         MrnTaken: another patient has the MRN.
         Unprocessable: the birth date lies in the future or too far back.
     """
+    made = await tx.one(queries.INSERT, *await ready(tx, body))
+    return await told(tx, made)
+
+
+async def ready(tx: Tx, body: PatientWrite) -> list[Any]:
+    """Return the arguments of `queries.INSERT` for a new patient. Raises Unprocessable as above."""
     _check_birth(tx, body)
-    patient_id = new_id()
-    document = await _document(tx, patient_id, body)
+    document = await _document(tx, new_id(), body)
     points = await addresses.points(tx, body.contact_info)
-    parts = [points, *_names(body)]
-    patient = await tx.one(queries.INSERT, document, tx.caller.tenant_id, tx.now, *parts)
+    return [document, tx.caller.tenant_id, tx.now, points, *_names(body)]
+
+
+async def told(tx: Tx, patient: queries.Patient | None) -> queries.Patient:
+    """Audit and tell that a patient was registered; None: somebody has the MRN.
+
+    Raises:
+        MrnTaken: as it says.
+    """
     if patient is None:
         raise MrnTaken
     await _tell(tx, "create", patient, before=None)
-    await emit(tx, "patient.created", entity_type="patient", entity_id=patient_id)
+    await emit(tx, "patient.created", entity_type="patient", entity_id=patient.id)
     return patient
 
 

@@ -36,6 +36,10 @@ class Gathers(Protocol):
     connection: Any
     gathered: Gathered | None
 
+    async def opened(self, query: Any, records: Sequence[Any]) -> list[Any]:
+        """Return what records of a statement become."""
+        ...
+
 
 async def later(tx: Gathers, command: _Statement, *args: Any) -> None:
     """Execute now, or where rows are gathered before the next `settle`."""
@@ -61,3 +65,9 @@ async def settle(tx: Gathers) -> None:
     rows, tx.gathered = tx.gathered.rows, Gathered()
     for sql, arguments in rows.items():
         await tx.connection.executemany(sql, arguments)
+
+
+async def each(tx: Gathers, query: Any, arguments: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return the rows of a statement for each of many arguments, in a round trip."""
+    records = await tx.connection.fetchmany(query.sql, arguments)
+    return await tx.opened(query, records)

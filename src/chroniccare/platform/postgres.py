@@ -96,14 +96,14 @@ class Tx:
         record = await self.connection.fetchrow(query.sql, *args)
         if record is None:
             return None
-        return (await self._opened(query, [record]))[0] if query.opens else query.row(*record)
+        return (await self.opened(query, [record]))[0] if query.opens else query.row(*record)
 
     async def all(self, query: Query[R], *args: Any) -> list[R]:
         """Return every row."""
         row = query.row
         records = await self.connection.fetch(query.sql, *args)
         if query.opens:
-            return await self._opened(query, records)
+            return await self.opened(query, records)
         return [row(*record) for record in records]
 
     async def value(self, command: Command, *args: Any) -> Any:
@@ -130,7 +130,8 @@ class Tx:
                 sealing.remember(held)
         return held
 
-    async def _opened(self, query: Query[R], records: Sequence[Any]) -> list[R]:
+    async def opened(self, query: Query[R], records: Sequence[Any]) -> list[R]:
+        """Return what records of a statement become, unsealed."""
         row, places = query.row, query.places
         if not any(sealing.is_sealed(places, record) for record in records):
             return [row(*record) for record in records]
@@ -142,10 +143,7 @@ class Tx:
             return [row(*keys.opened(places, one)) for one in records]
 
     async def plan_afresh(self) -> None:
-        """Have statements of this transaction planned for their values; point reads cost twice.
-
-        For absent filters and for batches, whose kept plans read whole tables.
-        """
+        """Plan for the values: absent filters and batches need it, and point reads cost twice."""
         await self.connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
 
     def drop(self, *keys: str) -> None:

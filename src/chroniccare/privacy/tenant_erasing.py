@@ -20,8 +20,10 @@ from chroniccare.audit.actions import record
 from chroniccare.audit.places import CopyError
 from chroniccare.audit.rules import Head
 from chroniccare.core.caller import system
-from chroniccare.core.errors import Conflict, NotFound
+from chroniccare.core.errors import Conflict, NotFound, Unavailable
 from chroniccare.platform import key_file
+from chroniccare.platform.aws import AwsError
+from chroniccare.platform.bucket import Bucket, is_bucket
 from chroniccare.platform.owner import Owner, owner_connection
 from chroniccare.platform.postgres import Tx, begin, begin_system
 from chroniccare.privacy import queries_tenants as queries
@@ -91,7 +93,7 @@ async def _erase(settings: Settings, owner: Owner, subdomain: str, reason: str) 
             at = tx.now
         await owner.fetchval(queries.MARK, tenant.id, at)
     rows = await _emptied(owner, tenant.id)
-    await asyncio.to_thread(_remove_exports, settings, tenant.id)
+    await _remove_exports(settings, tenant.id)
     async with begin(system(tenant.id, job=_JOB)) as tx:
         destroyed, finished = await tx.all(queries_keys.LIST), tx.now
     report = {
@@ -242,15 +244,21 @@ async def _emptied(owner: Owner, tenant_id: UUID) -> dict[str, int]:
     raise ErasureBusy("Something keeps writing rows of this tenant; stop the workers and repeat.")
 
 
-def _remove_exports(settings: Settings, tenant_id: UUID) -> None:
+async def _remove_exports(settings: Settings, tenant_id: UUID) -> None:
     """Remove the files of bulk exports, of which no row is left that a worker could go on with."""
-    if not settings.fhir_export_dir:
-        return
+    place = settings.fhir_export_dir
     try:
-        rmtree(Path(settings.fhir_export_dir) / str(tenant_id))
+        if is_bucket(place):
+            bucket = Bucket.at(place, settings)
+            try:
+                await bucket.remove(f"{tenant_id}/")
+            finally:
+                await bucket.close()
+        elif place:
+            await asyncio.to_thread(rmtree, Path(place) / str(tenant_id))
     except FileNotFoundError:
         return
-    except OSError:
+    except (OSError, AwsError, Unavailable):
         raise ErasureBusy("Files of exports cannot be removed: mend it and repeat.") from None
 
 

@@ -57,9 +57,9 @@ _OPERATIONS = frozenset(
 
 
 class ForFhirAlone(Forbidden):
-    """An access token of a SMART client was sent to /api/v1."""
+    """A token with scopes of SMART was sent to /api/v1."""
 
-    message = "An access token of a SMART client opens /fhir only; here an API key is needed."
+    message = "A token with SMART scopes opens /fhir only; here it needs another, or an API key."
 
 
 class _KeyInHeader(SecurityBase):
@@ -156,7 +156,7 @@ class KeyFirst(APIRoute):
         async def key_first(request: Request) -> Response:
             caller = await _identify(request, tag)
             request.scope["chroniccare.caller"] = caller  # first: the audit has who was refused
-            if caller.actor_type == SMART and is_ours:
+            if is_ours and (caller.smart_scopes or caller.actor_type == SMART):
                 raise ForFhirAlone
             turns: Turns = request.app.state.authority.turns
             await turns.admit(caller.tenant_id)

@@ -181,7 +181,8 @@ class People:
         member = self.members.get(key)
         if member is None or member.until < time.monotonic():
             member = await self._look_up(key)
-        return member.acting.at(now)
+        caller = member.acting.at(now)
+        return replace(caller, smart_scopes=who.smart_scopes) if who.smart_scopes else caller
 
     async def _who(self, token: str, *, now: datetime) -> Person:
         digest = hashlib.sha256(token.encode()).digest()

@@ -6,7 +6,8 @@ delete and search, and which records. The first edition's `.read`, `.write` and 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 from urllib.parse import quote, unquote
 
@@ -14,6 +15,11 @@ from chroniccare.core.caller import Filters, SmartScope
 
 MOST = 50
 """Scopes that are asked for, or allowed, at once."""
+OF_PATIENT = "of patient"
+"""Stands in filters where a record must be of the patient whose id is the value; no scope can say
+it, for it holds a blank."""
+PROGRAMS, PEOPLE = frozenset({"system"}), frozenset({"user", "patient"})
+"""Contexts of scopes that count for a program, and for a person."""
 _LONGEST = 1000
 _MOST_GRANTED = 200
 _LETTERS = "cruds"
@@ -150,18 +156,43 @@ def _covers(wide: SmartScope, narrow: SmartScope) -> bool:
     )
 
 
+def of_person(words: Sequence[str], patient: str | None) -> tuple[SmartScope, ...] | None:
+    """Return what scopes in a person's token leave of what the person may do; nothing: all of it.
+
+    Those of `patient/` are of the one patient whose id the token carries. What is no scope of a
+    person's, such as `openid`, is passed over.
+
+    Returns:
+        None: the token is limited, to nothing that can be read.
+    """
+    said = [one for one in words if one.partition("/")[0] in PEOPLE and "/" in one]
+    if len(said) > MOST:
+        return None
+    found: dict[SmartScope, None] = {}
+    for one in said:
+        try:
+            scope = parse(one)
+        except ScopeError:
+            continue
+        if scope.context == "patient":
+            if patient is None:
+                continue
+            scope = replace(scope, filters=((OF_PATIENT, patient), *scope.filters))
+        found[scope] = None
+    return tuple(found) if found or not said else None
+
+
 def grants(
-    scopes: Iterable[SmartScope], kind: str, letter: str
+    scopes: Iterable[SmartScope], kind: str, letter: str, contexts: Collection[str] = PROGRAMS
 ) -> Literal["all"] | list[Filters] | None:
     """Return which records of the type `kind` the scopes open for one letter of `cruds`.
 
     `all`; or a list of filters, of which a record must match at least one, and of that filter every
-    `(parameter, value)`, as a search would; or None: not one. Only `system/` scopes count: nobody
-    signs in with a patient or a person in context.
+    `(parameter, value)`, as a search would; or None: not one. Only scopes of `contexts` count.
     """
     found: list[Filters] = []
     for one in scopes:
-        if one.context != "system" or one.type not in {"*", kind} or letter not in one.letters:
+        if one.context not in contexts or one.type not in {"*", kind} or letter not in one.letters:
             continue
         if not one.filters:
             return "all"

@@ -1,6 +1,5 @@
 """Exports: asked for, followed, cancelled and fetched by the program that asked."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -14,11 +13,12 @@ from chroniccare.core.ids import new_id
 from chroniccare.core.wire import dumps
 from chroniccare.fhir.actions import base_of
 from chroniccare.fhir.dates import OVERLAP
-from chroniccare.fhir.exports import files, queries
+from chroniccare.fhir.exports import files, queries, stores
 from chroniccare.fhir.exports.wanted import Wanted, check_types
 from chroniccare.platform import sealing
 from chroniccare.platform.opening import opened
 from chroniccare.platform.postgres import Tx
+from chroniccare.settings import Settings
 
 ENTITY = "fhir_export"
 LOOP = "exports"
@@ -59,7 +59,10 @@ async def start(tx: Tx, wanted: Wanted) -> UUID:
         raise OneAtATime(retry_after=RETRY_S)
     await record(
         tx, action="create", entity_type=ENTITY, entity_id=export_id,
-        after={"types": wanted.types, "since": wanted.since, "until": wanted.until},
+        after={
+            "types": wanted.types, "since": wanted.since, "until": wanted.until,
+            "patients": None if wanted.patients is None else len(wanted.patients),
+        },
     )  # fmt: skip
     tx.wake(LOOP)
     return export_id
@@ -147,14 +150,14 @@ async def fetch(tx: Tx, row: queries.Export, text: str) -> AsyncIterator[bytes]:
         after={"file": file.id, "type": file.type, "count": file.count},
     )  # fmt: skip
     keys = await tx.keyring(afresh=True)
-    return _lines(tx.caller, row.id, file, keys, tx.settings.fhir_export_dir)
+    return _lines(tx.caller, row.id, file, keys, tx.settings)
 
 
 async def _lines(
-    caller: Caller, export_id: UUID, file: queries.File, keys: sealing.Keyring, directory: str
+    caller: Caller, export_id: UUID, file: queries.File, keys: sealing.Keyring, settings: Settings
 ) -> AsyncIterator[bytes]:
-    path = files.folder(directory, caller.tenant_id, export_id) / str(file.id)
-    offset = 0
-    for frame in range(file.frames):
-        data, offset = await asyncio.to_thread(files.read, path, offset)
-        yield files.unsealed(keys, file.id, frame, data)
+    frame = 0
+    async with stores.opened(settings, caller.tenant_id) as store:
+        async for data in store.read(export_id, file):
+            yield files.unsealed(keys, file.id, frame, data)
+            frame += 1

@@ -1,4 +1,4 @@
-"""/fhir/$export and /fhir/Patient/$export: the asynchronous pattern of Bulk Data Access."""
+"""/fhir/$export, and of Patient and of a Group: the asynchronous pattern of Bulk Data Access."""
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -8,8 +8,8 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Invalid
 from chroniccare.fhir import asked_api, outcome
 from chroniccare.fhir.actions import base_of
-from chroniccare.fhir.answers_api import caller_of
-from chroniccare.fhir.exports import actions, wanted
+from chroniccare.fhir.answers_api import caller_of, pairs_of
+from chroniccare.fhir.exports import actions, cohort, wanted
 from chroniccare.platform.postgres import begin, database
 from chroniccare.tenancy.api import KeyFirst
 
@@ -30,6 +30,13 @@ async def export_everything(request: Request) -> Response:
 async def export_patients(request: Request) -> Response:
     """Begin an export of what is a patient's."""
     return await _begun(request, of_patients=True)
+
+
+@router.get("/Group/{group_id}/$export")
+@router.post("/Group/{group_id}/$export")
+async def export_group(group_id: str, request: Request) -> Response:
+    """Begin an export of what is of a Group's patients."""
+    return await _begun(request, of_patients=True, group=group_id)
 
 
 @router.get("/$export/{export_id}")
@@ -65,14 +72,20 @@ async def fetch_file(export_id: str, file_id: str, request: Request) -> Response
     return StreamingResponse(lines, media_type=_NDJSON)
 
 
-async def _begun(request: Request, *, of_patients: bool) -> Response:
+async def _begun(request: Request, *, of_patients: bool, group: str | None = None) -> Response:
     caller = _caller(request)
     prefer = request.headers.get("prefer", "").replace(" ", "")
     if "respond-async" not in prefer:
         raise Invalid.field("Prefer", "must be respond-async: an export takes its time", "required")
     pairs, query = await asked_api.asked(request), request.scope["query_string"]
     lenient = "handling=lenient" in prefer
+    if any(name == "patient" for name, _ in pairs_of(request)):
+        raise Invalid.field("patient", "is taken by POST alone, whose body no log has", "value")
     asked = wanted.read(caller, pairs, of_patients=of_patients, lenient=lenient)
+    if group is not None:
+        asked.patients = await cohort.of_group(caller, group)
+    if asked.named:
+        asked.patients = await cohort.checked(caller, asked.named, asked.patients)
     async with begin(caller) as tx:
         base = base_of(tx)
         asked.request = base + request.url.path.removeprefix(outcome.BASE)

@@ -3,6 +3,8 @@
 from chroniccare.fhir.kind import Resource
 
 _IG = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
+_OWN = {"Patient": "patient-export", "Group": "group-export"}
+"""Types with an export of their own."""
 _STATEMENT = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 
 
@@ -20,7 +22,7 @@ def system(*, are_there: bool) -> Resource:
 
 def of(resource: Resource, *, are_there: bool) -> Resource:
     """Return what is said of a type, with its own export if it has one."""
-    if not are_there or resource["type"] != "Patient":
+    if not are_there or resource["type"] not in _OWN:
         return resource
-    one = {"name": "export", "definition": f"{_IG}/patient-export"}
+    one = {"name": "export", "definition": f"{_IG}/{_OWN[resource['type']]}"}
     return {**resource, "operation": [*resource.get("operation", []), one]}

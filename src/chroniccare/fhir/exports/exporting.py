@@ -5,7 +5,6 @@ then written down under the fence of the claim. A worker that dies leaves a file
 counts; the next one begins a file of its own behind the last record that was written down.
 """
 
-import asyncio
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.core.wire import dumps
 from chroniccare.fhir import composing
 from chroniccare.fhir.actions import asked_of, rendered
-from chroniccare.fhir.exports import actions, files, queries
+from chroniccare.fhir.exports import actions, files, queries, stores
 from chroniccare.fhir.exports.wanted import narrowed
 from chroniccare.fhir.kind import Kind
 from chroniccare.fhir.registry import KINDS
@@ -47,17 +46,22 @@ class Job:
     caller: Caller
     place: int
     after: UUID | None
+    store: stores.Store
     file: queries.File | None = None
 
 
 async def run(tenant_id: UUID) -> None:
     """Do what there is to export of a clinic, for twenty seconds, and remove what is over."""
-    directory = database().settings.fhir_export_dir
-    if not directory:
+    settings = database().settings
+    if not settings.fhir_export_dir:
         return
-    job = await claimed(tenant_id)
-    if job is None:
-        return
+    async with stores.opened(settings, tenant_id) as store:
+        job = await claimed(tenant_id, store)
+        if job is not None:
+            await _run(job)
+
+
+async def _run(job: Job) -> None:
     until = time.monotonic() + _TURN_S
     try:
         while job.place < len(job.document["types"]):
@@ -74,27 +78,26 @@ async def run(tenant_id: UUID) -> None:
             log.exception("export failed", extra={"kind": type(error).__name__})
 
 
-async def claimed(tenant_id: UUID) -> Job | None:
+async def claimed(tenant_id: UUID, store: stores.Store) -> Job | None:
     """Take the clinic's export, unless another worker has it; what is over is removed first.
 
     Its folder is made while its row is locked, so never behind the back of who removes it.
     """
-    directory = database().settings.fhir_export_dir
-    there = await asyncio.to_thread(files.folders, directory, tenant_id)
+    there = await store.listed(database().clock())
     async with begin(system(tenant_id, job="exports")) as tx:
         over = await tx.values(queries.OVER, tx.now)
         kept = await tx.values(queries.WITH_FILES, tx.now)
         row = await tx.one(queries.CLAIM, tx.now, tx.now + LEASE)
         document = {} if row is None else await actions.document_of(tx, row)
         if row is not None:
-            await asyncio.to_thread(files.make, directory, tenant_id, row.id)
-    await _remove(tenant_id, set(there) - set(kept), over)
+            await store.make(row.id)
+    await _remove(tenant_id, store, set(there) - set(kept), over)
     if row is None:
         return None
     caller = Caller(
         tenant_id, row.actor_id, row.actor_type, request_id=str(row.id), purpose="operations"
     )
-    return Job(row, document, caller, row.place, row.after_id)
+    return Job(row, document, caller, row.place, row.after_id, store)
 
 
 async def page(job: Job) -> bool:
@@ -137,9 +140,7 @@ async def _written(job: Job, kind: Kind, rows: list[Any], keys: Any) -> None:
     lines = b"".join(dumps(rendered(job.caller, kind, row)) + b"\n" for row in rows)
     one = job.file or queries.File(new_id(), kind.name, 0, 0, 0)
     frame = files.sealed(keys, one.id, one.frames, lines)
-    directory = database().settings.fhir_export_dir
-    path = files.folder(directory, job.caller.tenant_id, job.row.id) / str(one.id)
-    stored = await asyncio.to_thread(files.append, path, one.stored, frame)
+    stored = await job.store.append(job.row.id, one, frame)
     job.file = replace(one, count=one.count + len(rows), frames=one.frames + 1, stored=stored)
 
 
@@ -164,13 +165,14 @@ async def _end(job: Job, state: str) -> bool:
     return bool(is_ours)
 
 
-async def _remove(tenant_id: UUID, strays: set[UUID], over: list[UUID]) -> None:
+async def _remove(
+    tenant_id: UUID, store: stores.Store, strays: set[UUID], over: list[UUID]
+) -> None:
     """Remove folders, then the rows of exports that are over; a row stays while its folder does."""
-    directory = database().settings.fhir_export_dir
     for export_id in strays.union(over):
         try:
-            await asyncio.to_thread(files.remove, directory, tenant_id, export_id)
-        except OSError as error:
+            await store.remove(export_id)
+        except (OSError, Unavailable) as error:
             log.warning("export not removed", extra={"kind": type(error).__name__})
             over = [one for one in over if one != export_id]
     if not over:

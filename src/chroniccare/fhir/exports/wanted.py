@@ -26,19 +26,26 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(slots=True)
 class Wanted:
-    """What is exported: types in order; of each, what its records must match one of."""
+    """What is exported: types in order; of each, what its records must match one of.
+
+    Attributes:
+        named: patients that the caller names, as references.
+        patients: ids of those whose records are exported; None: of all.
+    """
 
     types: list[str]
     since: str | None = None
     until: str | None = None
     filters: dict[str, list[str]] = field(default_factory=dict)
     request: str = ""
+    named: list[str] = field(default_factory=list)
+    patients: list[str] | None = None
 
     def document(self) -> dict[str, Any]:
         """Return it as it is stored."""
         return {
             "types": self.types, "since": self.since, "until": self.until,
-            "filters": self.filters, "request": self.request,
+            "filters": self.filters, "request": self.request, "patients": self.patients,
         }  # fmt: skip
 
 
@@ -60,8 +67,9 @@ def read(caller: Caller, pairs: Pairs, *, of_patients: bool, lenient: bool) -> W
     able = compartment() if of_patients else list(KINDS)
     found = Wanted([])
     for name, value in pairs:
-        reason = _take(found, able, name, value)
-        if name not in _KNOWN and lenient:
+        known = _KNOWN | {"patient"} if of_patients else _KNOWN
+        reason = _take(found, able, name, value) if name in known else "is not known here"
+        if name not in known and lenient:
             continue
         if reason is not None:
             wrong.append(FieldError(name, reason, "not-supported"))
@@ -94,8 +102,8 @@ def _take(found: Wanted, able: Sequence[str], name: str, value: str) -> str | No
             found.types += listed
         case "_typeFilter":
             return _filters(found, able, value)
-        case _:
-            return "is not known here"
+        case "patient":
+            found.named.append(value)
     return None
 
 
@@ -164,6 +172,9 @@ def narrowed(
     limits = [("_lastUpdated", f"{prefix}{document[name]}")
               for name, prefix in (("since", "ge"), ("until", "le")) if document[name]]  # fmt: skip
     found = _conditions(caller, kind, limits, asked)
+    patients = document.get("patients")
+    if patients is not None:
+        found.append(conditions.of_patients(kind, patients, asked))
     if kind.grows:  # else its own pages would make the next ones
         found.append(f"{kind.grows} <= {asked.put(began, 'timestamptz')}")
     either = [

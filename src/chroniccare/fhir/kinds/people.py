@@ -73,6 +73,7 @@ PATIENT = Kind(
             systems={"local:mrn": "p.mrn = {}"},
             id="p.id",
             ours="SELECT p.id FROM patients p WHERE p.deleted_at IS NULL AND",
+            types={f"{common.V2_0203}|MR": "p.mrn = {}"},
         ),
         Text(
             name="name",

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ValidationError
 from chroniccare.core.errors import FieldError, Forbidden, Unprocessable
 from chroniccare.core.ids import new_id
 from chroniccare.fhir import outcome, queries
-from chroniccare.fhir.kind import Check, Resource, Writer
+from chroniccare.fhir.kind import Check, Many, Resource, Writer
 from chroniccare.fhir.kinds import slots
 from chroniccare.fhir.kinds.common import email, phone
 from chroniccare.fhir.parameters import uuids
 from chroniccare.fhir.resources import appointment, appointment_write, common, patient_write
 from chroniccare.patients import actions as patients
+from chroniccare.patients import queries as people
 from chroniccare.patients.schemas import AssignmentWrite, PatientWrite
 from chroniccare.platform.gathering import once
 from chroniccare.platform.postgres import Tx
@@ -68,15 +69,27 @@ async def _body(tx: Tx, said: Resource, kept: dict[str, Any]) -> PatientWrite:
     return body
 
 
-async def _create(tx: Tx, said: Resource) -> UUID | queries.PatientRow:
+async def _ready(tx: Tx, said: Resource) -> list[Any]:
     zones = await once(tx, queries.ZONES)
     # Who sends no number of the clinic's gets one: R4 does not ask for any.
     kept = {"mrn": f"F-{new_id().hex[-12:].upper()}", "time_zone": zones[0] if zones else "UTC"}
-    patient = await patients.create(tx, await _body(tx, said, kept))
+    return await patients.ready(tx, await _body(tx, said, kept))
+
+
+async def _finish(tx: Tx, said: Resource, row: Any) -> UUID | queries.PatientRow:
+    patient = await patients.told(tx, row)
     if patient_write.practitioner(here(tx, said)) is None:
         return queries.new_patient(patient)
     await _assign(tx, patient.id, said)
     return patient.id
+
+
+async def _create(tx: Tx, said: Resource) -> UUID | queries.PatientRow:
+    row = await tx.one(_MANY.insert, *await _ready(tx, said))
+    return await _finish(tx, said, row)
+
+
+_MANY = Many(_ready, people.INSERT, lambda row: UUID(row[0]["id"]), _finish)
 
 
 async def _update(tx: Tx, patient_id: UUID, said: Resource, check: Check) -> bool:
@@ -113,6 +126,7 @@ PATIENT = Writer(
     update=_update,
     delete=_delete,
     patient=lambda row: row.id,
+    many=_MANY,
 )
 
 

@@ -114,12 +114,21 @@ def _tokens(leaf: Leaf, value: Any, place: Place) -> Iterator[dict[str, Any]]:
             yield from _coding(value)
         case "Identifier":
             if "value" in value:
-                code, system = place.blind(value["value"]), value.get("system", "")
-                yield {"code": cut(code), "system": cut(system)}
+                yield from _numbered(leaf, value, place)
         case "boolean":
             yield {"code": "true" if value else "false", "system": ""}
         case _:
             yield {"code": cut(str(value)), "system": ""}
+
+
+def _numbered(leaf: Leaf, value: Resource, place: Place) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an Identifier with a value: by its system, and by each of its types."""
+    code = cut(place.blind(value["value"]))
+    yield {"code": code, "system": cut(value.get("system", ""))}
+    for one in value.get("type", {}).get("coding", []):
+        if {"system", "code"} <= one.keys():
+            kind = cut(f"{one['system']}|{one['code']}")
+            yield {"path": f"{leaf.key}:of-type", "code": code, "system": kind}
 
 
 def _coding(coding: Resource) -> Iterator[dict[str, Any]]:
@@ -133,6 +142,10 @@ def _referring(leaf: Leaf, value: Any, place: Place) -> Iterator[dict[str, Any]]
         if "|" in value:
             yield {"code": cut(value)}
         return
+    if "value" in value.get("identifier", {}):
+        number = value["identifier"]
+        code, system = cut(place.blind(number["value"])), cut(number.get("system", ""))
+        yield {"path": f"{leaf.key}:identifier", "code": code, "system": system}
     found = target(value.get("reference", ""), place.base)
     if found is not None:
         yield {"target": found[1], "system": found[0]}

@@ -19,6 +19,7 @@ from chroniccare.fhir.stored.parameters import (
     StoredAmount,
     StoredCanonical,
     StoredDate,
+    StoredNumber,
     StoredPair,
     StoredText,
     StoredToken,
@@ -90,8 +91,9 @@ def _parameter(search: Search, names: set[str]) -> Parameter:
     name, keys = search.name, search.keys
     null = parameters.none_under(keys)
     if search.kind == "token":
-        is_number = any(leaf.type == "Identifier" for leaf in search.leaves)
-        return StoredToken(name=name, keys=keys, null=null, is_number=is_number)
+        if any(leaf.type == "Identifier" for leaf in search.leaves):
+            return StoredNumber(name=name, keys=keys, null=null)
+        return StoredToken(name=name, keys=keys, null=null)
     if search.kind == "date":
         return StoredDate(name=name, keys=keys, null=null, sort=_sort(search))
     if search.kind == "string":

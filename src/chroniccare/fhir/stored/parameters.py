@@ -11,11 +11,12 @@ from decimal import Decimal
 from math import inf, nextafter
 from typing import Any, ClassVar
 
+from chroniccare.core.errors import Invalid
 from chroniccare.core.text import prefix_range
 from chroniccare.fhir import dates
 from chroniccare.fhir.parameters import Asked, Parameter, Reference, any_of, folded, uuids
 from chroniccare.fhir.stored.indexing import cut
-from chroniccare.fhir.values import coded, whole
+from chroniccare.fhir.values import coded, typed, whole
 from chroniccare.platform.sealing import Column, Keyring, as_text
 
 _CODE = Column("fhir_index.code")
@@ -74,13 +75,7 @@ class Stored(Parameter):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToken(Stored):
-    """A code, or a number with a system.
-
-    Attributes:
-        is_number: the values are identifiers, whose numbers are found by a hash.
-    """
-
-    is_number: bool = False
+    """A code."""
 
     type: ClassVar[str] = "token"
     has_parts: ClassVar[bool] = True
@@ -89,7 +84,32 @@ class StoredToken(Stored):
     def one(self, asked: Asked, modifier: str | None, value: str) -> str:
         """Return the condition of `code`, `system|code`, `|code` or `system|`."""
         del modifier
-        return self.rows(*token(asked, value, is_number=self.is_number))
+        return self.rows(*token(asked, value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredNumber(StoredToken):
+    """An identifier; `:of-type` is `system|code|number`, whose first two are of its type."""
+
+    modifiers: ClassVar[tuple[str, ...]] = ("not", "of-type")
+
+    def one(self, asked: Asked, modifier: str | None, value: str) -> str:
+        """Return the condition of one value.
+
+        Raises:
+            Invalid: a number with its type has not three parts.
+        """
+        if modifier != "of-type":
+            return self.rows(*token(asked, value, is_number=True))
+        found = typed(value)
+        if found is None:
+            raise Invalid.field(self.name, "must be like system|code|number", "value")
+        kind, number = found
+        rows = replace(self, keys=tuple(f"{key}:of-type" for key in self.keys))
+        codes = list(dict.fromkeys([cut(number), cut(blind(asked.keys)(number))]))
+        return rows.rows(
+            f"i.code = {asked.among(codes, 'text')}", f"i.system = {asked.put(cut(kind), 'text')}"
+        )
 
 
 def token(asked: Asked, value: str, *, is_number: bool = False) -> list[str]:
@@ -281,11 +301,14 @@ class AnyReference(Stored):
     """A reference to whatever there is, `Type/id` or an id: found, not chained."""
 
     type: ClassVar[str] = "reference"
+    has_parts: ClassVar[bool] = True
+    modifiers: ClassVar[tuple[str, ...]] = ("identifier",)
 
     def one(self, asked: Asked, modifier: str | None, value: str) -> str:
         """Return the condition."""
-        del modifier
-        found = leads(asked, value)
+        if modifier == "identifier":
+            return numbered(asked, self.keys, [value])
+        found = leads(asked, whole(value))
         return self.rows(*found) if found else "false"
 
 
@@ -311,6 +334,32 @@ class StoredCanonical(Stored):
         return self.rows(f"i.code = {asked.put(cut(value), 'text')}")
 
 
+def numbered(asked: Asked, keys: tuple[str, ...], values: list[str]) -> str:
+    """Return the condition that a reference has one of these identifiers beside its address."""
+    under_ = under(tuple(f"{key}:identifier" for key in keys))
+    each = [" AND ".join(token(asked, one, is_number=True)) for one in values]
+    return any_of([_IN.format(under_, one) for one in each])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReference(Reference):
+    """A reference; `:identifier` is of the number that stands in the reference itself.
+
+    Attributes:
+        keys: under which its rows are.
+    """
+
+    keys: tuple[str, ...]
+
+    modifiers: ClassVar[tuple[str, ...]] = ("identifier",)
+
+    def condition(self, asked: Asked, modifier: str | None, values: list[str]) -> str:
+        """Return the condition."""
+        if modifier == "identifier":
+            return numbered(asked, self.keys, values)
+        return Reference.condition(self, asked, modifier, values)
+
+
 def reference(
     name: str, keys: tuple[str, ...], targets: Sequence[str], *, leads_home: bool
 ) -> Reference:
@@ -322,4 +371,4 @@ def reference(
         for one in targets
     }
     null = "r.patient_id IS NULL" if leads_home and list(found) == ["Patient"] else none_under(keys)
-    return Reference(name=name, targets=found, null=null)
+    return StoredReference(name=name, keys=keys, targets=found, null=null)

@@ -11,14 +11,13 @@ from chroniccare.core.ids import new_id
 from chroniccare.fhir import asking, outcome
 from chroniccare.fhir.actions import base_of
 from chroniccare.fhir.kind import Check, Resource
-from chroniccare.fhir.registry import KINDS, opened
+from chroniccare.fhir.registry import KINDS, granted_to, is_program, opened
 from chroniccare.fhir.subscriptions import notifying, queries, rules
 from chroniccare.fhir.validation import parse
 from chroniccare.platform import public_hosts
 from chroniccare.platform.postgres import Tx
 from chroniccare.platform.public_hosts import EgressError
 from chroniccare.settings import Settings
-from chroniccare.tenancy.smart_scopes import grants
 from chroniccare.webhooks import (
     endpoints,
     queries_deliveries,
@@ -45,10 +44,10 @@ def check(caller: Caller, letter: str) -> None:
     Raises:
         Forbidden: not with subscriptions, or with some of them only.
     """
-    if caller.smart_scopes:
-        if grants(caller.smart_scopes, NAME, letter) != "all":
-            raise Forbidden
-    elif (_READ if letter in "rs" else _WRITE) not in caller.scopes:
+    scopes = caller.smart_scopes
+    if scopes and granted_to(caller, scopes, NAME, letter) != "all":
+        raise Forbidden
+    if not is_program(caller) and (_READ if letter in "rs" else _WRITE) not in caller.scopes:
         raise Forbidden
 
 

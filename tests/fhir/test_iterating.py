@@ -1,0 +1,106 @@
+"""What comes along brings more along: each record once, as far as the scopes go, to an end."""
+
+from typing import Any
+
+import pytest
+
+from chroniccare.core.caller import system
+from chroniccare.fhir import iterating
+from chroniccare.platform.postgres import begin
+from chroniccare.tenancy.actions import create_key
+from chroniccare.tenancy.rules import SCOPES
+from tests.conftest import PEPPER
+from tests.fhir.server import Server, visit
+from tests.fhir.stored.made import pressure
+
+Json = dict[str, Any]
+
+
+async def brought(fhir: Server, query: str) -> set[str]:
+    """Return what came along, each named once."""
+    found = await fhir.search(query)
+    names = [
+        f"{one['resource']['resourceType']}/{one['resource']['id']}"
+        for one in found.get("entry", [])
+        if one["search"]["mode"] == "include"
+    ]
+    assert len(names) == len(set(names))
+    return set(names)
+
+
+async def cared_for(fhir: Server) -> tuple[Json, Json, Json]:
+    """Make a patient with a main provider, and a visit with another one."""
+    clinic = fhir.clinic
+    main, patient = await clinic.provider(), await clinic.patient()
+    link = {"provider_id": main["id"], "relationship_type": "diabetes", "is_primary": True}
+    await clinic.make(f"/patients/{patient['id']}/providers", link)
+    return main, patient, await visit(clinic, patient=patient)
+
+
+async def test_an_include_of_an_include(fhir: Server) -> None:
+    main, patient, booked = await cared_for(fhir)
+    query = f"Appointment?_id={booked['id']}&_include=Appointment:patient"
+    one = {f"Patient/{patient['id']}"}
+    assert await brought(fhir, query) == one
+    query += "&_include:iterate=Patient:general-practitioner"
+    assert await brought(fhir, query) == one | {f"Practitioner/{main['id']}"}
+    # The pages go on with it, and a type that is not what it leads to leaves it out.
+    assert await brought(fhir, f"{query}:Practitioner") == await brought(fhir, query)
+    # It holds of the matches as well.
+    query = f"Patient?_id={patient['id']}&_include:iterate=Patient:general-practitioner"
+    assert await brought(fhir, query) == {f"Practitioner/{main['id']}"}
+
+
+async def test_what_refers_to_what_came_along(fhir: Server) -> None:
+    main, patient, booked = await cared_for(fhir)
+    del main
+    response = await fhir.send("POST", "/Observation", json=pressure(patient["id"], 150))
+    said = response.json()
+    query = f"Appointment?_id={booked['id']}&_include=Appointment:patient"
+    query += "&_revinclude:iterate=Observation:patient"
+    expected = {f"Patient/{patient['id']}", f"Observation/{said['id']}"}
+    assert await brought(fhir, query) == expected
+    assert await brought(fhir, f"{query}:Patient") == expected
+
+
+async def test_circles_end(fhir: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, patient, booked = await cared_for(fhir)
+    times = [f"2027-01-1{number}T15:00:00Z" for number in range(2)]
+    more = [await visit(fhir.clinic, patient=patient, scheduled_start=one) for one in times]
+    query = f"Appointment?_id={booked['id']}&_include:iterate=Appointment:patient"
+    query += "&_revinclude:iterate=Appointment:patient"
+    expected = {f"Patient/{patient['id']}", *(f"Appointment/{one['id']}" for one in more)}
+    assert await brought(fhir, query) == expected
+    monkeypatch.setattr(iterating, "MOST", 2)
+    assert len(await brought(fhir, query)) == 2
+    monkeypatch.setattr(iterating, "STEPS", 1)
+    assert await brought(fhir, query) == {f"Patient/{patient['id']}"}
+
+
+async def test_nobody_sees_more_than_the_scopes_open(fhir: Server) -> None:
+    _, _, booked = await cared_for(fhir)
+    async with begin(system(fhir.clinic.tenant_id, job="test")) as tx:
+        few = await create_key(tx, pepper=PEPPER, name="f", scopes=SCOPES - {"providers:read"})
+    headers = {"X-API-Key": few}
+    query = f"/Appointment?_id={booked['id']}&_include=Appointment:patient"
+    assert (await fhir.send("GET", query, headers=headers)).status_code == 200
+    query += "&_include:iterate=Patient:general-practitioner"
+    assert (await fhir.send("GET", query, headers=headers)).status_code == 403
+    query = "/Patient?_revinclude:iterate=PractitionerRole:practitioner"
+    assert (await fhir.send("GET", query, headers=headers)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("Patient?_include:iterate=Patient:nonsense", "_include:iterate"),
+        ("Patient?_include:iterate=Nonsense:patient", "_include:iterate"),
+        ("Patient?_include:iterate=Appointment:patient:Location", "_include:iterate"),
+        ("Patient?_revinclude:iterate=Appointment:status", "_revinclude:iterate"),
+        ("Slot?start=2027-01-01&_include:iterate=Slot:schedule", "_include:iterate"),
+    ],
+)
+async def test_what_cannot_be_followed_is_refused(fhir: Server, query: str, name: str) -> None:
+    response = await fhir.send("GET", f"/{query}")
+    assert response.status_code == 400
+    assert name in response.json()["issue"][0]["expression"]
