@@ -22,6 +22,22 @@ SECRETS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("environment", ["development", "staging"])
+def test_smaller_environments_stand_and_go_too(cloud: Cloud, environment: str) -> None:
+    drivers = {"Image": stacks.GIVEN["app"]["PrepareImage"], "EmailDriver": "outbox",
+               "SmsDriver": "outbox"}  # fmt: skip
+    for stack in stacks.ORDER:
+        more = drivers if stack == "app" else {}
+        assert apply(cloud, stack, Environment=environment, **more) == "CREATE_COMPLETE"
+    name = stacks.exports(cloud)["data-DatabaseIdentifier"]
+    [made] = cloud.client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+    assert made["MultiAZ"] is (environment == "staging")
+    assert made["BackupRetentionPeriod"] == {"development": 1, "staging": 7}[environment]
+    for stack in reversed(stacks.ORDER):
+        stacks.delete(cloud, stack)
+    assert stacks.exports(cloud) == {}
+
+
 @pytest.fixture(scope="module")
 def standing(cloud: Cloud) -> Iterator[Cloud]:
     """Every stack, in production; `app` as at a first deployment: nothing serves yet."""
