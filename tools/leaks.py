@@ -21,6 +21,9 @@ OURS = (
 )  # fmt: skip
 MADE_UP = ("benchmarks", "tests")
 KNOWN = {
+    "deploy/aws/app.yaml": (1, "the right to read secrets"),
+    "deploy/aws/data.yaml": (5, "names of secrets, whose text is made in the account"),
+    "deploy/aws/messaging.yaml": (2, "as above"),
     "deploy/kubernetes/api.yaml": (1, "the name of a secret of the cluster's"),
     "deploy/kubernetes/migrate.yaml": (1, "as above"),
     "deploy/kubernetes/worker.yaml": (1, "as above"),

@@ -29,7 +29,7 @@ from chroniccare.fhir import operations_routes_api as fhir_operations
 from chroniccare.fhir import slots_api as fhir_slots
 from chroniccare.fhir.exports import api as exports
 from chroniccare.fhir.subscriptions import api as subscriptions
-from chroniccare.front import Front, Traced
+from chroniccare.front import Front, Proxied, Traced
 from chroniccare.medications import api as medications
 from chroniccare.medications.adherence import api as adherence
 from chroniccare.medications.allergies import api as allergies
@@ -73,6 +73,7 @@ from chroniccare.scheduling.waitlist import api as waitlist
 from chroniccare.scheduling.waitlist import link_api as waitlist_links
 from chroniccare.settings import Settings, address, load
 from chroniccare.settings_identity import issuers
+from chroniccare.settings_peers import listed
 from chroniccare.smart import api as smart_clients
 from chroniccare.smart import token_api
 from chroniccare.smart.tokens import Desk
@@ -215,6 +216,8 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(Front, max_body_bytes=settings.max_body_bytes)
     if settings.otlp_url:
         app.add_middleware(Traced)  # outermost: it sees what Front answers
+    if settings.trusted_proxies:
+        app.add_middleware(Proxied, proxies=listed(settings.trusted_proxies))
     return app
 
 

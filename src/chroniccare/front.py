@@ -4,6 +4,8 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
 
 from opentelemetry import propagate, trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -133,6 +135,48 @@ class Traced:
                 )
                 if status >= _SERVER_ERROR or not status:
                     span.set_status(trace.StatusCode.ERROR)
+
+
+class Proxied:
+    """ASGI middleware: the client is whom the last of `proxies`, networks of ours, was asked by.
+
+    Each proxy appends to `X-Forwarded-For` whom it was asked by, so that the list is true from its
+    end up to the first address that is none of ours; what stands before that, the client wrote.
+    """
+
+    def __init__(self, app: ASGIApp, proxies: Iterable[str]) -> None:
+        self.app = app
+        self.proxies = tuple(ip_network(one) for one in proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request under the address of its client."""
+        if scope["type"] == "http" and scope.get("client") is not None:
+            host = scope["client"][0]
+            if (found := self._asked_by(host, scope["headers"])) != host:
+                scope = {**scope, "client": (found, 0)}
+        await self.app(scope, receive, send)
+
+    def _asked_by(self, host: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        said = ",".join(
+            value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"
+        )
+        told = [one.strip() for one in said.split(",") if one.strip()]
+        while told and self._is_ours(host):
+            if not _is_address(told[-1]):
+                break
+            host = told.pop()
+        return host
+
+    def _is_ours(self, host: str) -> bool:
+        return _is_address(host) and any(ip_address(host) in one for one in self.proxies)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _request_id(scope: Scope) -> str:

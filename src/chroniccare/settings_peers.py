@@ -1,11 +1,11 @@
 """How production speaks to its own database, cache and broker: a part of `settings.Settings`."""
 
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 NEEDED = ("database_url", "redis_url", "key_pepper", "master_key_file")
 _PEERS = {
@@ -15,8 +15,29 @@ _PEERS = {
 }
 
 
+def listed(text: str) -> list[str]:
+    """Return the networks between commas."""
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _networks(text: str) -> str:
+    for one in listed(text):
+        ip_network(one)
+    return text
+
+
 class PeerSettings(BaseModel):
-    """TLS to PostgreSQL, Redis and RabbitMQ."""
+    """TLS to PostgreSQL, Redis and RabbitMQ, and who stands in front."""
+
+    trusted_proxies: Annotated[
+        str,
+        AfterValidator(_networks),
+        Field(
+            description="Networks of load balancers in front, such as `10.20.0.0/16`, between "
+            "commas. From them alone the client's address is taken out of `X-Forwarded-For`. "
+            "Empty: nobody's word is taken for it."
+        ),
+    ] = ""
 
     peer_tls: Annotated[
         Literal["verified", "as_told"],

@@ -15,8 +15,8 @@ from pathlib import Path
 from tests.checks.code import ROOT
 
 LOCKS = ROOT / "tests" / "aws" / "locks"
-NAMES = ("emulator", "lint", "rie")
-"""MiniStack; cfn-lint and checkov; AWS's own emulator of Lambda's runtime, and its client."""
+NAMES = ("emulator", "lint", "guard", "rie")
+"""MiniStack; cfn-lint, checkov; Guard; AWS's own emulator of Lambda's runtime, and its client."""
 
 
 def folder(name: str) -> Path:

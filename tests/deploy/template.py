@@ -7,7 +7,8 @@ import yaml
 
 from tests.checks.code import ROOT
 
-NOTIFIER = ROOT / "deploy" / "aws" / "notifier.yaml"
+AWS = ROOT / "deploy" / "aws"
+NOTIFIER = AWS / "notifier.yaml"
 
 
 class _Loader(yaml.SafeLoader):
