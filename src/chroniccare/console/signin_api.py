@@ -4,11 +4,19 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import RedirectResponse
 
 from chroniccare.console import forms, pages, routes
-from chroniccare.console.session import keep, let_go, token_of
-from chroniccare.core.errors import Forbidden, Problem, RateLimited, Unauthenticated
+from chroniccare.console.session import cookie_name, is_tls, keep, let_go, token_of
+from chroniccare.core.errors import (
+    Forbidden,
+    Problem,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
 from chroniccare.platform.postgres import begin, database
+from chroniccare.staff.accounts import elsewhere
 from chroniccare.staff.accounts.signing_in import Reception, Started, Typed
 from chroniccare.staff.sessions import actions as sessions
 from chroniccare.staff.sessions.actions import Place, Session
@@ -22,6 +30,7 @@ _HOME = "/console/today"
 _YEAR_S = 31_536_000
 _WRONG = "Clinic, email address or password is not right."
 _WRONG_CODE = "This code is not right, or has been used. Wait for the next one."
+_NOT_ELSEWHERE = "Your organisation did not sign you in, or nobody here is known by it."
 _TOO_OFTEN = "Too many wrong attempts. Please wait before you try again: seconds left"
 
 
@@ -74,6 +83,41 @@ async def code(request: Request) -> Response:
         answer = _ask_code(request, form, error.status, _said(error, _WRONG_CODE))
         return _with_wait(answer, error)
     return await _go_on(request, form, started)
+
+
+@public.get("/sign-in/with/{number}")
+async def sign_in_elsewhere(
+    request: Request,
+    number: int,
+    next_: Annotated[str, Query(alias="next")] = "",
+    clinic: str = "",
+) -> Response:
+    """Send the browser to one of the issuers of OpenID Connect at which staff sign in."""
+    issuer = _elsewhere(request).listed(number)
+    away = elsewhere.begun(database().settings, issuer, clinic=clinic[:63], back=_local(next_))
+    answer = RedirectResponse(away.url, 303, headers=pages.HEADERS)
+    answer.set_cookie(
+        f"{cookie_name()}-away", away.kept, max_age=elsewhere.LASTS_S, path="/", secure=is_tls(),
+        httponly=True, samesite="lax",
+    )  # fmt: skip
+    return answer
+
+
+@public.get("/sign-in/from")
+async def signed_in_elsewhere(request: Request, code: str = "", state: str = "") -> Response:
+    """Take what an issuer's redirect brings: a code, for which we ask who it is."""
+    name = f"{cookie_name()}-away"
+    try:
+        back, started = await _elsewhere(request).finished(
+            request.cookies.get(name, ""), code=code, state=state, place=place(request)
+        )
+    except (Unauthenticated, Unavailable) as error:
+        answer = pages.door(request, status=error.status, wrong=_NOT_ELSEWHERE)
+    else:
+        await _leave(request)
+        answer = keep(pages.done(back or _HOME), started.token)
+    answer.delete_cookie(name, path="/", secure=is_tls(), httponly=True, samesite="lax")
+    return answer
 
 
 @router.post("/sign-out")
@@ -158,6 +202,11 @@ def _check_origin(request: Request) -> None:
     """
     if request.headers.get("sec-fetch-site", "") not in routes.OURS:
         raise routes.NotFromHere
+
+
+def _elsewhere(request: Request) -> elsewhere.Elsewhere:
+    found: elsewhere.Elsewhere = request.app.state.issuers
+    return found
 
 
 def _reception(request: Request) -> Reception:
