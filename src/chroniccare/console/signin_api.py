@@ -1,6 +1,7 @@
 """/console/sign-in and /console/sign-out: the only pages of the console without a session."""
 
 import re
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,6 +11,7 @@ from chroniccare.console import forms, pages, routes
 from chroniccare.console.session import cookie_name, is_tls, keep, let_go, token_of
 from chroniccare.core.errors import (
     Forbidden,
+    NotFound,
     Problem,
     RateLimited,
     Unauthenticated,
@@ -28,6 +30,7 @@ _KEPT = "kept."
 _NEXT = re.compile(r"/console(/[A-Za-z0-9._~%/-]*)?(\?[A-Za-z0-9._~%&=+:,-]*)?")
 _HOME = "/console/today"
 _YEAR_S = 31_536_000
+_REFUSALS = (Unauthenticated, RateLimited, Forbidden, Unavailable)
 _WRONG = "Clinic, email address or password is not right."
 _WRONG_CODE = "This code is not right, or has been used. Wait for the next one."
 _NOT_ELSEWHERE = "Your organisation did not sign you in, or nobody here is known by it."
@@ -50,7 +53,7 @@ async def sign_in(request: Request) -> Response:
     try:
         _check_origin(request)
         started = await _reception(request).sign_in(typed, place(request))
-    except (Unauthenticated, RateLimited, Forbidden) as error:
+    except _REFUSALS as error:
         answer = pages.door(
             request, status=error.status, action=_local(form.text("next")), kept=_kept(form),
             wrong=_said(error, _WRONG), clinic=typed.clinic, email=typed.email,
@@ -60,7 +63,7 @@ async def sign_in(request: Request) -> Response:
     answer = await _go_on(request, form, started)
     answer.set_cookie(
         pages.CLINIC, typed.clinic.strip().lower(), max_age=_YEAR_S, path="/console/sign-in",
-        httponly=True, samesite="lax",
+        secure=is_tls(), httponly=True, samesite="lax",
     )  # fmt: skip
     return answer
 
@@ -79,7 +82,7 @@ async def code(request: Request) -> Response:
     try:
         _check_origin(request)
         started = await _reception(request).second_step(token, form.text("code"), place(request))
-    except (Unauthenticated, RateLimited, Forbidden) as error:
+    except _REFUSALS as error:
         answer = _ask_code(request, form, error.status, _said(error, _WRONG_CODE))
         return _with_wait(answer, error)
     return await _go_on(request, form, started)
@@ -143,8 +146,9 @@ async def _leave(request: Request) -> None:
         token, now=database().clock(), request_id=place(request).request_id, seen=False
     )
     if found is not None:
-        async with begin(found.caller) as tx:
-            await sessions.end(tx, found.staff_id, found.id)
+        with suppress(NotFound):  # ended elsewhere, a moment ago
+            async with begin(found.caller) as tx:
+                await sessions.end(tx, found.staff_id, found.id)
         sessions.forget(token)
 
 
@@ -185,7 +189,7 @@ def _local(path: str) -> str:
 def _said(error: Problem, wrong: str) -> str:
     if isinstance(error, RateLimited):
         return f"{_TOO_OFTEN}|{error.retry_after or 1}"
-    return error.message if isinstance(error, Forbidden) else wrong
+    return wrong if isinstance(error, Unauthenticated) else error.message
 
 
 def _with_wait(answer: Response, error: Problem) -> Response:
