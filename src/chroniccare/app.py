@@ -79,6 +79,7 @@ from chroniccare.smart import token_api
 from chroniccare.smart.tokens import Desk
 from chroniccare.staff import api as staff
 from chroniccare.staff.accounts import api as accounts
+from chroniccare.staff.accounts.elsewhere import Elsewhere
 from chroniccare.staff.accounts.signing_in import Reception
 from chroniccare.staff.emergency import api as emergency
 from chroniccare.staff.keys import api as api_keys
@@ -197,6 +198,7 @@ def build(settings: Settings) -> FastAPI:
     )
     app.state.sessions = sessions
     app.state.reception = Reception(Guesses(settings.wrong_passwords_per_minute, of="signin:"))
+    app.state.issuers = Elsewhere(app.state.authority.people)
     app.state.smart = Desk(
         app.state.authority,
         address(settings) + token_api.TOKEN_PATH,

@@ -386,7 +386,7 @@ def _refuse_urls(settings: Settings) -> None:
         if url.startswith("http:") and settings.environment == "production":
             raise SettingsError(f"{variable(name)}: must be https://... in production")
     if settings.environment == "production" and any(
-        "http:" in one.issuer + one.keys_at for one in issuers(settings.oidc_issuers)
+        "http:" in "".join(one.addresses) for one in issuers(settings.oidc_issuers)
     ):
         raise SettingsError(f"{variable('oidc_issuers')}: must be https://... in production")
 

@@ -1,8 +1,17 @@
 """Who may sign in: a part of `settings.Settings`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from chroniccare.core.addresses import is_http, is_loopback
 
@@ -15,6 +24,10 @@ class Issuer(BaseModel):
         audiences: of which one must stand in `aud`; for Cognito's access tokens, in `client_id`.
         token_use: Cognito's; None for issuers that have no such claim.
         jwks_url: where its keys are; None: `/.well-known/jwks.json` below the issuer.
+        client_id: as what the console signs people in there; None: it does not.
+        authorize_url: where their browsers go for that.
+        token_url: where we ask who they are.
+        name: what the console's button calls it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,6 +36,29 @@ class Issuer(BaseModel):
     audiences: Annotated[frozenset[str], Field(min_length=1, max_length=20)]
     token_use: Literal["access", "id"] | None = None
     jwks_url: str | None = None
+    client_id: Annotated[str | None, Field(min_length=1, max_length=255)] = None
+    authorize_url: str | None = None
+    token_url: str | None = None
+    name: Annotated[str, Field(min_length=1, max_length=60)] = "OpenID Connect"
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        if len({one is None for one in (self.client_id, self.authorize_url, self.token_url)}) > 1:
+            raise ValueError("client_id, authorize_url and token_url belong together")
+        return self
+
+    @property
+    def for_id_tokens(self) -> "Issuer":
+        """Return what takes the tokens that say who has signed in at the console."""
+        use = "id" if self.token_use else None
+        update = {"audiences": frozenset({self.client_id}), "token_use": use}
+        return self.model_copy(update=update)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Return every address of it that is set."""
+        return [one for one in (self.issuer, self.keys_at, self.authorize_url, self.token_url)
+                if one]  # fmt: skip
 
     @property
     def has_client_id(self) -> bool:
@@ -55,7 +91,7 @@ def issuers(text: str) -> list[Issuer]:
             f"must be a JSON list of issuers; {place or 'it'}: {first['msg']}"
         ) from None
     for one in found:
-        for url in (one.issuer, one.keys_at):
+        for url in one.addresses:
             if not (is_loopback_at(url) or (is_http(url) and url.startswith("https:"))):
                 raise ValueError("issuers and their keys must be at https://...")
     if len({one.issuer for one in found}) != len(found):
@@ -85,6 +121,13 @@ class IdentitySettings(BaseModel):
             "list; docs/identity.md says of what. Empty: none."
         ),
     ] = ""
+    oidc_client_secret: Annotated[
+        SecretStr,
+        Field(
+            description="Secret of the console's client at the issuer whose `client_id` is set, if "
+            "it has one. Empty: a public client, with PKCE alone."
+        ),
+    ] = SecretStr("")
     wrong_keys_per_minute: Annotated[
         int,
         Field(

@@ -13,10 +13,12 @@ import httpx
 import pyotp
 import pytest
 from argon2 import PasswordHasher
+from playwright.async_api import Browser as Chromium
 
 from chroniccare.console import pages
 from chroniccare.platform import passwords
-from chroniccare.platform.postgres import database, utc_now
+from chroniccare.platform.postgres import begin, database, utc_now
+from chroniccare.staff.sessions import actions as sessions
 from chroniccare.tenancy.guesses import Guesses
 from tests.client import Clinic
 from tests.conftest import Running
@@ -471,3 +473,78 @@ async def test_sec_42_every_page_of_signing_in_is_kept_nowhere_and_runs_nothing_
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert not re.search(r"<style| style=|<script>| on[a-z]+=", answer.text)
         assert not re.search(r'(src|href|action)="(https?:)?//', answer.text)
+
+
+async def test_signing_out_of_what_has_ended_elsewhere_signs_out(
+    clinic: Clinic, browser: Browser
+) -> None:
+    who = await worker(clinic)
+    await browser.sign_in(who)
+    page = await browser.get("/account")
+    session = await who.session(browser.token)
+    async with begin(session.caller) as tx:
+        await sessions.end(tx, who.id, session.id)
+    done = await browser.send(page, "/sign-out")  # remembered here for less than a second
+    assert done.headers["location"] == "/console/sign-in?said=signed_out"
+
+
+async def test_a_sign_in_that_cannot_be_looked_at_says_so_on_its_page(
+    clinic: Clinic, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = await worker(clinic)
+    monkeypatch.setattr(passwords, "_waiting", 99)
+    answer = await browser.sign_in(who, next="/console/recalls")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert "The service is unavailable" in answer.text
+    assert 'name="next" value="/console/recalls"' in answer.text
+
+
+async def test_the_pages_of_signing_in_speak_spanish(clinic: Clinic, browser: Browser) -> None:
+    who = await worker(clinic)
+    browser.http.headers["accept-language"] = "es-MX,es;q=0.9"
+    browser.http.headers["user-agent"] = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
+    texts = [(await browser.get("/sign-in")).text, (await browser.sign_in(who, WRONG)).text]
+    await browser.sign_in(who)
+    page = await browser.get("/account")
+    await browser.send(page, "/account/look", locale="es", theme="dark")
+    page = await browser.get("/account")
+    assert 'data-theme="dark"' in page.text
+    texts += [page.text] + [
+        (await browser.get(path)).text for path in ("/account/password", "/account/factor")
+    ]
+    known = pages.catalogue("es")
+    for text in texts:
+        assert 'lang="es"' in text
+        shown = re.findall(r">([A-Z][^<>{}]{3,})<", text)
+        assert not [one for one in shown if unescape(one).strip() in known.keys() - known.values()]
+    assert "Se cerró" not in texts[0]
+    assert "La clínica, el correo o la contraseña" in texts[1]
+
+
+async def test_sec_42_a_second_factor_is_set_up_in_a_browser(
+    clinic: Clinic, chromium: Chromium, address: str
+) -> None:
+    who = await worker(clinic)
+    context = await chromium.new_context()
+    complaints: list[str] = []
+    page = await context.new_page()
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    await page.goto(f"{address}/console/account/factor")
+    await page.get_by_label("Clinic").fill(who.subdomain)
+    await page.get_by_label("Email address").fill(who.email)
+    await page.get_by_label("Password").fill(who.password)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/console/account/factor")
+    await page.get_by_label("Password").fill(who.password)
+    await page.keyboard.press("Enter")
+    picture = page.get_by_role("img", name="QR code for the authenticator")
+    box = await picture.locator("svg").bounding_box()
+    assert box is not None
+    assert box["width"] > 150
+    secret = (await page.locator("code").inner_text()).replace(" ", "")
+    await page.locator("#f-code").fill(pyotp.TOTP(secret).at(database().clock()))
+    await page.keyboard.press("Enter")
+    await page.get_by_text("I have kept them").click()
+    await page.wait_for_url("**/console/account")
+    await context.close()
+    assert complaints == []

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -32,6 +34,8 @@ class Idp:
     url: str = ""
     fetches: int = 0
     keys: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    codes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, kid: str, key: Any) -> None:
         self.keys[kid] = ("RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256", key)
@@ -61,6 +65,22 @@ class Idp:
         payload = json.dumps(self.claims(**claims)).encode()  # PyJWT refuses some bad claims
         return jwt.PyJWS().encode(payload, key or own, algorithm, headers={"kid": kid})
 
+    def code(self, challenge: str, **claims: Any) -> str:
+        """Return a code, as after somebody has signed in at its page."""
+        made = secrets.token_hex(8)
+        self.codes[made] = {"challenge": challenge, "claims": claims}
+        return made
+
+    def answer(self, form: dict[str, str], authorization: str) -> bytes | None:
+        """Return what the token endpoint says; None: it refuses."""
+        self.asked.append({**form, "authorization": authorization})
+        known = self.codes.pop(form.get("code", ""), None)
+        proof = b64(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
+        if known is None or proof != known["challenge"]:
+            return None
+        tokens = {"id_token": self.token(**known["claims"]), "access_token": "of no use here"}
+        return json.dumps(tokens).encode()
+
     def unsigned(self, algorithm: str = "none") -> str:
         head = {"alg": algorithm, "typ": "JWT", "kid": "rsa"}
         return f"{b64(head)}.{b64(self.claims())}."
@@ -88,6 +108,15 @@ def running_idp() -> Iterator[Idp]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            form = dict(parse_qsl(sent))
+            body = idp.answer(form, self.headers.get("Authorization", ""))
+            self.send_response(400 if body is None else 200)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
 
         def log_message(self, *_: Any) -> None:
             pass

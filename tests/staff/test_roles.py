@@ -106,6 +106,8 @@ PUBLIC = {
     "POST /visits/{token}/{step}": _TOKEN,
     "GET /console/static/{digest}/{name:path}": "files of the package",
     "GET /console/sign-in": "a form",
+    "GET /console/sign-in/with/{number}": "the way to an issuer",
+    "GET /console/sign-in/from": "a code, for which the issuer says who it is",
     "POST /console/sign-in": "a password; who guesses waits",
     "GET /console/sign-in/code": "the way back to the form",
     "POST /console/sign-in/code": "half a sign-in and a code; who guesses waits",

@@ -201,4 +201,5 @@ def door(
     return page(
         request, "signin.html", status=status, action=action, kept=kept, wrong=wrong, email=email,
         clinic=clinic or request.cookies.get(CLINIC, ""),
+        issuers=request.app.state.issuers.names, asked=clinic,
     )  # fmt: skip

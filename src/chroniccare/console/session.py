@@ -31,7 +31,7 @@ _BY_ITSELF = frozenset({"/console/live"})
 
 def cookie_name() -> str:
     """Return what the cookie is called here; one of the other name is nobody's."""
-    return COOKIE if _is_tls() else COOKIE_IN_CLEAR
+    return COOKIE if is_tls() else COOKIE_IN_CLEAR
 
 
 def token_of(request: Request) -> str:
@@ -42,19 +42,20 @@ def token_of(request: Request) -> str:
 def keep(answer: Response, token: str) -> Response:
     """Have the browser hold a token until it is closed."""
     answer.set_cookie(
-        cookie_name(), token, path="/", secure=_is_tls(), httponly=True, samesite="lax"
+        cookie_name(), token, path="/", secure=is_tls(), httponly=True, samesite="lax"
     )
     return answer
 
 
 def let_go(answer: Response) -> Response:
     """Have the browser hold no token, and no page from before."""
-    answer.delete_cookie(cookie_name(), path="/", secure=_is_tls(), httponly=True, samesite="lax")
+    answer.delete_cookie(cookie_name(), path="/", secure=is_tls(), httponly=True, samesite="lax")
     answer.headers["clear-site-data"] = '"cache"'
     return answer
 
 
-def _is_tls() -> bool:
+def is_tls() -> bool:
+    """Return whether browsers reach the console over TLS."""
     return address(database().settings).startswith("https:")
 
 

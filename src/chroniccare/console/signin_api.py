@@ -1,14 +1,24 @@
 """/console/sign-in and /console/sign-out: the only pages of the console without a session."""
 
 import re
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import RedirectResponse
 
 from chroniccare.console import forms, pages, routes
-from chroniccare.console.session import keep, let_go, token_of
-from chroniccare.core.errors import Forbidden, Problem, RateLimited, Unauthenticated
+from chroniccare.console.session import cookie_name, is_tls, keep, let_go, token_of
+from chroniccare.core.errors import (
+    Forbidden,
+    NotFound,
+    Problem,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
 from chroniccare.platform.postgres import begin, database
+from chroniccare.staff.accounts import elsewhere
 from chroniccare.staff.accounts.signing_in import Reception, Started, Typed
 from chroniccare.staff.sessions import actions as sessions
 from chroniccare.staff.sessions.actions import Place, Session
@@ -20,8 +30,10 @@ _KEPT = "kept."
 _NEXT = re.compile(r"/console(/[A-Za-z0-9._~%/-]*)?(\?[A-Za-z0-9._~%&=+:,-]*)?")
 _HOME = "/console/today"
 _YEAR_S = 31_536_000
+_REFUSALS = (Unauthenticated, RateLimited, Forbidden, Unavailable)
 _WRONG = "Clinic, email address or password is not right."
 _WRONG_CODE = "This code is not right, or has been used. Wait for the next one."
+_NOT_ELSEWHERE = "Your organisation did not sign you in, or nobody here is known by it."
 _TOO_OFTEN = "Too many wrong attempts. Please wait before you try again: seconds left"
 
 
@@ -41,7 +53,7 @@ async def sign_in(request: Request) -> Response:
     try:
         _check_origin(request)
         started = await _reception(request).sign_in(typed, place(request))
-    except (Unauthenticated, RateLimited, Forbidden) as error:
+    except _REFUSALS as error:
         answer = pages.door(
             request, status=error.status, action=_local(form.text("next")), kept=_kept(form),
             wrong=_said(error, _WRONG), clinic=typed.clinic, email=typed.email,
@@ -51,7 +63,7 @@ async def sign_in(request: Request) -> Response:
     answer = await _go_on(request, form, started)
     answer.set_cookie(
         pages.CLINIC, typed.clinic.strip().lower(), max_age=_YEAR_S, path="/console/sign-in",
-        httponly=True, samesite="lax",
+        secure=is_tls(), httponly=True, samesite="lax",
     )  # fmt: skip
     return answer
 
@@ -70,10 +82,45 @@ async def code(request: Request) -> Response:
     try:
         _check_origin(request)
         started = await _reception(request).second_step(token, form.text("code"), place(request))
-    except (Unauthenticated, RateLimited, Forbidden) as error:
+    except _REFUSALS as error:
         answer = _ask_code(request, form, error.status, _said(error, _WRONG_CODE))
         return _with_wait(answer, error)
     return await _go_on(request, form, started)
+
+
+@public.get("/sign-in/with/{number}")
+async def sign_in_elsewhere(
+    request: Request,
+    number: int,
+    next_: Annotated[str, Query(alias="next")] = "",
+    clinic: str = "",
+) -> Response:
+    """Send the browser to one of the issuers of OpenID Connect at which staff sign in."""
+    issuer = _elsewhere(request).listed(number)
+    away = elsewhere.begun(database().settings, issuer, clinic=clinic[:63], back=_local(next_))
+    answer = RedirectResponse(away.url, 303, headers=pages.HEADERS)
+    answer.set_cookie(
+        f"{cookie_name()}-away", away.kept, max_age=elsewhere.LASTS_S, path="/", secure=is_tls(),
+        httponly=True, samesite="lax",
+    )  # fmt: skip
+    return answer
+
+
+@public.get("/sign-in/from")
+async def signed_in_elsewhere(request: Request, code: str = "", state: str = "") -> Response:
+    """Take what an issuer's redirect brings: a code, for which we ask who it is."""
+    name = f"{cookie_name()}-away"
+    try:
+        back, started = await _elsewhere(request).finished(
+            request.cookies.get(name, ""), code=code, state=state, place=place(request)
+        )
+    except (Unauthenticated, Unavailable) as error:
+        answer = pages.door(request, status=error.status, wrong=_NOT_ELSEWHERE)
+    else:
+        await _leave(request)
+        answer = keep(pages.done(back or _HOME), started.token)
+    answer.delete_cookie(name, path="/", secure=is_tls(), httponly=True, samesite="lax")
+    return answer
 
 
 @router.post("/sign-out")
@@ -99,8 +146,9 @@ async def _leave(request: Request) -> None:
         token, now=database().clock(), request_id=place(request).request_id, seen=False
     )
     if found is not None:
-        async with begin(found.caller) as tx:
-            await sessions.end(tx, found.staff_id, found.id)
+        with suppress(NotFound):  # ended elsewhere, a moment ago
+            async with begin(found.caller) as tx:
+                await sessions.end(tx, found.staff_id, found.id)
         sessions.forget(token)
 
 
@@ -141,7 +189,7 @@ def _local(path: str) -> str:
 def _said(error: Problem, wrong: str) -> str:
     if isinstance(error, RateLimited):
         return f"{_TOO_OFTEN}|{error.retry_after or 1}"
-    return error.message if isinstance(error, Forbidden) else wrong
+    return wrong if isinstance(error, Unauthenticated) else error.message
 
 
 def _with_wait(answer: Response, error: Problem) -> Response:
@@ -158,6 +206,11 @@ def _check_origin(request: Request) -> None:
     """
     if request.headers.get("sec-fetch-site", "") not in routes.OURS:
         raise routes.NotFromHere
+
+
+def _elsewhere(request: Request) -> elsewhere.Elsewhere:
+    found: elsewhere.Elsewhere = request.app.state.issuers
+    return found
 
 
 def _reception(request: Request) -> Reception:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hmac import compare_digest
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -183,6 +184,30 @@ class People:
             member = await self._look_up(key)
         caller = member.acting.at(now)
         return replace(caller, smart_scopes=who.smart_scopes) if who.smart_scopes else caller
+
+    async def signed_in(
+        self, token: str, issuer: Issuer, *, nonce: str, clinic: str | None, now: datetime
+    ) -> queries.Member:
+        """Return who has signed in at `issuer`, which has just told us so with an ID token.
+
+        Raises:
+            Unauthenticated: no token for us, for now and for this sign-in, or of nobody here.
+            Unavailable: the issuer's keys, or the database, cannot be reached.
+        """
+        try:
+            key = await self.sets[issuer.issuer].find(jose.key_id(token))
+            claims = {} if key is None else jose.proved(token, key)
+        except jose.BadToken:
+            raise Unauthenticated from None
+        is_ours = compare_digest(str(claims.get("nonce")).encode(), nonce.encode())
+        who = person(claims, issuer.for_id_tokens, now=now) if is_ours else None
+        if who is None or claims.get("azp", issuer.client_id) != issuer.client_id:
+            raise Unauthenticated
+        async with begin_system("authenticate") as tx:
+            found = await tx.one(queries.FIND_MEMBER, who.issuer, who.subject, clinic)
+        if found is None:
+            raise Unauthenticated
+        return found
 
     async def _who(self, token: str, *, now: datetime) -> Person:
         digest = hashlib.sha256(token.encode()).digest()
