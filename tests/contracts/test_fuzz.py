@@ -38,6 +38,8 @@ from tests.contracts.operations import (
 
 EXAMPLES = int(os.environ.get("CHRONICCARE_FUZZ_EXAMPLES", "10"))
 """Requests of each operation and mode; `tests.chaos.fuzz` asks for more."""
+PART, PARTS = map(int, os.environ.get("CHRONICCARE_FUZZ_PART", "1/1").split("/"))
+"""Every so-manieth kind of request from this one on: a long run can be made in parts."""
 TALLY = os.environ.get("CHRONICCARE_FUZZ_TALLY")
 """A folder for the number of requests sent: an operation with few possible ones gets fewer."""
 LONG = TALLY is not None
@@ -80,6 +82,7 @@ MODES = [
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     if mode is GenerationMode.POSITIVE or can_be_wrong(operation)
 ]
+CHOSEN = MODES[PART - 1 :: PARTS]
 
 
 @cache
@@ -136,7 +139,7 @@ async def ids(fuzzed: Clinic) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("operation", "mode"),
-    MODES,
+    CHOSEN,
     ids=lambda value: by_name(value) if isinstance(value, Operation) else str(value.value),
 )
 @settings(
