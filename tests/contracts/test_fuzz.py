@@ -2,7 +2,6 @@
 
 import copy
 import os
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
@@ -14,8 +13,10 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core import SCHEMATHESIS_TEST_CASE_HEADER
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -37,9 +38,16 @@ from tests.contracts.operations import (
 
 EXAMPLES = int(os.environ.get("CHRONICCARE_FUZZ_EXAMPLES", "10"))
 """Requests of each operation and mode; `tests.chaos.fuzz` asks for more."""
+PART, PARTS = map(int, os.environ.get("CHRONICCARE_FUZZ_PART", "1/1").split("/"))
+"""Every so-manieth kind of request from this one on: a long run can be made in parts."""
 TALLY = os.environ.get("CHRONICCARE_FUZZ_TALLY")
 """A folder for the number of requests sent: an operation with few possible ones gets fewer."""
-_sent = Counter[str]()
+LONG = TALLY is not None
+"""Many of each: every case is sent as generated and aimed at what exists, none of them twice."""
+_sent = set[int]()
+# Another name switches Hypothesis's mutations and its tree of what it has tried off: half of a long
+# run, which fresh cases use better.
+AVAILABLE_PROVIDERS["fresh"] = HypothesisProvider
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -53,7 +61,7 @@ CHECKS = [
 def tallied() -> Iterator[None]:
     yield
     if TALLY:
-        Path(TALLY, str(os.getpid())).write_text(str(_sent["count"]))
+        Path(TALLY, str(os.getpid())).write_text(str(len(_sent)))
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +82,7 @@ MODES = [
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     if mode is GenerationMode.POSITIVE or can_be_wrong(operation)
 ]
+CHOSEN = MODES[PART - 1 :: PARTS]
 
 
 @cache
@@ -103,11 +112,20 @@ def aimed(value: Any, ids: dict[str, str]) -> Any:
     return [aimed(one, ids) for one in value] if isinstance(value, list) else value
 
 
-async def send(http: httpx.AsyncClient, case: Case[Any]) -> httpx.Response:
-    """Send a case to the application in this process, byte by byte as it would go out."""
+async def send(http: httpx.AsyncClient, case: Case[Any]) -> httpx.Response | None:
+    """Send a case to the application in this process, byte by byte as it would go out.
+
+    None: a long run has sent it before.
+    """
     base = "http://clinic.test"
     prepared = requests.Request(**case.as_transport_kwargs(base_url=base)).prepare()
     body: Any = prepared.body or b""
+    del prepared.headers[SCHEMATHESIS_TEST_CASE_HEADER]  # another one for each case
+    if LONG:
+        sent = (prepared.method, prepared.path_url, body, *sorted(prepared.headers.items()))
+        if hash(sent) in _sent:
+            return None
+        _sent.add(hash(sent))
     headers: Any = {**prepared.headers, **http.headers}
     url = f"{base}{prepared.path_url}"
     return await http.request(str(prepared.method), url, headers=headers, content=body)
@@ -121,11 +139,12 @@ async def ids(fuzzed: Clinic) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("operation", "mode"),
-    MODES,
+    CHOSEN,
     ids=lambda value: by_name(value) if isinstance(value, Operation) else str(value.value),
 )
 @settings(
-    max_examples=EXAMPLES, derandomize=TALLY is None, database=None, deadline=None,
+    max_examples=EXAMPLES, derandomize=not LONG, database=None, deadline=None,
+    backend="fresh" if LONG else "hypothesis",
     phases=[Phase.generate], suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(data=st.data())
@@ -137,11 +156,13 @@ async def test_generated_requests_get_documented_answers(
     data: st.DataObject,
 ) -> None:
     case = data.draw(cases(operation.method, operation.path, mode))
-    if data.draw(st.booleans()):
-        case.path_parameters = aimed(case.path_parameters, ids)
-        case.body = aimed(case.body, ids)
-    _sent["count"] += 1
-    response = await send(fuzzed.http, case)
-    assert response.status_code != 401  # the key is ours whatever was generated
-    case.validate_response(response, checks=CHECKS)
-    fuzzed.contract.check(response)
+    for is_aimed in (False, True) if LONG else (data.draw(st.booleans()),):
+        if is_aimed:
+            case.path_parameters = aimed(case.path_parameters, ids)
+            case.body = aimed(case.body, ids)
+        response = await send(fuzzed.http, case)
+        if response is None:
+            continue
+        assert response.status_code != 401  # the key is ours whatever was generated
+        case.validate_response(response, checks=CHECKS)
+        fuzzed.contract.check(response)

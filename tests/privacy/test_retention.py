@@ -22,6 +22,15 @@ TRIED = Command(
     " SELECT gen_random_uuid(), d.tenant_id, d.id, n, d.created_at, '{}'"
     " FROM webhook_deliveries d, generate_series(1, 2) AS n"
 )
+SENT_TEXT = Command(
+    "INSERT INTO outbox_messages (id, tenant_id, notification_id, channel, recipient, body,"
+    " created_at) SELECT $1, tenant_id, id, 'sms', '', '', now() FROM notifications"
+    " WHERE patient_id = $2 LIMIT 1"
+)
+STORED = Command(
+    "INSERT INTO fhir_resources (id, tenant_id, type, version, patient_id, resource, happened_at,"
+    " updated_at) VALUES ($1, $2, 'Observation', 1, $3, '', now(), now())"
+)
 YESTERDAY = Command("UPDATE privacy_jobs SET created_at = created_at - interval '25 hours'")
 COUNTS = {table: Command(f"SELECT count(*) FROM {table}") for table in TABLES}  # noqa: S608
 
@@ -157,3 +166,35 @@ async def test_a_hold_keeps_the_events_of_every_record_of_its_patient(clinic: Cl
         await tx.run(YESTERDAY)
     await retention.run(clinic.tenant_id)
     assert await left(clinic) == [0, 0, 0]
+
+
+async def test_a_hold_keeps_the_events_of_what_leads_to_its_patient(clinic: Clinic) -> None:
+    held, free = [await _with_offer_message_and_resource(clinic) for _ in range(2)]
+    await clinic.put(f"/patients/{held[0]}/legal-hold", ASKED)
+    await handed_on(clinic, [*held, *free])
+    await aged(clinic, 100)
+    await retention.run(clinic.tenant_id)
+    async with begin(clinic.caller) as tx:
+        found = set(await tx.values(Command("SELECT DISTINCT entity_id FROM outbox")))
+    assert set(held) <= found
+    assert not found & set(free)
+
+
+async def _with_offer_message_and_resource(clinic: Clinic) -> list[UUID]:
+    """Return the ids of a patient, an offer of the waitlist, a sent text and a FHIR resource."""
+    patient, provider = await clinic.patient(), await clinic.provider()
+    entry = {"patient_id": patient["id"], "appointment_type": "follow_up"}
+    start = (datetime.now(UTC) + timedelta(days=30)).replace(second=0, microsecond=0)
+    body = {
+        "provider_id": provider["id"], "facility_id": provider["facilities"][0]["facility_id"],
+        "scheduled_start": start.isoformat(),
+    }  # fmt: skip
+    waiting = await clinic.make("/waitlist", entry)
+    offer = await clinic.make(f"/waitlist/{waiting['id']}/offers", body)
+    later = {"scheduled_start": (start + timedelta(hours=1)).isoformat(), "duration_minutes": 30}
+    await clinic.make("/appointments", {**body, **entry, **later})
+    text, resource = new_id(), new_id()
+    async with begin(clinic.caller) as tx:
+        assert await tx.run(SENT_TEXT, text, UUID(patient["id"])) == 1
+        await tx.run(STORED, resource, clinic.tenant_id, UUID(patient["id"]))
+    return [UUID(patient["id"]), UUID(offer["id"]), text, resource]

@@ -5,7 +5,7 @@ import base64
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
 import orjson
@@ -17,6 +17,8 @@ from chroniccare.audit import heads, sealing
 from chroniccare.audit.rules import Head
 from chroniccare.commands import audit
 from chroniccare.core.ids import new_id
+from chroniccare.notifications.devices import registering
+from chroniccare.notifications.devices.registrars import Local, NotNow
 from chroniccare.platform import key_file, masterkey
 from chroniccare.platform import sealing as values
 from chroniccare.platform.owner import Owner, owner_connection
@@ -262,6 +264,23 @@ async def test_one_that_was_interrupted_is_taken_up(
     left = await erasing.counts(clinic.tenant_id)
     assert {table for table, count in left.items() if count} == tenant_erasing.KEPT.keys()
     evidence(tmp_path, done, clinic.tenant_id)
+
+
+async def test_it_waits_for_a_push_service_that_forgets_no_device(
+    clinic: Clinic, erasing: Erasing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = await clinic.patient()
+    body = {"platform": "fcm", "token": "a-token-of-a-device"}
+    made = await clinic.make(f"/patients/{patient['id']}/devices", body)
+    await registering.sweep(clinic.tenant_id, Local())
+    forget = AsyncMock(side_effect=[NotNow("unreachable"), None])
+    monkeypatch.setattr(Local, "forget", forget)
+    with pytest.raises(tenant_erasing.ErasureBusy, match="has not forgotten 1 devices"):
+        await erasing.erase()
+    assert (await erasing.counts(clinic.tenant_id))["patient_devices"] == 1
+    done = await erasing.erase()
+    assert done.report["rows"]["patient_devices"] == 1
+    assert [one.args for one in forget.await_args_list] == [(f"device:{made['id']}",)] * 2
 
 
 async def test_of_two_at_once_one_erases_and_the_other_says_so(

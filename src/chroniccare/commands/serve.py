@@ -6,17 +6,17 @@ import os
 import socket
 from typing import Any
 
-from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from chroniccare.commands import lifeline
+from chroniccare.commands.replacing import Replacing
 from chroniccare.settings import Settings, SettingsError
 
 _DRAIN_S = 15
-_START_S = 10.0
-"""How long a new worker is given before the one that it replaces (SIGHUP) is stopped; it needs 2 s
-on a quiet machine, and who is stopped sooner leaves nobody to answer."""
+_START_S = 120.0
+"""How long a new worker is waited for before the one that it replaces (SIGHUP) is stopped all the
+same; it needs 2 s on a quiet machine, and more than 10 s on one with much else to do."""
 _PORTS_TRIED = 100
 _LAST_PORT = 65535
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
@@ -32,7 +32,8 @@ _LOGGING: dict[str, Any] = {
 def serve(settings: Settings, environment: dict[str, str], *, with_stdin: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first.
 
-    On SIGHUP each worker is replaced by a new one while the others, and the old one itself, go on.
+    On SIGHUP each worker is replaced by a new one: the others go on, and the old one itself until
+    the new one answers.
 
     Raises:
         SettingsError: something else listens on the port.
@@ -43,7 +44,7 @@ def serve(settings: Settings, environment: dict[str, str], *, with_stdin: bool =
     if with_stdin:
         lifeline.end_with_stdin()
     multiprocessing.set_start_method("spawn", force=True)  # not fork: this process has threads
-    Granian(
+    Replacing(
         "chroniccare.commands.api_worker:application",
         address=numeric(settings.host),
         port=settings.port,
@@ -57,7 +58,7 @@ def serve(settings: Settings, environment: dict[str, str], *, with_stdin: bool =
         respawn_failed_workers=True,
         respawn_interval=_START_S,
         workers_kill_timeout=_DRAIN_S,
-    ).serve()
+    ).run()
 
 
 def numeric(host: str) -> str:

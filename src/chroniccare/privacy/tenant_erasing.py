@@ -6,6 +6,7 @@ signed report, which stand outside of the database. Who calls it owns the schema
 
 import asyncio
 import base64
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from chroniccare.audit.places import CopyError
 from chroniccare.audit.rules import Head
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Conflict, NotFound, Unavailable
+from chroniccare.notifications.channels import registrars
+from chroniccare.notifications.devices import registering
 from chroniccare.platform import key_file
 from chroniccare.platform.aws import AwsError
 from chroniccare.platform.bucket import Bucket, is_bucket
@@ -65,8 +68,8 @@ async def erase(settings: Settings, subdomain: str, *, reason: str) -> Erased:
         NotFound: no such tenant.
         LegalHold: one is placed on a patient; nothing is changed.
         NoStore: its keys are in a store that this process does not have; nothing is changed.
-        ErasureBusy: another erasure is under way; or rows kept coming, or the end of the audit was
-            not copied, and it must be repeated.
+        ErasureBusy: another erasure is under way; or rows kept coming, the end of the audit was not
+            copied, or the push service has not forgotten every device, and it must be repeated.
     """
     async with owner_connection(settings.database_url) as owner:
         # Held to the end: two of the same tenant would each export a head and report half.
@@ -92,6 +95,7 @@ async def _erase(settings: Settings, owner: Owner, subdomain: str, reason: str) 
         async with begin(system(tenant.id, job=_JOB)) as tx:
             at = tx.now
         await owner.fetchval(queries.MARK, tenant.id, at)
+    await _forget_devices(settings, tenant.id)
     rows = await _emptied(owner, tenant.id)
     await _remove_exports(settings, tenant.id)
     async with begin(system(tenant.id, job=_JOB)) as tx:
@@ -212,6 +216,14 @@ async def _copied(settings: Settings, tenant_id: UUID) -> None:
         raise ErasureBusy(f"The audit is not copied ({error.code}): mend it and repeat.") from None
     if not done:
         raise ErasureBusy("The worker is copying the audit at this moment; repeat it.")
+
+
+async def _forget_devices(settings: Settings, tenant_id: UUID) -> None:
+    """Have the push service forget every device, while their rows say which those are."""
+    async with AsyncExitStack() as stack:
+        left = await registering.forget_all(tenant_id, registrars.chosen(settings, stack))
+    if left:
+        raise ErasureBusy(f"The push service has not forgotten {left} devices yet; repeat it.")
 
 
 def _apart_since(destroyed: list[queries_keys.TenantKey]) -> str | None:

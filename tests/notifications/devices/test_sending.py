@@ -13,7 +13,7 @@ from chroniccare.notifications.channels import push, registrars
 from chroniccare.notifications.channels.message import Calls
 from chroniccare.notifications.devices import registering
 from chroniccare.notifications.devices.registrars import Registrar
-from chroniccare.platform.postgres import database
+from chroniccare.platform.postgres import Command, begin, database
 from chroniccare.settings import SettingsError, load
 from chroniccare.simulator.faults import Fault
 from chroniccare.simulator.run import Simulator
@@ -211,6 +211,47 @@ async def test_removed_devices_are_forgotten_at_sns_unless_they_have_moved(
     assert await confirmed(bench, second) == "delivered sms"
     await registering.sweep(bench.clinic.tenant_id, sns)
     assert simulator.account.devices == {}
+
+
+async def test_an_erased_patients_devices_are_deleted_at_sns_once_it_answers(
+    bench: Bench, sns: Registrar, simulator: Simulator
+) -> None:
+    patient_id, secret = await a_patient(bench), token()
+    other, theirs = await a_patient(bench), token()
+    await device(bench, patient_id, secret)
+    await device(bench, other, theirs)
+    await registering.sweep(bench.clinic.tenant_id, sns)
+    gone, stays = endpoint(simulator, secret), endpoint(simulator, theirs)
+    asked = {"reason": "Asked in writing."}
+    assert (await bench.clinic.post(f"/patients/{patient_id}/erase", asked)).status_code == 201
+    simulator.account.denied = frozenset({"DeleteEndpoint"})
+    await registering.sweep(bench.clinic.tenant_id, sns)
+    assert simulator.account.devices.keys() == {gone, stays}
+    simulator.account.denied = frozenset()
+    bench.clock.forward(minutes=5)
+    await registering.sweep(bench.clinic.tenant_id, sns)
+    assert simulator.account.devices.keys() == {stays}
+    async with begin(bench.clinic.caller) as tx:
+        assert await tx.value(Command("SELECT count(*) FROM patient_devices")) == 1
+
+
+async def test_every_device_of_a_clinic_is_deleted_at_sns_in_batches(
+    bench: Bench, sns: Registrar, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registering, "BATCH", 2)
+    patient_id = await a_patient(bench)
+    for _ in range(5):
+        await device(bench, patient_id)
+    for _ in range(3):
+        await registering.sweep(bench.clinic.tenant_id, sns)
+    await device(bench, patient_id)  # SNS does not know it yet
+    assert len(simulator.account.devices) == 5
+    simulator.account.denied = frozenset({"DeleteEndpoint"})
+    assert await registering.forget_all(bench.clinic.tenant_id, sns) == 5
+    simulator.account.denied = frozenset()
+    assert await registering.forget_all(bench.clinic.tenant_id, sns) == 0
+    assert simulator.account.devices == {}
+    assert await registering.forget_all(bench.clinic.tenant_id, sns) == 0
 
 
 async def test_a_copy_that_fails_costs_the_message_nothing(

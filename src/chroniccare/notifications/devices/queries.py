@@ -46,6 +46,14 @@ class Waiting:
     shared: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A device and where its messages go."""
+
+    id: UUID
+    endpoint: str
+
+
 _COLUMNS = (
     "v.id, v.patient_id, v.platform, v.app, v.locale, v.status, v.reason, v.seen_at, v.version,"
     " v.created_at, v.updated_at"
@@ -132,6 +140,12 @@ OTHERS = Command(
     "SELECT v.endpoint FROM patient_devices o JOIN patient_devices v ON v.tenant_id = o.tenant_id"
     " AND v.patient_id = o.patient_id WHERE o.endpoint = $1 AND o.status = 'enabled'"
     " AND v.status = 'enabled' AND v.endpoint <> $1 ORDER BY v.seen_at DESC, v.id"
+)
+# Of a whole clinic, in pages.
+ENDPOINTS = Query(
+    Endpoint,
+    "SELECT id, endpoint FROM patient_devices WHERE endpoint IS NOT NULL"
+    " AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2",
 )
 
 FIND_STALE_TOKENS = Query(

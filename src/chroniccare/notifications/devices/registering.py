@@ -89,6 +89,32 @@ async def _deal_with(tenant_id: UUID, device: queries.Waiting, registrar: Regist
         await _tell(tx, settled, was="waiting")
 
 
+async def forget_all(tenant_id: UUID, registrar: Registrar) -> int:
+    """Have the provider forget every endpoint of a tenant; return how many it has not forgotten.
+
+    The rows stay, so that the same call tries those again.
+    """
+    slots = asyncio.Semaphore(_TOGETHER)
+
+    async def is_left(endpoint: str) -> bool:
+        async with slots:
+            try:
+                await registrar.forget(endpoint)
+            except NotNow as error:
+                log.warning("device not forgotten yet", extra={"code": error.code})
+                return True
+        return False
+
+    left, after = 0, None
+    while True:
+        async with begin(system(tenant_id, job="devices")) as tx:
+            some = await tx.all(queries.ENDPOINTS, after, BATCH)
+        if not some:
+            return left
+        left += sum(await asyncio.gather(*(is_left(one.endpoint) for one in some)))
+        after = some[-1].id
+
+
 async def _later(tenant_id: UUID, device: queries.Waiting, code: str) -> None:
     """Try again after a pause that grows to five minutes."""
     pause = rules.backoff(min(device.tries, _MOST_DOUBLINGS), jitter=random())  # noqa: S311  no secret
