@@ -33,6 +33,7 @@ from chroniccare.fhir.holding import Held
 from chroniccare.fhir.kind import Kind, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.registry import KINDS, found, reads, seen_by
+from chroniccare.platform.gathering import gathered
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
 from chroniccare.tenancy.api import Straight
@@ -142,7 +143,7 @@ async def create_resource(kind: str, request: Request) -> Response:
     one = found(kind)
     unless, body = request.headers.get("if-none-exist"), await request.body()
     caller = seen_by(caller_of(request), one)
-    async with begin(caller) as tx:
+    async with begin(caller) as tx, gathered(tx):
         written = await writing.create(tx, one, body, unless=unless)
     await writing.note(caller, one, written)
     return _told(request, written)

@@ -2,12 +2,18 @@
 
 Who makes a hundred records in one transaction has a hundred rows of the audit and of the outbox,
 which nobody looks at before the commit. While `gathered` stands in the transaction, `later` keeps
-them, and `settle` sends those of one statement at once.
+them, and `settle` sends those of one statement at once, and the single rows of several as one
+statement.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
+
+_PLACEHOLDER = re.compile(r"\$([0-9]+)")
 
 
 @dataclass(slots=True)
@@ -63,8 +69,36 @@ async def settle(tx: Gathers) -> None:
     if tx.gathered is None:
         return
     rows, tx.gathered = tx.gathered.rows, Gathered()
+    alone = {sql: arguments[0] for sql, arguments in rows.items() if len(arguments) == 1}
     for sql, arguments in rows.items():
-        await tx.connection.executemany(sql, arguments)
+        if sql not in alone:
+            await tx.connection.executemany(sql, arguments)
+    if alone:
+        flat = [one for arguments in alone.values() for one in arguments]
+        await tx.connection.execute(_joined(tuple(alone.items())), *flat)
+
+
+def _joined(statements: Sequence[tuple[str, Sequence[Any]]]) -> str:
+    """Return the statements as one: all but the last stand before it, each with its arguments."""
+    found, before = [], 0
+    for sql, arguments in statements:
+        found.append(_moved(sql, before))
+        before += len(arguments)
+    first = ", ".join(f"row_{number} AS ({sql})" for number, sql in enumerate(found[:-1]))
+    return f"WITH {first} {found[-1]}" if first else found[-1]
+
+
+@cache
+def _moved(sql: str, by: int) -> str:
+    return _PLACEHOLDER.sub(lambda match: f"${int(match[1]) + by}", sql)
+
+
+@asynccontextmanager
+async def gathered(tx: Gathers) -> AsyncIterator[None]:
+    """Keep what `later` writes in this block until its end."""
+    tx.gathered = Gathered()
+    yield
+    await settle(tx)
 
 
 async def each(tx: Gathers, query: Any, arguments: Sequence[Sequence[Any]]) -> list[Any]:
