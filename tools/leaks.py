@@ -29,7 +29,7 @@ KNOWN = {
     "deploy/kubernetes/worker.yaml": (1, "as above"),
     "docs/audit.md": (2, "the hash and the signature of a head, as an example"),
     "docs/settings.md": (1, "the form of a database URL"),
-    "src/chroniccare/console/words_es.json": (3, "what a password is called in Spanish"),
+    "src/chroniccare/console/words_es.json": (14, "what a password is called in Spanish"),
     "src/chroniccare/medications/interactions/table.py": (1, "the checksum of a table"),
     "src/chroniccare/platform/embedded_postgres.py": (1, "the name of a method of authentication"),
     "src/chroniccare/platform/probe.py": (1, "the form of a broker's URL"),

@@ -14,7 +14,7 @@ import pytest
 from chroniccare import front
 from chroniccare.platform.embedded import EngineUrls
 from chroniccare.staff import actions
-from chroniccare.tenancy.api import _check_depth
+from chroniccare.tenancy.depth import check_depth
 from tests.client import Clinic
 
 JSON = {"content-type": "application/json"}
@@ -56,7 +56,7 @@ async def test_sec_33_json_deeper_than_32_is_refused(clinic: Clinic, body: bytes
     ],
 )
 def test_brackets_in_text_or_side_by_side_are_no_depth(body: bytes) -> None:
-    _check_depth(body)
+    check_depth(body)
 
 
 async def test_sec_33_a_megabyte_of_brackets_in_text_is_looked_through_at_once(
