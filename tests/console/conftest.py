@@ -23,6 +23,7 @@ from tests.client import Clinic
 from tests.conftest import Running
 
 PICTURES = Path(__file__).parents[2] / "docs" / "screenshots"
+AXE = Path(__file__).parents[2] / ".cache" / "axe" / "axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 
 
@@ -173,6 +174,28 @@ async def window(chromium: Browser, address: str) -> AsyncIterator[Open]:
 
         yield open_
     assert [one for made in opened for one in made.complaints] == []
+
+
+Axe = Callable[[Page], Awaitable[None]]
+
+
+@pytest.fixture
+def axe() -> Axe:
+    """Return a function that fails on serious or critical findings of axe-core in a page."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not there: python tools/console_scripts.py --with-axe")
+
+    async def look(page: Page) -> None:
+        await page.evaluate(AXE.read_text())  # by the debugger, which no policy of a page stops
+        found = await page.evaluate("axe.run().then((all) => all.violations)")
+        told = [
+            f"{one['impact']} {one['id']}: {[node['html'][:200] for node in one['nodes'][:5]]}"
+            for one in found
+            if one["impact"] in {"serious", "critical"}
+        ]
+        assert told == []
+
+    return look
 
 
 def _note(window: Window, kind: str, text: str) -> None:
