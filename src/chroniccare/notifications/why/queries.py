@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.notifications.queries_due import OPEN
 from chroniccare.platform.postgres import Command, Query
 
 
@@ -45,6 +46,16 @@ class Attempt:
     finished_at: datetime | None
     template_locale: str | None
     template_number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Messages of a class and channel that are due and not sent."""
+
+    priority: str
+    channel: str
+    count: int
+    oldest_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +153,9 @@ FOLLOW_UPS = Command(
     "SELECT count(*) FROM notifications WHERE delivery_status = 'accepted' AND evidence_due_at < $1"
 )
 ZONES = Command("SELECT DISTINCT timezone FROM facilities WHERE is_active AND deleted_at IS NULL")
+QUEUE = Query(
+    Waiting,
+    "SELECT n.priority, n.channel, count(*) AS count, min(n.next_attempt_at) AS oldest_at"
+    f" FROM notifications n WHERE n.delivery_status IN {OPEN} AND n.next_attempt_at <= $1"
+    " GROUP BY 1, 2 ORDER BY 4, 1, 2",
+)
