@@ -10,11 +10,27 @@
 Why it is so: docs/adr/0049-console.md.
 """
 
-from chroniccare.console import home_api, live_api, static_api
+from chroniccare.console import (
+    adherence_api,
+    chart_api,
+    chart_forms_api,
+    home_api,
+    live_api,
+    messages_api,
+    outbox_api,
+    replies_api,
+    static_api,
+)
 
 ROUTERS = (
     static_api.public,
     live_api.router,
     home_api.router,
+    chart_api.router,
+    chart_forms_api.router,
+    messages_api.router,
+    replies_api.router,
+    adherence_api.router,
+    outbox_api.router,
     home_api.last,
 )
