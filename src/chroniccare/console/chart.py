@@ -11,7 +11,7 @@ Json = dict[str, Any]
 _NOT_OURS = ("id", "version", "created_at", "updated_at")
 READINGS = ("blood_pressure", "glucose", "weight", "heart_rate")
 _BANDS: dict[str, list[int] | None] = {
-    "blood_pressure": [80, 130], "glucose": [70, 180], "weight": None, "heart_rate": [60, 100],
+    "blood_pressure": None, "glucose": [70, 180], "weight": None, "heart_rate": [60, 100],
 }  # fmt: skip
 """What a chart shades; a help for the eye, none for a decision."""
 
@@ -45,6 +45,19 @@ def timeline(
             found.append({"at": one["stopped_at"], "kind": "stopped", "of": one})
     found += [{"at": one["taken_at"], "kind": "reading", "of": one} for one in readings]
     return sorted(found, key=lambda one: datetime.fromisoformat(one["at"]), reverse=True)[:most]
+
+
+def accesses(entries: Iterable[Json]) -> list[Json]:
+    """Return entries of the audit; what one did of a kind in one minute is one, with `count`."""
+    found: list[Json] = []
+    for one in entries:
+        key = [one["user_id"], one["user_type"], one["action"], one["entity_type"],
+               one["created_at"][:16], one["ip_address"]]  # fmt: skip
+        if found and found[-1]["key"] == key:
+            found[-1]["count"] += 1
+        else:
+            found.append({"key": key, "count": 1, "of": one})
+    return found
 
 
 def adherence_chart(report: Json) -> Json | None:

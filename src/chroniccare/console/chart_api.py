@@ -179,5 +179,10 @@ async def access(request: Request, patient_id: UUID, cursor: str | None = None) 
     )
     names = {one["id"]: one["display_name"] for one in staff}
     return page_of(
-        request, "access", patient, entries=found["items"], next=found["next_cursor"], names=names
+        request,
+        "access",
+        patient,
+        entries=chart.accesses(found["items"]),
+        next=found["next_cursor"],
+        names=names,
     )

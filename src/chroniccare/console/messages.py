@@ -31,7 +31,7 @@ def totals(groups: Iterable[Json]) -> Json:
 def hours(groups: Iterable[Json]) -> list[Json]:
     """Return all 24 hours, each with its group or none, for a table without holes."""
     by = {one["key"]: one for one in groups}
-    return [{"hour": f"{hour:02d}:00", "of": by.get(f"{hour:02d}") or by.get(str(hour))}
+    return [{"hour": f"{hour:02d}:00", "of": by.get(f"{hour:02d}:00")}
             for hour in range(24)]  # fmt: skip
 
 

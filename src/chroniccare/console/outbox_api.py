@@ -50,6 +50,5 @@ def _shown(message: dict[str, Any]) -> dict[str, Any]:
 async def letter(request: Request, message_id: UUID) -> Response:
     """Send an email as its reader would have it, for a frame that may do nothing."""
     message = await calls.get(request, f"/outbox/{message_id}")
-    body = message.get("html") or f"<pre>{escape(message['body'])}</pre>"
-    text = f'<!doctype html><html lang="en"><meta charset="utf-8"><body>{body}</body></html>'
+    text = message["html"] or f"<!doctype html><body><pre>{escape(message['body'])}</pre></body>"
     return Response(text, media_type="text/html", headers=_LETTER)

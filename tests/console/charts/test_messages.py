@@ -1,6 +1,9 @@
 """What became of messages, those that reached nobody, and the outbox."""
 
+import asyncio
+
 import pytest
+from playwright.async_api import expect
 
 from chroniccare.notifications import dispatch
 from chroniccare.notifications.channels.message import Outcome
@@ -9,6 +12,7 @@ from tests.console.charts.made import SCRIPT, maria
 from tests.console.conftest import Axe, Open, SignIn
 from tests.notifications.provider import Provider, by_sms
 from tests.notifications.support import Bench
+from tests.notifications.templates.support import written
 
 _NO_EMAIL = "DELETE FROM contact_points WHERE system = 'email'"
 
@@ -99,6 +103,11 @@ async def test_the_outbox_shows_messages_as_patients_see_them(
     bench: Bench, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient = await maria(bench, first_name=SCRIPT)
+    html = "<p>Hello <b>{{ first_name }}</b>, your visit is on {{ date }} at {{ clinic }}.</p>"
+    await written(
+        bench.clinic, "Your visit is on {{ date }}, {{ clinic }}", html=html, channel="email",
+        subject="Your visit",
+    )  # fmt: skip
     await bench.sql(_NO_PHONE, patient)
     await bench.planned(patient_id=patient)
     await bench.drain()
@@ -111,7 +120,7 @@ async def test_the_outbox_shows_messages_as_patients_see_them(
     at = emails.split('sandbox src="/console')[1].split('"')[0]
     letter = await desk.get(at)
     assert letter.status_code == 200
-    assert "<script>alert" not in letter.text
+    assert "<b>&lt;script&gt;alert(1)&lt;/script&gt;</b>" in letter.text
     policy = letter.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
     assert policy.endswith("sandbox")
@@ -150,3 +159,10 @@ async def test_what_failed_is_sent_by_keyboard_alone(
     page = await opened.go("/outbox")
     await axe(page)
     await opened.picture("outbox")
+    # What is sent meanwhile appears by itself.
+    before = await page.locator("article").count()
+    await asyncio.sleep(1.5)  # the feed has looked once
+    bench.clock.forward(seconds=1)
+    await bench.planned(patient_id=bench.patients[0])
+    await bench.drain()
+    await expect(page.locator("article")).to_have_count(before + 1)

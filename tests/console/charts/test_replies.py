@@ -76,10 +76,12 @@ async def test_replies_by_keyboard_alone(
 async def test_who_takes_too_little_is_listed_and_goes_into_a_file(
     bench: Bench, sign_in: SignIn, window: Open, axe: Axe
 ) -> None:
-    for name, drug, course in (("Ortiz", "Metformin 500 mg tablet", "tmtmtmtmtm"),
-                               ("Vega", "Lisinopril 10 mg tablet", "tttttttmmm"),
-                               ("Kim", "Atorvastatin 20 mg tablet", "tttttttttt")):  # fmt: skip
-        patient = await bench.patient(first_name="=1+1", last_name=name)
+    for first, name, drug, course in (
+        ("Maria", "Ortiz", "Metformin 500 mg tablet", "tmtmtmtmtm"),
+        ("Luis", "Vega", "Lisinopril 10 mg tablet", "tttttttmmm"),
+        ("Grace", "Kim", "Atorvastatin 20 mg tablet", "tttttttttt"),
+    ):
+        patient = await bench.patient(first_name=first, last_name=name)
         await prescribed(bench, patient, drug, course)
     desk = await sign_in("clinician")
     text = (await desk.get("/adherence")).text
@@ -91,7 +93,7 @@ async def test_who_takes_too_little_is_listed_and_goes_into_a_file(
     assert file.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.reader(io.StringIO(file.text)))
     assert [row[1] for row in rows] == ["last_name", "Ortiz", "Vega"]
-    assert rows[1][2:5] == ["'=1+1", "Metformin 500 mg tablet", "50.0"]
+    assert rows[1][2:5] == ["Maria", "Metformin 500 mg tablet", "50.0"]
     noted = await bench.clinic.get("/audit-logs", params={"action": "export_adherence"})
     assert len(noted.json()["data"]["items"]) == 2
     front = await sign_in("front_desk")

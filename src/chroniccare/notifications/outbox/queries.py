@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chroniccare.notifications.queries_due import OUTBOX_BODY, OUTBOX_RECIPIENT, OUTBOX_SUBJECT
+from chroniccare.notifications.queries_due import (
+    OUTBOX_BODY,
+    OUTBOX_HTML,
+    OUTBOX_RECIPIENT,
+    OUTBOX_SUBJECT,
+)
 from chroniccare.platform.postgres import Query
 from chroniccare.platform.sealing import Opens
 
@@ -22,17 +27,19 @@ class Kept:
     recipient: str
     subject: str | None
     body: str
+    html: str | None
     created_at: datetime
 
 
 COLUMNS = (
     "SELECT m.id, m.notification_id, n.patient_id, n.appointment_id, m.channel,"
-    " n.notification_type, m.recipient, m.subject, m.body, m.created_at FROM outbox_messages m"
-    " JOIN notifications n ON n.tenant_id = m.tenant_id AND n.id = m.notification_id"
+    " n.notification_type, m.recipient, m.subject, m.body, m.html, m.created_at"
+    " FROM outbox_messages m JOIN notifications n ON n.tenant_id = m.tenant_id"
+    " AND n.id = m.notification_id"
 )
 OPENS = (
     Opens(OUTBOX_RECIPIENT, "recipient"), Opens(OUTBOX_SUBJECT, "subject"),
-    Opens(OUTBOX_BODY, "body"),
+    Opens(OUTBOX_BODY, "body"), Opens(OUTBOX_HTML, "html"),
 )  # fmt: skip
 GET = Query(Kept, f"{COLUMNS} WHERE m.id = $1", OPENS)
 LIST = Query(

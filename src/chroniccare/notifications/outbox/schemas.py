@@ -23,4 +23,5 @@ class OutboxMessage(Wire):
     recipient: Annotated[str, Field(description="Whom it goes to.", examples=["+14155550123"])]
     subject: Annotated[str | None, Field(description="Of an email.", examples=[None])]
     body: Annotated[str, Field(description="What they read.", examples=["Your visit is ..."])]
+    html: Annotated[str | None, Field(description="The same as HTML, of an email alone.")]
     created_at: Annotated[Instant, Field(description="UTC instant at which it was handed over.")]
