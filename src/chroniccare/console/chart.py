@@ -152,6 +152,25 @@ def with_contact(patient: Json, given: Json) -> Json:
     return body
 
 
+def contact_field(path: str, given: Json) -> str:
+    """Return the field of the form of contact data that a path of the API's is about."""
+    name = path.removeprefix("contact_info.").removeprefix("address.")
+    first, _, rest = name.partition(".")
+    if first == "telecom":
+        number = rest.partition(".")[0]
+        is_phone = not number.isdigit() or int(number) < len(_lines(given["phone"]))
+        return "phone" if is_phone else "email"
+    return "emergency_name" if first == "emergency_contact" else first
+
+
+def preferences_field(path: str) -> str:
+    """Return the field of the form of preferences that a path of the API's is about."""
+    first, _, rest = path.partition(".")
+    if first == "consents":
+        return f"consent_{rest}"
+    return f"quiet_{rest or 'start'}" if first == "quiet_hours" else first
+
+
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 

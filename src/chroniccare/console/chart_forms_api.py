@@ -1,6 +1,8 @@
 """/console/patients/{patient_id}/contact and /preferences: what may be changed in a chart."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +36,7 @@ async def save_contact(request: Request, patient_id: UUID) -> Response:
             version=form.version,
         )  # fmt: skip
     except calls.Refused as error:
+        _rename(error, lambda path: chart.contact_field(path, given))
         return page_of(
             request, "contact", patient, status=error.status, given=given, error=error,
             seen=patient["version"],
@@ -65,6 +68,7 @@ async def save_preferences(request: Request, patient_id: UUID) -> Response:
         body = chart.preferences_body(shown, given)
         await calls.call(request, "PUT", at, body, version=form.version)
     except calls.Refused as error:
+        _rename(error, chart.preferences_field)
         return await _preferences(request, patient_id, given, error)
     return pages.done(f"/console/patients/{patient_id}/preferences", "saved")
 
@@ -80,6 +84,11 @@ async def resubscribe(request: Request, patient_id: UUID) -> Response:
     except calls.Refused as error:
         return await _preferences(request, patient_id, None, error)
     return pages.done(f"/console/patients/{patient_id}/preferences", "saved")
+
+
+def _rename(error: calls.Refused, name: Callable[[str], str]) -> None:
+    """Have an error name the fields of the form, so that it stands beside them."""
+    error.details = [replace(one, field=name(one.field)) for one in error.details or []]
 
 
 async def _preferences(

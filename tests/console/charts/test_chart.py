@@ -105,6 +105,8 @@ async def test_contact_is_changed_and_the_rest_stays(bench: Bench, sign_in: Sign
     assert refused.status_code in {400, 422}
     assert "Not saved." in refused.text
     assert 'value="2099-01-01"' in refused.text
+    assert 'aria-describedby="e-phone"' in refused.text
+    assert '<a href="#f-phone">phone</a>' in refused.text
 
 
 async def test_preferences_are_changed(bench: Bench, sign_in: SignIn) -> None:
@@ -128,6 +130,7 @@ async def test_preferences_are_changed(bench: Bench, sign_in: SignIn) -> None:
     wrong: dict[str, object] = {**form, "version": "2", "quiet_end": ""}
     refused = await desk.post(at, wrong)
     assert (refused.status_code, "Not saved." in refused.text) == (400, True)
+    assert 'aria-describedby="e-quiet_end"' in refused.text
     nothing: dict[str, object] = {"channel": "sms", "because": "asked"}
     assert (await desk.post(f"{at}/resubscribe", nothing)).status_code in {303, 409}
     auditor = await sign_in("auditor")
