@@ -10,11 +10,23 @@
 Why it is so: docs/adr/0049-console.md.
 """
 
-from chroniccare.console import home_api, live_api, static_api
+from chroniccare.console import (
+    book_api,
+    home_api,
+    live_api,
+    patients_api,
+    static_api,
+    today_api,
+    visit_api,
+)
 
 ROUTERS = (
     static_api.public,
     live_api.router,
     home_api.router,
+    today_api.router,
+    patients_api.router,
+    book_api.router,
+    visit_api.router,
     home_api.last,
 )
