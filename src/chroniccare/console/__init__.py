@@ -15,9 +15,11 @@ from chroniccare.console import (
     home_api,
     live_api,
     patients_api,
+    recall_api,
     static_api,
     today_api,
     visit_api,
+    waitlist_api,
 )
 
 ROUTERS = (
@@ -28,5 +30,7 @@ ROUTERS = (
     patients_api.router,
     book_api.router,
     visit_api.router,
+    recall_api.router,
+    waitlist_api.router,
     home_api.last,
 )

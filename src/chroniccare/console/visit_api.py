@@ -16,10 +16,18 @@ Text = Annotated[str, Query(max_length=60)]
 
 @router.get("/visits/{visit_id}")
 async def show(
-    request: Request, visit_id: UUID, start: Text = "", provider_id: Text = ""
-) -> Response:
-    """Show a visit; with `start`, also what stands against moving it there."""
-    return await _page(request, visit_id, {"start": start, "provider_id": provider_id})
+    request: Request, visit_id: UUID, start: Text = "", provider_id: Text = "", day: Text = "",
+    clock: Text = "", minutes: Text = "",
+) -> Response:  # fmt: skip
+    """Show a visit; with another time, also what stands against moving it there.
+
+    The time is an instant in `start`, or a day and a clock of the facility.
+    """
+    entries = {
+        "start": start, "provider_id": provider_id, "day": day, "clock": clock,
+        "duration_minutes": minutes,
+    }  # fmt: skip
+    return await _page(request, visit_id, entries)
 
 
 @router.post("/visits/{visit_id}/move")
