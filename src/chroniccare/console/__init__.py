@@ -12,14 +12,20 @@ Why it is so: docs/adr/0049-console.md.
 
 from chroniccare.console import (
     adherence_api,
+    book_api,
     chart_api,
     chart_forms_api,
     home_api,
     live_api,
     messages_api,
     outbox_api,
+    patients_api,
+    recall_api,
     replies_api,
     static_api,
+    today_api,
+    visit_api,
+    waitlist_api,
 )
 
 ROUTERS = (
@@ -32,5 +38,11 @@ ROUTERS = (
     replies_api.router,
     adherence_api.router,
     outbox_api.router,
+    today_api.router,
+    patients_api.router,
+    book_api.router,
+    visit_api.router,
+    recall_api.router,
+    waitlist_api.router,
     home_api.last,
 )
