@@ -26,6 +26,8 @@ async def test_every_part_shows_what_the_api_answers(bench: Bench, sign_in: Sign
     assert "Booking confirmation" in shown[""]
     assert "Blood pressure <strong>146/80 mmHg" in shown[""]
     assert "Rahman" in shown["/visits"]
+    visit = shown["/visits"].split("/console/visits/")[1][:36]
+    assert (await desk.get(f"/visits/{visit}")).status_code == 200
     assert ESCAPED in shown["/medicines"]
     assert "75 %" in shown["/medicines"]
     assert "Delivered" in shown["/messages"]
