@@ -78,7 +78,7 @@ $(VENV)/.run: requirements.lock pyproject.toml tools/console_scripts.py | $(VENV
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) install --require-hashes -r requirements-dev.lock
-	@$(BIN)/python tools/console_scripts.py --with-axe
+	-@$(BIN)/python tools/console_scripts.py --with-axe
 	@touch $@
 
 # Needs uv; run it after a change of the dependencies in pyproject.toml.

@@ -57,7 +57,7 @@ async def _read(caller: Caller, ids: list[UUID]) -> None:
 async def _list(caller: Caller, ids: list[UUID]) -> None:
     for _ in range(len(ids) // 10):
         async with begin(caller) as tx:
-            await patients.search(tx, filters=[None] * 4, name=None, cursor=None, limit=50)
+            await patients.search(tx, filters=[None] * 5, name=None, cursor=None, limit=50)
 
 
 async def _cpu(work: Callable[[], Awaitable[None]]) -> float:

@@ -28,6 +28,7 @@ from chroniccare.fhir import capability, outcome
 from chroniccare.fhir import operations_routes_api as fhir_operations
 from chroniccare.fhir import slots_api as fhir_slots
 from chroniccare.fhir.exports import api as exports
+from chroniccare.fhir.readings import api as readings
 from chroniccare.fhir.subscriptions import api as subscriptions
 from chroniccare.front import Front, Proxied, Traced
 from chroniccare.medications import api as medications
@@ -42,6 +43,7 @@ from chroniccare.notifications.devices import api as devices
 from chroniccare.notifications.doubts import api as doubts
 from chroniccare.notifications.inbound import api as inbound
 from chroniccare.notifications.mesh import api as mesh
+from chroniccare.notifications.outbox import api as outbox
 from chroniccare.notifications.plans import api as plans
 from chroniccare.notifications.preferences import api as preferences
 from chroniccare.notifications.proxies import api as proxies
@@ -108,6 +110,7 @@ ROUTERS = (
     subscriptions.router,  # likewise
     exports.router,  # likewise
     fhir.router,
+    readings.router,
     lifecycle.router,
     providers.router,
     availability.router,
@@ -127,6 +130,7 @@ ROUTERS = (
     why.router,
     single.router,
     mesh.router,
+    outbox.router,
     notifications.router,
     preferences.router,
     devices.router,

@@ -18,11 +18,14 @@ from granian.server.embed import Server
 from playwright.async_api import Browser, Page, async_playwright
 
 from chroniccare.core.caller import Caller
+from chroniccare.platform.postgres import utc_now
 from chroniccare.tenancy.roles import ROLES
 from tests.client import Clinic
 from tests.conftest import Running
+from tests.notifications.support import Clock
 
 PICTURES = Path(__file__).parents[2] / "docs" / "screenshots"
+AXE = Path(__file__).parents[2] / ".cache" / "axe" / "axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 
 
@@ -67,6 +70,17 @@ class Desk:
         """Send a form with the session's token; what comes back is not followed."""
         given = {"csrf": self.session.csrf, **(data or {})}
         return await self.http.post(f"/console{path}", data=given)
+
+
+@pytest.fixture
+async def clock(running: Running) -> AsyncIterator[Clock]:
+    """A clock that stands at noon in New York until it is moved."""
+    made = Clock()
+    running.platform.database.clock = made
+    try:
+        yield made
+    finally:
+        running.platform.database.clock = utc_now
 
 
 SignIn = Callable[..., Awaitable[Desk]]
@@ -175,6 +189,28 @@ async def window(chromium: Browser, address: str) -> AsyncIterator[Open]:
 
         yield open_
     assert [one for made in opened for one in made.complaints] == []
+
+
+Axe = Callable[[Page], Awaitable[None]]
+
+
+@pytest.fixture
+def axe() -> Axe:
+    """Return a function that fails on serious or critical findings of axe-core in a page."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not there: python tools/console_scripts.py --with-axe")
+
+    async def look(page: Page) -> None:
+        await page.evaluate(AXE.read_text())  # by the debugger, which no policy of a page stops
+        found = await page.evaluate("axe.run().then((all) => all.violations)")
+        told = [
+            f"{one['impact']} {one['id']}: {[node['html'][:200] for node in one['nodes'][:5]]}"
+            for one in found
+            if one["impact"] in {"serious", "critical"}
+        ]
+        assert told == []
+
+    return look
 
 
 def _note(window: Window, kind: str, text: str) -> None:

@@ -1,6 +1,6 @@
 """What every page of the console has: a session, a token for forms, a strict policy."""
 
-from tests.console.conftest import Open, SignIn
+from tests.console.conftest import Axe, Open, SignIn
 
 
 async def test_nobody_sees_a_page_without_a_session(sign_in: SignIn) -> None:
@@ -29,10 +29,11 @@ async def test_a_form_without_the_sessions_token_changes_nothing(sign_in: SignIn
     assert (await desk.post("/nowhere")).status_code == 404
 
 
-async def test_the_styleguide_in_a_browser(sign_in: SignIn, window: Open) -> None:
+async def test_the_styleguide_in_a_browser(sign_in: SignIn, window: Open, axe: Axe) -> None:
     opened = await window(await sign_in())
     page = await opened.go("/styleguide")
     assert await page.title() == "Styleguide · Chronic Care"
     await page.keyboard.press("/")
     assert await page.evaluate("document.activeElement.id") == "search"
     await opened.picture("styleguide")
+    await axe(page)

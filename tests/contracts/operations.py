@@ -12,8 +12,11 @@ from fastapi import FastAPI
 
 from chroniccare.app import build
 from chroniccare.core.ids import new_id
+from chroniccare.notifications.channels.local import LOCAL
+from chroniccare.notifications.channels.message import Message
 from chroniccare.notifications.inbound.queries import Waiting
 from chroniccare.notifications.inbound.receiving import receive
+from chroniccare.notifications.templates.text import Text
 from chroniccare.platform.postgres import begin
 from chroniccare.settings import Settings
 from chroniccare.staff.emergency.actions import start
@@ -51,6 +54,16 @@ async def _message(clinic: Clinic) -> dict[str, Any]:
     listed = await clinic.get(f"/patients/{visit['patient_id']}/notifications")
     first: dict[str, Any] = listed.json()["data"]["items"][0]
     return first
+
+
+async def _kept(clinic: Clinic) -> dict[str, Any]:
+    """Put a message into the local outbox, as its channel does."""
+    attempt, now = new_id(), datetime.now(UTC)
+    about = UUID((await _message(clinic))["id"])
+    text = Text("Hello")
+    message = Message(attempt, about, clinic.tenant_id, "sms", "+14155550100", text, now)
+    await LOCAL["outbox"].hand_over([message])
+    return {"id": str(attempt)}
 
 
 async def _time_off(clinic: Clinic, ids: dict[str, str]) -> dict[str, Any]:
@@ -333,6 +346,7 @@ RECORDS: dict[str, tuple[str, Make]] = {
     "fill_id": ("/medications/{medication_id}/fills", _fill),
     "webhook_id": ("/webhooks", lambda clinic, _: _webhook(clinic)),
     "smart_client_id": ("/smart-clients", lambda clinic, _: _smart_client(clinic)),
+    "message_id": ("/outbox", lambda clinic, _: _kept(clinic)),
     "delivery_id": ("/webhooks/{webhook_id}/deliveries", _delivery),
     "facility_exception_id": ("/facilities/{facility_id}/exceptions", _closed_day),
 }

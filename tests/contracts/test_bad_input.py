@@ -12,6 +12,9 @@ import jsonschema_rs
 import orjson
 import pytest
 
+from chroniccare.core.ids import new_id
+from chroniccare.medications.adherence import queries_alerts
+from chroniccare.platform.postgres import begin
 from tests.client import Clinic, new_clinic
 from tests.conftest import Running
 from tests.contracts.operations import (
@@ -110,8 +113,20 @@ async def crowded(running: Running) -> AsyncIterator[Clinic]:
     """A clinic with two of everything, so that every list has a second page."""
     async with new_clinic(running.app, running.contract) as clinic:
         for _ in range(2):
-            await made_records(clinic, RECORDS)
+            ids = await made_records(clinic, RECORDS)
+            await _open_episode(clinic, ids["medication_id"])
         yield clinic
+
+
+async def _open_episode(clinic: Clinic, medication_id: str) -> None:
+    """Have a medication's adherence be low, which takes days otherwise."""
+    found = (await clinic.get(f"/medications/{medication_id}")).json()["data"]
+    row = {
+        "id": str(new_id()), "patient_id": found["patient_id"], "medication_id": medication_id,
+        "reason": "rate",
+    }  # fmt: skip
+    async with begin(clinic.caller) as tx:
+        await tx.all(queries_alerts.OPEN, [row], clinic.tenant_id, tx.now)
 
 
 @pytest.fixture(scope="module")

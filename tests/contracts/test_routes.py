@@ -65,7 +65,7 @@ def test_an_operation_names_exactly_one_scope(operation: Operation) -> None:
 # What a part of a body or of an answer asks for; the tests of those look at it.
 ASKED_INSIDE = {"appointments:override", "medications:override", "telehealth:read"}
 # What FHIR's stored types ask for; tests/fhir/test_access.py looks at it.
-ASKED_BY_FHIR = {"records:read", "records:write"}
+ASKED_BY_FHIR = {"records:write"}
 
 
 def test_every_scope_is_some_operations() -> None:

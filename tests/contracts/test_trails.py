@@ -57,6 +57,7 @@ LEAVES_NONE = {
     "GET /notifications/delivery-status": "sums",
     "GET /notifications/drivers": "of no patient",
     "GET /notifications/forecast": "sums",
+    "GET /notifications/queue": "sums",
     "GET /providers/{provider_id}/slots": "times that are free",
 }
 READS = [operation for operation in operations() if operation.method == "GET"]

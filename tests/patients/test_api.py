@@ -113,6 +113,18 @@ async def test_a_cursor_serves_only_its_own_list(clinic: Clinic) -> None:
         assert response.json()["error"]["details"][0]["field"] == "cursor"
 
 
+async def test_some_are_listed_by_their_ids(clinic: Clinic, other_clinic: Clinic) -> None:
+    made = [await clinic.patient(last_name="Gonzalez") for _ in range(3)]
+    theirs = await other_clinic.patient()
+    wanted = [made[2]["id"], made[0]["id"], theirs["id"]]
+    for name in (None, "gonz", "gonzlez"):
+        params = {"id": wanted} if name is None else {"id": wanted, "name": name}
+        items = (await clinic.get("/patients", params=params)).json()["data"]["items"]
+        assert [patient["id"] for patient in items] == [made[0]["id"], made[2]["id"]]
+    many = await clinic.get("/patients", params={"id": [theirs["id"]] * 201})
+    assert many.json()["error"]["details"][0]["field"] == "id"
+
+
 async def test_filters_narrow_the_list(clinic: Clinic) -> None:
     one = await clinic.patient(mrn="X", date_of_birth="1950-01-02", treatment_status="on_hold")
     await clinic.patient()

@@ -175,19 +175,21 @@ async def test_filters_narrow_the_list(clinic: Clinic) -> None:
         npi="1234567893", last_name="Özdemir", specializations=["Nephrology"], is_active=False
     )
     await clinic.provider(last_name="Rahman")
+    params: dict[str, Any]
     for params in (
         {"npi": "1234567893"},
         {"name": "Özd"},
         {"specialization": "Nephrology"},
         {"facility_id": one["facilities"][0]["facility_id"]},
         {"is_active": "false"},
+        {"id": [one["id"], str(new_id())]},
         {"name": "Özdemir", "npi": "1234567893", "is_active": "false"},
     ):
         items = (await clinic.get("/providers", params=params)).json()["data"]["items"]
         assert [provider["id"] for provider in items] == [one["id"]]
     nowhere: list[dict[str, Any]] = [
         {"name": "özd"}, {"name": "zdemir"}, {"name": "%"}, {"specialization": "nephrology"},
-        {"npi": "1003000126"}, {"facility_id": str(new_id())},
+        {"npi": "1003000126"}, {"facility_id": str(new_id())}, {"id": str(new_id())},
     ]  # fmt: skip
     for params in nowhere:
         assert (await clinic.get("/providers", params=params)).json()["data"]["items"] == []

@@ -13,12 +13,14 @@ from uuid import UUID
 
 from chroniccare.core.caller import system
 from chroniccare.core.errors import Unavailable
+from chroniccare.notifications.why.queries import MOVED
 from chroniccare.platform.postgres import begin
 from chroniccare.webhooks import queries
 
 _EVERY_S = 1.0
 _BACK = timedelta(seconds=10)
 """Events carry the time at which their transaction began: so long may one take to be seen."""
+_Seen = set[UUID | str]
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Changes:
                     feed.task.cancel()
 
     async def _watch(self, tenant_id: UUID, feed: _Feed) -> None:
-        seen: set[UUID] | None = None
+        seen: _Seen | None = None
         while True:
             with suppress(Unavailable):
                 seen, kinds = await _look(tenant_id, seen)
@@ -68,9 +70,11 @@ class Changes:
             await asyncio.sleep(_EVERY_S)
 
 
-async def _look(tenant_id: UUID, seen: set[UUID] | None) -> tuple[set[UUID], frozenset[str]]:
+async def _look(tenant_id: UUID, seen: _Seen | None) -> tuple[_Seen, frozenset[str]]:
     async with begin(system(tenant_id, job="console-live")) as tx:
         since: datetime = tx.now - _BACK
         rows = await tx.all(queries.LATELY, since)
-    new = frozenset(row.kind for row in rows if seen is not None and row.id not in seen)
-    return {row.id for row in rows}, new
+        moved: str = await tx.value(MOVED)  # messages have no events of their own
+    kinds = {row.id: row.kind for row in rows} | {moved: "notification"}
+    new = frozenset(kind for one, kind in kinds.items() if seen is not None and one not in seen)
+    return set(kinds), new

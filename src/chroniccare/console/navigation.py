@@ -36,7 +36,7 @@ SCREENS = (
     Screen("/console/failed", "Failed messages", "notifications:read", "f", "failed", "Messages"),
     Screen("/console/replies", "Replies", "replies:read", "i", "reply", "Messages"),
     Screen("/console/templates", "Templates", "templates:read", "x", "template", "Messages"),
-    Screen("/console/outbox", "Outbox", "notifications:read", "o", "outbox", "Messages"),
+    Screen("/console/outbox", "Outbox", "replies:read", "o", "outbox", "Messages"),
     Screen("/console/availability", "Availability", "scheduling:read", "v", "hours", "Clinic"),
     Screen("/console/audit", "Audit", "audit:read", "u", "audit", "Clinic"),
     Screen("/console/admin", "Administration", "staff:read", "d", "admin", "Clinic"),

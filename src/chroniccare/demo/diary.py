@@ -30,7 +30,7 @@ async def hours(tx: Tx) -> list[Hours]:
     """Return every weekly rule of every provider."""
     zones = await facility_zones(tx)
     page = await providers.search(
-        tx, filters=[None, None, None, True], name=None, cursor=None, limit=_MOST
+        tx, filters=[None, None, None, True, None], name=None, cursor=None, limit=_MOST
     )
     return [
         _hours(provider.id, rule, zones)
@@ -69,6 +69,6 @@ async def taken(tx: Tx, since: datetime | None = None) -> Diary:
 async def panel(tx: Tx, provider_id: UUID | None) -> list[Patient]:
     """Return the active patients whose primary provider this is; with None, all of them."""
     page = await people.search(
-        tx, filters=[None, None, "active", provider_id], name=None, cursor=None, limit=_MOST
+        tx, filters=[None, None, "active", provider_id, None], name=None, cursor=None, limit=_MOST
     )
     return [patient for patient in page.items if patient.is_active]

@@ -387,9 +387,11 @@ OUTBOX_RECIPIENT = Column("outbox_messages.recipient", "record")
 OUTBOX_SUBJECT = Column("outbox_messages.subject", "record")
 OUTBOX_BODY = Column("outbox_messages.body", "record")
 OUTBOX_CALENDAR = Column("outbox_messages.calendar", "record")
+OUTBOX_HTML = Column("outbox_messages.html", "record")
 INSERT_OUTBOX = Command(
     "INSERT INTO outbox_messages (id, tenant_id, notification_id, channel, recipient, subject,"
-    " body, calendar, created_at) SELECT id, $2, notification_id, channel, recipient, subject,"
-    " body, calendar, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, notification_id uuid,"
-    " channel text, recipient text, subject text, body text, calendar text) ON CONFLICT DO NOTHING"
+    " body, html, calendar, created_at) SELECT id, $2, notification_id, channel, recipient,"
+    " subject, body, html, calendar, $3 FROM jsonb_to_recordset($1::jsonb) AS d (id uuid,"
+    " notification_id uuid, channel text, recipient text, subject text, body text, html text,"
+    " calendar text) ON CONFLICT DO NOTHING"
 )

@@ -31,3 +31,8 @@ _CALENDAR = "FROM outbox_messages m WHERE m.calendar <> '' AND left(m.calendar, 
 CLEAR_CALENDARS = Query(Stale, f"SELECT m.id, m.calendar AS value {_CALENDAR}{_NEXT}")
 ANY_CLEAR_CALENDAR = Command(f"SELECT EXISTS (SELECT {_CALENDAR})")
 SEAL_CALENDARS = Command(f"UPDATE outbox_messages m SET calendar = d.value{_GIVEN}")
+
+_HTML = "FROM outbox_messages m WHERE m.html <> '' AND left(m.html, 1) <> left($1, 1)"
+CLEAR_HTML = Query(Stale, f"SELECT m.id, m.html AS value {_HTML}{_NEXT}")
+ANY_CLEAR_HTML = Command(f"SELECT EXISTS (SELECT {_HTML})")
+SEAL_HTML = Command(f"UPDATE outbox_messages m SET html = d.value{_GIVEN}")

@@ -34,6 +34,9 @@ SWEEPS = (
         queries_due.OUTBOX_BODY, outbox.CLEAR_BODIES, outbox.ANY_CLEAR_BODY, outbox.SEAL_BODIES
     ),
     Sweep(
+        queries_due.OUTBOX_HTML, outbox.CLEAR_HTML, outbox.ANY_CLEAR_HTML, outbox.SEAL_HTML
+    ),
+    Sweep(
         queries_due.OUTBOX_CALENDAR, outbox.CLEAR_CALENDARS, outbox.ANY_CLEAR_CALENDAR,
         outbox.SEAL_CALENDARS,
     ),

@@ -202,9 +202,9 @@ async def search(
 ) -> paging.Page[queries.Patient]:
     """Return one page of patients by last name, first name and id.
 
-    `filters` are MRN, birth date, treatment status and primary provider, each or None. Every word
-    of `name` must begin a word of the patient's name; when nobody matches so, one typing error a
-    word is forgiven.
+    `filters` are MRN, birth date, treatment status, primary provider and ids, each or None. Every
+    word of `name` must begin a word of the patient's name; when nobody matches so, one typing
+    error a word is forgiven.
     """
     after = paging.decode(cursor, "patients", [*filters, name], [str, str, UUID, str])
     mode = after.pop() if after else None

@@ -19,6 +19,7 @@ from chroniccare.tenancy.api import (
     CONDITIONAL,
     Cursor,
     IdempotencyKey,
+    Ids,
     IfMatch,
     KeyFirst,
     Limit,
@@ -62,6 +63,7 @@ async def read_patient(patient_id: UUID, request: Request, caller: PatientsRead)
 )
 async def list_patients(
     caller: PatientsRead,
+    id_: Ids = None,
     name: Annotated[
         Line | None,
         Query(description="Words that begin a name; one typing error a word is forgiven."),
@@ -78,7 +80,7 @@ async def list_patients(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page by last name; every patient in it is noted in the audit as seen."""
-    filters = [mrn, date_of_birth, treatment_status, primary_provider_id]
+    filters = [mrn, date_of_birth, treatment_status, primary_provider_id, id_ or None]
     data = await actions.listed(caller, filters=filters, name=name, cursor=cursor, limit=limit)
     return answer(caller, data)
 

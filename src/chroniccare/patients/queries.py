@@ -74,10 +74,11 @@ _LISTED = (
     " AND ($4::uuid IS NULL OR EXISTS (SELECT FROM patient_providers a"
     " WHERE a.tenant_id = p.tenant_id AND a.patient_id = p.id AND a.provider_id = $4"
     " AND a.is_primary AND a.ended_at IS NULL))"
-    ' AND ($5::text IS NULL OR (p.last_name COLLATE "C", p.first_name COLLATE "C", p.id)'
-    " > ($5, $6, $7::uuid))"
+    " AND ($5::uuid[] IS NULL OR p.id = ANY($5))"
+    ' AND ($6::text IS NULL OR (p.last_name COLLATE "C", p.first_name COLLATE "C", p.id)'
+    " > ($6, $7, $8::uuid))"
 )
-_IN_ORDER = ' ORDER BY p.last_name COLLATE "C", p.first_name COLLATE "C", p.id LIMIT $8'
+_IN_ORDER = ' ORDER BY p.last_name COLLATE "C", p.first_name COLLATE "C", p.id LIMIT $9'
 
 GET = Query(
     Patient,
@@ -90,23 +91,23 @@ LIST = Query(
     f"SELECT {_COLUMNS} FROM patients p WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
     OPENS,
 )
-# $9 and $10 are the ends of the ranges of each word's prefix; a patient must match every word.
+# $10 and $11 are the ends of the ranges of each word's prefix; a patient must match every word.
 LIST_BY_PREFIX = Query(
     Patient,
-    f"SELECT {_COLUMNS} FROM patients p JOIN (SELECT t.patient_id FROM unnest($9::text[],"
-    " $10::text[]) AS w (low, high) JOIN patient_name_tokens t"
+    f"SELECT {_COLUMNS} FROM patients p JOIN (SELECT t.patient_id FROM unnest($10::text[],"
+    " $11::text[]) AS w (low, high) JOIN patient_name_tokens t"
     " ON t.kind = 'word' AND t.token >= w.low AND t.token < w.high"
-    " GROUP BY t.patient_id HAVING count(DISTINCT w.low) = cardinality($9::text[])) m"
+    " GROUP BY t.patient_id HAVING count(DISTINCT w.low) = cardinality($10::text[])) m"
     f" ON m.patient_id = p.id WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
     OPENS,
 )
-# $9 and $10 pair each typing-error token with the number of the word it came from; $11 words.
+# $10 and $11 pair each typing-error token with the number of the word it came from; $12 words.
 LIST_BY_TYPO = Query(
     Patient,
-    f"SELECT {_COLUMNS} FROM patients p JOIN (SELECT t.patient_id FROM unnest($9::text[],"
-    " $10::int[]) AS w (token, word) JOIN patient_name_tokens t"
+    f"SELECT {_COLUMNS} FROM patients p JOIN (SELECT t.patient_id FROM unnest($10::text[],"
+    " $11::int[]) AS w (token, word) JOIN patient_name_tokens t"
     " ON t.kind = 'typo' AND t.token = w.token"
-    " GROUP BY t.patient_id HAVING count(DISTINCT w.word) = $11::int) m"
+    " GROUP BY t.patient_id HAVING count(DISTINCT w.word) = $12::int) m"
     f" ON m.patient_id = p.id WHERE p.deleted_at IS NULL{_LISTED}{_IN_ORDER}",
     OPENS,
 )

@@ -10,6 +10,7 @@ from chroniccare.notifications.proxies import queries as proxies
 from chroniccare.notifications.queries_due import (
     OUTBOX_BODY,
     OUTBOX_CALENDAR,
+    OUTBOX_HTML,
     OUTBOX_RECIPIENT,
     OUTBOX_SUBJECT,
     RECIPIENT,
@@ -33,7 +34,7 @@ OPENS = {
     "outbox_messages": (
         Opens(OUTBOX_RECIPIENT, "recipient"),
         Opens(OUTBOX_SUBJECT, "subject"), Opens(OUTBOX_BODY, "body"),
-        Opens(OUTBOX_CALENDAR, "calendar"),
+        Opens(OUTBOX_CALENDAR, "calendar"), Opens(OUTBOX_HTML, "html"),
     ),
     "patients": patients.OPENS,
     "related_persons": proxies.OPENS,

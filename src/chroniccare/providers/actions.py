@@ -160,8 +160,8 @@ async def search(
 ) -> paging.Page[queries.Provider]:
     """Return one page of providers by last name, first name and id.
 
-    `filters` are NPI, specialization, facility and active, each or None; `name` is what the last
-    name begins with, as is.
+    `filters` are NPI, specialization, facility, active and ids, each or None; `name` is what the
+    last name begins with, as is.
     """
     listed = [*filters, name]
     after = paging.decode(cursor, "providers", listed, [str, str, UUID]) or [None, None, None]

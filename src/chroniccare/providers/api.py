@@ -15,6 +15,7 @@ from chroniccare.tenancy.api import (
     CONDITIONAL,
     Cursor,
     IdempotencyKey,
+    Ids,
     IfMatch,
     KeyFirst,
     Limit,
@@ -53,6 +54,7 @@ async def read_provider(provider_id: UUID, request: Request, caller: ProvidersRe
 )
 async def list_providers(
     caller: ProvidersRead,
+    id_: Ids = None,
     name: Annotated[
         Name | None,
         Query(description="What the last name begins with; capitals and accents count."),
@@ -65,7 +67,7 @@ async def list_providers(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page by last name, in code point order."""
-    filters = [npi, specialization, facility_id, is_active]
+    filters = [npi, specialization, facility_id, is_active, id_ or None]
     async with begin(caller) as tx:
         found = await actions.search(tx, filters=filters, name=name, cursor=cursor, limit=limit)
     return page(caller, found.items, found.next_cursor)

@@ -52,7 +52,7 @@ GET = Query(
     OPENS,
 )
 GET_FOR_UPDATE = Query(Provider, GET.sql + " FOR NO KEY UPDATE OF p", OPENS)
-# $5 and $6 are the ends of the range of the last name's prefix.
+# $6 and $7 are the ends of the range of the last name's prefix.
 LIST = Query(
     Provider,
     f"SELECT {_COLUMNS} FROM providers p WHERE p.deleted_at IS NULL"
@@ -62,11 +62,12 @@ LIST = Query(
     " AND ($3::uuid IS NULL OR EXISTS (SELECT FROM provider_facilities w"
     " WHERE w.tenant_id = p.tenant_id AND w.provider_id = p.id AND w.facility_id = $3))"
     " AND ($4::boolean IS NULL OR p.is_active = $4)"
-    ' AND ($5::text IS NULL OR (p.last_name COLLATE "C" >= $5'
-    ' AND p.last_name COLLATE "C" < $6::text))'
-    ' AND ($7::text IS NULL OR (p.last_name COLLATE "C", p.first_name COLLATE "C", p.id)'
-    " > ($7, $8, $9::uuid))"
-    ' ORDER BY p.last_name COLLATE "C", p.first_name COLLATE "C", p.id LIMIT $10',
+    " AND ($5::uuid[] IS NULL OR p.id = ANY($5))"
+    ' AND ($6::text IS NULL OR (p.last_name COLLATE "C" >= $6'
+    ' AND p.last_name COLLATE "C" < $7::text))'
+    ' AND ($8::text IS NULL OR (p.last_name COLLATE "C", p.first_name COLLATE "C", p.id)'
+    " > ($8, $9, $10::uuid))"
+    ' ORDER BY p.last_name COLLATE "C", p.first_name COLLATE "C", p.id LIMIT $11',
     OPENS,
 )
 _DOCUMENT = (

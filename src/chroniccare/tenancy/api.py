@@ -251,6 +251,9 @@ CONDITIONAL = {
 Cursor = Annotated[
     str | None, Query(description="Where to go on: `next_cursor` of the page before.")
 ]
+Ids = Annotated[
+    list[UUID] | None, Query(alias="id", max_length=MAX_LIMIT, description="These; repeat it.")
+]
 Limit = Annotated[
     int,
     Query(

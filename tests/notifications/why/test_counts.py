@@ -119,3 +119,15 @@ def test_every_message_is_counted_once(counts: dict[str, int]) -> None:
     assert found.waiting + found.given_up + over == found.total == sum(counts.values())
     assert {part.denominator for part in parts} == {over}
     assert all((part.rate is None) == (over == 0) for part in parts)
+
+
+async def test_the_queue_says_what_is_due_and_since_when(bench: Bench) -> None:
+    assert (await bench.clinic.get("/notifications/queue")).json()["data"]["waiting"] == []
+    await bench.planned()
+    bench.clock.forward(minutes=3)
+    found = (await bench.clinic.get("/notifications/queue")).json()["data"]
+    assert (found["count"], found["age_seconds"]) == (1, 180.0)
+    [line] = found["waiting"]
+    assert (line["channel"], line["count"]) == ("sms", 1)
+    await bench.drain()
+    assert (await bench.clinic.get("/notifications/queue")).json()["data"]["count"] == 0

@@ -75,6 +75,23 @@ async def test_failures_are_listed_by_cause_and_page_by_page(bench: Bench) -> No
     assert seen == data["items"]
 
 
+async def test_a_check_says_what_a_replay_would_do_and_changes_nothing(bench: Bench) -> None:
+    one = await failed_one(bench)
+    nobody = await bench.patient(contact_info={"telecom": []})
+    await bench.planned(patient_id=nobody)
+    before = await bench.rows()
+    checked = (await bench.clinic.get("/notifications/failed/check")).json()["data"]
+    assert [row.delivery_status for row in await bench.rows()] == [
+        row.delivery_status for row in before
+    ]
+    assert (checked["requeued"], checked["refused"]) == (1, 1)
+    reasons = {verdict["id"]: verdict["reason"] for verdict in checked["results"]}
+    assert reasons[str(one.id)] is None
+    assert "no_contact_point" in reasons.values()
+    done = (await bench.clinic.post("/notifications/failed/replay", _ALL)).json()["data"]
+    assert done["results"] == checked["results"]
+
+
 async def test_a_replay_sends_the_same_row_once_and_says_who(bench: Bench) -> None:
     one = await failed_one(bench)
     count = len(await bench.rows())

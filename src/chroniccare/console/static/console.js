@@ -101,11 +101,13 @@
       const given = JSON.parse(place.dataset.chart);
       const x = given.x.map((day) => Date.parse(day) / 1000);
       const colours = ["--brand", "--warn", "--info", "--bad"];
-      const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
+      const line = { stroke: colour("--line"), width: 1 };
+      const axis = { stroke: colour("--soft"), grid: line, ticks: line };
       const options = {
         width: place.clientWidth, height: 200, legend: { show: false }, cursor: { show: false },
+        scales: given.unit === "%" ? { y: { range: [0, 105] } } : {},
         axes: [axis, { ...axis, values: (_, all) => all.map((one) => `${one}${given.unit === "%" ? "%" : ""}`) }],
-        series: [{}, ...given.lines.map(([label], place) => ({ label, stroke: colour(colours[place % 4]), width: 2, points: { show: x.length < 60 } }))],
+        series: [{}, ...given.lines.map(([label], place) => ({ label, stroke: colour(colours[place % 4]), width: 2, dash: place ? [6, 4] : [], points: { show: x.length < 60 } }))],
         hooks: { drawClear: given.band ? [(plot) => {
           const [low, high] = given.band.map((one) => plot.valToPos(one, "y", true));
           plot.ctx.fillStyle = colour("--ok-soft");
@@ -116,6 +118,10 @@
     }
   };
   addEventListener("DOMContentLoaded", draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    document.querySelectorAll("[data-chart]").forEach((one) => one.replaceChildren());
+    draw();
+  });
   draw();
   const refused = document.getElementById("refused");
   if (refused) refused.focus();

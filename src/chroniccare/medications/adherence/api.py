@@ -12,7 +12,7 @@ from chroniccare.core.caller import Caller
 from chroniccare.core.envelope import Data, Listed, errors
 from chroniccare.core.fields import Day
 from chroniccare.core.paging import DEFAULT_LIMIT
-from chroniccare.medications.adherence import actions, reporting, schemas
+from chroniccare.medications.adherence import actions, cohort, reporting, schemas
 from chroniccare.medications.adherence.settling import ENTITY
 from chroniccare.platform.postgres import Tx, begin
 from chroniccare.tenancy.api import (
@@ -101,6 +101,32 @@ async def read_rate(medication_id: UUID, caller: MedicationsRead) -> Response:
     found = await actions.rate(caller, medication_id)
     await note_read(caller, entity_type="medication", seen=[medication_id], action="read_adherence")
     return answer(caller, found)
+
+
+@router.get(
+    "/adherence/low",
+    summary="List whose adherence is low",
+    response_model=Listed[schemas.LowNow],
+    responses=errors(),
+)
+async def list_low(
+    caller: MedicationsRead,
+    sort: Annotated[
+        schemas.Sort, Query(description="The lowest, the longest, or by a name, first.")
+    ] = "rate",
+    for_file: Annotated[  # noqa: FBT002  a query parameter
+        bool, Query(description="It goes into a file: the audit says `export`.")
+    ] = False,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Answer one page of the open episodes; every patient in it is noted in the audit."""
+    async with begin(caller) as tx:
+        found = await cohort.low(tx, sort, cursor=cursor, limit=limit)
+    seen = list(dict.fromkeys(one["patient_id"] for one in found.items))
+    action = "export_adherence" if for_file else "list_adherence"
+    await note_read(caller, entity_type="patient", seen=seen, action=action)
+    return page(caller, found.items, found.next_cursor)
 
 
 @router.get(

@@ -15,6 +15,7 @@ from chroniccare.medications.adherence.words import (
 )
 
 Interval = Literal["day", "week"]
+Sort = Literal["rate", "since", "name", "medication"]
 WhyNot = Literal[
     "nothing_observed", "no_doses_due", "no_fills", "one_fill", "too_short"
 ]  # fmt: skip
@@ -142,6 +143,27 @@ class Low(Wire):
 
     since: Annotated[Instant, Field(description="UTC instant at which it began.")]
     reason: Annotated[Reason, Field(description="Why it began.")]
+
+
+class LowNow(Wire):
+    """A patient's medication whose adherence is low now."""
+
+    id: Annotated[UUID, Field(description="The episode.")]
+    patient_id: Annotated[UUID, Field(description="Whose.")]
+    mrn: Annotated[str, Field(description="Medical record number.", examples=["MRN-1042"])]
+    first_name: Annotated[str, Field(description="Given name.", examples=["Maria"])]
+    last_name: Annotated[str, Field(description="Family name.", examples=["Gonzalez"])]
+    medication_id: Annotated[UUID, Field(description="Which medication.")]
+    medication_name: Annotated[str, Field(description="Its name.", examples=["Metformin"])]
+    reason: Annotated[Reason, Field(description="Why the episode began.")]
+    escalated: Annotated[
+        int, Field(ge=0, le=2, description="1: caregivers were told, 2: the care team, too.")
+    ]
+    since: Annotated[Instant, Field(description="UTC instant at which it began.")]
+    threshold: Annotated[int, Field(description="Low is less than this, percent.", examples=[80])]
+    taken: Annotated[int, Field(ge=0, description="Doses taken in 30 days.", examples=[31])]
+    observed: Annotated[int, Field(ge=0, description="Of so many observed.", examples=[58])]
+    percent: Annotated[float | None, Field(description="The same in percent; null: none observed.")]
 
 
 class OfMedication(Wire):

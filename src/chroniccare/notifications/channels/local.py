@@ -31,6 +31,7 @@ def _row(keys: Keyring, message: Message) -> dict[str, Any]:
         "recipient": keys.sealed(queries_due.OUTBOX_RECIPIENT, row, message.recipient),
         "subject": keys.sealed(queries_due.OUTBOX_SUBJECT, row, text.subject),
         "body": keys.sealed(queries_due.OUTBOX_BODY, row, text.body),
+        "html": keys.sealed(queries_due.OUTBOX_HTML, row, text.html),
         "calendar": keys.sealed(queries_due.OUTBOX_CALENDAR, row, calendar),
     }
 

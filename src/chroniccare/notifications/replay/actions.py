@@ -104,6 +104,23 @@ async def replay_many(
     }
 
 
+async def check_many(
+    tx: Tx, filters: list[Any], *, cursor: str | None, limit: int
+) -> dict[str, Any]:
+    """Say of one page, as `listed` has it, what a replay would do now; nothing is changed."""
+    found = await listed(tx, filters, cursor=cursor, limit=limit)
+    looked = await _looked_at(tx, [row.id for row in found.items])
+    by_id = {verdict.id: verdict for _, verdict in looked}
+    results = [by_id[row.id] for row in found.items if row.id in by_id]
+    requeued = sum(verdict.outcome == "requeued" for verdict in results)
+    return {
+        "requeued": requeued,
+        "refused": len(results) - requeued,
+        "results": results,
+        "next_cursor": found.next_cursor,
+    }
+
+
 async def _replayed(tx: Tx, ids: Sequence[UUID]) -> list[Verdict]:
     """Lock, look, and put back in one statement what can be sent."""
     await tx.plan_afresh()

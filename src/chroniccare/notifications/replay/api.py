@@ -56,6 +56,29 @@ async def list_failed_notifications(
     return answer(caller, wire.dumps(body))
 
 
+@router.get(
+    "/failed/check",
+    summary="Tell what a replay would do",
+    response_model=Data[schemas.Replayed],
+    responses=errors(),
+)
+async def check_failed_notifications(
+    caller: NotificationsRead,
+    cause: Annotated[Word | None, Query(description="Only of this cause.")] = None,
+    channel: Annotated[Channel | None, Query(description="Only on this channel.")] = None,
+    since: Annotated[Instant | None, Query(description="Only what failed since.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Look at one page of the list as delivery would now; nothing is put back."""
+    filters = [cause, channel, since]
+    async with begin(caller) as tx:
+        found = await actions.check_many(tx, filters, cursor=cursor, limit=limit)
+    seen = [verdict.id for verdict in found["results"]]
+    await note_read(caller, entity_type="notification", seen=seen, action="check_failed")
+    return answer(caller, wire.dumps(found))
+
+
 @router.post(
     "/failed/replay",
     summary="Replay notifications that reached nobody",

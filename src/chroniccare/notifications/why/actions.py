@@ -42,6 +42,19 @@ async def timeline(tx: Tx, notification_id: UUID) -> dict[str, Any]:
     }
 
 
+async def queue(tx: Tx) -> dict[str, Any]:
+    """Return what is due by now and not sent, and since when."""
+    await tx.plan_afresh()
+    waiting = await tx.all(queries.QUEUE, tx.now)
+    oldest = min((one.oldest_at for one in waiting), default=tx.now)
+    return {
+        "as_of": tx.now,
+        "count": sum(one.count for one in waiting),
+        "age_seconds": (tx.now - oldest).total_seconds(),
+        "waiting": waiting,
+    }
+
+
 async def counts(
     tx: Tx, start: datetime | None, end: datetime | None, *, group_by: GroupBy | None,
     time_zone: str | None,

@@ -69,6 +69,19 @@ async def forecast_notifications(
 
 
 @router.get(
+    "/queue",
+    summary="Show what is due and not sent",
+    response_model=Data[schemas.Queue],
+    responses=errors(),
+)
+async def read_queue(caller: NotificationsRead) -> Response:
+    """Answer how many messages are due by now, and since when the oldest is."""
+    async with begin(caller) as tx:
+        found = await actions.queue(tx)
+    return answer(caller, wire.dumps(found))
+
+
+@router.get(
     "/{notification_id}/timeline",
     summary="Explain a notification",
     response_model=Data[schemas.Timeline],

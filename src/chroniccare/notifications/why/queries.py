@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chroniccare.notifications.queries_due import OPEN
 from chroniccare.platform.postgres import Command, Query
 
 
@@ -45,6 +46,16 @@ class Attempt:
     finished_at: datetime | None
     template_locale: str | None
     template_number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Messages of a class and channel that are due and not sent."""
+
+    priority: str
+    channel: str
+    count: int
+    oldest_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +153,20 @@ FOLLOW_UPS = Command(
     "SELECT count(*) FROM notifications WHERE delivery_status = 'accepted' AND evidence_due_at < $1"
 )
 ZONES = Command("SELECT DISTINCT timezone FROM facilities WHERE is_active AND deleted_at IS NULL")
+QUEUE = Query(
+    Waiting,
+    "SELECT n.priority, n.channel, count(*) AS count, min(n.next_attempt_at) AS oldest_at"
+    " FROM notifications n WHERE n.priority IN ('urgent', 'normal', 'bulk')"
+    f" AND n.delivery_status IN {OPEN} AND n.next_attempt_at <= $1 GROUP BY 1, 2 ORDER BY 4, 1, 2",
+)
+# One value that is another one as soon as a message is sent, kept or fails: each part is the end of
+# an index. A receipt that comes later changes none.
+MOVED = Command(
+    "SELECT concat_ws(' ', (SELECT n.updated_at FROM notifications n WHERE n.delivery_status IN"
+    " ('failed', 'undelivered', 'suppressed', 'expired') ORDER BY n.updated_at DESC LIMIT 1),"
+    " (SELECT m.created_at FROM outbox_messages m ORDER BY m.created_at DESC LIMIT 1),"
+    " (SELECT string_agg(d.next_attempt_at::text, ' ' ORDER BY c.priority)"
+    " FROM unnest('{urgent,normal,bulk}'::text[]) AS c (priority) CROSS JOIN LATERAL"
+    " (SELECT n.next_attempt_at FROM notifications n WHERE n.priority = c.priority"
+    f" AND n.delivery_status IN {OPEN} ORDER BY n.next_attempt_at LIMIT 1) d))"
+)

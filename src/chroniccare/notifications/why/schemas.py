@@ -101,6 +101,26 @@ class DeliveryCounts(Wire):
     groups: Annotated[list[Tally], Field(description="Every group that occurs; else empty.")]
 
 
+class Waiting(Wire):
+    """Messages of a class and channel that are due and not sent."""
+
+    priority: Annotated[Literal["urgent", "normal", "bulk"], Field(description="Class of queue.")]
+    channel: Annotated[Channel, Field(description="Channel tried next.", examples=["sms"])]
+    count: Annotated[int, Field(ge=1, description="Messages.", examples=[3])]
+    oldest_at: Annotated[Instant, Field(description="UTC instant since when the oldest is due.")]
+
+
+class Queue(Wire):
+    """What is due and not sent yet."""
+
+    as_of: Annotated[Instant, Field(description="UTC instant of this.")]
+    count: Annotated[int, Field(ge=0, description="Messages.", examples=[3])]
+    age_seconds: Annotated[
+        float, Field(ge=0, description="Since when the oldest is due; 0: none is.", examples=[2.5])
+    ]
+    waiting: Annotated[list[Waiting], Field(description="By class and channel, oldest first.")]
+
+
 class PlannedLine(Wire):
     """Messages of a kind on a channel."""
 

@@ -1,0 +1,200 @@
+"""What the pages of visits share: places, people and kinds by name, days, and what may be done."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fastapi import Request
+
+from chroniccare.console import calls
+from chroniccare.console.session import current
+from chroniccare.core.time import to_instant, to_local
+from chroniccare.core.time import zone as named
+from chroniccare.notifications.templates import words
+from chroniccare.platform.postgres import database
+from chroniccare.scheduling import rules
+
+_PAGE = 200
+NOBODY = "\N{EN DASH}"
+STEPS = {
+    "confirm": ("confirm", "confirmed"),
+    "check-in": ("checkin", "checked_in"),
+    "start": ("start", "started"),
+    "complete": ("complete", "completed"),
+    "no-show": ("no-show", "no_show"),
+    "undo": ("undo", "undone"),
+    "book": ("book", "booked"),
+}
+"""A step as the console's addresses have it: its path in the API, and what is said afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clinic:
+    """What a page of visits offers to choose from.
+
+    Attributes:
+        places, people, kinds: facilities, providers and visit types that are active.
+    """
+
+    places: list[dict[str, Any]]
+    people: list[dict[str, Any]]
+    kinds: list[dict[str, Any]]
+
+    def place(self, wanted: str | None) -> dict[str, Any] | None:
+        """Return the facility that was asked for, else the first by name; None where none is."""
+        asked = [one for one in self.places if one["id"] == wanted]
+        return next(iter(asked or self.places), None)
+
+    def names(self) -> dict[str, str]:
+        """Return what each facility, provider and kind of visit is called, by id or code."""
+        return (
+            {one["id"]: one["name"] for one in self.places}
+            | {one["id"]: person(one) for one in self.people}
+            | {one["code"]: one["name"] for one in self.kinds}
+        )
+
+    def choices(self, what: str) -> list[tuple[str, str]]:
+        """Return `places`, `people` or `kinds` for a select."""
+        if what == "kinds":
+            return [(one["code"], one["name"]) for one in self.kinds]
+        if what == "people":
+            return [(one["id"], person(one)) for one in self.people]
+        return [(one["id"], one["name"]) for one in self.places]
+
+
+async def clinic(request: Request) -> Clinic:
+    """Return what can be chosen, as far as the caller's role reads it."""
+    paths = {
+        "facilities:read": "/facilities", "providers:read": "/providers",
+        "scheduling:read": "/visit-types",
+    }  # fmt: skip
+    found = await asyncio.gather(
+        *(
+            calls.everything(request, path, is_active=True)
+            if may(request, scope)
+            else asyncio.sleep(0, [])
+            for scope, path in paths.items()
+        )
+    )
+    return Clinic(*found)
+
+
+async def patients(request: Request, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return patients by id, in one call for 200; who is removed is missing."""
+    wanted = sorted(set(ids))
+    parts = [wanted[at : at + _PAGE] for at in range(0, len(wanted), _PAGE)]
+    found = await asyncio.gather(
+        *(calls.get(request, "/patients", id_=part, limit=_PAGE) for part in parts)
+    )
+    return {one["id"]: one for page in found for one in page["items"]}
+
+
+def may(request: Request, scope: str) -> bool:
+    """Return whether who is signed in has a scope."""
+    return scope in current(request).caller.scopes
+
+
+def person(record: dict[str, Any] | None) -> str:
+    """Return the name of a patient or provider; a dash for nobody."""
+    if record is None:
+        return NOBODY
+    return " ".join(one for one in (record.get("first_name"), record.get("last_name")) if one)
+
+
+def now() -> datetime:
+    """Return the instant at which this page is made."""
+    return database().clock()
+
+
+def today(zone: ZoneInfo) -> date:
+    """Return the day that clocks in `zone` show now."""
+    return to_local(now(), zone).date()
+
+
+def day_or_today(text: str | None, zone: ZoneInfo) -> date:
+    """Return the day that an address names; today where it names none."""
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        return today(zone)
+
+
+def after(zone: ZoneInfo) -> date:
+    """Return tomorrow in `zone`."""
+    return today(zone) + timedelta(days=1)
+
+
+def midnight(day: date, zone: ZoneInfo) -> str:
+    """Return the instant at which a local day begins."""
+    return to_instant(day, time(), zone).isoformat()
+
+
+def instant(day: str, clock: str, zone: str) -> str:
+    """Return the instant of a local day and time; what is none is returned as it was entered."""
+    try:
+        at = to_instant(date.fromisoformat(day), time.fromisoformat(clock), named(zone))
+    except ValueError:
+        return f"{day} {clock}".strip()
+    return at.isoformat()
+
+
+def clock(value: str, zone: str, language: str) -> str:
+    """Return the time of day without its zone, which the page names once."""
+    return words.time(local(value, zone), language).rpartition(" ")[0]
+
+
+def local(value: str, zone: str) -> datetime:
+    """Return an instant of the API's on the clocks of `zone`."""
+    return to_local(datetime.fromisoformat(value), named(zone))
+
+
+def spelled(value: str, zone: str, language: str) -> str:
+    """Return an instant as day and time of `zone`; what is none is returned as it was entered."""
+    try:
+        at = local(value, zone)
+    except ValueError:
+        return value
+    return f"{words.date(at, language, now=None)} {at.year}, {words.time(at, language)}"
+
+
+def minutes_since(value: str | None) -> int | None:
+    """Return whole minutes since an instant; None without one."""
+    return (
+        None
+        if value is None
+        else int((now() - datetime.fromisoformat(value)).total_seconds()) // 60
+    )
+
+
+def steps(request: Request, visit: dict[str, Any]) -> list[str]:
+    """Return the steps of STEPS that can be taken with a visit now, the likeliest first."""
+    if not may(request, "appointments:write"):
+        return []
+    status, start = visit["status"], datetime.fromisoformat(visit["scheduled_start"])
+    end = datetime.fromisoformat(visit["scheduled_end"])
+    within = rules.CHECK_IN_WITHIN
+    found = [
+        step
+        for step, name in (
+            ("book", "book"), ("check-in", "check_in"), ("start", "start"),
+            ("complete", "complete"), ("no-show", "no_show"), ("confirm", "confirm"),
+        )
+        if status in rules.STEPS[name][0]  # type: ignore[index]  # names of steps
+    ]  # fmt: skip
+    if not start - within <= now() <= end + within:
+        found = [one for one in found if one != "check-in"]
+    if now() <= start:
+        found = [one for one in found if one != "no-show"]
+    else:
+        found = [one for one in found if one != "confirm"]
+    if status in rules.UNDO and _is_fresh(visit):
+        found.append("undo")
+    return found
+
+
+def _is_fresh(visit: dict[str, Any]) -> bool:
+    entered = minutes_since(visit[rules.STAMPS[visit["status"]]])
+    return entered is not None and entered < database().settings.undo_minutes

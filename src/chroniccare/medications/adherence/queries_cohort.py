@@ -1,0 +1,54 @@
+"""SQL of the patients whose adherence is low now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from chroniccare.medications.adherence.queries import CODE
+from chroniccare.platform.postgres import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One open episode; `taken` of `observed` doses of the window. `key`: what it is sorted by."""
+
+    id: UUID
+    patient_id: UUID
+    mrn: str
+    first_name: str
+    last_name: str
+    medication_id: UUID
+    medication_name: str
+    drug_class: str | None
+    adherence_threshold: int | None
+    reason: str
+    escalated: int
+    opened_at: datetime
+    taken: int
+    observed: int
+    key: str
+
+
+# Of whom nothing is observed stands last. $1 is the instant, $2 the window's beginning.
+_KEY = (
+    "CASE $3::text WHEN 'rate' THEN coalesce(lpad((c.taken * 100000 / nullif(c.observed, 0))::text,"
+    " 6, '0'), '999999') WHEN 'since' THEN to_char(e.opened_at AT TIME ZONE 'UTC',"
+    " 'YYYYMMDDHH24MISSUS') WHEN 'medication' THEN m.medication_name"
+    " ELSE p.last_name || ' ' || p.first_name END COLLATE \"C\""
+)
+LOW = Query(
+    Row,
+    "SELECT r.* FROM (SELECT e.id, e.patient_id, p.mrn, p.first_name, p.last_name,"
+    " e.medication_id, m.medication_name, m.drug_class, m.adherence_threshold, e.reason,"
+    f" e.escalated, e.opened_at, c.taken, c.observed, {_KEY} AS key"
+    " FROM adherence_episodes e"
+    " JOIN medications m ON m.tenant_id = e.tenant_id AND m.id = e.medication_id"
+    " JOIN patients p ON p.tenant_id = e.tenant_id AND p.id = e.patient_id"
+    " CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE o.code IN ('t', 'l')) AS taken,"
+    " count(*) FILTER (WHERE o.code IN ('t', 'l', 's', 'm')) AS observed"
+    f" FROM (SELECT {CODE} AS code FROM medication_doses d WHERE d.tenant_id = e.tenant_id"
+    " AND d.medication_id = e.medication_id AND d.due_at > $2::timestamptz"
+    " AND d.state IN ('taken', 'skipped', 'missed')) o) c"
+    " WHERE e.closed_at IS NULL AND p.deleted_at IS NULL) r"
+    " WHERE ($4::text IS NULL OR (r.key, r.id) > ($4, $5::uuid)) ORDER BY r.key, r.id LIMIT $6",
+)

@@ -1,0 +1,1 @@
+"""What the local outbox keeps in the place of providers, to look at."""
