@@ -12,6 +12,7 @@ Why it is so: docs/adr/0049-console.md.
 
 from chroniccare.console import (
     book_api,
+    calendar_api,
     home_api,
     live_api,
     patients_api,
@@ -30,6 +31,7 @@ ROUTERS = (
     patients_api.router,
     book_api.router,
     visit_api.router,
+    calendar_api.router,
     recall_api.router,
     waitlist_api.router,
     home_api.last,
