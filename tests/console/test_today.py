@@ -1,6 +1,9 @@
 """The day's visits: what stands where, and one step for each."""
 
+from contextlib import suppress
+
 import pytest
+from playwright.async_api import TimeoutError  # noqa: A004  it is what waiting raises
 
 from tests.client import Clinic
 from tests.console.conftest import Axe, Open, SignIn
@@ -111,3 +114,20 @@ async def test_the_day_by_keyboard(
     await page.set_viewport_size({"width": 390, "height": 800})
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await opened.picture("today-phone")
+
+
+async def test_what_one_does_another_sees(
+    clinic: Clinic, sign_in: SignIn, window: Open, clock: Clock
+) -> None:
+    provider = await clinic.provider()
+    visits = [await booked(clinic, provider, minutes=30 * number) for number in range(1, 6)]
+    other, opened = await sign_in("clinician"), await window(await sign_in("front_desk"))
+    page = await opened.go("/today")
+    shown = page.get_by_text("Checked in", exact=True).first
+    for visit in visits:  # what happens before the page listens is not told to it
+        clock.forward(minutes=1)
+        await other.post(f"/visits/{visit['id']}/step/check-in")
+        with suppress(TimeoutError):
+            await shown.wait_for(timeout=4000)
+            break
+    assert await shown.is_visible()

@@ -1,0 +1,101 @@
+"""Visits as a calendar's columns, events and lists; times are on the clocks of their facility."""
+
+from typing import Any
+
+from fastapi import Request
+
+from chroniccare.console import desk
+from chroniccare.console.session import current
+
+_TONES = {
+    "held": "warn", "checked_in": "ok", "in_progress": "ok", "completed": "over",
+}  # fmt: skip
+_FIRST_HOUR = 7
+_LAST_HOUR = 19
+
+
+def rows(
+    request: Request,
+    visits: list[dict[str, Any]],
+    patients: dict[str, dict[str, Any]],
+    clinic: desk.Clinic,
+    rooms: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return each visit with what a line or a box of it says."""
+    zones = {one["id"]: one["timezone"] for one in clinic.places}
+    names = clinic.names() | {one["id"]: one["name"] for one in rooms}
+    found = []
+    for visit in visits:
+        zone = zones.get(visit["facility_id"], "UTC")
+        start, end = (desk.local(visit[f"scheduled_{one}"], zone) for one in ("start", "end"))
+        found.append({
+            "visit": visit,
+            "start": f"{start:%Y-%m-%dT%H:%M:00}", "end": f"{end:%Y-%m-%dT%H:%M:00}",
+            "hours": (start.hour, end.hour + 1 if end.date() == start.date() else 24),
+            "day": start.date().isoformat(),
+            "clock": desk.clock(visit["scheduled_start"], zone, current(request).locale),
+            "patient": desk.person(patients.get(visit["patient_id"])),
+            "provider": names.get(visit["provider_id"], desk.NOBODY),
+            "rooms": [names[one] for one in visit["resource_ids"] if one in names],
+            "place": names.get(visit["facility_id"], desk.NOBODY),
+        })  # fmt: skip
+    return found
+
+
+def columns(
+    by: str, found: list[dict[str, Any]], clinic: desk.Clinic, rooms: list[dict[str, Any]]
+) -> list[dict[str, str]]:
+    """Return what has a column: rooms, facilities, or the providers that have a visit."""
+    if by == "room":
+        return [{"id": one["id"], "title": one["name"]} for one in rooms]
+    if by == "facility":
+        return [{"id": one["id"], "title": one["name"]} for one in clinic.places]
+    busy = {one["visit"]["provider_id"]: one["provider"] for one in found}
+    return [
+        {"id": key, "title": name} for key, name in sorted(busy.items(), key=lambda one: one[1])
+    ]
+
+
+def lists(
+    view: str, by: str, found: list[dict[str, Any]], heads: list[dict[str, str]]
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the same visits as lists: a week by day, a day by column."""
+    if view == "week":
+        days = sorted({one["day"] for one in found})
+        return [(day, [one for one in found if one["day"] == day]) for day in days]
+    return [
+        (head["title"], [one for one in found if head["id"] in _of(by, one["visit"])])
+        for head in heads
+    ]
+
+
+def drawing(
+    query: dict[str, str], found: list[dict[str, Any]], heads: list[dict[str, str]], *, edits: bool
+) -> dict[str, Any]:
+    """Return what static/calendar.js draws."""
+    hours = [one["hours"] for one in found]
+    return {
+        "view": query["view"], "by": query["by"], "day": query["day"], "columns": heads,
+        "edits": edits,
+        "from": min([_FIRST_HOUR, *(first for first, _ in hours)]),
+        "to": max([_LAST_HOUR, *(last for _, last in hours)]),
+        "events": [
+            {
+                "id": one["visit"]["id"], "start": one["start"], "end": one["end"],
+                "title": one["patient"], "resourceIds": _of(query["by"], one["visit"]),
+                "editable": edits
+                and one["visit"]["status"] in {"held", "scheduled", "confirmed"},
+                "classNames": [f"visit-{_TONES.get(one['visit']['status'], 'info')}"],
+            }
+            for one in found
+        ],
+    }  # fmt: skip
+
+
+def _of(by: str, visit: dict[str, Any]) -> list[str]:
+    if by == "room":
+        rooms: list[str] = visit["resource_ids"]
+        return rooms
+    if by == "facility":
+        return [visit["facility_id"]]
+    return [visit["provider_id"], *visit["additional_provider_ids"]]
