@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -22,26 +23,28 @@ _NEEDED = ("httpMethod", "path", "headers", "requestContext")
 
 def serving(name: str, routers: Sequence[APIRouter]) -> Handler:
     """Return the handler of the function `name`, which has these routers and no others."""
+    return handling(name, partial(_made, routers))
+
+
+def _made(routers: Sequence[APIRouter]) -> FastAPI:
     app = FastAPI(
         openapi_url=None, redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )  # fmt: skip
     assemble(app, environment.settings(), routers)
-    return handling(name, app)
+    return app
 
 
-def handling(name: str, app: FastAPI) -> Handler:
-    """Return the handler of the function `name` that serves `app`."""
-    environment.loop()
-    mangum = Mangum(app, lifespan="off", text_mime_types=_TEXTS)
-    logging.getLogger("mangum").setLevel(logging.WARNING)  # below, it logs paths, and so ids
-    mangum(_WARM_UP, _NOBODY)  # the stack of middleware is built while there is a whole CPU
-    environment.start()
+def handling(name: str, make: Callable[[], FastAPI]) -> Handler:
+    """Return the handler of the function `name` that serves what `make` returns."""
+    served = cache(partial(_served, make))
+    environment.start(served)
 
     def handler(event: Any, context: Any) -> dict[str, Any]:
         if not _is_request(event):
             environment.count(name, RejectedEvents=1)
             return _failure(Invalid("The event is no request of a REST API."), context)
+        app, mangum = served()
         try:
             app.state.platform = environment.run(environment.platform())
         except Unavailable as problem:
@@ -50,6 +53,15 @@ def handling(name: str, app: FastAPI) -> Handler:
         return mangum(event, context)
 
     return handler
+
+
+def _served(make: Callable[[], FastAPI]) -> tuple[FastAPI, Mangum]:
+    app = make()
+    environment.loop()
+    logging.getLogger("mangum").setLevel(logging.WARNING)  # below, it logs paths, and so ids
+    mangum = Mangum(app, lifespan="off", text_mime_types=_TEXTS)
+    mangum(_WARM_UP, _NOBODY)  # the stack of middleware is built while there is a whole CPU
+    return app, mangum
 
 
 _NOBODY: Any = None

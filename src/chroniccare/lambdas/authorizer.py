@@ -6,6 +6,7 @@ the function's to judge, so a policy that API Gateway remembers lets nobody in f
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from chroniccare.assembly import authority
@@ -18,8 +19,14 @@ log = logging.getLogger(__name__)
 
 NAME = "authorizer"
 _BEARER = "bearer "
-_authority: Authority = authority(environment.settings())
-environment.start()
+
+
+@cache
+def _authority() -> Authority:
+    return authority(environment.settings())
+
+
+environment.start(_authority)
 
 
 class UnauthorizedError(Exception):
@@ -46,7 +53,7 @@ async def _judged(event: Mapping[str, Any]) -> dict[str, Any]:
     }
     identity = (event.get("requestContext") or {}).get("identity") or {}
     try:
-        caller = await _authority.identify(
+        caller = await _authority().identify(
             _credential(headers), now=utc_now(), address=identity.get("sourceIp"),
             clinic=headers.get("x-tenant"),
         )  # fmt: skip

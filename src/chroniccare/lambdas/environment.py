@@ -7,7 +7,7 @@ connection to PostgreSQL, opened by the first invocation that needs it, and none
 import asyncio
 import gc
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import cache
 from typing import Any, TypeVar
@@ -20,7 +20,9 @@ from chroniccare.settings import Settings, load
 
 T = TypeVar("T")
 
-gc.disable()  # until `start`: of what is loaded now nothing is thrown away; a tenth of the start
+IS_LAMBDA = "AWS_LAMBDA_RUNTIME_API" in os.environ
+if IS_LAMBDA:
+    gc.disable()  # until `start`: nothing of what is loaded now is thrown away; a tenth of its time
 
 SECRET = "SECRET_"  # noqa: S105  the beginning of a variable's name
 """Before a setting's variable: the ARN of the secret whose text it is, such as SECRET_REDIS_URL."""
@@ -73,16 +75,22 @@ def _environment() -> _Environment:
     return _Environment()
 
 
+def start(*prepare: Callable[[], object]) -> None:
+    """Call `prepare` now if this is Lambda, where an environment starts with a whole CPU.
+
+    To be called last: what stands then is kept from the collector.
+    """
+    if IS_LAMBDA:
+        _environment()
+        for one in prepare:
+            one()
+        gc.freeze()
+        gc.enable()
+
+
 def loop() -> None:
-    """Make the loop; while Lambda starts an environment it has a whole CPU, later a share."""
+    """Make the loop, if there is none yet."""
     _environment()
-
-
-def start() -> None:
-    """Make the loop; to be called last: what stands then is kept from the collector."""
-    _environment()
-    gc.freeze()
-    gc.enable()
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -23,4 +23,4 @@ ROUTERS = (
     fhir.router,
 )
 
-handler = handling("fhir", build(environment.settings(), ROUTERS))
+handler = handling("fhir", lambda: build(environment.settings(), ROUTERS))
