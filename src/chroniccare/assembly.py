@@ -1,7 +1,7 @@
 """Dresses an ASGI application: middleware, routes and error mapping, the same wherever it runs.
 
 What `app` builds has every router; a function on Lambda has those of its slice, and imports no
-other (docs/aws.md).
+other (docs/serverless.md).
 """
 
 from collections.abc import Callable, Iterable

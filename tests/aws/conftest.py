@@ -91,11 +91,17 @@ def _gone(cloud: Cloud) -> bool:
 
 
 @pytest.fixture(scope="session")
-def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The functions' package, unpacked."""
-    base = tmp_path_factory.mktemp("platform")
-    lambda_package.build(base / "made.zip", installed=True, kind=lambda_package.PLATFORM)
-    return rie.unpacked(base / "made.zip", base / "task")
+def platform_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of the platform's functions, with what this environment has."""
+    path = tmp_path_factory.mktemp("platform") / "platform.zip"
+    lambda_package.build(path, installed=True, kind=lambda_package.PLATFORM)
+    return path
+
+
+@pytest.fixture(scope="session")
+def code(platform_package: Path) -> Path:
+    """The same, unpacked."""
+    return rie.unpacked(platform_package, platform_package.parent / "task")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from chroniccare.settings import Settings, load
 
 T = TypeVar("T")
 
-IS_LAMBDA = "AWS_LAMBDA_RUNTIME_API" in os.environ
+IS_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 if IS_LAMBDA:
     gc.disable()  # until `start`: nothing of what is loaded now is thrown away; a tenth of its time
 

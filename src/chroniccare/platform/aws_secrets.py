@@ -1,7 +1,7 @@
 """Secrets of AWS Secrets Manager, read once while a function starts: plain HTTP, signed here.
 
 botocore would do the same, and takes more of a cold start to load than all the rest of a request
-(docs/aws.md). The signature is AWS's version 4:
+(docs/serverless.md). The signature is AWS's version 4:
 <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 """
 
