@@ -21,12 +21,14 @@ OURS = (
 )  # fmt: skip
 MADE_UP = ("benchmarks", "tests")
 KNOWN = {
+    "deploy/aws/serverless.yaml": (2, "a switch, and the right to read secrets"),
     "deploy/kubernetes/api.yaml": (1, "the name of a secret of the cluster's"),
     "deploy/kubernetes/migrate.yaml": (1, "as above"),
     "deploy/kubernetes/worker.yaml": (1, "as above"),
     "docs/audit.md": (2, "the hash and the signature of a head, as an example"),
     "docs/settings.md": (1, "the form of a database URL"),
     "src/chroniccare/medications/interactions/table.py": (1, "the checksum of a table"),
+    "src/chroniccare/platform/aws_secrets.py": (1, "the name of an operation"),
     "src/chroniccare/platform/embedded_postgres.py": (1, "the name of a method of authentication"),
     "src/chroniccare/platform/probe.py": (1, "the form of a broker's URL"),
     "src/chroniccare/settings.py": (1, "the form of a database URL"),

