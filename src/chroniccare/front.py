@@ -36,11 +36,15 @@ _FOR_NOBODY_ELSE = [
 
 
 class Front:
-    """ASGI middleware; one, because each costs every request."""
+    """ASGI middleware; one, because each costs every request.
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    `turns`: whether a client that asks for FHIR gets a record of /api/v1 as it stands below /fhir.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, *, turns: bool = True) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
+        self.turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever escapes the application becomes a 500 without internals."""
@@ -63,7 +67,7 @@ class Front:
             if _declared_length(scope) > self.max_body_bytes:
                 raise TooLarge  # noqa: TRY301  answered below, like a body that grows too large
             _check_encoding(scope)
-            if scope["method"] == "GET":
+            if self.turns and scope["method"] == "GET":
                 _turn_to_fhir(scope)
             await self.app(scope, self._limited(receive), send_with_headers)
         except Exception as error:  # nothing but an answer may leave

@@ -62,7 +62,8 @@ def running(base: Path) -> Iterator[Cloud]:
     environment = {
         **kept, "AUTH": "true", "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port), "MINISTACK_REGION": REGION, "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test", "SFTP_ENABLED": "0", "STATE_DIR": str(base),
+        "AWS_SECRET_ACCESS_KEY": "test", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0",
+        "STATE_DIR": str(base),
         "TMPDIR": str(base), "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",
         "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "1",
     }  # fmt: skip

@@ -3,18 +3,27 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from tools import lambda_package
 
+from chroniccare.settings import Settings, values_of, variable
 from chroniccare.simulator.run import Simulator
 from chroniccare.simulator.run import running as simulating
 from chroniccare.simulator.stack import Stack
 from tests.aws import cloud as emulator
+from tests.aws import rie
 from tests.aws.cloud import CODE, KEY, STACK, Cloud, Deployed, emulated, wait_for
+from tests.aws.gateway import Gateway
+from tests.client import Clinic
+from tests.deploy.gateway import FUNCTIONS
+
+_KEPT = ("database_url", "redis_url", "key_pepper", "master_key_file", "tenant_key_dirs")
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +88,64 @@ def _gone(cloud: Cloud) -> bool:
         return True
     assert made["StackStatus"] != "DELETE_FAILED"
     return bool(made["StackStatus"] == "DELETE_COMPLETE")
+
+
+@pytest.fixture(scope="session")
+def platform_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of the platform's functions, with what this environment has."""
+    path = tmp_path_factory.mktemp("platform") / "platform.zip"
+    lambda_package.build(path, installed=True, kind=lambda_package.PLATFORM)
+    return path
+
+
+@pytest.fixture(scope="session")
+def code(platform_package: Path) -> Path:
+    """The same, unpacked."""
+    return rie.unpacked(platform_package, platform_package.parent / "task")
+
+
+@pytest.fixture(scope="session")
+def secret(cloud: Cloud, settings: Settings) -> str:
+    """The ARN of a secret that has the address of the database."""
+    made = cloud.client("secretsmanager").create_secret(
+        Name="database-url", SecretString=settings.database_url
+    )
+    return str(made["ARN"])
+
+
+@pytest.fixture(scope="session")
+def function(
+    code: Path, settings: Settings, secret: str, cloud: Cloud,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], rie.Function]]:  # fmt: skip
+    """Return what starts a function at its first use, as its template names it."""
+    given = {variable(name): values_of(settings, name) for name in _KEPT}
+    del given["DATABASE_URL"]
+    given |= {
+        "SECRET_DATABASE_URL": secret, "AWS_ENDPOINT_URL_SECRETS_MANAGER": cloud.url,
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+    }  # fmt: skip
+    started: dict[str, rie.Function] = {}
+    logs = tmp_path_factory.mktemp("logs")
+    with ExitStack() as stack:
+
+        def start(name: str) -> rie.Function:
+            if name not in started:
+                started[name] = stack.enter_context(
+                    rie.running(code, FUNCTIONS[name]["Handler"], given, logs / name)
+                )
+            return started[name]
+
+        yield start
+
+
+@pytest.fixture
+async def served(
+    clinic: Clinic, function: Callable[[str], rie.Function]
+) -> AsyncIterator[tuple[Clinic, Gateway]]:
+    """A clinic whose requests go through gateway and functions; answers are still checked."""
+    gateway = Gateway(function)
+    async with httpx.AsyncClient(
+        transport=gateway, base_url="https://api.clinic.test", headers={"X-API-Key": clinic.key}
+    ) as http:
+        yield Clinic(clinic.tenant_id, clinic.key, clinic.app, clinic.contract, http), gateway

@@ -8,7 +8,7 @@ def test_the_package_holds_our_code_and_little_else(package: Path) -> None:
     with zipfile.ZipFile(package) as made:
         names = made.namelist()
         size = sum(one.file_size for one in made.infolist())
-    assert "chroniccare/lambdas.py" in names
+    assert "chroniccare/lambdas/__init__.py" in names
     services = {name.split("/")[2] for name in names if name.startswith("botocore/data/")}
     assert {one for one in services if "." not in one} == {
         "dynamodb", "lambda", "pinpoint-sms-voice-v2", "s3", "sesv2", "sns", "sts",

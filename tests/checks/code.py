@@ -40,7 +40,7 @@ MAY_IMPORT_LATE = {
     "commands/backing.py": "as above",
     "commands/simulating.py": "as above",
     "cli_groups.py": "as above",
-    "lambdas.py": "so that a cold start loads one handler's needs",
+    "lambdas/__init__.py": "so that a cold start loads one handler's needs",
     "medications/interactions/service.py": "so that aiohttp is loaded only where a service is set",
     "smart/tokens.py": "so that aiohttp is loaded only where a client has its keys at an address",
     "platform/telemetry.py": "so that OpenTelemetry's SDK is loaded only where settings ask",
@@ -52,7 +52,7 @@ MAY_IMPORT_LATE = {
     "notifications/channels/sms.py": _CHOSEN,
     "notifications/channels/selftest.py": _CHOSEN,
 }
-MAY_USE_FASTAPI = re.compile(r"^(app\.py|([a-z_]+/)+([a-z_]+_)?api\.py|console/.*)$")
+MAY_USE_FASTAPI = re.compile(r"^(app\.py|assembly\.py|([a-z_]+/)+([a-z_]+_)?api\.py|console/.*)$")
 
 _CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
            ("time", "time"), ("time", "time_ns")}  # fmt: skip

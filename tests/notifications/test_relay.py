@@ -105,6 +105,16 @@ async def test_a_message_carries_ids_and_nothing_of_the_patient(
     assert (message["metadata"]["attempts"], message["metadata"]["maxAttempts"]) == (1, 3)
 
 
+async def test_a_tick_publishes_all_that_is_due_while_there_is_time(
+    bench: Bench, rabbitmq: Rabbit, broker: Broker
+) -> None:
+    await bench.many(250)  # more than a batch
+    assert await relay.publish_due(rabbitmq.url, lambda: False) == 0
+    assert await relay.publish_due(rabbitmq.url, lambda: True) == 250
+    assert await broker.waiting(relay.QUEUES["normal"]) == 250
+    assert await relay.publish_due(rabbitmq.url, lambda: True) == 0
+
+
 async def test_the_last_reminder_takes_the_urgent_queue(bench: Bench, broker: Broker) -> None:
     visit = await bench.planned()
     await bench.drain()

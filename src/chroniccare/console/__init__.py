@@ -50,6 +50,7 @@ ROUTERS = (
     audit_api.router,
     live_api.router,
     home_api.router,
+    patients_api.router,  # before chart, whose /{patient_id} would take its paths
     chart_api.router,
     chart_forms_api.router,
     messages_api.router,
@@ -57,7 +58,6 @@ ROUTERS = (
     adherence_api.router,
     outbox_api.router,
     today_api.router,
-    patients_api.router,
     book_api.router,
     visit_api.router,
     calendar_api.router,

@@ -5,7 +5,7 @@ A claim is a lease: the row is due again by itself when whoever holds it dies.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -113,10 +113,10 @@ async def handle(batch: Batch, channels: Channels, *, stop: asyncio.Event | None
         await delivery.deliver(tenant_id, fresh, channels, stop=stop)
 
 
-async def drain(channels: Channels) -> int:
-    """Deliver until nothing is due; return how many claims that took."""
+async def drain(channels: Channels, has_time: Callable[[], bool] = lambda: True) -> int:
+    """Deliver until nothing is due or time is up; return how many claims that took."""
     count = 0
-    while claims := await claim():
+    while has_time() and (claims := await claim()):
         count += len(claims)
         for batch in batches(claims):
             await handle(batch, channels)

@@ -7,7 +7,7 @@ not redeliveries.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,6 +120,27 @@ async def publish(url: str, *, bell: asyncio.Event, stop: asyncio.Event) -> None
         await dispatch.run(Publisher(broker), bell=bell, stop=stop)
 
 
+async def publish_due(url: str, has_time: Callable[[], bool]) -> int:
+    """Dispatch to the broker what is due now, until time is up; return how many claims.
+
+    Raises:
+        BrokerAway: it cannot be reached; the rows stay due.
+    """
+    count = 0
+    async with connected(url) as broker:
+        for queue in QUEUES.values():
+            await broker.declare(queue, DEAD)
+        publisher = Publisher(broker)
+        while has_time():
+            room = [name for name, left in (await publisher.room()).items() if left > 0]
+            claims = await dispatch.claim(classes=room) if room else []
+            if not claims:
+                break
+            await publisher.take(claims)
+            count += len(claims)
+    return count
+
+
 async def consume(url: str, name: str, channels: Channels, *, stop: asyncio.Event) -> None:
     """Deliver what the queue of class `name` brings until `stop`; calls on the wire are finished.
 
@@ -152,12 +173,12 @@ async def _gather(arrived: "asyncio.Queue[Delivery]") -> list[Delivery]:
 async def _deliver(got: list[Delivery], channels: Channels, stop: asyncio.Event) -> None:
     by_tenant: dict[UUID, list[tuple[UUID, Delivery]]] = {}
     for entry in got:
-        ids = _ids(entry.body)
-        if ids is None:
+        found = ids(entry.body)
+        if found is None:
             log.error("message is not ours", extra={"queue": DEAD})
             await entry.dead()
         else:
-            by_tenant.setdefault(ids[0], []).append((ids[1], entry))
+            by_tenant.setdefault(found[0], []).append((found[1], entry))
     last: Delivery | None = None
     for tenant_id, entries in by_tenant.items():
         if await _delivered(tenant_id, [row for row, _ in entries], channels, stop):
@@ -194,7 +215,8 @@ async def _delivered(
     return False
 
 
-def _ids(body: bytes) -> tuple[UUID, UUID] | None:
+def ids(body: bytes) -> tuple[UUID, UUID] | None:
+    """Return tenant and notification that a message names; None: it is none of ours."""
     try:
         payload: dict[str, Any] = orjson.loads(body)["payload"]
         return UUID(payload["tenantId"]), UUID(payload["notificationId"])

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from chroniccare.platform.postgres import Database
+
 log = logging.getLogger(__name__)
 
 _CHANNEL = "chroniccare_work"
 _GATHER_S = 0.005
 _RECONNECT_S = 1.0
+_RING = "SELECT pg_notify($1, loop) FROM unnest($2::text[]) AS loop"
 
 
 @dataclass(slots=True)
@@ -76,6 +79,18 @@ class Bell:
     def _heard(self, _connection: object, _pid: int, _channel: str, loop: object) -> None:
         if self.hear is not None:
             self.hear(str(loop))
+
+
+async def ring_through(database: Database, loops: set[str]) -> None:
+    """Ring for `loops` over a connection of the pool; a ring that fails is lost."""
+    try:
+        connection = await database.acquire()
+        try:
+            await connection.execute(_RING, _CHANNEL, sorted(loops))
+        finally:
+            await database.release(connection)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        log.warning("ring was lost", extra={"kind": type(error).__name__})
 
 
 async def either(bell: asyncio.Event, stop: asyncio.Event, *, timeout: float) -> None:  # noqa: ASYNC109  two events

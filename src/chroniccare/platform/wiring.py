@@ -27,11 +27,12 @@ class Platform:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, hear: Callable[[str], None] | None = None
+    settings: Settings, *, hear: Callable[[str], None] | None = None, alone: bool = False
 ) -> AsyncIterator[Platform]:
     """Open database, cache and bell; close them in reverse order.
 
     `hear` is called with the name of each loop that is rung for, in processes that run loops.
+    `alone`: nothing goes on in the background, and rings go through the pool.
 
     Raises:
         Unavailable: PostgreSQL cannot be reached. An absent cache is no error.
@@ -46,13 +47,16 @@ async def opened(
         stack.push_async_callback(held.close)
         stack.callback(memory().clear)
         bell = wake.Bell(settings.database_url, hear)
-        bell.open()
-        stack.push_async_callback(bell.close)
+        if not alone:
+            bell.open()
+            stack.push_async_callback(bell.close)
 
         async def after_commit(tx: postgres.Tx) -> None:
             memory().drop(tx.dropped)
             await held.drop(tx.dropped, tx.bumped)
-            if tx.woken:
+            if tx.woken and alone:
+                await wake.ring_through(database, tx.woken)
+            elif tx.woken:
                 bell.ring(tx.woken)
 
         database.after_commit = after_commit

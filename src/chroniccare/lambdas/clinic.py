@@ -1,0 +1,39 @@
+"""All that the other functions do not have: much code, and seldom asked."""
+
+from chroniccare.audit import api as audit
+from chroniccare.codes import api as codes
+from chroniccare.lambdas.api import serving
+from chroniccare.privacy import api as privacy
+from chroniccare.scheduling import link_api as visit_links
+from chroniccare.scheduling.calendars import api as calendars
+from chroniccare.scheduling.catalogue import api as catalogue
+from chroniccare.scheduling.groups import api as groups
+from chroniccare.scheduling.recall import api as recalls
+from chroniccare.scheduling.waitlist import api as waitlist
+from chroniccare.scheduling.waitlist import link_api as waitlist_links
+from chroniccare.smart import api as smart_clients
+from chroniccare.staff import api as staff
+from chroniccare.staff.emergency import api as emergency
+from chroniccare.tasks import api as tasks
+from chroniccare.webhooks import api as webhooks
+
+ROUTERS = (
+    groups.router,
+    catalogue.router,
+    recalls.router,
+    waitlist.router,
+    calendars.router,
+    calendars.public,
+    waitlist_links.public,
+    visit_links.public,
+    tasks.router,
+    codes.router,
+    webhooks.router,
+    staff.router,
+    emergency.router,
+    smart_clients.router,
+    audit.router,
+    privacy.router,
+)
+
+handler = serving("clinic", ROUTERS)

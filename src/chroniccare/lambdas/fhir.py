@@ -1,0 +1,26 @@
+"""/fhir, the converter: records of the clinic as FHIR R4 resources, and resources as records.
+
+It stands on nearly every slice, so it is built like the whole application.
+"""
+
+from chroniccare.app import build
+from chroniccare.fhir import api as fhir
+from chroniccare.fhir import operations_routes_api as fhir_operations
+from chroniccare.fhir import slots_api as fhir_slots
+from chroniccare.fhir.exports import api as exports
+from chroniccare.fhir.subscriptions import api as subscriptions
+from chroniccare.lambdas import environment
+from chroniccare.lambdas.api import handling
+from chroniccare.smart import token_api
+
+ROUTERS = (
+    token_api.public,
+    fhir.public,
+    fhir_slots.router,
+    fhir_operations.router,
+    subscriptions.router,
+    exports.router,
+    fhir.router,
+)
+
+handler = handling("fhir", lambda: build(environment.settings(), ROUTERS))

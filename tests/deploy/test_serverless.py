@@ -1,0 +1,232 @@
+"""What deploy/aws/serverless.yaml must say: each route reaches the function that has it."""
+
+import json
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from starlette.routing import Match, Route
+
+from chroniccare import app
+from chroniccare.lambdas import environment
+from chroniccare.platform import aws_secrets
+from chroniccare.settings import load as load_settings
+from chroniccare.smart import token_api
+from tests.deploy.gateway import BODY, FUNCTIONS, INTEGRATION, METHOD, TEMPLATE, chosen, module
+from tests.deploy.template import actions, of_type, statements
+
+RESOURCES = TEMPLATE["Resources"]
+ALARMS = of_type(TEMPLATE, "AWS::CloudWatch::Alarm")
+ROLES = ("ApiRole", "SchedulerRole", "ProcessorRole", "AuditorRole", "TickRole")
+
+
+def test_the_deployment_is_named_by_what_it_deploys() -> None:
+    # API Gateway deploys what stands when the resource is made, and never again.
+    document = json.dumps(RESOURCES["Api"]["Properties"], sort_keys=True)
+    name = f"Deployment{sha256(document.encode()).hexdigest()[:8]}"
+    assert list(of_type(TEMPLATE, "AWS::ApiGateway::Deployment")) == [name]
+    assert RESOURCES["Stage"]["Properties"]["DeploymentId"] == {"Ref": name}
+
+
+def routes() -> Iterator[tuple[str, str]]:
+    """Yield each method and path of the application."""
+    for router in app.ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, Route)
+            for method in sorted(route.methods or ()):
+                yield method, route.path
+
+
+def endpoint(routers: Any, method: str, path: str) -> Any:
+    """Return what serves a request, of the routers in their order."""
+    scope = {"type": "http", "method": method, "path": path, "root_path": ""}
+    for router in routers:
+        for route in router.routes:
+            if route.matches(scope)[0] is Match.FULL:
+                return route.endpoint
+    return None
+
+
+def test_each_route_is_served_by_the_function_that_the_gateway_takes() -> None:
+    for method, template in routes():
+        path = re.sub(r"\{[^}]+\}", "0f8fad5b-d9cb-469f-a165-70867728950e", template)
+        name, _ = chosen(path)
+        there = endpoint(module(name).ROUTERS, method, path)
+        assert there is not None, f"{name} has no {method} {template}"
+        assert there is endpoint(app.ROUTERS, method, path), f"{name} serves {path} by another"
+
+
+def test_each_router_is_in_one_function() -> None:
+    names = {uri["Fn::Sub"].split("${")[-1].split(".")[0]
+             for path in BODY["paths"].values()
+             for uri in [path[METHOD][INTEGRATION]["uri"]]}  # fmt: skip
+    listed = [id(router) for name in names for router in module(name).ROUTERS]
+    assert sorted(listed) == sorted(map(id, app.ROUTERS))
+
+
+def test_what_needs_no_key_passes_the_gateway_and_nothing_else_does() -> None:
+    public = {id(route) for router in app.ROUTERS for route in router.routes
+              if not str(getattr(route, "path", "")).startswith(("/api/", "/fhir"))}  # fmt: skip
+    public |= {id(route) for route in token_api.public.routes}
+    for router in app.ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, Route)
+            path = re.sub(r"\{[^}]+\}", "x", route.path)
+            is_public = id(route) in public or route.path == "/fhir/metadata"
+            assert chosen(path)[1] is not is_public, route.path
+
+
+def test_the_authorizers_policy_is_kept_for_half_a_minute_at_most() -> None:
+    [scheme] = BODY["components"]["securitySchemes"].values()
+    asked = scheme["x-amazon-apigateway-authorizer"]
+    assert asked["authorizerResultTtlInSeconds"] <= 30
+    assert asked["identitySource"] == {"Fn::Sub": "method.request.header.${CredentialHeader}"}
+    assert scheme["name"] == {"Ref": "CredentialHeader"}
+
+
+@pytest.mark.parametrize("kind", BODY["x-amazon-apigateway-gateway-responses"])
+def test_the_gateways_own_answers_have_the_envelope(kind: str) -> None:
+    made = BODY["x-amazon-apigateway-gateway-responses"][kind]
+    said = json.loads(made["responseTemplates"]["application/json"])
+    assert said["success"] is False
+    assert said["error"].keys() >= {"code", "message"}
+    assert said["meta"]["requestId"] == "$context.requestId"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_function_is_as_the_seed_has_it_where_that_makes_sense(name: str) -> None:
+    made = FUNCTIONS[name]
+    assert (made["Runtime"], made["Architectures"]) == ("python3.13", ["arm64"])
+    memory, seconds = {
+        "AppointmentsFunction": (1024, 29), "FhirFunction": (1024, 29),
+        "AuthorizerFunction": (512, 10), "SchedulerFunction": (256, 300),
+        "ProcessorFunction": (512, 300), "AuditorFunction": (256, 300),
+    }.get(name, (512, 29))  # fmt: skip
+    assert (made["MemorySize"], made["Timeout"]) == (memory, seconds)
+    assert made["ReservedConcurrentExecutions"]
+    assert {"SubnetIds", "SecurityGroupIds"} <= made["VpcConfig"].keys()
+    assert made["KmsKeyArn"]
+    assert module(name)
+
+
+def test_connections_in_production_fit_a_database() -> None:
+    kept = TEMPLATE["Mappings"]["Concurrency"]
+    asked = {environment: sum(map(int, counts.values())) for environment, counts in kept.items()}
+    assert asked["development"] < asked["staging"] < asked["production"] < 600
+    for counts in kept.values():
+        assert counts.keys() == kept["production"].keys()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_a_function_is_given_is_what_production_starts_with(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {
+        "DATABASE_URL": "postgresql://u:p@proxy.example:5432/c?sslmode=verify-full",
+        "REDIS_URL": "rediss://:p@cache.example:6379", "RABBITMQ_URL": "amqps://u:p@mq.example",
+        "CHRONICCARE_KEY_PEPPER": "x" * 32,
+    }  # fmt: skip
+    given = {
+        one: _resolved(value) for one, value in FUNCTIONS[name]["Environment"]["Variables"].items()
+    }
+    wanted = {one.removeprefix("SECRET_") for one in given if one.startswith("SECRET_")}
+    monkeypatch.setattr(
+        aws_secrets, "read",
+        lambda names, *_: {one: secrets[one] for one in names},
+    )  # fmt: skip
+    made = environment.settings_of({"AWS_REGION": "us-east-1", **given})
+    assert made.environment == "production"
+    assert made.pool_size == 1
+    assert wanted >= {"DATABASE_URL", "REDIS_URL", "CHRONICCARE_KEY_PEPPER"}
+    assert made != load_settings({})
+    [issuer] = json.loads(made.oidc_issuers)
+    assert issuer["token_use"] == "access"
+
+
+def _resolved(value: Any) -> str:
+    """Return a value that a deployed stack could have in its place."""
+    if isinstance(value, str):
+        return value
+    [(kind, what)] = value.items()
+    if kind == "Fn::ImportValue":
+        name = str(what["Fn::Sub"]).rpartition("-")[2]
+        return {
+            "MasterKeyArn": "arn:aws:kms:us-east-1:123456789012:key/0f8fad5b",
+            "ReceiptsTopicArn": "arn:aws:sns:us-east-1:123456789012:receipts",
+            "RepliesTopicArn": "arn:aws:sns:us-east-1:123456789012:replies",
+        }.get(name, name)  # fmt: skip
+    if kind == "Ref":
+        return {"PublicUrl": "https://api.clinic.example", "EmailFrom": "care@clinic.example",
+                "OriginationIdentity": "+14155550100", "MaxPrice": "0.10",
+                "Environment": "production"}[what]  # fmt: skip
+    if kind == "Fn::FindInMap":
+        return str(TEMPLATE["Mappings"][what[0]]["production"][what[2]])
+    assert kind == "Fn::Sub"
+    known = {"AWS::Region": "us-east-1", "AWS::Partition": "aws", "AWS::AccountId": "123456789012",
+             "AuditCopies": "/clinic/audit"}  # fmt: skip
+    return re.sub(r"\$\{([^}]+)\}", lambda one: known.get(one[1], one[1]), str(what))
+
+
+def test_no_secret_stands_in_the_environment_of_a_function() -> None:
+    for made in FUNCTIONS.values():
+        given = made["Environment"]["Variables"]
+        assert "{{resolve:" not in json.dumps(given)
+        assert not given.keys() & {"DATABASE_URL", "REDIS_URL", "RABBITMQ_URL"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_sec_39_no_role_may_do_everything(role: str) -> None:
+    for one in statements(TEMPLATE, role):
+        assert all("*" not in action for action in actions(one))
+        if one["Resource"] == "*":
+            assert all(action.startswith("ec2:") for action in actions(one))
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_each_alarm_acts_and_says_so_when_it_is_over(name: str) -> None:
+    topic = [{"Fn::ImportValue": {"Fn::Sub": "${Prefix}-messaging-AlarmTopicArn"}}]
+    assert ALARMS[name]["AlarmActions"] == ALARMS[name]["OKActions"] == topic
+    assert ALARMS[name]["AlarmDescription"]
+
+
+def test_the_limits_of_errors_and_latency_are_the_seeds() -> None:
+    errors, slow = ALARMS["ErrorRateAlarm"], ALARMS["LatencyAlarm"]
+    assert (errors["Threshold"], errors["Statistic"], errors["EvaluationPeriods"]) == (
+        0.01, "Average", 2,
+    )  # fmt: skip
+    assert (slow["Threshold"], slow["ExtendedStatistic"], slow["EvaluationPeriods"]) == (
+        1000, "p99", 3,
+    )  # fmt: skip
+
+
+def test_each_function_is_watched_by_the_name_that_it_counts_under() -> None:
+    for name in FUNCTIONS:
+        short = name.removesuffix("Function")
+        assert f"{short}ErrorAlarm" in ALARMS
+    for alarm in ALARMS.values():
+        if alarm["Namespace"] == environment.NAMESPACE:
+            of = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+            assert of["Environment"] == {"Ref": "Environment"}
+            assert FUNCTIONS[f"{of['Function'].capitalize()}Function"]
+
+
+def test_staff_sign_in_with_a_second_factor_and_nobody_signs_up() -> None:
+    [pool] = of_type(TEMPLATE, "AWS::Cognito::UserPool").values()
+    assert (pool["MfaConfiguration"], pool["EnabledMfas"]) == ("ON", ["SOFTWARE_TOKEN_MFA"])
+    assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+    [client] = of_type(TEMPLATE, "AWS::Cognito::UserPoolClient").values()
+    assert client["AllowedOAuthFlows"] == ["code"]
+    assert client["AccessTokenValidity"] <= 15
+
+
+def test_the_gateway_keeps_no_path_and_no_address() -> None:
+    stage = RESOURCES["Stage"]["Properties"]
+    said = set(re.findall(r"\$context\.([\w.]+)", stage["AccessLogSetting"]["Format"]))
+    assert not said & {"path", "identity.sourceIp", "identity.userAgent", "customDomain.path"}
+    [methods] = stage["MethodSettings"]
+    assert methods["DataTraceEnabled"] is False
+    [wall] = of_type(TEMPLATE, "AWS::WAFv2::WebACL").values()
+    shown = [wall["VisibilityConfig"], *(rule["VisibilityConfig"] for rule in wall["Rules"])]
+    assert not any(one["SampledRequestsEnabled"] for one in shown)
