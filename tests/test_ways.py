@@ -29,6 +29,8 @@ def test_the_first_route_that_has_a_request_is_found(routes: list[BaseRoute]) ->
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"):
             scope = asked(method, path)
             one_by_one = [one for one in rest if one.matches(scope)[0] == Match.FULL]
+            if one_by_one and ":path}" in one_by_one[0].path:
+                one_by_one = []  # of any number of parts: left to the list, as what is nowhere
             match, found = ways.matches(scope)
             if not one_by_one:
                 assert match == Match.NONE, (method, path)

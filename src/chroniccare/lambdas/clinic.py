@@ -2,7 +2,9 @@
 
 from chroniccare.audit import api as audit
 from chroniccare.codes import api as codes
+from chroniccare.fhir.readings import api as readings
 from chroniccare.lambdas.api import serving
+from chroniccare.notifications.outbox import api as outbox
 from chroniccare.privacy import api as privacy
 from chroniccare.scheduling import link_api as visit_links
 from chroniccare.scheduling.calendars import api as calendars
@@ -13,7 +15,9 @@ from chroniccare.scheduling.waitlist import api as waitlist
 from chroniccare.scheduling.waitlist import link_api as waitlist_links
 from chroniccare.smart import api as smart_clients
 from chroniccare.staff import api as staff
+from chroniccare.staff.accounts import api as accounts
 from chroniccare.staff.emergency import api as emergency
+from chroniccare.staff.keys import api as api_keys
 from chroniccare.tasks import api as tasks
 from chroniccare.webhooks import api as webhooks
 
@@ -30,6 +34,10 @@ ROUTERS = (
     codes.router,
     webhooks.router,
     staff.router,
+    accounts.router,
+    api_keys.router,
+    readings.router,
+    outbox.router,
     emergency.router,
     smart_clients.router,
     audit.router,
