@@ -38,6 +38,7 @@ from chroniccare.medications.dosing import api as dosing
 from chroniccare.medications.fills import api as fills
 from chroniccare.medications.interactions import api as interactions
 from chroniccare.notifications import api as notifications
+from chroniccare.notifications.birth_date import Doorkeeper
 from chroniccare.notifications.devices import api as devices
 from chroniccare.notifications.doubts import api as doubts
 from chroniccare.notifications.inbound import api as inbound
@@ -194,6 +195,8 @@ def build(settings: Settings) -> FastAPI:
     )
     app.state.sessions = sessions
     app.state.reception = Reception(Guesses(settings.wrong_passwords_per_minute, of="signin:"))
+    births = Guesses(settings.wrong_passwords_per_minute, of="births:")
+    app.state.doorkeeper = Doorkeeper(births)
     app.state.smart = Desk(
         app.state.authority,
         address(settings) + token_api.TOKEN_PATH,

@@ -101,6 +101,7 @@ PUBLIC = {
     "GET /unsubscribe/{token}": _TOKEN,
     "POST /unsubscribe/{token}": _TOKEN,
     "GET /visits/{token}": _TOKEN,
+    "POST /visits/{token}": _TOKEN,
     "POST /visits/{token}/{step}": _TOKEN,
     "GET /console/static/{digest}/{name:path}": "files of the package",
     "GET /console/sign-in": "a form",

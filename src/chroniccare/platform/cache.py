@@ -19,6 +19,7 @@ Keys and lifetimes are the seed's, each with its tenant:
     patient:{tenant}:{id}:medications:active:{...}   10 minutes
     ratelimit:{tenant}:{key id}                      until the bucket is full again
     guesses:{address}                                wrong keys from there, as above; of no tenant
+    births:{tenant}:{patient}                        birth dates tried at links, as above
     good:{hash of a key, or client id}               1 day: some process has accepted it
     sender:{channel}:{driver}                        until what was planned for it has been sent;
                                                      no tenant: all share the sender
