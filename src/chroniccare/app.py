@@ -37,6 +37,7 @@ from chroniccare.medications.doses import api as doses
 from chroniccare.medications.dosing import api as dosing
 from chroniccare.medications.fills import api as fills
 from chroniccare.medications.interactions import api as interactions
+from chroniccare.medications.reminders import link_api as dose_links
 from chroniccare.notifications import api as notifications
 from chroniccare.notifications.birth_date import Doorkeeper
 from chroniccare.notifications.devices import api as devices
@@ -139,6 +140,7 @@ ROUTERS = (
     calendars.public,
     waitlist_links.public,
     visit_links.public,
+    dose_links.public,
     unsubscribing.public,
     tasks.router,
     allergies.router,

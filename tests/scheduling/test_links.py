@@ -55,10 +55,10 @@ async def shown(bench: Bench, visit: Visit) -> dict[str, Any]:
 
 async def reads(bench: Bench, visit: Visit) -> list[str]:
     """Return the outcomes of what the link read."""
-    query = {"entity_id": str(visit.appointment_id), "action": "read"}
-    listed = (await bench.clinic.get("/audit", params=query)).json()["data"]["items"]
-    mine = [one for one in listed if one["user_type"] == "visit_link"]
-    assert {one["user_id"] for one in mine} <= {str(visit.appointment_id)}
+    query = {"user_id": str(visit.appointment_id), "user_type": "visit_link", "action": "read"}
+    mine = (await bench.clinic.get("/audit", params=query)).json()["data"]["items"]
+    seen = {"success": str(visit.appointment_id), "refused": str(visit.patient_id)}
+    assert all(one["entity_id"] == seen[one["metadata"]["outcome"]] for one in mine)
     return [one["metadata"]["outcome"] for one in mine]
 
 

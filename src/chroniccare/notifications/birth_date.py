@@ -67,7 +67,6 @@ class Door:
     """One link whose page is behind the birth date: who calls, what it is about, its secret."""
 
     caller: Caller
-    entity_type: str
     record_id: UUID
     token: str
     pepper: str = field(repr=False)
@@ -102,9 +101,8 @@ class Doorkeeper:
         if said == born:
             return _proof(door, now + LASTS)
         await read_log().record(
-            door.caller, entity_type=door.entity_type, seen=[door.record_id], action="read",
-            outcome="refused",
-        )  # fmt: skip
+            door.caller, entity_type="patient", seen=[patient_id], action="read", outcome="refused"
+        )
         await self.addresses.note(address)
         raise NotProved("wrong")
 

@@ -54,7 +54,7 @@ def opened(token: str, pepper: str, *, request_id: str, ip_address: str | None) 
         raise NoVisit
     tenant_id, appointment_id, told_start = found
     caller = Caller(tenant_id, appointment_id, ACTOR, request_id=request_id, ip_address=ip_address)
-    door = Door(caller, ENTITY, appointment_id, token, pepper)
+    door = Door(caller, appointment_id, token, pepper)
     return Link(caller, appointment_id, told_start, door)
 
 
