@@ -29,7 +29,9 @@ from chroniccare.medications.doses import api as doses
 from chroniccare.medications.dosing import api as dosing
 from chroniccare.medications.fills import api as fills
 from chroniccare.medications.interactions import api as interactions
+from chroniccare.medications.reminders import link_api as dose_links
 from chroniccare.notifications import api as notifications
+from chroniccare.notifications.birth_date import Doorkeeper
 from chroniccare.notifications.devices import api as devices
 from chroniccare.notifications.doubts import api as doubts
 from chroniccare.notifications.inbound import api as inbound
@@ -127,6 +129,7 @@ ROUTERS = (
     calendars.public,
     waitlist_links.public,
     visit_links.public,
+    dose_links.public,
     unsubscribing.public,
     tasks.router,
     allergies.router,
@@ -178,6 +181,8 @@ def build(settings: Settings, routers: Sequence[APIRouter] = ROUTERS) -> FastAPI
     app.state.sessions = sessions
     app.state.reception = Reception(Guesses(settings.wrong_passwords_per_minute, of="signin:"))
     app.state.issuers = Elsewhere(app.state.authority.people)
+    births = Guesses(settings.wrong_passwords_per_minute, of="births:")
+    app.state.doorkeeper = Doorkeeper(births)
     app.state.smart = Desk(
         app.state.authority,
         address(settings) + token_api.TOKEN_PATH,

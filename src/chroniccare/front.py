@@ -27,7 +27,7 @@ _SERVER_ERROR = 500
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
-_BY_ADDRESS = ("/calendars/", "/offers/", "/unsubscribe/", "/visits/")
+_BY_ADDRESS = ("/calendars/", "/doses/", "/offers/", "/unsubscribe/", "/visits/")
 """Whoever has such an address may use what is there, so it must not be passed on by accident."""
 _FOR_NOBODY_ELSE = [
     (b"referrer-policy", b"no-referrer"),

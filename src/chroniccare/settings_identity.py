@@ -152,8 +152,9 @@ class IdentitySettings(BaseModel):
         Field(
             ge=1,
             le=100_000,
-            description="Wrong passwords and codes a minute from one address at the console, after "
-            "which it must wait, a minute at first and an hour at most.",
+            description="Wrong passwords and codes a minute from one address at the console, and "
+            "wrong birth dates at patients' links, after which it must wait, a minute at first and "
+            "an hour at most.",
         ),
     ] = 20
     session_idle_minutes: Annotated[

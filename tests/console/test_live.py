@@ -38,7 +38,7 @@ async def test_nothing_is_missed_between_two_streams(
     assert kinds == set()  # what was there before is no news
     await desk.clinic.patient()
     kinds, told = await listen(desk.http, **{"Last-Event-ID": told})
-    assert kinds == {"patient"}
+    assert "patient" in kinds  # and perhaps what was told shortly before
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ class AuditEntry(Wire):
         str | None,
         Field(
             description="`api_key`, `staff`, `smart_client`, `calendar_feed`, `waitlist_offer` (the"
-            " patient, by the link in an offer), `visit_link`, `unsubscribe_link` (in an email),"
-            " `patient` (by a reply) or `system`.",
+            " patient, by the link in an offer), `visit_link`, `dose_link`, `unsubscribe_link` (in"
+            " an email), `patient` (by a reply) or `system`.",
             examples=["api_key"],
         ),
     ]

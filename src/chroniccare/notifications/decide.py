@@ -201,13 +201,14 @@ def text(
 ) -> Text:  # fmt: skip
     """Render the message from what is true now; a row of a file has only what the file said.
 
-    `asks` is how a text message about a visit asks for an answer: settings.sms_asks.
+    `asks` is how a text message about a visit or doses asks for an answer: settings.sms_asks.
     """
     data = due.template_data
     if due.notification_type in answers.KINDS:
         return answers.render(due.notification_type, due.language or data.get("language"), data)
     about_open = due.notification_type in rules.ABOUT_OPEN_VISITS
-    if about_open and channel != "email" and asks != "link":
+    asks_by_link = channel == "email" or asks == "link"
+    if due.notification_type in rules.ANSWERED_BY_LINK and not asks_by_link:
         link = None  # a segment more, unless the clinic wants it
     names = _medicines(due)
     facts = Facts(

@@ -13,6 +13,7 @@ from chroniccare.core.ids import new_id
 from chroniccare.notifications import (
     attachments,
     decide,
+    dose_page,
     offer_page,
     queries_due,
     rules,
@@ -170,10 +171,15 @@ def _verdict(
 
 
 def _link(tenant_id: UUID, due: queries_due.Due, settings: Settings) -> str | None:
-    """Return where an offer, or a visit, is answered; made here, so that it stands in no row."""
+    """Return where an offer, a visit or doses are answered; made here: it stands in no row."""
     offer_id = due.template_data.get("offer_id")
     if offer_id is not None:
         return offer_page.link(settings, tenant_id, UUID(offer_id))
+    if due.doses is not None:
+        return dose_page.link(
+            settings, tenant_id, UUID(due.template_data["bundle_id"]), due.scheduled_send_time,
+            who="patient" if due.related_person_id is None else "caregiver",
+        )  # fmt: skip
     if due.appointment_id is None or due.visit_start is None:
         return None
     if due.notification_type not in rules.ABOUT_OPEN_VISITS:

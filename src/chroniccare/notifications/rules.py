@@ -41,6 +41,9 @@ ABOUT_OPEN_VISITS = frozenset(
     {"appointment_confirmation", "appointment_rescheduled", "appointment_reminder"}
 )
 
+ANSWERED_BY_LINK = ABOUT_OPEN_VISITS | {"medication_reminder"}
+"""In a text message the link of these costs a segment, so it stands there where asked for."""
+
 
 def visit_states(notification_type: str) -> frozenset[str]:
     """Return the states of its visit in which a message has a point; none: in all of them."""

@@ -1,7 +1,8 @@
 """The page behind the link in a message about a visit: when it is, and two buttons.
 
-It names the clinic and the time, and nobody. Opening it changes nothing, because mail scanners
-open every link; only the buttons, which post, are an answer. No script, nothing from elsewhere.
+It asks for the patient's date of birth first. It names the clinic and the time, and nobody. Opening
+it changes nothing, because mail scanners open every link; only the buttons, which post, are an
+answer. No script, nothing from elsewhere.
 """
 
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from chroniccare.core import signed
-from chroniccare.notifications import page
+from chroniccare.notifications import birth_date, page
 from chroniccare.notifications.templates.making import sentence_of_visit
 from chroniccare.notifications.templates.text import Facts
 from chroniccare.settings import Settings, address, values_of
@@ -61,17 +62,32 @@ def opened(token: str, pepper: str) -> tuple[UUID, UUID, datetime] | None:
     return signed.opened_dated(_PURPOSE, token, pepper)
 
 
-def render(language: str, state: State, token: str, *, starts_at: datetime, place: str) -> bytes:
-    """Return the page; of a visit that is `over` it says nothing but that.
+def ask(language: str, token: str, *, why: str = "") -> bytes:
+    """Return the page that asks for the date of birth; see `birth_date.ask`."""
+    return birth_date.ask(language, _TEXTS[language]["title"], f"/visits/{token}", why=why)
 
-    `starts_at` shows the clinic's local time; `language` is one of templates.rules.LANGUAGES.
+
+def over(language: str) -> bytes:
+    """Return the page of a visit that is over, or not as it was told: it says nothing but that."""
+    texts = _TEXTS[language]
+    return page.render(language, texts["title"], [texts["over"]])
+
+
+def render(
+    language: str, state: State, token: str, *, proof: str, starts_at: datetime, place: str
+) -> bytes:
+    """Return the page of a visit that can be answered.
+
+    `starts_at` shows the clinic's local time; `language` is one of templates.rules.LANGUAGES;
+    `proof` is what the buttons send back.
     """
     texts = _TEXTS[language]
-    if state == "over":
-        return page.render(language, texts["title"], [texts["over"]])
     said = [sentence_of_visit(language, Facts(starts_at, facility_name=place))]
     buttons = [
-        page.Button(f"/visits/{token}/{step}", texts[step], first=step == "confirm")
+        page.Button(
+            f"/visits/{token}/{step}", texts[step], first=step == "confirm",
+            sends={birth_date.PROOF: proof},
+        )
         for step in _BUTTONS[state]
-    ]
+    ]  # fmt: skip
     return page.render(language, texts["title"], said, buttons, done=texts.get(state, ""))

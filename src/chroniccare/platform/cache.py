@@ -20,6 +20,7 @@ Keys and lifetimes are the seed's, each with its tenant:
     ratelimit:{tenant}:{key id}                      until the bucket is full again
     guesses:{address}                                wrong keys from there, as above; of no tenant
     guesses:signin:{address}                         wrong passwords and codes from there, likewise
+    births:{tenant}:{patient}                        birth dates tried at links, as above
     good:{hash of a key, or client id}               1 day: some process has accepted it
     sender:{channel}:{driver}                        until what was planned for it has been sent;
                                                      no tenant: all share the sender

@@ -4,50 +4,71 @@ from fastapi import APIRouter, Request, Response
 
 from chroniccare.core.errors import RateLimited
 from chroniccare.notifications import page
+from chroniccare.notifications.birth_date import PROOF, NotProved
+from chroniccare.notifications.page_api import fields, html, take, wait
 from chroniccare.scheduling import links
-from chroniccare.tenancy.caller import Authority
 
 public = APIRouter(prefix="/visits", include_in_schema=False)
 
 
 @public.api_route("/{token}", methods=["GET", "HEAD"])
-async def show_visit(token: str, request: Request) -> Response:
-    """Answer the page of the visit; whoever opens it, and be it a scanner, changes nothing."""
+async def ask_for_visit(token: str, request: Request) -> Response:
+    """Answer the page that asks for the date of birth; whoever opens it, a scanner, learns nothing.
+
+    It changes nothing either.
+    """
     try:
-        return _html(await links.page(await _link(token, request)))
+        return html(await links.question(await _link(token, request)))
     except links.NoVisit:
-        return _html(page.unknown(), status=404)
+        return html(page.unknown(), status=404)
+    except RateLimited as error:
+        return wait(error)
+
+
+@public.post("/{token}")
+async def open_visit(token: str, request: Request) -> Response:
+    """Answer the page of the visit to who gives the date of birth; 422 to another date."""
+    try:
+        link = await _link(token, request)
+        try:
+            proof = await links.prove(link, request.app.state.doorkeeper, await fields(request))
+            return html(await links.page(link, proof))
+        except NotProved as error:
+            return html(await links.question(link, why=error.why), status=error.status)
+    except links.NoVisit:
+        return html(page.unknown(), status=404)
+    except RateLimited as error:
+        return wait(error)
 
 
 @public.post("/{token}/{step}")
 async def answer_visit(token: str, step: links.Step, request: Request) -> Response:
     """Take the patient's answer; 409 when the visit has changed since they were told of it."""
     try:
-        link = await _link(token, request)
-        taken = await links.answer(link, step)
-        body = await links.page(link, refused=not taken)
+        link, proof = await _link(token, request), (await fields(request)).get(PROOF, "")
+        try:
+            taken = await links.answer(link, step, proof)
+            body = await links.page(link, proof, refused=not taken)
+            return html(body, status=200 if taken else 409)
+        except NotProved as error:
+            return html(await links.question(link, why=error.why), status=error.status)
     except links.NoVisit:
-        return _html(page.unknown(), status=404)
-    return _html(body, status=200 if taken else 409)
+        return html(page.unknown(), status=404)
+    except RateLimited as error:
+        return wait(error)
 
 
 async def _link(token: str, request: Request) -> links.Link:
     """Return the link behind the address, with a token taken from its bucket.
 
     Raises:
+        NoVisit: we gave out no such address.
         RateLimited: the bucket is empty.
     """
-    authority: Authority = request.app.state.authority
     link = links.opened(
-        token, authority.pepper, request_id=request.scope["chroniccare.request_id"],
+        token, request.app.state.authority.pepper,
+        request_id=request.scope["chroniccare.request_id"],
         ip_address=request.client.host if request.client else None,
     )  # fmt: skip
-    allowance = await authority.take(link.caller, per_second=links.PER_SECOND, burst=links.BURST)
-    request.scope["chroniccare.allowance"] = allowance
-    if not allowance.allowed:
-        raise RateLimited(retry_after=allowance.wait_s)
+    await take(request, link.caller, per_second=links.PER_SECOND, burst=links.BURST)
     return link
-
-
-def _html(body: bytes, *, status: int = 200) -> Response:
-    return Response(body, status, headers=page.HEADERS, media_type="text/html; charset=utf-8")

@@ -1,7 +1,7 @@
 """SQL of the page behind the link in a message about a visit."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from chroniccare.platform.postgres import Query
@@ -21,13 +21,15 @@ class Shown:
     zone: str
     language: str
     changing: bool
+    born: date
 
 
 SHOWN = Query(
     Shown,
     "SELECT a.status, a.scheduled_start, a.patient_id, f.name AS place, f.timezone AS zone,"
     " p.language, EXISTS (SELECT FROM tasks t WHERE t.tenant_id = a.tenant_id"
-    " AND t.dedupe_key = $2 AND t.status IN ('requested', 'in-progress')) AS changing"
+    " AND t.dedupe_key = $2 AND t.status IN ('requested', 'in-progress')) AS changing,"
+    " p.date_of_birth AS born"
     " FROM appointments a JOIN tenants t ON t.id = a.tenant_id AND t.is_active"
     " JOIN facilities f ON f.tenant_id = a.tenant_id AND f.id = a.facility_id"
     " JOIN patients p ON p.tenant_id = a.tenant_id AND p.id = a.patient_id WHERE a.id = $1",

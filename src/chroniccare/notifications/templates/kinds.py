@@ -98,7 +98,7 @@ KINDS = {
             "medication_reminder", "A dose is due; when, date and time are the dose's.",
             (
                 "first_name", "clinic", "clinic_phone", "when", "date", "time", "medication",
-                "medicines", "names", "reply",
+                "medicines", "names", "link", "reply",
             ),
         ),
         Kind(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chroniccare.core.errors import Invalid, NotFound
 from chroniccare.core.time import to_instant, to_local, zone
-from chroniccare.notifications.rules import ABOUT_OPEN_VISITS
+from chroniccare.notifications.rules import ANSWERED_BY_LINK
 from chroniccare.notifications.rules_categories import INVITING, category_of
 from chroniccare.notifications.templates import (
     actions,
@@ -142,7 +142,7 @@ def _rendered(
     template = engine.compiled(source, locale=subject.locale, version_id=subject.version_id)
     facts = replace(_facts(body.facts, now), opt_out=category_of(kind) == INVITING)
     if (
-        kind in ABOUT_OPEN_VISITS
+        kind in ANSWERED_BY_LINK
         and channel != "email"
         and "link" not in body.facts.model_fields_set
     ):

@@ -15,7 +15,7 @@ _ANSWER = (
 _KEPT = "{% if offer_until %} We keep it until {{ offer_until }}.{% endif %}"
 _NAMES = "{% if names %} ({{ names }}){% endif %}"
 _DOSES = f"{{{{ time }}}} medicine{{% if medicines %}}s ({{{{ medicines }}}}){{% endif %}}{_NAMES}"
-_REPLY = "{% if reply %} {{ reply }}{% endif %}"
+_REPLY = "{% if link %} To answer: {{ link }}{% elif reply %} {{ reply }}{% endif %}"
 
 # Each paragraph by itself; one that renders to nothing is left out.
 _HELLO = f"Hello{_NAME},"
@@ -86,6 +86,7 @@ TEXTS: dict[str, tuple[Source, Source]] = {
         _email(
             "Your reminder for {{ time }}",
             f"This is a reminder{_FROM}: it is time for your {_DOSES}.",
+            "{% if link %}To say that you took it, or did not: {{ link }}{% endif %}",
             _QUESTION,
         ),
     ),

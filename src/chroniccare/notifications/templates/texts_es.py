@@ -22,7 +22,7 @@ _DOSES = (
     "{% if medicines %}sus {{ medicines }} medicinas{% else %}su medicina{% endif %}"
     f"{_NAMES} ({{{{ time }}}})"
 )
-_REPLY = "{% if reply %} {{ reply }}{% endif %}"
+_REPLY = "{% if link %} Para responder: {{ link }}{% elif reply %} {{ reply }}{% endif %}"
 
 _HELLO = f"Hola{_NAME}:"
 _WITH = "{% if provider %}Le atiende {{ provider }}.{% endif %}"
@@ -86,6 +86,7 @@ TEXTS: dict[str, tuple[Source, Source]] = {
         _email(
             "Su recordatorio: {{ time }}",
             f"Este es un recordatorio{_FROM}: es hora de {_DOSES}.",
+            "{% if link %}Para decir si la tomó o no: {{ link }}{% endif %}",
             _QUESTION,
         ),
     ),
