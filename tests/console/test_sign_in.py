@@ -18,6 +18,7 @@ from playwright.async_api import Browser as Chromium
 from chroniccare.console import pages
 from chroniccare.platform import passwords
 from chroniccare.platform.postgres import begin, database, utc_now
+from chroniccare.staff.accounts import actions
 from chroniccare.staff.sessions import actions as sessions
 from chroniccare.tenancy.guesses import Guesses
 from tests.client import Clinic
@@ -310,6 +311,28 @@ async def test_sec_17_a_given_password_opens_nothing_but_its_own_change(
     assert not await browser.is_in()
 
 
+async def test_sec_17_a_second_factor_does_not_stand_for_ones_own_password(
+    clinic: Clinic, browser: Browser, clock: Clock
+) -> None:
+    who = await worker(clinic, "administrator", must_change=True)
+    await browser.sign_in(who)
+    csrf = (await who.session(browser.token)).csrf
+    for path in ("factor", "factor/confirm", "factor/remove", "look", "sessions/end-others"):
+        answer = await browser.post(f"/account/{path}", csrf=csrf, password=who.password)
+        assert (answer.status_code, answer.headers.get("location")) == (
+            303, "/console/account/password",
+        )  # fmt: skip
+    device, _ = await who.with_codes()  # by another way than the console's
+    clock.forward(seconds=30)
+    step = await browser.sign_in(who)
+    await browser.send(step, "/sign-in/code", code=device.at(clock.at))
+    session = await who.session(browser.token)
+    assert (session.needs, session.caller.scopes) == ("password", frozenset())
+    clock.forward(seconds=30)
+    fresh = await actions.remove_factor(session, browser.token, code=device.at(clock.at))
+    assert (await who.session(fresh)).needs == "password"
+
+
 async def test_sec_17_a_required_factor_comes_before_anything_else(
     clinic: Clinic, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,6 +452,19 @@ async def test_sec_17_what_was_entered_is_kept_over_an_automatic_sign_out(
     assert done.headers["location"] == "/console/account?said=saved"
     let_pass()
     assert (await who.session(browser.token)).locale == "es"
+
+
+async def test_sec_17_a_page_that_refreshes_itself_keeps_no_session_alive(
+    clinic: Clinic, browser: Browser, clock: Clock
+) -> None:
+    who = await worker(clinic)
+    await browser.sign_in(who)
+    by_itself = {"x-by-itself": "1"}
+    for _ in range(4):
+        assert (await browser.http.get("/console/account", headers=by_itself)).status_code == 200
+        clock.forward(minutes=4)
+    assert (await browser.http.get("/console/account", headers=by_itself)).status_code == 303
+    assert not await browser.is_in()
 
 
 async def test_sec_17_a_form_of_another_page_is_not_kept(

@@ -16,7 +16,9 @@ from chroniccare.tenancy.caller import Authority
 _READS = frozenset({"GET", "HEAD"})
 _FIRST = {"password": "/console/account/password", "factor": "/console/account/factor"}
 """Where somebody goes who must do something before anything else."""
-_ALWAYS = ("/console/account/", "/console/sign-out", "/console/live")
+_LETS = {"password": "/console/account/password", "factor": "/console/account/"}
+"""What is let through until then: a second factor does not stand for a password of one's own."""
+_ALWAYS = ("/console/sign-out", "/console/live")
 OURS = frozenset({"", "none", "same-origin"})
 
 
@@ -42,7 +44,7 @@ class Page(APIRoute):
             try:
                 await _check(request, session)
                 first = _FIRST.get(session.needs)
-                if first and not request.url.path.startswith(_ALWAYS):
+                if first and not request.url.path.startswith((_LETS[session.needs], *_ALWAYS)):
                     return pages.done(first)
                 return await handler(request)
             except RequestValidationError:  # an id that is none, a date that is none
