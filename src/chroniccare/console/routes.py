@@ -47,6 +47,8 @@ class Page(APIRoute):
                 if first and not request.url.path.startswith((_LETS[session.needs], *_ALWAYS)):
                     return pages.done(first)
                 return await handler(request)
+            except NotFromHere as error:
+                return await _too_old(request, session, error)
             except RequestValidationError:  # an id that is none, a date that is none
                 return pages.problem(request, NotFound("There is no such page."))
             except Problem as problem:
@@ -67,6 +69,20 @@ async def _check(request: Request, session: Session) -> None:
     sent = request.headers.get("x-csrf-token") or (await forms.read(request)).text(forms.CSRF)
     if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
         raise NotFromHere
+
+
+async def _too_old(request: Request, session: Session, error: NotFromHere) -> Response:
+    """Hand back what the same person has entered in a page of an earlier session of theirs."""
+    form = await forms.read(request)
+    kept = pages.entries(request, form)
+    is_theirs = request.headers.get("sec-fetch-site") == "same-origin" and pages.is_of(
+        form, session
+    )
+    if not kept or not is_theirs or session.needs:
+        return pages.problem(request, error)
+    return pages.page(
+        request, "resume.html", status=error.status, action=request.url.path, kept=kept
+    )
 
 
 def router() -> APIRouter:
