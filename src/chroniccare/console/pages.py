@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from chroniccare.console import forms
 from chroniccare.console.navigation import SCREENS, Screen
 from chroniccare.console.session import Session, current, token_of
+from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Problem
 from chroniccare.core.time import to_local
 from chroniccare.core.time import zone as named
@@ -208,9 +209,9 @@ def entries(request: Request, form: forms.Form) -> Kept:
     ]
 
 
-def is_of(form: forms.Form, session: Session) -> bool:
-    """Return whether a form was shown to whoever is signed in, be it in another session."""
-    return compare_digest(form.text(forms.OWNER).encode(), owner_of(session.caller).encode())
+def is_of(form: forms.Form, caller: Caller) -> bool:
+    """Return whether a form was shown to whoever acts now, be it in another session."""
+    return compare_digest(form.text(forms.OWNER).encode(), owner_of(caller).encode())
 
 
 def door(

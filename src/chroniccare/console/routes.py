@@ -76,7 +76,7 @@ async def _too_old(request: Request, session: Session, error: NotFromHere) -> Re
     form = await forms.read(request)
     kept = pages.entries(request, form)
     is_theirs = request.headers.get("sec-fetch-site") == "same-origin" and pages.is_of(
-        form, session
+        form, session.caller
     )
     if not kept or not is_theirs or session.needs:
         return pages.problem(request, error)

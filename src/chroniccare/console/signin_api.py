@@ -164,7 +164,7 @@ async def _go_on(request: Request, form: forms.Form, started: Started) -> Respon
     if not kept:
         return keep(pages.done(action or _HOME), started.token)
     session = await sessions.opened(started.token, now=database().clock())
-    if session is None or session.needs or not pages.is_of(form, session):
+    if session is None or session.needs or not pages.is_of(form, session.caller):
         return keep(pages.done(_HOME), started.token)
     request.state.session = session
     answer = pages.page(request, "resume.html", action=action, kept=kept)
