@@ -73,6 +73,19 @@ async def test_no_search_puts_a_patient_into_an_address(clinic: Clinic, sign_in:
     assert away.headers["location"] == "/console/sign-in?next=%2Fconsole%2Fbook%3Fpriority%3Dhigh"
 
 
+async def test_a_search_without_its_session_says_so_in_its_place(sign_in: SignIn) -> None:
+    desk = await sign_in("front_desk")
+    desk.http.headers["hx-request"] = "true"
+    old = await desk.post("/patients/found", {"name": "or", "csrf": "of before"})
+    assert "Please open the page again" in old.text
+    desk.http.cookies.clear()
+    away = await desk.post("/patients/found", {"name": "or"})
+    assert [old.status_code, away.status_code] == [403, 401]
+    assert "/console/sign-in" in away.text
+    for answer in (old, away):
+        assert "<form" not in answer.text
+
+
 async def test_a_free_time_is_booked_once(clinic: Clinic, sign_in: SignIn) -> None:
     desk = await sign_in("front_desk")
     await clinic.provider(last_name=SCRIPT)

@@ -190,6 +190,8 @@ async def sign_in(request: Request) -> Response:
         return RedirectResponse(
             f"/console/sign-in?{urlencode({'next': back})}", 303, headers=HEADERS
         )
+    if is_part(request):
+        return page(request, "part.html", status=401, error=None)
     form = await forms.read(request)
     ours = csrf_of(token_of(request))
     is_ours = bool(ours) and compare_digest(form.text(forms.CSRF).encode(), ours.encode())
@@ -198,6 +200,11 @@ async def sign_in(request: Request) -> Response:
         request, status=401, action=request.url.path if kept else "", kept=kept,
         owner=form.text(forms.OWNER),
     )  # fmt: skip
+
+
+def is_part(request: Request) -> bool:
+    """Return whether the answer to a form is put into the page that is open."""
+    return "hx-request" in request.headers
 
 
 def entries(request: Request, form: forms.Form) -> Kept:

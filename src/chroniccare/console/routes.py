@@ -73,6 +73,8 @@ async def _check(request: Request, session: Session) -> None:
 
 async def _too_old(request: Request, session: Session, error: NotFromHere) -> Response:
     """Hand back what the same person has entered in a page of an earlier session of theirs."""
+    if pages.is_part(request):
+        return pages.page(request, "part.html", status=error.status, error=error)
     form = await forms.read(request)
     kept = pages.entries(request, form)
     is_theirs = request.headers.get("sec-fetch-site") == "same-origin" and pages.is_of(
