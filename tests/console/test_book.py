@@ -38,17 +38,52 @@ async def visits_of(clinic: Clinic, patient: dict[str, Any]) -> list[dict[str, A
 async def test_patients_are_found_as_somebody_types(clinic: Clinic, sign_in: SignIn) -> None:
     desk = await sign_in("front_desk")
     patient = await clinic.patient(first_name=SCRIPT, last_name="Ortega")
-    for path in ("/patients/found?name=or", "/patients?name=ortgea", "/book?name=ort"):
-        page = await desk.get(path)
+    for path, name in (("/patients/found", "or"), ("/patients", "ortgea"), ("/book", "ort")):
+        page = await desk.post(path, {"name": name})
         assert patient["id"] in page.text
         assert SCRIPT not in page.text
-    assert "Nobody is found" in (await desk.get("/patients/found?name=zz")).text
-    assert "Nobody is found" in (await desk.get("/patients?mrn=none")).text
-    wrong = await desk.get("/patients?born=soon")
+    assert "Nobody is found" in (await desk.post("/patients/found", {"name": "zz"})).text
+    assert "Nobody is found" in (await desk.post("/patients", {"mrn": "none"})).text
+    wrong = await desk.post("/patients", {"born": "soon"})
     assert wrong.status_code == 400
     assert "date_of_birth" in wrong.text
-    book = await desk.get("/patients/found?name=or&to=book")
+    book = await desk.post("/patients/found?to=book", {"name": "or"})
     assert f"/console/book?patient_id={patient['id']}" in book.text
+
+
+async def test_no_search_puts_a_patient_into_an_address(clinic: Clinic, sign_in: SignIn) -> None:
+    desk = await sign_in("front_desk")
+    for number in range(51):
+        await clinic.patient(last_name="Ortega", mrn=f"M-{number}")
+    first = await desk.post("/patients", {"name": "ortega"})
+    assert not re.findall(r'(?:href|hx-get)="[^"]*(?:name|mrn|born|cursor)=[^"]*"', first.text)
+    for path in ("/patients", "/book", "/waitlist"):
+        page = (await desk.get(path)).text
+        for form in re.findall(r"<form[^>]*>.*?</form>", page, re.DOTALL):
+            assert 'method="post"' in form or not re.search(r'name="(name|mrn|born)"', form)
+        assert "hx-get" not in page
+    cursor = re.search(r'name="cursor" value="([^"]+)"', first.text)
+    assert cursor
+    rest = await desk.post("/patients", {"name": "ortega", "cursor": unescape(cursor[1])})
+    assert rest.text.count('<th scope="row">') == 1
+    ignored = await desk.get("/patients?name=nobody")  # as addresses were before
+    assert ignored.text.count('<th scope="row">') == 50
+    desk.http.cookies.clear()
+    away = await desk.get("/book?name=Ortega&born=1960-01-02&priority=high")
+    assert away.headers["location"] == "/console/sign-in?next=%2Fconsole%2Fbook%3Fpriority%3Dhigh"
+
+
+async def test_a_search_without_its_session_says_so_in_its_place(sign_in: SignIn) -> None:
+    desk = await sign_in("front_desk")
+    desk.http.headers["hx-request"] = "true"
+    old = await desk.post("/patients/found", {"name": "or", "csrf": "of before"})
+    assert "Please open the page again" in old.text
+    desk.http.cookies.clear()
+    away = await desk.post("/patients/found", {"name": "or"})
+    assert [old.status_code, away.status_code] == [403, 401]
+    assert "/console/sign-in" in away.text
+    for answer in (old, away):
+        assert "<form" not in answer.text
 
 
 async def test_a_free_time_is_booked_once(clinic: Clinic, sign_in: SignIn) -> None:
@@ -181,7 +216,11 @@ async def test_the_next_free_visit_takes_three_keys_from_a_patient(
     await clinic.provider()
     patient = await clinic.patient(last_name="Ortega")
     opened = await window(await sign_in("front_desk"))
-    page = await opened.go("/patients?name=ortega")
+    page = await opened.go("/patients")
+    await page.locator("#f-name").fill("ortega")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("link", name="Ortega, Maria").wait_for()
+    assert page.url.endswith("/console/patients")
     await axe(page)
     await opened.picture("patients")
     await page.keyboard.press("b")

@@ -18,6 +18,7 @@ from playwright.async_api import Browser as Chromium
 from chroniccare.console import pages
 from chroniccare.platform import passwords
 from chroniccare.platform.postgres import begin, database, utc_now
+from chroniccare.staff.accounts import actions
 from chroniccare.staff.sessions import actions as sessions
 from chroniccare.tenancy.guesses import Guesses
 from tests.client import Clinic
@@ -310,6 +311,28 @@ async def test_sec_17_a_given_password_opens_nothing_but_its_own_change(
     assert not await browser.is_in()
 
 
+async def test_sec_17_a_second_factor_does_not_stand_for_ones_own_password(
+    clinic: Clinic, browser: Browser, clock: Clock
+) -> None:
+    who = await worker(clinic, "administrator", must_change=True)
+    await browser.sign_in(who)
+    csrf = (await who.session(browser.token)).csrf
+    for path in ("factor", "factor/confirm", "factor/remove", "look", "sessions/end-others"):
+        answer = await browser.post(f"/account/{path}", csrf=csrf, password=who.password)
+        assert (answer.status_code, answer.headers.get("location")) == (
+            303, "/console/account/password",
+        )  # fmt: skip
+    device, _ = await who.with_codes()  # by another way than the console's
+    clock.forward(seconds=30)
+    step = await browser.sign_in(who)
+    await browser.send(step, "/sign-in/code", code=device.at(clock.at))
+    session = await who.session(browser.token)
+    assert (session.needs, session.caller.scopes) == ("password", frozenset())
+    clock.forward(seconds=30)
+    fresh = await actions.remove_factor(session, browser.token, code=device.at(clock.at))
+    assert (await who.session(fresh)).needs == "password"
+
+
 async def test_sec_17_a_required_factor_comes_before_anything_else(
     clinic: Clinic, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -407,28 +430,120 @@ async def test_sec_17_another_site_signs_nobody_in(clinic: Clinic, browser: Brow
 async def test_sec_17_what_was_entered_is_kept_over_an_automatic_sign_out(
     clinic: Clinic, browser: Browser, clock: Clock
 ) -> None:
-    who = await worker(clinic)
+    who = await worker(clinic, "administrator")
     await browser.sign_in(who)
-    page = await browser.get("/account")
+    page = await browser.get("/admin/keys")
     clock.forward(minutes=16)
-    kept = await browser.send(page, "/account/look", locale="es", theme='"><b>dark')
+    entered = {"key_name": '"><b>Kiosk', "scopes": "patients:read"}
+    kept = await browser.send(page, "/admin/keys", **entered)
     assert kept.status_code == 401
     assert "What you entered is kept" in kept.text
-    assert 'name="kept.locale" value="es"' in kept.text
-    assert "<b>dark" not in kept.text
+    assert 'name="kept.scopes" value="patients:read"' in kept.text
+    assert "<b>Kiosk" not in kept.text
     wrong = await browser.send(
         kept, "/sign-in", clinic=who.subdomain, email=who.email, password=WRONG
     )
-    assert 'name="kept.locale" value="es"' in wrong.text
+    assert 'name="kept.scopes" value="patients:read"' in wrong.text
     back = await browser.send(
         wrong, "/sign-in", clinic=who.subdomain, email=who.email, password=who.password
     )
     assert back.status_code == 200
-    assert (await who.session(browser.token)).locale == "en"  # nothing is sent by itself
-    done = await browser.send(back, "/account/look")
-    assert done.headers["location"] == "/console/account?said=saved"
-    let_pass()
-    assert (await who.session(browser.token)).locale == "es"
+    assert "<li>patients:read</li>" in back.text
+    assert await keys_of(clinic) == []  # nothing is sent by itself
+    assert (await browser.send(back, "/admin/keys")).status_code == 200
+    assert await keys_of(clinic) == [entered["key_name"]]
+
+
+async def keys_of(clinic: Clinic) -> list[str]:
+    items = (await clinic.get("/api-keys")).json()["data"]["items"]
+    return [one["key_name"] for one in items if "Kiosk" in one["key_name"]]
+
+
+@pytest.mark.parametrize("has_codes", [False, True])
+async def test_sec_17_what_somebody_entered_is_handed_to_nobody_else(
+    clinic: Clinic, browser: Browser, clock: Clock, has_codes: bool
+) -> None:
+    who, other = await worker(clinic, "administrator"), await worker(clinic, "administrator")
+    device = (await other.with_codes())[0] if has_codes else None
+    await browser.sign_in(who)
+    page = await browser.get("/admin/keys")
+    clock.forward(minutes=16)
+    kept = await browser.send(page, "/admin/keys", key_name="Kiosk", scopes="patients:read")
+    own = {"clinic": other.subdomain, "email": other.email, "password": other.password}
+    back = await browser.send(kept, "/sign-in", **own)
+    if device is not None:
+        back = await browser.send(back, "/sign-in/code", code=device.at(clock.at))
+    assert (back.status_code, back.headers["location"]) == (303, "/console/today")
+    assert "Kiosk" not in back.text
+
+
+async def test_sec_17_no_password_is_handed_back_in_a_page(
+    clinic: Clinic, browser: Browser, clock: Clock
+) -> None:
+    who = await worker(clinic)
+    await browser.sign_in(who)
+    page = await browser.get("/account/password")
+    csrf = (await who.session(browser.token)).csrf
+    clock.forward(minutes=16)
+    typed = {"old_password": who.password, "new_password": OWN}
+    answers = [await browser.send(page, "/account/password", **typed)]
+    more = {**typed, "password": OWN, "code": "123456", "key_name": "Kiosk"}
+    answers.append(await browser.post("/admin/keys", csrf=csrf, **more))
+    assert "kept." not in answers[0].text
+    assert "kept.key_name" in answers[1].text
+    for answer in answers:
+        assert answer.status_code == 401
+        assert not [one for one in (OWN, who.password, "123456") if one in answer.text]
+
+
+async def test_sec_17_after_signing_in_nobody_lands_on_a_page_that_is_none(
+    clinic: Clinic, browser: Browser, clock: Clock
+) -> None:
+    who = await worker(clinic)
+    await browser.sign_in(who)
+    page = await browser.get("/account")
+    clock.forward(minutes=16)
+    door = await browser.send(page, "/sign-out")
+    own = {"clinic": who.subdomain, "email": who.email, "password": who.password}
+    back = await browser.send(door, "/sign-in", **own)
+    assert back.headers["location"] == "/console/today"
+
+
+async def test_sec_17_a_form_of_ones_earlier_session_is_handed_back(
+    clinic: Clinic, browser: Browser, elsewhere: Browser
+) -> None:
+    who, other = await worker(clinic, "administrator"), await worker(clinic, "administrator")
+    await browser.sign_in(who)
+    page = await browser.get("/admin/keys")
+    await browser.sign_in(who)  # in another tab
+    entered = {"key_name": "Kiosk", "scopes": "patients:read"}
+    browser.http.headers["sec-fetch-site"] = "same-site"
+    assert "Kiosk" not in (await browser.send(page, "/admin/keys", **entered)).text
+    browser.http.headers["sec-fetch-site"] = "same-origin"
+    again = await browser.send(page, "/admin/keys", **entered)
+    assert again.status_code == 403
+    assert "<li>Kiosk</li>" in again.text
+    assert await keys_of(clinic) == []
+    elsewhere.http.headers["sec-fetch-site"] = "same-origin"
+    await elsewhere.sign_in(other)
+    theirs = await elsewhere.send(page, "/admin/keys", **entered)
+    assert theirs.status_code == 403
+    assert "Kiosk" not in theirs.text
+    assert (await browser.send(again, "/admin/keys")).status_code == 200
+    assert await keys_of(clinic) == ["Kiosk"]
+
+
+async def test_sec_17_a_page_that_refreshes_itself_keeps_no_session_alive(
+    clinic: Clinic, browser: Browser, clock: Clock
+) -> None:
+    who = await worker(clinic)
+    await browser.sign_in(who)
+    by_itself = {"x-by-itself": "1"}
+    for _ in range(4):
+        assert (await browser.http.get("/console/account", headers=by_itself)).status_code == 200
+        clock.forward(minutes=4)
+    assert (await browser.http.get("/console/account", headers=by_itself)).status_code == 303
+    assert not await browser.is_in()
 
 
 async def test_sec_17_a_form_of_another_page_is_not_kept(

@@ -15,12 +15,17 @@ _FIRST = 60
 
 
 @router.get("/book")
+@router.post("/book")
 async def find(
     request: Request, patient_id: Text = "", provider_id: Text = "", facility_id: Text = "",
     appointment_type: Text = "", duration_minutes: Text = "", priority: Text = "",
-    from_date: Text = "", name: Text = "",
+    from_date: Text = "",
 ) -> Response:  # fmt: skip
-    """Show the earliest free times of a week; from each, one more page books it."""
+    """Show the earliest free times of a week; from each, one more page books it.
+
+    The name of a patient who is looked for is sent as a form: it stands in no address.
+    """
+    name = (await forms.read(request)).text("name")
     clinic = await desk.clinic(request)
     kinds = clinic.choices("kinds")
     asked = {
@@ -37,8 +42,8 @@ async def find(
         error = refused
     if patient_id:
         patient = (await desk.patients(request, [patient_id])).get(patient_id)
-    elif name.strip():
-        page = await calls.get(request, "/patients", name=name.strip(), limit=20)
+    elif name:
+        page = await calls.get(request, "/patients", name=name, limit=20)
         found = page["items"]
     return pages.page(
         request, "book.html", status=error.status if error else 200, error=error, clinic=clinic,

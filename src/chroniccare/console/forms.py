@@ -8,6 +8,7 @@ from fastapi import Request
 from chroniccare.core.errors import Invalid
 
 CSRF = "csrf"
+OWNER = "owner"
 ONCE = "once"
 VERSION = "version"
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -19,12 +19,13 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from chroniccare.console import forms
 from chroniccare.console.navigation import SCREENS, Screen
 from chroniccare.console.session import Session, current, token_of
+from chroniccare.core.caller import Caller
 from chroniccare.core.errors import Problem
 from chroniccare.core.time import to_local
 from chroniccare.core.time import zone as named
 from chroniccare.notifications.templates import words
 from chroniccare.platform.postgres import database
-from chroniccare.staff.sessions.actions import csrf_of
+from chroniccare.staff.sessions.actions import csrf_of, owner_of
 
 LANGUAGES = ("en", "es")
 HEADERS = {
@@ -39,7 +40,11 @@ CLINIC = "chroniccare-clinic"
 """Cookie with the subdomain of the clinic that somebody last signed in to here."""
 Kept = Sequence[tuple[str, str]]
 """Names and values of the fields of a form."""
-_UNKEPT = frozenset({forms.CSRF})
+_UNKEPT = frozenset({forms.CSRF, forms.OWNER, "password", "old_password", "new_password", "code"})
+_ACCOUNT = "/console/account/"
+"""Nothing that is entered below it is kept."""
+_SEARCHED = frozenset({"name", "mrn", "born"})
+"""What searches ask for, which stands in no address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,8 @@ def asset(name: str) -> str:
 def page(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
     """Return the page that `template` makes of `context`, in the language of who is signed in.
 
-    A template extends `base.html`. It knows `here`, `screens`, `csrf`, `said` and its `context`.
+    A template extends `base.html`. It knows `here`, `screens`, `csrf`, `owner`, `said` and its
+    `context`.
     """
     session: Session | None = getattr(request.state, "session", None)
     language = session.locale if session else _accepted(request)
@@ -132,6 +138,7 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
         path=request.url.path, session=session, language=language,
         zone=context.pop("zone", None) or named("UTC"), now=database().clock(),
     )  # fmt: skip
+    context.setdefault("owner", owner_of(session.caller) if session else "")
     made = _environment(language).get_template(template)
     text = made.render(
         here=here, screens=_screens(session), csrf=session.csrf if session else "",
@@ -169,37 +176,66 @@ async def sign_in(request: Request) -> Response:
     """Return the way to sign in, for a request without a session.
 
     A form that was on its way is kept in the page and sent on after signing in, if it is one of the
-    session that the browser held: else a page of somebody else could have it sent.
+    session that the browser held: else a page of somebody else could have it sent. It says whose it
+    is, and nobody else is handed it.
     """
     if request.url.path == "/console/live":
         return Response(status_code=204)  # which ends an EventSource
     if request.method in {"GET", "HEAD"}:
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        query = urlencode([
+            one for one in parse_qsl(request.url.query, keep_blank_values=True)
+            if one[0] not in _SEARCHED
+        ])  # fmt: skip
+        back = request.url.path + (f"?{query}" if query else "")
         return RedirectResponse(
             f"/console/sign-in?{urlencode({'next': back})}", 303, headers=HEADERS
         )
+    if is_part(request):
+        return page(request, "part.html", status=401, error=None)
     form = await forms.read(request)
     ours = csrf_of(token_of(request))
     is_ours = bool(ours) and compare_digest(form.text(forms.CSRF).encode(), ours.encode())
-    kept = [
+    kept = entries(request, form) if is_ours else []
+    return door(
+        request, status=401, action=request.url.path if kept else "", kept=kept,
+        owner=form.text(forms.OWNER),
+    )  # fmt: skip
+
+
+def is_part(request: Request) -> bool:
+    """Return whether the answer to a form is put into the page that is open."""
+    return "hx-request" in request.headers
+
+
+def entries(request: Request, form: forms.Form) -> Kept:
+    """Return what may be handed back of a form that could not be taken: no password, no code."""
+    if request.url.path.startswith(_ACCOUNT):
+        return []
+    return [
         (name, one) for name, all_ in form.values.items() for one in all_ if name not in _UNKEPT
-    ]  # fmt: skip
-    return door(request, status=401, action=request.url.path, kept=kept if is_ours else [])
+    ]
+
+
+def is_of(form: forms.Form, caller: Caller) -> bool:
+    """Return whether a form was shown to whoever acts now, be it in another session."""
+    return compare_digest(form.text(forms.OWNER).encode(), owner_of(caller).encode())
 
 
 def door(
     request: Request, *, status: int = 200, action: str = "", kept: Kept = (), wrong: str = "",
-    clinic: str = "", email: str = "",
+    clinic: str = "", email: str = "", owner: str = "",
 ) -> Response:  # fmt: skip
     """Return the page on which somebody signs in.
 
     Attributes:
         action: where they go on.
         kept: fields of a form that was on its way there.
+        owner: whose they are.
     """
     request.state.session = None
     return page(
         request, "signin.html", status=status, action=action, kept=kept, wrong=wrong, email=email,
+        owner=owner,
         clinic=clinic or request.cookies.get(CLINIC, ""),
         issuers=request.app.state.issuers.names, asked=clinic,
     )  # fmt: skip

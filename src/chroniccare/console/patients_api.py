@@ -1,10 +1,13 @@
-"""/console/patients: find a patient, in the bar as somebody types or as a list."""
+"""/console/patients: find a patient, in the bar as somebody types or as a list.
+
+What is looked for is sent as a form: names, MRNs and birth dates stand in no address.
+"""
 
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
-from chroniccare.console import calls, desk, pages, routes
+from chroniccare.console import calls, desk, forms, pages, routes
 
 router = routes.router()
 
@@ -13,16 +16,17 @@ _FOUND = 8
 
 
 @router.get("/patients")
-async def search(
-    request: Request, name: Text = "", mrn: Text = "", born: Text = "", cursor: Text = ""
-) -> Response:
+@router.post("/patients")
+async def search(request: Request) -> Response:
     """Show who is found by name, MRN or birth date; without them everybody by last name."""
-    asked = {"name": name.strip(), "mrn": mrn.strip(), "date_of_birth": born}
+    form = await forms.read(request)
+    name, mrn, born = form.text("name"), form.text("mrn"), form.text("born")
+    asked = {"name": name, "mrn": mrn, "date_of_birth": born}
     error = None
     found: dict[str, Any] = {"items": [], "next_cursor": None}
     try:
         found = await calls.get(
-            request, "/patients", cursor=cursor or None, limit=50,
+            request, "/patients", cursor=form.some("cursor"), limit=50,
             **{key: value for key, value in asked.items() if value},
         )  # fmt: skip
     except calls.Refused as refused:
@@ -34,15 +38,16 @@ async def search(
     )  # fmt: skip
 
 
-@router.get("/patients/found")
-async def found(request: Request, name: Text = "", to: Text = "") -> Response:
+@router.post("/patients/found")
+async def found(request: Request, to: Text = "") -> Response:
     """Answer the part of a page that lists whom the letters so far find.
 
     `to` is where a patient leads: `book` to their free times, `waitlist` to their entry, else to
     their chart.
     """
     items: list[Any] = []
-    if name.strip():
-        page = await calls.get(request, "/patients", name=name.strip(), limit=_FOUND)
+    name = (await forms.read(request)).text("name")
+    if name:
+        page = await calls.get(request, "/patients", name=name, limit=_FOUND)
         items = page["items"]
-    return pages.page(request, "patients_found.html", found=items, name=name.strip(), to=to)
+    return pages.page(request, "patients_found.html", found=items, name=name, to=to)

@@ -16,7 +16,9 @@ from chroniccare.tenancy.caller import Authority
 _READS = frozenset({"GET", "HEAD"})
 _FIRST = {"password": "/console/account/password", "factor": "/console/account/factor"}
 """Where somebody goes who must do something before anything else."""
-_ALWAYS = ("/console/account/", "/console/sign-out", "/console/live")
+_LETS = {"password": "/console/account/password", "factor": "/console/account/"}
+"""What is let through until then: a second factor does not stand for a password of one's own."""
+_ALWAYS = ("/console/sign-out", "/console/live")
 OURS = frozenset({"", "none", "same-origin"})
 
 
@@ -42,9 +44,11 @@ class Page(APIRoute):
             try:
                 await _check(request, session)
                 first = _FIRST.get(session.needs)
-                if first and not request.url.path.startswith(_ALWAYS):
+                if first and not request.url.path.startswith((_LETS[session.needs], *_ALWAYS)):
                     return pages.done(first)
                 return await handler(request)
+            except NotFromHere as error:
+                return await _too_old(request, session, error)
             except RequestValidationError:  # an id that is none, a date that is none
                 return pages.problem(request, NotFound("There is no such page."))
             except Problem as problem:
@@ -65,6 +69,22 @@ async def _check(request: Request, session: Session) -> None:
     sent = request.headers.get("x-csrf-token") or (await forms.read(request)).text(forms.CSRF)
     if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
         raise NotFromHere
+
+
+async def _too_old(request: Request, session: Session, error: NotFromHere) -> Response:
+    """Hand back what the same person has entered in a page of an earlier session of theirs."""
+    if pages.is_part(request):
+        return pages.page(request, "part.html", status=error.status, error=error)
+    form = await forms.read(request)
+    kept = pages.entries(request, form)
+    is_theirs = request.headers.get("sec-fetch-site") == "same-origin" and pages.is_of(
+        form, session.caller
+    )
+    if not kept or not is_theirs or session.needs:
+        return pages.problem(request, error)
+    return pages.page(
+        request, "resume.html", status=error.status, action=request.url.path, kept=kept
+    )
 
 
 def router() -> APIRouter:

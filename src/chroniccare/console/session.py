@@ -27,6 +27,8 @@ class Session(Protocol):
 
 _BY_ITSELF = frozenset({"/console/live"})
 """What an open page asks for by itself: nobody need be there, so a session is not kept alive."""
+_REFRESHES = "x-by-itself"
+"""Header of a page that asks for itself again because something has changed."""
 
 
 def cookie_name() -> str:
@@ -68,10 +70,16 @@ async def signed_in(request: Request) -> Session | None:
     client = request.client
     found: Session | None = await sessions.opened(
         token, now=database().clock(), address=client.host if client else None,
-        seen=request.url.path not in _BY_ITSELF,
+        seen=not _is_by_itself(request),
         request_id=request.scope.get("chroniccare.request_id", ""),
     )  # fmt: skip
     return found
+
+
+def _is_by_itself(request: Request) -> bool:
+    return request.url.path in _BY_ITSELF or (
+        request.method == "GET" and _REFRESHES in request.headers
+    )
 
 
 def current(request: Request) -> Session:

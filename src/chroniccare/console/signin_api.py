@@ -57,6 +57,7 @@ async def sign_in(request: Request) -> Response:
         answer = pages.door(
             request, status=error.status, action=_local(form.text("next")), kept=_kept(form),
             wrong=_said(error, _WRONG), clinic=typed.clinic, email=typed.email,
+            owner=form.text(forms.OWNER),
         )  # fmt: skip
         return _with_wait(answer, error)
     await _leave(request)
@@ -153,13 +154,18 @@ async def _leave(request: Request) -> None:
 
 
 async def _go_on(request: Request, form: forms.Form, started: Started) -> Response:
-    """Return the next step, where somebody was going, or the form that was on its way."""
+    """Return the next step, where somebody was going, or the form that was on its way.
+
+    It is handed to whoever has filled it in alone; anybody else begins at home.
+    """
     if started.needs == "code":
         return keep(_ask_code(request, form, 200, ""), started.token)
     kept, action = _kept(form), _local(form.text("next"))
-    if not kept or started.needs:
+    if not kept:
         return keep(pages.done(action or _HOME), started.token)
     session = await sessions.opened(started.token, now=database().clock())
+    if session is None or session.needs or not pages.is_of(form, session.caller):
+        return keep(pages.done(_HOME), started.token)
     request.state.session = session
     answer = pages.page(request, "resume.html", action=action, kept=kept)
     return keep(answer, started.token)
@@ -169,7 +175,7 @@ def _ask_code(request: Request, form: forms.Form, status: int, wrong: str) -> Re
     request.state.session = None
     return pages.page(
         request, "signin_code.html", status=status, action=_local(form.text("next")),
-        kept=_kept(form), wrong=wrong,
+        kept=_kept(form), wrong=wrong, owner=form.text(forms.OWNER),
     )  # fmt: skip
 
 

@@ -83,8 +83,7 @@
         document.getElementById("stale").hidden = false;
         return;
       }
-      if (window.htmx) window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerMorph" }).then(draw);
-      else location.reload();
+      if (window.htmx) window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerMorph", headers: { "X-By-Itself": "1" } }).then(draw); // nobody need be there
     };
     const source = new EventSource("/console/live");
     source.addEventListener("changed", (event) => {

@@ -265,7 +265,8 @@ async def _changed_factor(
         after={"second_factor": what},
     )  # fmt: skip
     await sessions.end_others(tx, account.id, but=session.id)
-    return await sessions.rotate(tx, token, session.id, until=session.absolute_until)
+    needs = needed(await get(tx, account.id), tx.settings, has_given_code=True)
+    return await sessions.rotate(tx, token, session.id, needs=needs, until=session.absolute_until)
 
 
 async def _claimed(session: Session) -> queries.Account:

@@ -208,6 +208,11 @@ def csrf_of(token: str) -> str:
     return rules.csrf(token, _pepper(database().settings)) if rules.is_token(token) else ""
 
 
+def owner_of(caller: Caller) -> str:
+    """Return what forms of whoever `caller` is carry, so that what they enter stays theirs."""
+    return rules.owner(caller.tenant_id, caller.actor_id, _pepper(database().settings))
+
+
 def forget(token: str) -> None:
     """Let go of what this process remembers of a session that has ended or changed."""
     _memory.held.pop(rules.token_hash(token, _pepper(database().settings)), None)

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from uuid import UUID
 
 _TOKEN = re.compile(r"cct_[0-9A-Za-z_-]{43}", re.ASCII)
 _BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"),
@@ -34,6 +35,13 @@ def token_hash(token: str, pepper: str) -> bytes:
 def csrf(token: str, pepper: str) -> str:
     """Return what a form of this session carries: a page of somebody else cannot know it."""
     return hmac.digest(pepper.encode(), b"csrf|" + token.encode(), hashlib.sha256).hex()
+
+
+def owner(tenant_id: UUID, staff_id: UUID | None, pepper: str) -> str:
+    """Return what forms of a member of staff carry, whichever session they were shown in."""
+    return hmac.digest(
+        pepper.encode(), b"owner|" + f"{tenant_id}|{staff_id}".encode(), hashlib.sha256
+    ).hex()
 
 
 def device(user_agent: str) -> str:
