@@ -408,7 +408,7 @@ def application() -> FastAPI:
 
 
 def document() -> dict[str, Any]:
-    """Return the OpenAPI document."""
+    """Return the OpenAPI document, which is the same under all settings."""
     return application().openapi()
 
 

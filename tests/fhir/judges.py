@@ -41,20 +41,38 @@ def _schema() -> dict[str, Any]:
 
 
 @cache
-def _validator(name: str) -> Any:
+def _validator() -> Any:
+    """Return one validator for every type; each of its own would hold all the others again."""
     whole = _schema()
     return jsonschema_rs.validator_for(
         {
-            "$schema": whole["$schema"],
+            "$schema": "http://json-schema.org/draft-07/schema#",  # the first one with `if`
             "definitions": whole["definitions"],
-            "$ref": f"#/definitions/{name}",
+            "allOf": [
+                {
+                    "if": {"properties": {"resourceType": {"const": name}}},
+                    "then": {"$ref": f"#/definitions/{name}"},
+                }
+                for name in sorted(_types())
+            ],
         }
+    )
+
+
+@cache
+def _types() -> frozenset[str]:
+    return frozenset(
+        name
+        for name, one in _schema()["definitions"].items()
+        if one.get("properties", {}).get("resourceType", {}).get("const") == name
     )
 
 
 def by_schema(resource: dict[str, Any]) -> list[str]:
     """Return where HL7's JSON schema is broken, and how; nothing: it is not."""
-    found = _validator(resource["resourceType"]).iter_errors(resource)
+    if resource["resourceType"] not in _types():
+        return [f"resourceType: {resource['resourceType']} is no type of R4"]
+    found = _validator().iter_errors(resource)
     return [f"{'.'.join(map(str, one.instance_path))}: {one.message[:200]}" for one in found]
 
 
