@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from opentelemetry import propagate, trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,7 @@ from chroniccare.platform.cache import Allowance
 log = logging.getLogger("chroniccare.access")
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?", re.ASCII)
 _BODY_S = 20.0
 """Seconds a body may take: it is read before the key is looked at."""
 _REFUSED = 400
@@ -165,22 +166,23 @@ class Proxied:
             value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"
         )
         told = [one.strip() for one in said.split(",") if one.strip()]
-        while told and self._is_ours(host):
-            if not _is_address(told[-1]):
+        found = _address(host)
+        while told and found is not None and any(found in one for one in self.proxies):
+            before = _address(told.pop())
+            if before is None:
                 break
-            host = told.pop()
-        return host
-
-    def _is_ours(self, host: str) -> bool:
-        return _is_address(host) and any(ip_address(host) in one for one in self.proxies)
+            found = before
+        return host if found is None else str(found)
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an address as one writes it: without a port, and IPv4 that IPv6 carries as IPv4."""
+    with_port = _WITH_PORT.fullmatch(text)
     try:
-        ip_address(text)
+        found = ip_address(with_port[1] or with_port[2] if with_port else text)
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def _request_id(scope: Scope) -> str:

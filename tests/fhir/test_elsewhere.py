@@ -48,6 +48,11 @@ async def test_slots_are_found_read_and_set_aside(fhir: Server, doctor: Json) ->
     ]
     aside = {**first, "status": "busy-unavailable"}
     del aside["id"]
+    past = f"Patient/{(await fhir.clinic.patient())['id']}/_history"
+    heads = [f"Slot/{first['id']}", query, "Patient", past, f"{past}/1"]
+    answers = await batch(fhir, *(entry("HEAD", one) for one in heads))
+    assert statuses(answers) == ["200"] * 5
+    assert not any("resource" in one for one in answers)
     read, made, none, wrong = await batch(
         fhir,
         entry("GET", f"Slot/{first['id']}"),

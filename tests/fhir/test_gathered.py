@@ -5,8 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from chroniccare.fhir import transactions
-from chroniccare.platform.postgres import Command, begin
+from chroniccare.core.errors import Conflict
+from chroniccare.core.ids import new_id
+from chroniccare.fhir import creating, transactions
+from chroniccare.platform.gathering import Gathered, each, gathered, later
+from chroniccare.platform.postgres import Command, Tx, begin
 from tests.client import Clinic
 from tests.fhir.examples import to
 from tests.fhir.server import Server
@@ -128,3 +131,61 @@ async def test_entries_whose_commit_went_wrong_are_not_made_again(
     answer = await send(fhir, "batch", *(entry("POST", "Patient", SMALL) for _ in range(3)))
     assert [one["response"]["status"] for one in answer.json()["entry"]] == ["500"] * 3
     assert len(await fhir.ids("Patient")) == 3
+
+
+async def test_nothing_that_was_gathered_is_lost(clinic: Clinic) -> None:
+    put = Command(
+        "INSERT INTO suppressions (id, tenant_id, channel, value, reason, created_at)"
+        " VALUES ($1, $2, 'sms', $3, 'test', $4)"
+    )
+    kept = Command("SELECT value FROM suppressions ORDER BY value")
+
+    async def write(tx: Tx, value: str) -> None:
+        await later(tx, put, new_id(), tx.caller.tenant_id, value, tx.now)
+
+    async with begin(clinic.caller) as tx:
+        async with gathered(tx):
+            await write(tx, "a")
+        await write(tx, "b")
+    with pytest.raises(RuntimeError, match="gathered"):
+        async with begin(clinic.caller) as tx:
+            tx.gathered = Gathered()
+            await write(tx, "c")
+    async with begin(clinic.caller) as tx:
+        assert await tx.values(kept) == ["a", "b"]
+
+
+async def test_rows_of_earlier_entries_blame_no_later_one(
+    fhir: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(tx: Tx) -> None:
+        if tx.gathered is not None and tx.gathered.rows:
+            raise Conflict
+
+    monkeypatch.setattr(transactions, "settle", fail)
+    answer = await send(
+        fhir, "transaction", entry("POST", "Patient", SMALL),
+        entry("POST", "Patient", SMALL, request={"ifNoneExist": f"identifier={SSN}|1"}),
+    )  # fmt: skip
+    assert answer.status_code == 409, answer.text
+    assert "entry" not in answer.text
+
+
+async def test_several_are_made_in_the_order_of_their_numbers(
+    fhir: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[list[str]] = []
+
+    async def noted(tx: Tx, query: Any, arguments: Any) -> list[Any]:
+        orders.append([one[0]["mrn"] for one in arguments])
+        return await each(tx, query, arguments)
+
+    monkeypatch.setattr(creating, "each", noted)
+    wanted = ["O-3", "O-1", "O-2"]
+    for kind in ("batch", "transaction"):
+        posted = [entry("POST", "Patient", numbered(f"{one}{kind}")) for one in wanted]
+        answer = await send(fhir, kind, *posted)
+        made = [one["resource"]["identifier"] for one in answer.json()["entry"]]
+        said = [next(one["value"] for one in numbers if "type" in one) for numbers in made]
+        assert said == [f"{one}{kind}" for one in wanted]
+        assert orders.pop() == sorted(said)

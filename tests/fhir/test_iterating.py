@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from chroniccare.core.caller import system
-from chroniccare.fhir import iterating
-from chroniccare.platform.postgres import begin
+from chroniccare.core.caller import Caller, system
+from chroniccare.fhir import actions, iterating
+from chroniccare.fhir.kind import Kind
+from chroniccare.fhir.registry import KINDS
+from chroniccare.platform.postgres import Tx, begin
 from chroniccare.tenancy.actions import create_key
 from chroniccare.tenancy.rules import SCOPES
 from tests.conftest import PEPPER
@@ -26,6 +28,15 @@ async def brought(fhir: Server, query: str) -> set[str]:
     ]
     assert len(names) == len(set(names))
     return set(names)
+
+
+async def warned(fhir: Server, query: str) -> list[str]:
+    """Return what a search, leniently read, warns of."""
+    headers = {"Prefer": "handling=lenient"}
+    found = (await fhir.send("GET", f"/{query}", headers=headers)).json()
+    last = found["entry"][-1]
+    issues = last["resource"]["issue"] if last["search"]["mode"] == "outcome" else []
+    return [one["diagnostics"] for one in issues]
 
 
 async def cared_for(fhir: Server) -> tuple[Json, Json, Json]:
@@ -71,10 +82,50 @@ async def test_circles_end(fhir: Server, monkeypatch: pytest.MonkeyPatch) -> Non
     query += "&_revinclude:iterate=Appointment:patient"
     expected = {f"Patient/{patient['id']}", *(f"Appointment/{one['id']}" for one in more)}
     assert await brought(fhir, query) == expected
+    assert await warned(fhir, query) == []
     monkeypatch.setattr(iterating, "MOST", 2)
     assert len(await brought(fhir, query)) == 2
+    assert await warned(fhir, query) == [iterating.CUT]
     monkeypatch.setattr(iterating, "STEPS", 1)
     assert await brought(fhir, query) == {f"Patient/{patient['id']}"}
+    assert await warned(fhir, f"{query}&nonsense=1") == [
+        "nonsense is not known and was left out", iterating.CUT,
+    ]  # fmt: skip
+
+
+async def test_the_same_is_followed_once_and_to_the_last_record(
+    fhir: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, patient, booked = await cared_for(fhir)
+    asked: list[str] = []
+    by_ids = actions._by_ids
+
+    async def counted(tx: Tx, caller: Caller, kind: Kind, **how: Any) -> list[Any]:
+        asked.append(kind.name)
+        return await by_ids(tx, caller, kind, **how)
+
+    monkeypatch.setattr(actions, "_by_ids", counted)
+    query = f"Appointment?_id={booked['id']}" + "&_include:iterate=Appointment:patient" * 20
+    query += "&_include:iterate=Appointment:patient:Patient"
+    assert await brought(fhir, query) == {f"Patient/{patient['id']}"}
+    assert asked == ["Patient"]
+    asked.clear()
+    monkeypatch.setattr(iterating, "MOST", 1)
+    query += "&_include:iterate=Patient:general-practitioner"
+    query += "&_revinclude:iterate=Appointment:patient"
+    assert await brought(fhir, query) == {f"Patient/{patient['id']}"}
+    assert asked == ["Patient"]
+
+
+async def test_ten_are_followed_at_most(fhir: Server) -> None:
+    able = [one.name for one in KINDS.values() if "patient" in one.parameters][:11]
+    assert len(able) == 11
+    query = "Patient?" + "&".join(f"_revinclude:iterate={name}:patient" for name in able)
+    response = await fhir.send("GET", f"/{query}")
+    assert response.status_code == 400
+    assert "10 times at most" in response.json()["issue"][0]["diagnostics"]
+    response = await fhir.send("GET", f"/{query.rpartition('&')[0]}")
+    assert response.status_code == 200, response.text
 
 
 async def test_nobody_sees_more_than_the_scopes_open(fhir: Server) -> None:

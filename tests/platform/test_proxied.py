@@ -41,7 +41,13 @@ def seen(host: str, *said: str, kind: str = "http") -> Any:
      (BALANCER, [], BALANCER), (BALANCER, ["10.20.1.1"], "10.20.1.1"),
      (BALANCER, [f"{CLIENT}, nonsense"], BALANCER), (BALANCER, [f"{CLIENT}, ,"], CLIENT),
      (CLIENT, ["198.51.100.1"], CLIENT), ("", [CLIENT], None),
-     ("testclient", [CLIENT], "testclient")],
+     ("testclient", [CLIENT], "testclient"),
+     ("::ffff:10.20.0.9", [CLIENT], CLIENT), (f"::ffff:{CLIENT}", ["198.51.100.1"], CLIENT),
+     (BALANCER, [f"198.51.100.1, ::ffff:{CLIENT}, ::ffff:10.20.0.9"], CLIENT),
+     (BALANCER, [f"198.51.100.1, {CLIENT}:5123, 10.20.0.9:443"], CLIENT),
+     (BALANCER, ["[2001:db8::1]:5123"], "2001:db8::1"),
+     (BALANCER, ["[2001:db8::1]"], "2001:db8::1"),
+     (BALANCER, [f"{CLIENT}:port"], BALANCER), (BALANCER, [f"[{CLIENT}"], BALANCER)],
 )  # fmt: skip
 def test_the_client_is_whom_our_last_balancer_was_asked_by(
     host: str, said: list[str], wanted: str | None

@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import time
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from granian.server.mp import WorkerProcess
 from starlette.types import Message
 
 from chroniccare.commands.replacing import Replacing, Telling
@@ -24,59 +24,73 @@ def _factory() -> Any:
     return application
 
 
-def _start(to: Connection, after_s: float, *, dies: bool) -> None:
+def _start(to: Connection, after_s: float, ends: str) -> None:
     time.sleep(after_s)
-    if not dies:
-        to.send(os.getpid())
+    if ends != "dies":
+        if ends != "is silent":
+            to.send(os.getpid())
         time.sleep(60)
 
 
-@dataclass
-class Worker:
-    """A worker that starts in its own time, and notes when it was stopped."""
+def _exchange(
+    monkeypatch: pytest.MonkeyPatch, workers: int, after_s: float, ends: str, delay: float
+) -> tuple[Any, list[Any], list[Any]]:
+    """Replace workers by others; return the server, the old ones and the new ones."""
+    monkeypatch.setattr(multiprocessing, "get_start_method", lambda: "fork")
+    server: Any = Replacing("app", workers=workers)
 
-    inner: Any
-    stopped: list[float] = field(default_factory=list)
+    def made(idx: int, after: float, how: str) -> Any:
+        process: Any = WorkerProcess
+        return process(server, idx, _start, (server._to, after, how))
 
-    def start(self) -> None:
-        self.inner.start()
-
-    def terminate(self) -> None:
-        self.stopped.append(time.monotonic())
-        self.inner.terminate()
-
-    def join(self, timeout: float | None = None) -> None:
-        self.inner.join(timeout)
-
-    def is_alive(self) -> bool:
-        return bool(self.inner.is_alive())
+    server.wrks = [made(idx, 0, "is silent") for idx in range(workers)]
+    old, new = list(server.wrks), [made(idx, after_s, ends) for idx in range(workers)]
+    for one in old:
+        one.start()
+    monkeypatch.setattr(server, "_spawn_worker", Mock(side_effect=new))
+    server._respawn_workers(list(range(workers)), Mock(), Mock(), delay=delay)
+    return server, old, new
 
 
-@pytest.mark.parametrize(("after_s", "dies", "at_most_s"), [(0.6, False, 9), (0.1, True, 9)])
-def test_the_old_worker_goes_on_until_the_new_one_answers_or_is_gone(
-    monkeypatch: pytest.MonkeyPatch, after_s: float, dies: bool, at_most_s: float
+def _end(server: Any) -> None:
+    for one in server.wrks:
+        one.terminate()
+        one.join()
+
+
+def test_the_old_worker_goes_on_until_the_new_one_answers(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server: Any = Replacing("app", workers=1)
-    context = multiprocessing.get_context("fork")
-
-    def made(after: float, *, dies: bool = False) -> Worker:
-        return Worker(
-            context.Process(target=_start, args=(server._to, after), kwargs={"dies": dies})
-        )
-
-    old, new = made(0), made(after_s, dies=dies)
-    old.start()
-    server.wrks = [old]
-    monkeypatch.setattr(server, "_spawn_worker", Mock(return_value=new))
     began = time.monotonic()
+    server, old, new = _exchange(monkeypatch, 1, 0.6, "answers", 30.0)
     try:
-        server._respawn_workers([0], Mock(), Mock(), delay=30.0)
-        assert server.wrks == [new]
-        assert after_s <= old.stopped[0] - began < at_most_s
-        assert (old.is_alive(), new.stopped) == (False, [])
+        assert server.wrks == new
+        assert 0.6 <= time.monotonic() - began < 9
+        assert (old[0].is_alive(), new[0].is_alive()) == (False, True)
+        # From now on its end is told, as any worker's.
+        new[0].inner.terminate()
+        assert server.main_loop_interrupt.wait(9)
+        assert server.interrupt_children == [0]
     finally:
-        new.terminate()
-        new.join()
+        _end(server)
+
+
+@pytest.mark.parametrize(("ends", "delay"), [("dies", 30.0), ("is silent", 0.5)])
+def test_the_old_workers_stay_if_a_new_one_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, ends: str, delay: float
+) -> None:
+    began = time.monotonic()
+    server, old, new = _exchange(monkeypatch, 2, 0.1, ends, delay)
+    try:
+        assert time.monotonic() - began < 9
+        assert server.wrks == old
+        assert [one.is_alive() for one in old] == [True, True]
+        assert (new[0].is_alive(), new[1].inner.pid) == (False, None)
+        # Nothing that the loop of the server would take for a crash, and end.
+        assert not server.main_loop_interrupt.wait(0.3)
+        assert (server.interrupt_children, server.respawned_wrks) == ([], {})
+    finally:
+        _end(server)
 
 
 async def test_a_worker_tells_its_number_when_it_has_started() -> None:

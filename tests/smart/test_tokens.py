@@ -514,6 +514,19 @@ async def test_the_way_to_sign_in_is_published(
     assert found["token_endpoint_auth_signing_alg_values_supported"] == ["ES384", "RS384"]
     assert "client-confidential-asymmetric" in found["capabilities"]
     assert not any("launch" in one for one in found["capabilities"])
+    assert not any(one.startswith(("user/", "patient/")) for one in found["scopes_supported"])
+
+
+async def test_scopes_of_people_are_published_where_their_tokens_are_taken(
+    http: httpx.AsyncClient, door: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del door
+    listed = json.dumps([{"issuer": "https://login.example", "audiences": ["x"]}])
+    told = settings.model_copy(update={"oidc_issuers": listed})
+    monkeypatch.setattr(database(), "settings", told)
+    found = (await http.get("/.well-known/smart-configuration")).json()
+    assert {"system/*.rs", "user/*.cruds", "patient/*.rs"} <= set(found["scopes_supported"])
+    assert {"permission-user", "permission-patient"} <= set(found["capabilities"])
 
 
 async def test_the_example_gets_a_token(

@@ -122,6 +122,14 @@ async def test_a_patient_scope_opens_one_patient(clinic: Clinic, person: Person,
         {"scope": "user/Patient.everything"},
         {"scope": "user/"},
         {"scp": [f"user/Patient.rs?gender={n}" for n in range(51)]},
+        {"scope": "openid https://api.example/user/Patient.rs"},
+        {"scope": "chroniccare/user/Patient.rs"},
+        {"scope": "User/Patient.rs"},
+        {"scope": "system/Patient.rs"},
+        {"scope": "openid launch"},
+        {"scope": "launch/patient openid"},
+        {"scope": "openid", "patient": str(uuid4())},
+        {"patient": ""},
     ],
 )
 async def test_a_token_that_is_limited_to_nothing_is_refused(
@@ -147,5 +155,9 @@ def test_what_is_limited_to_a_patient_no_scope_can_say() -> None:
     [scope] = of_person(["patient/Patient.rs?gender=female", "system/*.rs"], mine) or ()
     assert scope.filters == ((OF_PATIENT, mine), ("gender", "female"))
     assert of_person([f"user/Patient.rs?of%20patient={mine}"], mine) is None
-    assert of_person(["openid", "system/*.rs"], mine) == ()
+    assert of_person(["openid", "system/*.rs"], None) is None
+    assert of_person(["openid", "offline_access", "fhirUser", "relaunch"], None) == ()
+    [scope] = of_person(["launch", "https://x.example/user/*.rs", "user/Group.r"], None) or ()
+    assert written(scope) == "user/Group.r"
+    [scope] = of_person(["patient/Patient.rs?gender=female"], mine) or ()
     assert written(scope).startswith("patient/Patient.rs?")

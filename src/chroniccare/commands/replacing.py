@@ -1,5 +1,6 @@
 """Granian that stops a worker when the one that replaces it answers, and not after a fixed time."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 from granian.server.mp import MPServer, WorkerProcess
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_log = logging.getLogger(__name__)
 _LISTENS_S = 0.25
 """Between a worker's word that it has started and its listening, which Granian does not tell."""
 
@@ -61,30 +63,45 @@ class Replacing(MPServer):
     ) -> None:
         """Replace workers one by one; with `delay` the old one goes on until the new one answers.
 
-        One that does not come up is not waited for longer than `delay`, nor after it has ended.
+        If that does not come up within `delay`, or ends, the old one stays, and all after it.
         """
         for idx in workers:
             self.respawned_wrks[idx] = time.monotonic()
-            old: Any = self.wrks.pop(idx)
+            old: Any = self.wrks[idx]
             new: Any = self._spawn_worker(idx, spawn_target, target_loader)
+            new.interrupt_by_parent = bool(delay)  # while it is on trial, its end is no crash
             new.start()
-            self.wrks.insert(idx, new)
-            if delay:
-                self._wait_for(new, time.monotonic() + delay)
-            old.terminate()
-            old.join(self.workers_kill_timeout)
-            if old.is_alive():
-                old.kill()
-                old.join()
+            if delay and not self._has_come_up(new, time.monotonic() + delay):
+                del self.respawned_wrks[idx]
+                self._end(new)
+                if not self.interrupt_signal:
+                    _log.error("a new worker did not start, the old ones go on")
+                return
+            self.wrks[idx] = new
+            self._end(old)
 
-    def _wait_for(self, worker: WorkerProcess, until: float) -> None:
-        """Return when the worker answers, has ended, or it is `until`."""
+    def _end(self, worker: Any) -> None:
+        worker.terminate()
+        worker.join(self.workers_kill_timeout)
+        if worker.is_alive():
+            worker.kill()
+            worker.join()
+
+    def _has_come_up(self, worker: Any, until: float) -> bool:
+        """Wait until the worker answers; False: it has ended, or it is `until`."""
+        if not self._answers(worker, until):
+            return False
+        worker.interrupt_by_parent = False
+        return bool(worker.is_alive())
+
+    def _answers(self, worker: WorkerProcess, until: float) -> bool:
         process = worker.inner
         while (left := until - time.monotonic()) > 0 and not self.interrupt_signal:
             ready = wait([self._started, process.sentinel], timeout=min(left, 0.5))
             # What workers told that were started before, or together, is read as well.
             if self._started in ready and self._started.recv() == process.pid:
                 time.sleep(_LISTENS_S)
-                return
+                return True
             if process.sentinel in ready:
-                return
+                return False
+        return False

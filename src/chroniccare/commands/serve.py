@@ -15,8 +15,8 @@ from chroniccare.settings import Settings, SettingsError
 
 _DRAIN_S = 15
 _START_S = 120.0
-"""How long a new worker is waited for before the one that it replaces (SIGHUP) is stopped all the
-same; it needs 2 s on a quiet machine, and more than 10 s on one with much else to do."""
+"""How long a new worker (SIGHUP) is waited for before it is given up and the old one stays; it
+needs 2 s on a quiet machine, and more than 10 s on one with much else to do."""
 _PORTS_TRIED = 100
 _LAST_PORT = 65535
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
@@ -33,7 +33,7 @@ def serve(settings: Settings, environment: dict[str, str], *, with_stdin: bool =
     """Serve until SIGTERM or SIGINT; requests under way are finished first.
 
     On SIGHUP each worker is replaced by a new one: the others go on, and the old one itself until
-    the new one answers.
+    the new one answers. If a new one does not start, those that are not yet replaced stay.
 
     Raises:
         SettingsError: something else listens on the port.

@@ -51,6 +51,7 @@ class Seen:
 
     Attributes:
         rows: records, or what is `Held` of them.
+        is_cut: more would have come along, had it been followed to the end.
     """
 
     caller: Caller
@@ -61,6 +62,7 @@ class Seen:
     links: list[tuple[str, str]] = field(default_factory=list)
     total: int | None = None
     base: str = ""
+    is_cut: bool = False
 
 
 async def read(caller: Caller, kind: Kind, text: str) -> Resource:
@@ -154,8 +156,11 @@ async def told(seen: Seen) -> Resource:
     found = [(kind, seen.rows), *seen.brought]
     await _note(caller, found, action="list")
     entries = _entries(caller, seen.base, ask, found)
-    if ask.ignored:
-        words = outcome.warnings(f"{name} is not known and was left out" for name in ask.ignored)
+    texts = [f"{name} is not known and was left out" for name in ask.ignored]
+    if seen.is_cut:
+        texts.append(iterating.CUT)
+    if texts:
+        words = outcome.warnings(texts)
         entries.append({"resource": words, "search": {"mode": "outcome"}})
     return bundles.searchset(entries, links=seen.links, total=seen.total)
 
@@ -215,8 +220,8 @@ async def find(tx: Tx, caller: Caller, kind: Kind, ask: Ask) -> Seen:
     rows, link = await _page(tx, kind, ask, asked, wanted, caller=caller)
     brought = await _brought(tx, caller, kind, ask, rows)
     fetch = partial(_by_ids, tx, caller, ask=ask)
-    brought += await iterating.followed(ask, [(kind, rows), *brought], fetch)
-    return Seen(caller, kind, rows, ask, brought, links + link, total, asked.base)
+    more, is_cut = await iterating.followed(ask, [(kind, rows), *brought], fetch)
+    return Seen(caller, kind, rows, ask, brought + more, links + link, total, asked.base, is_cut)
 
 
 def plain(raw: bytes) -> Resource:

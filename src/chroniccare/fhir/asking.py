@@ -11,7 +11,7 @@ from chroniccare.fhir.values import split
 
 MOST = 1000
 USUAL = 20
-_MOST_PAIRS, _MOST_VALUES = 200, 100
+_MOST_PAIRS, _MOST_VALUES, _MOST_ITERATES = 200, 100, 10
 _CONTROL = frozenset({"_format", "_pretty", "_count", "_cursor", "_sort", "_total", "_summary",
                       "_elements", "_include", "_revinclude", "_include:iterate",
                       "_revinclude:iterate", "_totalMethod"})  # fmt: skip
@@ -272,7 +272,12 @@ def _iterate(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: 
         targets = {one.target for one in other.includes.get(parameter, ())}
     if not targets or (target and target not in targets):
         return "must be a reference of a type, such as Appointment:patient"
-    ask.iterates.append(Iterate(source, parameter, target or None, is_reverse))
+    one = Iterate(source, parameter, target or None, is_reverse)
+    if one in ask.iterates:
+        return None
+    if len(ask.iterates) == _MOST_ITERATES:
+        return f"can be given {_MOST_ITERATES} times at most, both directions together"
+    ask.iterates.append(one)
     return None
 
 

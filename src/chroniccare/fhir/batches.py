@@ -1,8 +1,12 @@
 """When each entry of a Bundle has its turn.
 
 Those of a batch do not depend on one another, so those that make records go at once. Patients and
-stored resources share a transaction with those that stand beside them, for none of them waits for a
-lock; if something is refused there, each has one of its own, as all others have.
+stored resources share a transaction with those that stand beside them. If something is refused
+there, each has one of its own, as all others have.
+
+Who makes a patient with an MRN that another transaction has just used waits until that has ended.
+Several are made in the order of their MRNs, so that no two statements wait for each other; Bundles
+of type transaction that make the same ones in several parts still can, and PostgreSQL ends one.
 """
 
 import asyncio

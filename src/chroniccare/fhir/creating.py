@@ -42,7 +42,8 @@ async def at_once(
             said.append(writing.checked(tx, kind, step.resource))
             async with writing.said_of(writer):
                 arguments.append(await many.ready(tx, said[-1]))
-    rows = {row.id: row for row in await each(tx, many.insert, arguments)}
+    in_turn = sorted(arguments, key=many.turn)
+    rows = {row.id: row for row in await each(tx, many.insert, in_turn)}
     ids = map(many.id, arguments)
     return {
         step.place: writing.Made(one, rows.get(record_id))

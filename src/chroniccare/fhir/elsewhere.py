@@ -127,11 +127,13 @@ async def answered(
 async def _slot(caller: Caller, step: Step) -> Resource:
     path, is_one = step.path, len(step.path) > 1
     match step.method:
-        case "GET" if is_one:
-            return _whole(await slots.read(caller, path[1]))
-        case "GET":
-            pairs = asking.pairs_of(step.query or "")
-            return _whole(await slots.search(caller, pairs, strict=True))
+        case "GET" | "HEAD":
+            if is_one:
+                found = _whole(await slots.read(caller, path[1]))
+            else:
+                pairs = asking.pairs_of(step.query or "")
+                found = _whole(await slots.search(caller, pairs, strict=True))
+            return found if step.method == "GET" else {"response": found["response"]}
         case "POST" if not is_one:
             made, is_new = await slot_overrides.create(caller, _body(step))
             return _whole(made, "201" if is_new else "200", location=_name(made))

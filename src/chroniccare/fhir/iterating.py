@@ -5,6 +5,7 @@ at once, and there are steps and records enough.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from chroniccare.fhir.parameters import Reference
 from chroniccare.fhir.registry import KINDS, opened
 
 STEPS = 5
+CUT = f"includes that iterate were followed {STEPS} steps or {MOST} records far: there may be more"
 Brought = list[tuple[Kind, list[Any]]]
 
 
@@ -44,46 +46,58 @@ def check(caller: Caller, ask: Ask) -> None:
                 opened(caller, KINDS[include.target], "r")
 
 
-async def followed(ask: Ask, seen: Brought, fetch: Fetch) -> Brought:
-    """Return what comes along with what was found and has come along already, each record once."""
+async def followed(ask: Ask, seen: Brought, fetch: Fetch) -> tuple[Brought, bool]:
+    """Return what comes along with what was found and has come along already, each record once.
+
+    And whether there may be more, which is beyond the steps or the records.
+    """
     known = {(kind.name, row.id) for kind, rows in seen for row in rows}
-    left, found = MOST, Brought()
-    fresh = seen if ask.iterates else []
-    for _ in range(STEPS):
-        if not any(rows for _, rows in fresh):
-            break
-        following: Brought = []
-        for kind, template, ids, letter in _wanted(ask.iterates, fresh):
+    found, wanted = Brought(), _wanted(ask.iterates, seen, known)
+    left, step = MOST, 0
+    while wanted and left and step < STEPS:
+        step, following = step + 1, Brought()
+        while wanted and left:
+            kind, template, ids, letter = wanted.pop(0)
             rows = await fetch(kind, template=template, ids=ids, letter=letter)
-            new = [row for row in rows if (kind.name, row.id) not in known][:left]
-            known.update((kind.name, row.id) for row in new)
-            left -= len(new)
-            following.append((kind, new))
+            new = [row for row in rows if (kind.name, row.id) not in known]
+            is_cut = len(rows) >= MOST or len(new) > left
+            known.update((kind.name, row.id) for row in new[:left])
+            following.append((kind, new[:left]))
+            left -= len(new[:left])
+            if is_cut:
+                return found + following, True
         found += following
-        fresh = following
-    return found
+        wanted = wanted or _wanted(ask.iterates, following, known)
+    return found, bool(wanted)
 
 
-def _wanted(iterates: Sequence[Iterate], fresh: Brought) -> list[tuple[Kind, str, set[UUID], str]]:
+def _wanted(
+    iterates: Sequence[Iterate], fresh: Brought, known: AbstractSet[tuple[str, UUID]]
+) -> list[tuple[Kind, str, set[UUID], str]]:
     """Return what is to be read: a type, the condition, of which ids, by which letter of scopes."""
-    found = []
+    found: dict[tuple[str, str, str], set[UUID]] = {}
     for one in iterates:
         source = KINDS[one.source]
         if one.is_reverse:
             reference = source.parameters[one.parameter]
             assert isinstance(reference, Reference)  # noqa: S101  `asking` has looked
             for name, template in reference.targets.items():
-                ids = {row.id for kind, rows in fresh if kind.name == name for row in rows}
-                if one.target in {None, name} and ids:
-                    found.append((source, template, ids, "s"))
+                if one.target in {None, name}:
+                    ids = {row.id for kind, rows in fresh if kind.name == name for row in rows}
+                    found.setdefault((source.name, template, "s"), set()).update(ids)
             continue
         rows = [row for kind, rows in fresh if kind is source for row in rows]
         for number, include in enumerate(source.includes[one.parameter]):
-            ids = {led for row in rows for led in _ids(row, one.parameter, number, include.ids)}
-            if one.target in {None, include.target} and ids:
+            if one.target in {None, include.target}:
                 target = KINDS[include.target]
-                found.append((target, f"{target.id} {{}}", ids, "r"))
-    return found
+                ids = {led for row in rows for led in _ids(row, one.parameter, number, include.ids)}
+                ids = {led for led in ids if (target.name, led) not in known}
+                found.setdefault((target.name, f"{target.id} {{}}", "r"), set()).update(ids)
+    return [
+        (KINDS[name], template, ids, letter)
+        for (name, template, letter), ids in found.items()
+        if ids
+    ]
 
 
 def _ids(row: Any, name: str, number: int, read: Callable[[Any], list[UUID]]) -> Sequence[UUID]:

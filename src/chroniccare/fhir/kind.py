@@ -69,12 +69,15 @@ class Many:
         ready: returns the arguments for the record that a resource makes.
         insert: the statement; no row comes back of a record that cannot be.
         id: of the record, from its arguments.
+        turn: from them as well, what must not be there twice: where two statements make the same,
+            one waits for the other, and in this order neither for what the other waits for.
         finish: does what is left of `Writer.create`, given the row or None, and returns the same.
     """
 
     ready: Callable[[Tx, Resource], Awaitable[list[Any]]]
     insert: Query[Any]
     id: Callable[[list[Any]], UUID]
+    turn: Callable[[list[Any]], str]
     finish: Callable[[Tx, Resource, Any], Awaitable[Any]]
 
 

@@ -41,7 +41,7 @@ from chroniccare.fhir.queries_versions import Version
 from chroniccare.fhir.referring import referring
 from chroniccare.fhir.registry import KINDS, found, reads, seen_by
 from chroniccare.fhir.validation import parse
-from chroniccare.platform.gathering import Gathered, settle
+from chroniccare.platform.gathering import gathered, settle
 from chroniccare.platform.postgres import Tx, begin
 
 _log = logging.getLogger(__name__)
@@ -180,11 +180,10 @@ async def _shared(caller: Caller, steps: Sequence[Step], *, told: Told) -> list[
     try:
         caller = seen_by(caller, steps[0].kind)
         async with begin(caller) as tx:
-            tx.gathered = Gathered()
-            are_many = all(creating.can(step, ()) for step in steps)
-            made = await creating.at_once(tx, steps, Entry) if are_many else _UNMADE
-            written = [await _write(tx, step, {}, made=made.get(step.place)) for step in steps]
-            await settle(tx)
+            async with gathered(tx):
+                are_many = all(creating.can(step, ()) for step in steps)
+                made = await creating.at_once(tx, steps, Entry) if are_many else _UNMADE
+                written = [await _write(tx, step, {}, made=made.get(step.place)) for step in steps]
             is_done = True
         done = zip(steps, written, strict=True)
         return [await _answered(caller, step, one, told=told) for step, one in done]
@@ -207,8 +206,8 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
     answers: dict[int, Resource] = {}
     plan = _plan(steps)
     known = dict(plan)
-    async with begin(caller) as tx:
-        tx.gathered, last = Gathered(), ""
+    async with begin(caller) as tx, gathered(tx):
+        last = ""
         addresses = {step.full_url for step in steps if step.full_url}
         for part in batches.parts(
             in_order, lambda one: creating.can(one, addresses), creating.MOST
@@ -220,10 +219,10 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
                 made = await creating.at_once(tx, part, Entry)
                 last = part[0].path[0]
             for step in part:
+                if step.path[0] != last or not step.is_plain:  # it may look at what was written
+                    await settle(tx)  # before the entry: rows of others are none of its mistakes
+                last = step.path[0]
                 with Entry(step.place):
-                    if step.path[0] != last or not step.is_plain:  # it may look at what was written
-                        await settle(tx)
-                    last = step.path[0]
                     if step.method in _READS:
                         seen[step.place] = await _look(tx, caller, step)
                         continue
@@ -233,7 +232,6 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
                     _check_first(step, one, named)
                     if isinstance(one, writing.Written) and step.full_url is not None:
                         known[step.full_url] = f"{step.path[0]}/{one.resource['id']}"
-        await settle(tx)
     for step in in_order:
         with Entry(step.place):
             if step.place in written:
@@ -350,7 +348,8 @@ def _version(version: object, at: datetime) -> Resource:
 def _read(caller: Caller, step: Step, resource: Resource) -> Resource:
     """Return the entry of what was read: without the resource for HEAD, or who has it already."""
     if resource["resourceType"] == "Bundle":
-        return {"resource": resource, "response": {"status": "200"}}
+        answer: Resource = {"response": {"status": "200"}}
+        return answer if step.method == "HEAD" else {"resource": resource, **answer}
     meta, request = resource["meta"], step.request
     version = _version(meta["versionId"], meta["lastUpdated"])
     known = conditional.is_known(

@@ -95,10 +95,11 @@ def _moved(sql: str, by: int) -> str:
 
 @asynccontextmanager
 async def gathered(tx: Gathers) -> AsyncIterator[None]:
-    """Keep what `later` writes in this block until its end."""
+    """Keep what `later` writes in this block until its end; after it, that writes at once again."""
     tx.gathered = Gathered()
     yield
     await settle(tx)
+    tx.gathered = None
 
 
 async def each(tx: Gathers, query: Any, arguments: Sequence[Sequence[Any]]) -> list[Any]:

@@ -360,9 +360,9 @@ class _Begin:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
-        if error is not None:
+        if error is not None or self.tx.gathered is not None:
             await self._end("ROLLBACK")
-            problem = translate(error)
+            problem = translate(error) if error else RuntimeError("gathered rows are not written")
             if problem is not None:
                 raise problem from None
             return

@@ -7,12 +7,21 @@ from fastapi import APIRouter, Request, Response
 from chroniccare.core import wire
 from chroniccare.core.errors import Problem
 from chroniccare.platform.postgres import database
+from chroniccare.settings_identity import issuers
 from chroniccare.smart.tokens import LIFE, Desk, OAuthError
 from chroniccare.tenancy import smart_scopes
 
 TOKEN_PATH = "/auth/token"  # noqa: S105  an address
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 20
+_SCOPES, _SCOPES_OF_PEOPLE = (
+    ["system/*.rs", "system/*.cruds"],
+    ["user/*.rs", "user/*.cruds", "patient/*.rs"],
+)
+_CAPABILITIES, _CAPABILITIES_OF_PEOPLE = (
+    ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+    ["permission-user", "permission-patient"],
+)
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 public = APIRouter(include_in_schema=False)
@@ -80,12 +89,13 @@ def _error(error: OAuthError, *, retry_after: int | None = None) -> Response:
 async def read_configuration(request: Request) -> Response:
     """Answer how to sign in, as JSON whatever is asked for; what is not true is left out."""
     desk: Desk = request.app.state.smart
+    has_people = bool(issuers(database().settings.oidc_issuers))
     body = {
         "token_endpoint": desk.token_url,
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": ["ES384", "RS384"],
-        "scopes_supported": ["system/*.rs", "system/*.cruds"],
-        "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+        "scopes_supported": _SCOPES + _SCOPES_OF_PEOPLE * has_people,
+        "capabilities": _CAPABILITIES + _CAPABILITIES_OF_PEOPLE * has_people,
     }
     return Response(wire.dumps(body), media_type=wire.JSON)

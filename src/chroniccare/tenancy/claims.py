@@ -51,7 +51,8 @@ def person(claims: Mapping[str, Any], issuer: Issuer, *, now: datetime) -> Perso
     )
     if not good or not isinstance(subject, str) or not 1 <= len(subject) <= _LONGEST:
         return None
-    scopes = smart_scopes.of_person(_words(claims), _patient(claims.get("patient")))
+    said = claims.get("patient")
+    scopes = smart_scopes.of_person(_words(claims), _patient(said), is_launched=said is not None)
     if scopes is None or not subject.isprintable():
         return None
     return Person(issuer.issuer, subject, until + leeway, scopes)

@@ -29,6 +29,8 @@ _SCOPE = re.compile(
     r"\.(?P<letters>c?r?u?d?s?|read|write|\*)(?:\?(?P<query>.+))?",
     re.ASCII,
 )
+_LIMITS = re.compile(r"(?:system|user|patient)/|(?:^|/)launch(?:/|$)", re.ASCII | re.IGNORECASE)
+"""What a word of a limited token holds: some issuers put a prefix before each scope."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,99}", re.ASCII)
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, 3.3
 _PLAIN = "|/:,.-_~$!*'()"
@@ -156,16 +158,19 @@ def _covers(wide: SmartScope, narrow: SmartScope) -> bool:
     )
 
 
-def of_person(words: Sequence[str], patient: str | None) -> tuple[SmartScope, ...] | None:
+def of_person(
+    words: Sequence[str], patient: str | None, *, is_launched: bool = False
+) -> tuple[SmartScope, ...] | None:
     """Return what scopes in a person's token leave of what the person may do; nothing: all of it.
 
     Those of `patient/` are of the one patient whose id the token carries. What is no scope of a
-    person's, such as `openid`, is passed over.
+    person's, such as `openid`, is passed over. `is_launched`: the token tells a patient, whom only
+    an application is given.
 
     Returns:
         None: the token is limited, to nothing that can be read.
     """
-    said = [one for one in words if one.partition("/")[0] in PEOPLE and "/" in one]
+    said = [one for one in words if _LIMITS.search(one)]
     if len(said) > MOST:
         return None
     found: dict[SmartScope, None] = {}
@@ -174,12 +179,14 @@ def of_person(words: Sequence[str], patient: str | None) -> tuple[SmartScope, ..
             scope = parse(one)
         except ScopeError:
             continue
+        if scope.context not in PEOPLE:
+            continue
         if scope.context == "patient":
             if patient is None:
                 continue
             scope = replace(scope, filters=((OF_PATIENT, patient), *scope.filters))
         found[scope] = None
-    return tuple(found) if found or not said else None
+    return tuple(found) if found or not (said or is_launched) else None
 
 
 def grants(

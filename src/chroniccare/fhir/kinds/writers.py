@@ -89,7 +89,13 @@ async def _create(tx: Tx, said: Resource) -> UUID | queries.PatientRow:
     return await _finish(tx, said, row)
 
 
-_MANY = Many(_ready, people.INSERT, lambda row: UUID(row[0]["id"]), _finish)
+_MANY = Many(
+    ready=_ready,
+    insert=people.INSERT,
+    id=lambda row: UUID(row[0]["id"]),
+    turn=lambda row: str(row[0]["mrn"]),
+    finish=_finish,
+)
 
 
 async def _update(tx: Tx, patient_id: UUID, said: Resource, check: Check) -> bool:
