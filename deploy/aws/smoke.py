@@ -89,6 +89,15 @@ async def stacks_stand(account: Account) -> str:
     return ", ".join(_STACKS)
 
 
+async def functions_reach_postgres(account: Account) -> str:
+    """Say that a function has opened its connection, and so trusts the proxy's certificate."""
+    url = (await account.outputs("serverless"))["ApiUrl"]
+    status, _, took = await asyncio.to_thread(fetched, f"{url}/readyz")
+    if status != 200:  # noqa: PLR2004
+        raise AmissError(f"/readyz answered {status}: look at the log of ClinicFunction")
+    return f"/readyz after {took:.0f} ms"
+
+
 async def proxy_shares_connections(account: Account) -> str:
     """Say how many connections RDS Proxy has pinned: a setting of a session would pin one."""
     name = (await account.outputs("data")).get("ProxyName", f"{account.prefix}-proxy")
@@ -142,7 +151,8 @@ async def email_may_go_out(account: Account) -> str:
 
 
 CHECKS: dict[str, Callable[[Account], Awaitable[str]]] = {
-    "stacks": stacks_stand, "RDS Proxy": proxy_shares_connections, "Amazon MQ": broker_is_up,
+    "stacks": stacks_stand, "PostgreSQL": functions_reach_postgres,
+    "RDS Proxy": proxy_shares_connections, "Amazon MQ": broker_is_up,
     "no key": strangers_stay_out, "a key": keys_open, "SES": email_may_go_out,
 }  # fmt: skip
 

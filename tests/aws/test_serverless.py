@@ -120,6 +120,7 @@ ELSEWHERE = {
     "sqs:SendMessage": "MiniStack's Lambda and Scheduler need no right to a dead-letter queue",
     "sms-voice:SendTextMessage": "MiniStack has no End User Messaging",
     "ses:SendEmail": "the same driver and right as the notifier's: tests/aws/test_stack.py",
+    "ses:SendRawEmail": "as above; AWS asks for it too where a message is raw",
     "lambda:InvokeFunction": "MiniStack's Scheduler calls what it is told to",
 }
 """Actions that no test here can miss, and why; tests/deploy holds them to resources."""

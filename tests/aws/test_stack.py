@@ -162,6 +162,7 @@ ELSEWHERE = {
     "s3:ListBucket": "MiniStack says 404 of a missing file whoever asks",
     "sqs:SendMessage": "MiniStack's Lambda needs no right to a dead-letter queue",
     "sms-voice:SendTextMessage": "MiniStack has no End User Messaging; not in this deployment",
+    "ses:SendRawEmail": "AWS asks for it too, as messages are raw; MiniStack does not",
     "lambda:InvokeFunction": "needs a run longer than Lambda's limit: tests/notifications/daily",
 }
 """Actions of the role that no test here can miss, and why; tests/deploy holds them to resources."""

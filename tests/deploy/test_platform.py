@@ -215,6 +215,9 @@ def test_prepare_makes_what_is_missing_once(tmp_path: Path) -> None:
     [script] = told("PrepareTask")["Command"]
     assert told("PrepareTask")["EntryPoint"] == ["sh", "-ec"]
     assert "https://truststore.pki.rds.amazonaws.com/" in script
+    # A download that is cut off leaves no half file that the next run would take for a whole one.
+    assert "open('/keys/rds.pem.new', 'wb')" in script
+    assert "os.replace('/keys/rds.pem.new', '/keys/rds.pem')" in script
     programs, shell = tmp_path / "bin", shutil.which("sh")
     assert shell is not None
     (tmp_path / "state").mkdir()

@@ -16,7 +16,7 @@ from chroniccare.platform import aws_secrets
 from chroniccare.settings import load as load_settings
 from chroniccare.smart import token_api
 from tests.deploy.gateway import BODY, FUNCTIONS, INTEGRATION, METHOD, TEMPLATE, chosen, module
-from tests.deploy.template import actions, of_type, statements
+from tests.deploy.template import AWS, actions, load, of_type, statements
 
 # The console keeps streams open, which no function can: it is served beside them, or by the tasks.
 ROUTERS = [one for one in app.ROUTERS if one not in CONSOLE]
@@ -114,12 +114,16 @@ def test_each_function_is_as_the_seed_has_it_where_that_makes_sense(name: str) -
     assert module(name)
 
 
-def test_connections_in_production_fit_a_database() -> None:
-    kept = TEMPLATE["Mappings"]["Concurrency"]
-    asked = {environment: sum(map(int, counts.values())) for environment, counts in kept.items()}
-    assert asked["development"] < asked["staging"] < asked["production"] < 600
-    for counts in kept.values():
-        assert counts.keys() == kept["production"].keys()
+@pytest.mark.parametrize("name", ["production", "staging", "development"])
+def test_no_more_functions_run_at_once_than_the_proxy_opens_connections(name: str) -> None:
+    counts = TEMPLATE["Mappings"]["Concurrency"][name]
+    fixed = [made["ReservedConcurrentExecutions"] for made in FUNCTIONS.values()
+             if isinstance(made["ReservedConcurrentExecutions"], int)]  # fmt: skip
+    assert len(counts) + len(fixed) == len(FUNCTIONS)
+    data = load(AWS / "data.yaml")
+    share = data["Resources"]["ProxyTargets"]["Properties"]["ConnectionPoolConfigurationInfo"]
+    opened = int(data["Mappings"]["Sizes"][name]["Connections"]) * share["MaxConnectionsPercent"]
+    assert sum(counts.values()) + sum(fixed) <= opened // 100
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -144,6 +148,8 @@ def test_what_a_function_is_given_is_what_production_starts_with(
     assert made.pool_size == 1
     assert wanted >= {"DATABASE_URL", "REDIS_URL", "CHRONICCARE_KEY_PEPPER"}
     assert made != load_settings({})
+    # libpq's own file is nowhere on Lambda; RDS Proxy's certificates are ACM's, by Amazon's roots.
+    assert given["PGSSLROOTCERT"] == "/etc/pki/tls/certs/ca-bundle.crt"
     [issuer] = json.loads(made.oidc_issuers)
     assert issuer["token_use"] == "access"
 
@@ -162,7 +168,7 @@ def _resolved(value: Any) -> str:
         }.get(name, name)  # fmt: skip
     if kind == "Ref":
         return {"PublicUrl": "https://api.clinic.example", "EmailFrom": "care@clinic.example",
-                "OriginationIdentity": "+14155550100", "MaxPrice": "0.10",
+                "OriginationIdentity": "+14155550100", "MaxPrice": "0.10", "SmsAsks": "reply",
                 "Environment": "production"}[what]  # fmt: skip
     if kind == "Fn::FindInMap":
         return str(TEMPLATE["Mappings"][what[0]]["production"][what[2]])
@@ -185,6 +191,84 @@ def test_sec_39_no_role_may_do_everything(role: str) -> None:
         assert all("*" not in action for action in actions(one))
         if one["Resource"] == "*":
             assert all(action.startswith("ec2:") for action in actions(one))
+
+
+def test_functions_may_do_no_more_than_the_processes_in_their_place() -> None:
+    app = load(AWS / "app.yaml")
+    [key] = [one["Condition"] for one in statements(app, "WorkerRole")
+             if one["Sid"] == "MasterKeys"]  # fmt: skip
+    [trust] = _trusts(app, "WorkerRole")
+    for role in ROLES[:-1]:
+        assert _trusts(TEMPLATE, role) == [trust]
+        for one in statements(TEMPLATE, role):
+            if "kms:Decrypt" in actions(one) and one["Sid"] != "MasterKeys":
+                assert one["Condition"]["StringEquals"].keys() == {"kms:ViaService"}
+        assert key in [one.get("Condition") for one in statements(TEMPLATE, role)]
+    email = {name: [one for one in statements(template, role)
+                    if one["Sid"] == "EmailFromOneAddress"]
+             for name, template, role in (("app", app, "WorkerRole"),
+                                          ("functions", TEMPLATE, "ProcessorRole"))}  # fmt: skip
+    [theirs], [ours] = email["app"], email["functions"]
+    # SES asks for both where a message is raw, and ours are: they have headers of their own.
+    assert actions(ours) == actions(theirs) == ["ses:SendEmail", "ses:SendRawEmail"]
+    assert ours["Resource"] == theirs["Resource"]
+
+
+def _trusts(template: dict[str, Any], role: str) -> list[Any]:
+    document = template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]
+    return [one.get("Condition") for one in document["Statement"]]
+
+
+NOT_THEIRS = {
+    "CHRONICCARE_TRUSTED_PROXIES": "API Gateway says the client's address itself",
+    "CHRONICCARE_AUDIT_HEADS_DIR": "functions mount keys alone: docs/serverless.md",
+    "CHRONICCARE_FHIR_EXPORT_DIR": "answers of up to 6 MB: exports belong on servers",
+    "CHRONICCARE_AWS_REGION": "that of Lambda: lambdas/environment.py",
+    "CHRONICCARE_OTLP_URL": "CloudWatch's embedded metrics are in the log",
+    "CHRONICCARE_OTLP_SAMPLE": "as above",
+    "CHRONICCARE_METRICS_LISTEN": "as above",
+    "DATABASE_URL": "by ARN", "REDIS_URL": "by ARN", "CHRONICCARE_KEY_PEPPER": "by ARN",
+}  # fmt: skip
+"""What tasks are told and functions are not, and why."""
+OF_SOME = {
+    "CHRONICCARE_AUDIT_COPY": "AuditorFunction",
+    "CHRONICCARE_SMS_ASKS": "ProcessorFunction",
+    "CHRONICCARE_SENDER_PROCESSES": "ProcessorFunction",
+    "RABBITMQ_URL": "SchedulerFunction",
+}
+"""What one function alone is told."""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_are_told_what_tasks_are(name: str) -> None:
+    tasks = of_type(load(AWS / "app.yaml"), "AWS::ECS::TaskDefinition")
+    [ours] = [one for one in tasks["WorkerTask"]["ContainerDefinitions"] if one["Name"] == "worker"]
+    told = {one["Name"] for one in [*ours["Environment"], *ours["Secrets"]]}
+    assert NOT_THEIRS.keys() | OF_SOME.keys() <= told
+    given = FUNCTIONS[name]["Environment"]["Variables"]
+    assert told - NOT_THEIRS.keys() - OF_SOME.keys() <= given.keys()
+    assert not given.keys() & NOT_THEIRS.keys()
+    for one, only in OF_SOME.items():
+        assert (not given.keys().isdisjoint({one, f"SECRET_{one}"})) is (name == only), one
+
+
+def test_processors_share_what_a_provider_takes() -> None:
+    made = FUNCTIONS["ProcessorFunction"]
+    share = made["Environment"]["Variables"]["CHRONICCARE_SENDER_PROCESSES"]
+    assert int(share) == made["ReservedConcurrentExecutions"]
+
+
+def test_receipts_and_replies_come_to_the_functions_where_no_task_takes_them() -> None:
+    subscribed = of_type(TEMPLATE, "AWS::SNS::Subscription")
+    theirs = of_type(load(AWS / "app.yaml"), "AWS::SNS::Subscription")
+    assert subscribed.keys() == theirs.keys() == {"ReceiptsSubscription", "RepliesSubscription"}
+    for name, one in subscribed.items():
+        assert RESOURCES[name]["Condition"] == "ByFunctions"
+        assert json.dumps(one["TopicArn"]) == json.dumps(theirs[name]["TopicArn"])
+        path = str(one["Endpoint"]["Fn::Sub"]).partition("${Stage}")[2]
+        assert str(theirs[name]["Endpoint"]["Fn::Sub"][0]) == "${Url}" + path
+        assert chosen(path) == ("NotificationsFunction", False)
+        assert endpoint(module("NotificationsFunction").ROUTERS, "POST", path)
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -231,5 +315,12 @@ def test_the_gateway_keeps_no_path_and_no_address() -> None:
     [methods] = stage["MethodSettings"]
     assert methods["DataTraceEnabled"] is False
     [wall] = of_type(TEMPLATE, "AWS::WAFv2::WebACL").values()
+    [common] = [one["Statement"]["ManagedRuleGroupStatement"] for one in wall["Rules"]
+                if one["Name"] == "common"]  # fmt: skip
+    # Bundles, narratives, long searches, programs that say no name: no attacks.
+    assert {one["Name"] for one in common["RuleActionOverrides"]} == {
+        "SizeRestrictions_BODY", "CrossSiteScripting_BODY", "SizeRestrictions_QUERYSTRING",
+        "NoUserAgent_HEADER",
+    }  # fmt: skip
     shown = [wall["VisibilityConfig"], *(rule["VisibilityConfig"] for rule in wall["Rules"])]
     assert not any(one["SampledRequestsEnabled"] for one in shown)

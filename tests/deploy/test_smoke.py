@@ -24,8 +24,12 @@ def smoke() -> ModuleType:
 
 
 class _Gateway(BaseHTTPRequestHandler):
+    ready = True
+
     def do_GET(self) -> None:
         good = self.headers.get("Authorization") == "Bearer good"
+        if self.path == "/readyz":
+            good = self.ready
         body = b'{"success": true}' if good else b'{"success": false}'
         self.send_response(200 if good else 401)
         self.send_header("content-length", str(len(body)))
@@ -107,3 +111,13 @@ async def test_a_key_that_opens_nothing_is_amiss(
 ) -> None:
     assert not await smoke.run(_account(smoke, url, key="bad"), smoke.CHECKS)
     assert "amiss  a key: AmissError answered 401" in capsys.readouterr().out
+
+
+async def test_that_functions_reach_postgresql_is_asked_before_all_that_needs_it(
+    smoke: ModuleType, url: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(_Gateway, "ready", False)
+    assert not await smoke.run(_account(smoke, url), smoke.CHECKS)
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].startswith("amiss  PostgreSQL: AmissError /readyz answered 401")
