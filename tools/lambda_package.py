@@ -38,7 +38,8 @@ SERVICES = ("dynamodb", "lambda", "pinpoint-sms-voice-v2", "s3", "sesv2", "sns",
 """The services of AWS that it calls; botocore's descriptions of 400 others stay out."""
 PLATFORM_ROOTS = (
     *ROOTS, "aio-pika", "argon2-cffi", "fastapi", "fastapi-offline", "hiredis", "holidays",
-    "mangum", "msgspec", "opentelemetry-api", "pyjwt", "python-dateutil", "python-multipart",
+    "mangum", "msgspec", "opentelemetry-api", "pyjwt", "pyotp", "python-dateutil",
+    "python-multipart", "segno",
 )  # fmt: skip
 """What the functions of deploy/aws/serverless.yaml import besides."""
 PLATFORM_SERVICES = (*SERVICES, "kms", "logs")

@@ -22,6 +22,9 @@ ROLES = ("ProcessorRole", "AccountRole", "ScheduleRole", "SmsStatusRole")
 MEASURED = {*rules.metrics(rules.Report("x")), "DeliverySuccessRate", "RejectedEvents"}
 
 
+_SECRETS = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
+
+
 @pytest.mark.parametrize("name", ALARMS)
 def test_d05_each_alarm_acts_and_says_so_when_it_is_over(name: str) -> None:
     assert ALARMS[name]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
@@ -213,12 +216,47 @@ def test_what_the_template_sets_is_what_the_function_reads() -> None:
     ours = {name for name in variables if name.startswith(settings.PREFIX)}
     assert ours <= {settings.variable(name) for name in settings.Settings.model_fields}
     shown: dict[str, Any] = dict.fromkeys(variables.keys() - ours, "a")
+    shown["PLATFORM_URL"] = "https://api.clinic.example/"
     place = entry.Place.of(shown)
     assert (place.table, place.bucket, place.environment, place.zone, place.country) == tuple(
         "aaaaa"
     )
+    assert (place.api_url, place.api_secret) == ("https://api.clinic.example", "a")
     with pytest.raises(entry.SetupError, match="NOTIFICATION_TABLE"):
         entry.Place.of({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("PlatformUrl", "", True),
+        ("PlatformUrl", "https://api.clinic.example", True),
+        ("PlatformUrl", "https://a1.execute-api.us-east-1.amazonaws.com/live", True),
+        ("PlatformUrl", "http://api.clinic.example", False),
+        ("PlatformUrl", "https://api.clinic.example?key=1", False),
+        ("PlatformKeySecret", "", True),
+        ("PlatformKeySecret", f"{_SECRETS}a/b-A1b2C3", True),
+        ("PlatformKeySecret", f"{_SECRETS}*", False),
+        ("PlatformKeySecret", "cck_live_a_key", False),
+    ],
+)  # fmt: skip
+def test_sec_39_the_api_is_asked_over_tls_with_the_one_secret_that_is_named(
+    name: str, value: str, *, fits: bool
+) -> None:
+    pattern = TEMPLATE["Parameters"][name]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) is fits
+    role = TEMPLATE["Resources"]["ProcessorRole"]["Properties"]["Policies"][0]
+    [(condition, reading, _)] = [
+        one["Fn::If"] for one in role["PolicyDocument"]["Statement"]
+        if "Fn::If" in one and one["Fn::If"][1]["Sid"] == "KeyOfTheApi"
+    ]  # fmt: skip
+    assert condition == "AsksThePlatform"
+    assert actions(reading) == ["secretsmanager:GetSecretValue"]
+    assert reading["Resource"] == {"Ref": "PlatformKeySecret"}
+    [rule] = TEMPLATE["Rules"].values()
+    assert rule["Assertions"][0]["Assert"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "PlatformKeySecret"}, ""]}]
+    }
 
 
 def test_the_exports_are_those_that_other_stacks_import() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from chroniccare.notifications.channels.message import Calls
 from chroniccare.notifications.daily import rules, run
 from chroniccare.notifications.daily.log import Log
 from chroniccare.notifications.daily.source import Asked, EventError, Files, SourceError, asked
+from chroniccare.notifications.daily.visits import Visits
 from chroniccare.notifications.mesh.switchboard import Line
+from chroniccare.platform import aws_secrets
 from chroniccare.platform.aws import AwsError
 from chroniccare.platform.aws_emf import document, emit
+from chroniccare.platform.reader import Reader, is_sealed
 from chroniccare.settings import Settings, drivers
 
 log = logging.getLogger(__name__)
@@ -29,6 +33,7 @@ RESERVE_S = 30.0
 MOST_ROUNDS = 50
 _DRIVERS = {"sms": sms, "email": email}
 _NEEDED = {"table": "NOTIFICATION_TABLE", "bucket": "APPOINTMENTS_BUCKET"}
+_API, _API_SECRET = "PLATFORM_URL", "PLATFORM_KEY_SECRET"
 
 
 class SetupError(Exception):
@@ -47,6 +52,8 @@ class Place:
         environment: dimension of every metric.
         zone: IANA zone of the schedule and of times without an offset.
         country: ISO 3166, for numbers without a country code.
+        api_url: of the platform, where a day's appointments are asked for; empty: in the bucket.
+        api_secret: ARN of the secret that is the API's key.
     """
 
     table: str
@@ -54,21 +61,28 @@ class Place:
     environment: str
     zone: str
     country: str
+    api_url: str = ""
+    api_secret: str = ""
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Place":
         """Return the place that the environment variables describe.
 
         Raises:
-            SetupError: one is missing.
+            SetupError: one is missing, or the API's address is none that a key may be sent to.
         """
         missing = [name for name in _NEEDED.values() if not environ.get(name)]
         if missing:
             raise SetupError(f"{', '.join(missing)}: not set")
+        api_url, api_secret = environ.get(_API, "").rstrip("/"), environ.get(_API_SECRET, "")
+        if api_url and not is_sealed(api_url):
+            raise SetupError(f"{_API}: must begin with https:// and have no query")
+        if api_url and not api_secret:
+            raise SetupError(f"{_API_SECRET}: not set")
         return cls(
             environ[_NEEDED["table"]], environ[_NEEDED["bucket"]],
             environ.get("ENVIRONMENT_SUFFIX", "dev"), environ.get("SCHEDULE_ZONE", "UTC"),
-            environ.get("PHONE_COUNTRY", "US"),
+            environ.get("PHONE_COUNTRY", "US"), api_url, api_secret,
         )  # fmt: skip
 
 
@@ -112,7 +126,7 @@ class Function:
 
     async def _run(self, found: Asked, invocation: Invocation) -> dict[str, Any]:
         async with AsyncExitStack() as stack:
-            listed = await self._listed(stack, found)
+            listed = await self._listed(stack, found, invocation)
             means = await stack.enter_async_context(self._means(invocation))
             checked = rows(listed, region=self.place.country, zone=self.place.zone)
             batch_id = found.batch_id or invocation.id
@@ -128,13 +142,32 @@ class Function:
                 await self._hand_over(stack, again, function=invocation.function)
         return _answer(200, told)
 
-    async def _listed(self, stack: AsyncExitStack, found: Asked) -> list[tuple[int, Any]]:
+    async def _listed(
+        self, stack: AsyncExitStack, found: Asked, invocation: Invocation
+    ) -> list[tuple[int, Any]]:
         if found.rows is not None:
             return list(enumerate(found.rows, start=1))
         assert found.day is not None  # noqa: S101  see `Asked`
+        if self.place.api_url:
+            now = invocation.clock()
+            reader = Reader(self.place.api_url, await self._api_key(now))
+            stack.push_async_callback(reader.close)
+            visits = Visits(
+                reader, self.place.zone, lambda: invocation.time_left() - RESERVE_S
+            )  # fmt: skip
+            return await visits.read(found.day, now)
         client = by_aws.client(self.settings, "s3")
         stack.push_async_callback(client.close)
         return await Files(client, self.place.bucket).read(found.day)
+
+    async def _api_key(self, now: datetime) -> str:
+        """Return the API's key, read anew by each run: a new one needs no deployment."""
+        wanted = {_API_SECRET: self.place.api_secret}
+        try:
+            found = await asyncio.to_thread(aws_secrets.read, wanted, os.environ, now)
+        except aws_secrets.SecretError as error:
+            raise SourceError(f"the platform's API: {error}") from None
+        return found[_API_SECRET].strip()
 
     @asynccontextmanager
     async def _means(self, invocation: Invocation) -> AsyncIterator[run.Means]:
