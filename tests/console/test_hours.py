@@ -1,5 +1,6 @@
 """Hours: what a change would strand is shown before anything is saved."""
 
+import re
 from typing import Any
 
 import pytest
@@ -50,6 +51,8 @@ async def test_what_would_be_stranded_is_shown_first_and_chosen_for(sign_in: Sig
     asked = await desk.post(f"{place}/week", shorter)
     assert asked.status_code == 409
     assert "1 visit would be outside the hours" in asked.text
+    assert 'target="_blank" rel="noopener"' in asked.text
+    assert re.search("<td>Maria Gonzalez.</td><td>Follow up</td>", asked.text)
     assert await ends(made) == ["12:00"]
     done = await desk.post(f"{place}/week", {**shorter, "stranded": "keep"})
     assert done.status_code == 303

@@ -1,6 +1,7 @@
 """What every page of the console passes: the session, the token of a form, the page of an error."""
 
 import hmac
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,6 +14,7 @@ from chroniccare.console.session import Session, signed_in
 from chroniccare.core.errors import Forbidden, NotFound, Problem, RateLimited
 from chroniccare.tenancy.caller import Authority
 
+log = logging.getLogger(__name__)
 _READS = frozenset({"GET", "HEAD"})
 _FIRST = {"password": "/console/account/password", "factor": "/console/account/factor"}
 """Where somebody goes who must do something before anything else."""
@@ -49,6 +51,11 @@ class Page(APIRoute):
                 return pages.problem(request, NotFound("There is no such page."))
             except Problem as problem:
                 return pages.problem(request, problem)
+            except Exception:  # a fault of ours: a page that says so, and nothing of what it was
+                log.exception(
+                    "unhandled", extra={"requestId": request.scope.get("chroniccare.request_id")}
+                )
+                return pages.problem(request, Problem())
 
         return page
 
