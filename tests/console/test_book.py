@@ -124,6 +124,20 @@ async def test_a_series_shows_every_date_before_it_is_booked(
     assert wrong.status_code == 400
 
 
+async def test_later_goes_on_where_the_times_that_are_shown_end(
+    clinic: Clinic, sign_in: SignIn
+) -> None:
+    desk = await sign_in("front_desk")
+    for _ in range(2):
+        await clinic.provider()
+    page = (await desk.get("/book?from_date=2031-03-05")).text
+    days = re.findall(r'<section class="card"><h2>([^<]+)</h2><ul', page)
+    assert len(days) == 1  # of a provider at all hours
+    assert "there are more" in page
+    assert "from_date=2031-03-06" in page
+    assert "from_date=2031-03-12" not in page
+
+
 async def test_a_series_takes_the_reason_and_the_minutes_that_were_typed(
     clinic: Clinic, sign_in: SignIn, window: Open
 ) -> None:

@@ -56,6 +56,16 @@ def shifted(asked: dict[str, str], slots: list[dict[str, Any]], days: int) -> st
     return f"/console/book?{urlencode({key: one for key, one in query.items() if one})}"
 
 
+def following(asked: dict[str, str], slots: list[dict[str, Any]]) -> str:
+    """Return the address of the search that goes on where `slots` end, with their last day.
+
+    Where they are all of the first day, it goes on with the next: one provider or place shows more.
+    """
+    last = slots[-1]["local_start"][:10]
+    first = asked["from_date"] or slots[0]["local_start"][:10]
+    return shifted({**asked, "from_date": last}, slots, 1 if last <= first else 0)
+
+
 def alternatives(
     request: Request, error: calls.Refused | None, entries: dict[str, str], names: dict[str, str]
 ) -> list[dict[str, Any]]:

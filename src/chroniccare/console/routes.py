@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from chroniccare.console import forms, pages
 from chroniccare.console.session import Session, signed_in
@@ -51,6 +52,8 @@ class Page(APIRoute):
                 return pages.problem(request, NotFound("There is no such page."))
             except Problem as problem:
                 return pages.problem(request, problem)
+            except HTTPException:  # no such page: as elsewhere
+                raise
             except Exception:  # a fault of ours: a page that says so, and nothing of what it was
                 log.exception(
                     "unhandled", extra={"requestId": request.scope.get("chroniccare.request_id")}
