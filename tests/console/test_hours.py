@@ -66,6 +66,9 @@ async def test_a_stale_week_is_refused_and_the_entries_stay(sign_in: SignIn) -> 
     answer = await desk.post(f"/availability/providers/{made.provider['id']}/week", longer)
     assert answer.status_code == 412
     assert "13:15" in answer.text
+    now = answer.text.split("The week as it is now")[1].split("</ul>")[0]
+    assert "Monday, 09:00" in now
+    assert "12:00" in now
     assert await ends(made) == ["12:00"]
 
 

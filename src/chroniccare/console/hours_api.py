@@ -17,6 +17,7 @@ from chroniccare.platform.postgres import database
 router = routes.router()
 
 _HOME = "/console/availability"
+_STALE = 412
 Owner = Literal["providers", "facilities"]
 
 
@@ -121,16 +122,18 @@ async def _page(
             request, f"/{owner}/{owner_id}/exceptions", most=200, from_date=_today()
         ),
     )  # fmt: skip
-    if rules is None and owner == "providers":
-        rules = (await calls.get(request, f"/providers/{owner_id}/availability"))["rules"]
+    now: list[dict[str, Any]] = []
+    if owner == "providers" and (rules is None or (error and error.status == _STALE)):
+        now = (await calls.get(request, f"/providers/{owner_id}/availability"))["rules"]
     visits = await _visits(request, stranded or [])
     patients = await desk.patients(request, (one["patient_id"] for one in visits.values()))
     status = error.status if error else 409 if stranded else 200
     return pages.page(
         request, "hours_of.html", status=status, owner=owner, who=who, exceptions=exceptions,
         facilities={one["id"]: one for one in facilities},
-        places=[(one["id"], one["name"]) for one in facilities], rules=rules or [], today=_today(),
-        error=error, stranded=stranded or [], visits=visits,
+        places=[(one["id"], one["name"]) for one in facilities], today=_today(), error=error,
+        rules=now if rules is None else rules,
+        now=now if error and rules is not None else [], stranded=stranded or [], visits=visits,
         patients={key: desk.person(one) for key, one in patients.items()}, entered=form,
         again=_again(request, form) if stranded else None,
     )  # fmt: skip
