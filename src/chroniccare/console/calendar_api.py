@@ -56,7 +56,8 @@ async def show(
     step = timedelta(days=days)
     return pages.page(
         request, "calendar.html", zone=zone, place=place, cut=cut, clinic=clinic, query=query,
-        first=first, last=first + step - timedelta(days=1), lists=calendar.lists(view, by, rows, columns),
+        first=first, last=first + step - timedelta(days=1),
+        lists=calendar.lists(view, by, rows, columns),
         drawing=calendar.drawing(
             query, rows, columns, edits=desk.may(request, "appointments:write")
         ),
