@@ -35,6 +35,9 @@ async def test_somebody_is_added_once_changed_and_given_a_password_that_is_shown
     assert stale.status_code == 412
     assert 'value="Mine"' in stale.text
     assert "Somebody else has changed this meanwhile" in stale.text
+    now = stale.text.split("What differs is now:")[1].split("</dl>")[0]
+    assert now.count("<dt>") == 1
+    assert "<dt>Name</dt><dd>&lt;script&gt;" in now
     given = [await desk.post(f"{place}/password", {"once": "form-0002"}) for _ in range(2)]
     [word] = re.findall(r'class="secret">([^<]+)<', given[0].text)
     assert word not in given[1].text
@@ -65,6 +68,9 @@ async def test_an_endpoint_is_added_tried_rotated_and_removed(sign_in: SignIn) -
     assert "whsec_" in rotated.text
     assert secret not in rotated.text
     assert (await desk.post(f"{place}/remove", {"version": "1"})).status_code == 412
+    stale = await desk.post(place, {**ENDPOINT, "events": "*", "enabled": "", "version": "1"})
+    assert "<dt>Events</dt><dd>appointment.*, staff.created</dd>" in stale.text
+    assert "<dt>Send events there</dt><dd>Yes</dd>" in stale.text
     version = (await desk.clinic.get(f"/webhooks/{webhook}")).json()["data"]["version"]
     assert (await desk.post(f"{place}/remove", {"version": str(version)})).status_code == 303
     assert await _names(desk, "/webhooks", "id") == []
@@ -83,6 +89,10 @@ async def test_rules_of_texts_are_changed_or_refused_with_the_field(sign_in: Sig
     rules = {"default_locale": "es", "max_segments": "2", "four_eyes": "yes", "version": "0"}
     assert (await desk.post("/admin/texts", rules)).status_code == 303
     assert (await desk.clinic.get("/message-policy")).json()["data"]["default_locale"] == "es"
+    stale = await desk.post("/admin/texts", {**rules, "four_eyes": "", "asks": "link"})
+    assert stale.status_code == 412
+    assert "an SMS about a visit asks for an answer</dt><dd>–</dd>" in stale.text
+    assert "somebody else than its author</dt><dd>Yes</dd>" in stale.text
     wrong = await desk.post("/admin/texts", {**rules, "max_segments": "99", "version": "1"})
     assert wrong.status_code == 400
     assert 'id="e-max_segments"' in wrong.text

@@ -159,6 +159,38 @@ async def test_a_series_shows_every_date_before_it_is_booked(
     assert wrong.status_code == 400
 
 
+async def test_later_goes_on_where_the_times_that_are_shown_end(
+    clinic: Clinic, sign_in: SignIn
+) -> None:
+    desk = await sign_in("front_desk")
+    for _ in range(2):
+        await clinic.provider()
+    page = (await desk.get("/book?from_date=2031-03-05")).text
+    days = re.findall(r'<section class="card"><h2>([^<]+)</h2><ul', page)
+    assert len(days) == 1  # of a provider at all hours
+    assert "there are more" in page
+    assert "from_date=2031-03-06" in page
+    assert "from_date=2031-03-12" not in page
+
+
+async def test_a_series_takes_the_reason_and_the_minutes_that_were_typed(
+    clinic: Clinic, sign_in: SignIn, window: Open
+) -> None:
+    await clinic.provider()
+    patient = await clinic.patient()
+    desk = await sign_in("front_desk")
+    opened = await window(desk)
+    page = await opened.go(slot(await desk.get(f"/book?patient_id={patient['id']}")))
+    await page.locator("#f-reason").fill("Dizzy")
+    await page.locator("#f-duration_minutes").fill("45")
+    await page.locator("#f-count").fill("2")
+    await page.get_by_role("button", name="Show every date").click()
+    await page.get_by_role("button", name="Book these visits").click()
+    await page.get_by_text("Booked. The patient is told").wait_for()
+    made = await visits_of(clinic, patient)
+    assert [(one["reason"], one["duration_minutes"]) for one in made] == [("Dizzy", 45)] * 2
+
+
 async def test_a_visit_is_moved_and_cancelled(clinic: Clinic, sign_in: SignIn) -> None:
     desk = await sign_in("front_desk")
     provider = await clinic.provider()

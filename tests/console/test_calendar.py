@@ -2,6 +2,7 @@
 
 import pytest
 
+from chroniccare.console import calendar_api
 from tests.client import Clinic
 from tests.console.conftest import Axe, Open, SignIn
 from tests.console.visits import SCRIPT, booked, read, where
@@ -40,6 +41,17 @@ async def test_a_clinic_without_facilities_says_so(sign_in: SignIn) -> None:
     assert "No facility yet" in (await (await sign_in()).get("/calendar")).text
 
 
+async def test_more_visits_than_a_page_has_are_not_left_out_silently(
+    clinic: Clinic, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await booked(clinic, await clinic.provider())
+    desk = await sign_in()
+    said = "There are more visits than are shown here"
+    assert said not in (await desk.get("/calendar")).text
+    monkeypatch.setattr(calendar_api, "_MOST", 1)
+    assert said in (await desk.get("/calendar")).text
+
+
 async def test_a_visit_is_dragged_and_what_is_in_its_way_is_said_first(
     clinic: Clinic, sign_in: SignIn, window: Open, axe: Axe
 ) -> None:
@@ -58,6 +70,7 @@ async def test_a_visit_is_dragged_and_what_is_in_its_way_is_said_first(
     await page.wait_for_url("**view=day**")
     box = page.locator(".ec-event").filter(has_text="Maria").first
     await box.wait_for()
+    assert "Scheduled" in await box.inner_text()  # not by its colour alone
     await axe(page)
     await box.scroll_into_view_if_needed()
     await opened.picture("calendar")

@@ -1,5 +1,6 @@
 """Hours: what a change would strand is shown before anything is saved."""
 
+import re
 from typing import Any
 
 import pytest
@@ -50,6 +51,8 @@ async def test_what_would_be_stranded_is_shown_first_and_chosen_for(sign_in: Sig
     asked = await desk.post(f"{place}/week", shorter)
     assert asked.status_code == 409
     assert "1 visit would be outside the hours" in asked.text
+    assert 'target="_blank" rel="noopener"' in asked.text
+    assert re.search("<td>Maria Gonzalez.</td><td>Follow up</td>", asked.text)
     assert await ends(made) == ["12:00"]
     done = await desk.post(f"{place}/week", {**shorter, "stranded": "keep"})
     assert done.status_code == 303
@@ -63,6 +66,9 @@ async def test_a_stale_week_is_refused_and_the_entries_stay(sign_in: SignIn) -> 
     answer = await desk.post(f"/availability/providers/{made.provider['id']}/week", longer)
     assert answer.status_code == 412
     assert "13:15" in answer.text
+    now = answer.text.split("The week as it is now")[1].split("</ul>")[0]
+    assert "Monday, 09:00" in now
+    assert "12:00" in now
     assert await ends(made) == ["12:00"]
 
 

@@ -25,6 +25,8 @@ async def test_a_text_is_written_once_approved_and_taken_back(sign_in: SignIn) -
     done = await desk.post(steps, {**WHICH, "version": str(own["version"])})
     assert done.status_code == 303
     assert "Our own, version 1" in (await desk.get("/templates")).text
+    approved = (await desk.get(ADDRESS)).text.partition("Sent now")[2].partition("</td>")[0]
+    assert approved.endswith(", Dana Lee")
     [own] = (await desk.clinic.get("/templates")).json()["data"]["items"]
     back = f"/templates/{own['id']}/deactivate"
     assert (await desk.post(back, {**WHICH, "version": str(own["version"])})).status_code == 303

@@ -59,7 +59,7 @@ async def change_person(request: Request, staff_id: UUID) -> Response:
         await calls.call(request, "PUT", place, body, version=form.version)
     except calls.Refused as error:
         now = await calls.get(request, place)
-        return _person(request, {**now, **body}, error)
+        return _person(request, {**now, **body}, error, now=error.differing(now, body))
     return pages.done(_STAFF, "saved")
 
 
@@ -78,7 +78,7 @@ async def give_password(request: Request, staff_id: UUID) -> Response:
 async def texts(request: Request) -> Response:
     """Show the rules of the clinic's texts."""
     policy = await calls.get(request, "/message-policy")
-    return pages.page(request, "admin_texts.html", policy=policy, error=None)
+    return pages.page(request, "admin_texts.html", policy=policy, error=None, now={})
 
 
 @router.post("/admin/texts")
@@ -95,8 +95,9 @@ async def change_texts(request: Request) -> Response:
     except calls.Refused as error:
         now = await calls.get(request, "/message-policy")
         return pages.page(
-            request, "admin_texts.html", status=error.status, policy={**now, **body}, error=error
-        )
+            request, "admin_texts.html", status=error.status, policy={**now, **body}, error=error,
+            now=error.differing(now, body),
+        )  # fmt: skip
     return pages.done("/console/admin/texts", "saved")
 
 
@@ -113,9 +114,11 @@ def _person(
     person: dict[str, Any],
     error: calls.Refused | None,
     *,
+    now: dict[str, Any] | None = None,
     password: str | None = None,
 ) -> Response:
     status = 200 if error is None else error.status
     return pages.page(
-        request, "admin_person.html", status=status, person=person, error=error, password=password
-    )
+        request, "admin_person.html", status=status, person=person, error=error, now=now or {},
+        password=password,
+    )  # fmt: skip

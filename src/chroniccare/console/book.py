@@ -1,6 +1,6 @@
 """Free times and what is booked, as the pages of booking show and send them."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -49,11 +49,21 @@ def way(slot: dict[str, Any], asked: dict[str, str]) -> str:
 def shifted(asked: dict[str, str], slots: list[dict[str, Any]], days: int) -> str:
     """Return the address of the same search some days later or earlier."""
     try:
-        first = date.fromisoformat(asked["from_date"] or slots[0]["local_start"][:10])
+        first = desk.day_of(asked["from_date"] or slots[0]["local_start"][:10])
     except (ValueError, IndexError):
         return ""
     query = {**asked, "from_date": (first + timedelta(days=days)).isoformat()}
     return f"/console/book?{urlencode({key: one for key, one in query.items() if one})}"
+
+
+def following(asked: dict[str, str], slots: list[dict[str, Any]]) -> str:
+    """Return the address of the search that goes on where `slots` end, with their last day.
+
+    Where they are all of the first day, it goes on with the next: one provider or place shows more.
+    """
+    last = slots[-1]["local_start"][:10]
+    first = asked["from_date"] or slots[0]["local_start"][:10]
+    return shifted({**asked, "from_date": last}, slots, 1 if last <= first else 0)
 
 
 def alternatives(
@@ -76,9 +86,14 @@ def body(form: Form, *, hold: bool = False) -> dict[str, Any]:
 
 def series_body(form: Form, zone: str, *, dry_run: bool) -> dict[str, Any]:
     """Return a series that begins with the chosen time, as the API books it."""
-    at = desk.local(form.text("scheduled_start"), zone)
+    start = form.text("scheduled_start")
+    try:
+        at = desk.local(start, zone)
+        first, clock = at.date().isoformat(), f"{at:%H:%M}"
+    except ValueError:  # the API says what is wrong with it
+        first, clock = start, ""
     return {
-        **_visit(form), "first_date": at.date().isoformat(), "local_time": f"{at:%H:%M}",
+        **_visit(form), "first_date": first, "local_time": clock,
         "recurrence": {
             "pattern": form.some("pattern"), "count": form.number("count"),
         },

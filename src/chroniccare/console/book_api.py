@@ -21,7 +21,7 @@ async def find(
     appointment_type: Text = "", duration_minutes: Text = "", priority: Text = "",
     from_date: Text = "",
 ) -> Response:  # fmt: skip
-    """Show the earliest free times of a week; from each, one more page books it.
+    """Show the 60 earliest free times of a week; from each, one more page books it.
 
     The name of a patient who is looked for is sent as a form: it stands in no address.
     """
@@ -49,7 +49,9 @@ async def find(
         request, "book.html", status=error.status if error else 200, error=error, clinic=clinic,
         asked=asked, patient=patient, found=found, name=name,
         days=book.by_day(request, slots, asked, clinic.names()),
-        earlier=book.shifted(asked, slots, -7), later=book.shifted(asked, slots, 7),
+        more=len(slots) == _FIRST, earlier=book.shifted(asked, slots, -7),
+        later=book.following(asked, slots) if len(slots) == _FIRST
+        else book.shifted(asked, slots, 7),
     )  # fmt: skip
 
 

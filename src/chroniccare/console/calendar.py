@@ -72,7 +72,7 @@ def lists(
 def drawing(
     query: dict[str, str], found: list[dict[str, Any]], heads: list[dict[str, str]], *, edits: bool
 ) -> dict[str, Any]:
-    """Return what static/calendar.js draws."""
+    """Return what static/calendar.js draws; the page has a word for each state."""
     hours = [one["hours"] for one in found]
     return {
         "view": query["view"], "by": query["by"], "day": query["day"], "columns": heads,
@@ -83,6 +83,7 @@ def drawing(
             {
                 "id": one["visit"]["id"], "start": one["start"], "end": one["end"],
                 "title": one["patient"], "resourceIds": _of(query["by"], one["visit"]),
+                "extendedProps": {"state": one["visit"]["status"]},
                 "editable": edits
                 and one["visit"]["status"] in {"held", "scheduled", "confirmed"},
                 "classNames": [f"visit-{_TONES.get(one['visit']['status'], 'info')}"],

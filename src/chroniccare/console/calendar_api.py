@@ -12,6 +12,8 @@ from chroniccare.core.time import zone as named
 router = routes.router()
 
 Text = Annotated[str, Query(max_length=60)]
+_MOST = 1000
+"""Visits on one page; where there are more, it says so."""
 
 
 @router.get("/calendar")
@@ -36,11 +38,13 @@ async def show(
         rooms, visits = await asyncio.gather(
             _rooms(request, place["id"]) if by == "room" else asyncio.sleep(0, []),
             calls.everything(
-                request, "/appointments", facility_id=where, provider_id=provider_id or None,
+                request, "/appointments", most=_MOST, facility_id=where,
+                provider_id=provider_id or None,
                 from_=desk.midnight(first, zone),
                 to=desk.midnight(first + timedelta(days=days), zone),
             ),
         )  # fmt: skip
+    cut = len(visits) >= _MOST
     visits = [one for one in visits if one["status"] not in {"cancelled", "no_show"}]
     patients = await desk.patients(request, (one["patient_id"] for one in visits))
     rows = calendar.rows(request, visits, patients, clinic, rooms)
@@ -51,8 +55,9 @@ async def show(
     }  # fmt: skip
     step = timedelta(days=days)
     return pages.page(
-        request, "calendar.html", zone=zone, place=place, clinic=clinic, query=query, first=first,
-        last=first + step - timedelta(days=1), lists=calendar.lists(view, by, rows, columns),
+        request, "calendar.html", zone=zone, place=place, cut=cut, clinic=clinic, query=query,
+        first=first, last=first + step - timedelta(days=1),
+        lists=calendar.lists(view, by, rows, columns),
         drawing=calendar.drawing(
             query, rows, columns, edits=desk.may(request, "appointments:write")
         ),

@@ -16,6 +16,7 @@ from chroniccare.console.session import current
 from chroniccare.core.errors import FieldError, Problem
 
 _FIRST_ERROR = 400
+_STALE = 412
 # What FastAPI and its middleware have put there, without which no route can be called.
 _SHARED = (
     "app", "asgi", "client", "fastapi_middleware_astack", "scheme", "server", "state",
@@ -30,6 +31,12 @@ class Refused(Problem):
         details = [FieldError(**one) for one in error.get("details") or []]
         super().__init__(error["message"], details=details, data=error.get("data"))
         self.status, self.code = status, error["code"]
+
+    def differing(self, now: Mapping[str, Any], entries: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what stands where the entries are others, by field; only for an old version."""
+        if self.status != _STALE:
+            return {}
+        return {name: now[name] for name, one in entries.items() if now.get(name) != one}
 
     @property
     def fields(self) -> dict[str, str]:

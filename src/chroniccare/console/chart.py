@@ -123,11 +123,18 @@ def contact_fields(patient: Json) -> Json:
     }
 
 
-def with_contact(patient: Json, given: Json) -> Json:
+def with_contact(patient: Json, given: Json, hidden: Iterable[str] = ()) -> Json:
     """Return the record as a PUT takes it, with what the form says; nothing else is changed.
 
-    What the role does not see is not in the record, and so is kept by the API.
+    What the role does not see is left out, and so is kept by the API: fields called `hidden` too,
+    which are in the record of whoever has broken the glass, and still not theirs to write.
     """
+    left = frozenset(hidden)
+    body = _with_contact(patient, given)
+    return {name: value for name, value in body.items() if name not in left}
+
+
+def _with_contact(patient: Json, given: Json) -> Json:
     body = {name: value for name, value in patient.items() if name not in _NOT_OURS}
     body |= {
         name: given[name]
@@ -158,7 +165,7 @@ def contact_field(path: str, given: Json) -> str:
     first, _, rest = name.partition(".")
     if first == "telecom":
         number = rest.partition(".")[0]
-        is_phone = not number.isdigit() or int(number) < len(_lines(given["phone"]))
+        is_phone = not number.isdecimal() or int(number) < len(_lines(given["phone"]))
         return "phone" if is_phone else "email"
     return "emergency_name" if first == "emergency_contact" else first
 

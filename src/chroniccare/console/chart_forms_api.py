@@ -10,7 +10,9 @@ from fastapi import Request, Response
 
 from chroniccare.console import calls, chart, forms, pages, routes
 from chroniccare.console.chart_api import AT, page_of, patient_of
+from chroniccare.console.session import current
 from chroniccare.notifications.schemas import CHANNELS
+from chroniccare.tenancy.masks import hidden
 
 router = routes.router()
 
@@ -32,7 +34,8 @@ async def save_contact(request: Request, patient_id: UUID) -> Response:
     given = {name: form.text(name) for name in chart.contact_fields(patient)}
     try:
         await calls.call(
-            request, "PUT", f"/patients/{patient_id}", chart.with_contact(patient, given),
+            request, "PUT", f"/patients/{patient_id}",
+            chart.with_contact(patient, given, hidden(current(request).caller, "PUT", "patients")),
             version=form.version,
         )  # fmt: skip
     except calls.Refused as error:

@@ -11,7 +11,7 @@ from fastapi import Request
 
 from chroniccare.console import calls
 from chroniccare.console.session import current
-from chroniccare.core.time import to_instant, to_local
+from chroniccare.core.time import EARLIEST, LATEST, to_instant, to_local
 from chroniccare.core.time import zone as named
 from chroniccare.notifications.templates import words
 from chroniccare.platform.postgres import database
@@ -115,11 +115,23 @@ def today(zone: ZoneInfo) -> date:
 
 
 def day_or_today(text: str | None, zone: ZoneInfo) -> date:
-    """Return the day that an address names; today where it names none."""
+    """Return the day that an address names; today where it names none from 1901 to 2198."""
     try:
-        return date.fromisoformat(text or "")
+        return day_of(text or "")
     except ValueError:
         return today(zone)
+
+
+def day_of(text: str) -> date:
+    """Return the day that `text` is.
+
+    Raises:
+        ValueError: it is none, or outside of the years that the API takes.
+    """
+    day = date.fromisoformat(text)
+    if not EARLIEST.year < day.year < LATEST.year - 1:
+        raise ValueError
+    return day
 
 
 def after(zone: ZoneInfo) -> date:
@@ -135,7 +147,7 @@ def midnight(day: date, zone: ZoneInfo) -> str:
 def instant(day: str, clock: str, zone: str) -> str:
     """Return the instant of a local day and time; what is none is returned as it was entered."""
     try:
-        at = to_instant(date.fromisoformat(day), time.fromisoformat(clock), named(zone))
+        at = to_instant(day_of(day), time.fromisoformat(clock), named(zone))
     except ValueError:
         return f"{day} {clock}".strip()
     return at.isoformat()
@@ -147,8 +159,14 @@ def clock(value: str, zone: str, language: str) -> str:
 
 
 def local(value: str, zone: str) -> datetime:
-    """Return an instant of the API's on the clocks of `zone`."""
-    return to_local(datetime.fromisoformat(value), named(zone))
+    """Return an instant of the API's on the clocks of `zone`.
+
+    Raises:
+        ValueError: it is none, or outside of what the API takes.
+    """
+    at = datetime.fromisoformat(value)
+    day_of(at.date().isoformat())
+    return to_local(at, named(zone))
 
 
 def spelled(value: str, zone: str, language: str) -> str:

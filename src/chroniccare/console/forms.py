@@ -11,6 +11,8 @@ CSRF = "csrf"
 OWNER = "owner"
 ONCE = "once"
 VERSION = "version"
+_MOST_DIGITS = 9
+"""More than any field takes; what JSON cannot carry as a number is far beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,7 @@ class Form:
 
     def number(self, name: str) -> int | str | None:
         """Return a whole number; what is none is returned as it is, for the API to refuse."""
-        text = self.text(name)
-        return int(text) if text.removeprefix("-").isdigit() else text or None
+        return whole(self.text(name))
 
     def id(self, name: str) -> UUID | None:
         """Return an id, None where the field is empty.
@@ -65,6 +66,13 @@ class Form:
     def version(self) -> str | None:
         """Return the version of the record that the page showed."""
         return self.some(VERSION)
+
+
+def whole(text: str) -> int | str | None:
+    """Return a whole number of at most 9 digits, None for nothing; else the text as it is."""
+    digits = text.removeprefix("-")
+    is_whole = digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS
+    return int(text) if is_whole else text or None
 
 
 async def read(request: Request) -> Form:

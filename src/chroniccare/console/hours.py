@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chroniccare.console.forms import Form
+from chroniccare.console.forms import Form, whole
 
 
 def rules(form: Form) -> list[dict[str, Any]]:
@@ -18,7 +18,7 @@ def rules(form: Form) -> list[dict[str, Any]]:
         if not one["start_time"]:
             continue
         for name in ("day_of_week", "slot_duration", "release_minutes"):
-            one[name] = int(one[name]) if one[name].isdigit() else one[name] or None
+            one[name] = whole(one[name])
         for name in ("effective_until", "reserved_for"):
             one[name] = one[name] or None
         one["is_available"] = one["is_available"] == "yes"

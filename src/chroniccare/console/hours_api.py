@@ -10,13 +10,14 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from chroniccare.console import calls, forms, hours, pages, routes
+from chroniccare.console import calls, desk, forms, hours, pages, routes
 from chroniccare.core.time import to_local, zone
 from chroniccare.platform.postgres import database
 
 router = routes.router()
 
 _HOME = "/console/availability"
+_STALE = 412
 Owner = Literal["providers", "facilities"]
 
 
@@ -121,16 +122,35 @@ async def _page(
             request, f"/{owner}/{owner_id}/exceptions", most=200, from_date=_today()
         ),
     )  # fmt: skip
-    if rules is None and owner == "providers":
-        rules = (await calls.get(request, f"/providers/{owner_id}/availability"))["rules"]
+    now: list[dict[str, Any]] = []
+    if owner == "providers" and (rules is None or (error and error.status == _STALE)):
+        now = (await calls.get(request, f"/providers/{owner_id}/availability"))["rules"]
+    visits = await _visits(request, stranded or [])
+    patients = await desk.patients(request, (one["patient_id"] for one in visits.values()))
     status = error.status if error else 409 if stranded else 200
     return pages.page(
         request, "hours_of.html", status=status, owner=owner, who=who, exceptions=exceptions,
         facilities={one["id"]: one for one in facilities},
-        places=[(one["id"], one["name"]) for one in facilities], rules=rules or [], today=_today(),
-        error=error, stranded=stranded or [], again=_again(request, form) if stranded else None,
-        entered=form,
+        places=[(one["id"], one["name"]) for one in facilities], today=_today(), error=error,
+        rules=now if rules is None else rules,
+        now=now if error and rules is not None else [], stranded=stranded or [], visits=visits,
+        patients={key: desk.person(one) for key, one in patients.items()}, entered=form,
+        again=_again(request, form) if stranded else None,
     )  # fmt: skip
+
+
+async def _visits(request: Request, stranded: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the visits that would be stranded by id, as far as the caller reads visits."""
+    if not stranded or not desk.may(request, "appointments:read"):
+        return {}
+    wanted = {one["appointment_id"] for one in stranded}
+    providers = {one["provider_id"] for one in stranded}
+    listed = await calls.everything(
+        request, "/appointments", provider_id=providers.pop() if len(providers) == 1 else None,
+        from_=min(one["scheduled_start"] for one in stranded),
+        to=max(one["scheduled_end"] for one in stranded),
+    )  # fmt: skip
+    return {one["id"]: one for one in listed if one["id"] in wanted}
 
 
 def _again(request: Request, form: forms.Form | None) -> dict[str, Any]:

@@ -12,6 +12,8 @@ SPANS = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta
 
 REPLY_CODES = ("read_reply", "change_requested", "answer_not_followed", "clarify_opt_out")
 """Tasks that a patient's reply leaves; `focus_type` says whether it is the reply itself."""
+PRIORITIES = ("urgent", "high", "normal")
+"""Of tasks, the most urgent first."""
 RESULTS = ("answered", "rebooked", "cancelled", "passed_on", "nothing_to_do")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -33,12 +35,6 @@ def hours(groups: Iterable[Json]) -> list[Json]:
     by = {one["key"]: one for one in groups}
     return [{"hour": f"{hour:02d}:00", "of": by.get(f"{hour:02d}:00")}
             for hour in range(24)]  # fmt: skip
-
-
-def newest_first(tasks: Iterable[Json]) -> list[Json]:
-    """Return tasks by priority, then the longest waiting first."""
-    order = {"urgent": 0, "high": 1, "normal": 2}
-    return sorted(tasks, key=lambda one: (order[one["priority"]], one["created_at"]))
 
 
 def ago(since: str, now: datetime) -> Json:

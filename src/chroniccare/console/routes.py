@@ -1,18 +1,21 @@
 """What every page of the console passes: the session, the token of a form, the page of an error."""
 
 import hmac
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from chroniccare.console import forms, pages
 from chroniccare.console.session import Session, signed_in
 from chroniccare.core.errors import Forbidden, NotFound, Problem, RateLimited
 from chroniccare.tenancy.caller import Authority
 
+log = logging.getLogger(__name__)
 _READS = frozenset({"GET", "HEAD"})
 _FIRST = {"password": "/console/account/password", "factor": "/console/account/factor"}
 """Where somebody goes who must do something before anything else."""
@@ -53,6 +56,13 @@ class Page(APIRoute):
                 return pages.problem(request, NotFound("There is no such page."))
             except Problem as problem:
                 return pages.problem(request, problem)
+            except HTTPException:  # no such page: as elsewhere
+                raise
+            except Exception:  # a fault of ours: a page that says so, and nothing of what it was
+                log.exception(
+                    "unhandled", extra={"requestId": request.scope.get("chroniccare.request_id")}
+                )
+                return pages.problem(request, Problem())
 
         return page
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chroniccare.console import desk
+from chroniccare.console.forms import whole
 from chroniccare.scheduling import rules
 
 _STAMPS = (
@@ -44,8 +45,12 @@ def wanted(visit: dict[str, Any], entries: dict[str, Any], zone: str) -> dict[st
     text = desk.instant(entries["day"], entries["clock"], zone)
     try:
         start = datetime.fromisoformat(text)
-        minutes = int(entries["duration_minutes"])
     except ValueError:
+        return None
+    if start.tzinfo is None:  # a day and a clock that are no time of the facility's
+        return None
+    minutes = whole(str(entries["duration_minutes"]))
+    if not isinstance(minutes, int):
         return None
     same = start == datetime.fromisoformat(visit["scheduled_start"])
     if same and entries["provider_id"] == visit["provider_id"]:

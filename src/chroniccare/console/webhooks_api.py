@@ -56,7 +56,9 @@ async def change_webhook(request: Request, webhook_id: UUID) -> Response:
         await calls.call(request, "PUT", place, body, version=form.version)
     except calls.Refused as error:
         now = await calls.get(request, place)
-        return await _endpoint(request, {**now, **body}, error)
+        return await _endpoint(
+            request, {**now, **body}, error, now=error.differing(now, body)
+        )  # fmt: skip
     return pages.done(f"{_HOME}/{webhook_id}", "saved")
 
 
@@ -113,6 +115,7 @@ async def _endpoint(
     endpoint: dict[str, Any],
     error: calls.Refused | None,
     *,
+    now: dict[str, Any] | None = None,
     secret: str | None = None,
     cursor: str | None = None,
 ) -> Response:
@@ -123,6 +126,6 @@ async def _endpoint(
     following = deliveries["next_cursor"]
     return pages.page(
         request, "admin_webhook.html", status=error.status if error else 200, endpoint=endpoint,
-        error=error, secret=secret, deliveries=deliveries["items"],
+        error=error, now=now or {}, secret=secret, deliveries=deliveries["items"],
         more=f"{_HOME}/{endpoint['id']}?cursor={following}" if following else "",
     )  # fmt: skip

@@ -73,7 +73,14 @@ async def close(
     """
     found = await tx.all(queries.OPEN_FOR_UPDATE, list(keys), opened_by_then)
     return [
-        await _step(tx, task, "complete", assigned_to=task.assigned_to, outcome=outcome)
+        await _step(
+            tx,
+            task,
+            "complete",
+            assigned_to=task.assigned_to,
+            key=task.assigned_key,
+            outcome=outcome,
+        )
         for task in found
         if task.status in only
     ]
@@ -116,7 +123,7 @@ async def claim(tx: Tx, task: queries.Task, *, worker: str) -> queries.Task:
     Raises:
         TaskState: it is closed.
     """
-    return await _step(tx, task, "claim", assigned_to=worker)
+    return await _step(tx, task, "claim", assigned_to=worker, key=tx.caller.actor_id)
 
 
 async def release(tx: Tx, task: queries.Task) -> queries.Task:
@@ -125,7 +132,7 @@ async def release(tx: Tx, task: queries.Task) -> queries.Task:
     Raises:
         TaskState: nobody has claimed it, or it is closed.
     """
-    return await _step(tx, task, "release", assigned_to=None)
+    return await _step(tx, task, "release", assigned_to=None, key=None)
 
 
 async def complete(
@@ -137,7 +144,13 @@ async def complete(
         TaskState: it is closed.
     """
     return await _step(
-        tx, task, "complete", assigned_to=task.assigned_to, outcome=outcome, note=note
+        tx,
+        task,
+        "complete",
+        assigned_to=task.assigned_to,
+        key=task.assigned_key,
+        outcome=outcome,
+        note=note,
     )
 
 
@@ -149,15 +162,23 @@ async def cancel(
     Raises:
         TaskState: it is closed.
     """
-    return await _step(tx, task, "cancel", assigned_to=task.assigned_to, outcome=reason, note=note)
+    return await _step(
+        tx,
+        task,
+        "cancel",
+        assigned_to=task.assigned_to,
+        key=task.assigned_key,
+        outcome=reason,
+        note=note,
+    )
 
 
 async def _step(
-    tx: Tx, task: queries.Task, step: rules.Step, *, assigned_to: str | None,
+    tx: Tx, task: queries.Task, step: rules.Step, *, assigned_to: str | None, key: UUID | None,
     outcome: str | None = None, note: str | None = None,
 ) -> queries.Task:  # fmt: skip
     status = rules.next_status(step, task.status)
-    row = await tx.one(queries.STEP, task.id, status, assigned_to, outcome, note, tx.now)
+    row = await tx.one(queries.STEP, task.id, status, assigned_to, outcome, note, tx.now, key)
     changed = _found(row)
     await record(tx, action=step, entity_type=ENTITY, entity_id=task.id, before=task, after=changed)
     if status not in rules.OPEN:

@@ -46,7 +46,9 @@ async def list_tasks(
     status: Annotated[
         schemas.Status | None, Query(description="In this state; unless told, those that are open.")
     ] = None,
-    code: Annotated[Word | None, Query(description="With this to be done.")] = None,
+    code: Annotated[
+        list[Word] | None, Query(max_length=20, description="With this to be done; repeat it.")
+    ] = None,
     priority: Annotated[schemas.Priority | None, Query(description="Of this priority.")] = None,
     patient_id: Annotated[UUID | None, Query(description="About this patient.")] = None,
     assigned_to: Annotated[Name | None, Query(description="Claimed by this person.")] = None,
@@ -54,7 +56,7 @@ async def list_tasks(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page, the longest waiting first; what was seen is audited."""
-    filters = [status, code, priority, patient_id, assigned_to]
+    filters = [status, code or None, priority, patient_id, assigned_to]
     async with begin(caller) as tx:
         found = await actions.listed(tx, filters, cursor=cursor, limit=limit)
     seen = [task.id for task in found.items]

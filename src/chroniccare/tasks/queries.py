@@ -28,12 +28,13 @@ class Task:
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
+    assigned_key: UUID | None
 
 
 _COLUMNS = (
     "t.id, t.code, t.status, t.priority, t.reason, t.patient_id, t.focus_type, t.focus_id,"
     " t.assigned_to, t.due_at, t.outcome, t.note, t.opened_by, t.version, t.created_at,"
-    " t.updated_at, t.closed_at"
+    " t.updated_at, t.closed_at, t.assigned_key"
 )
 # What is open for the same cause stays as it is.
 OPEN = Query(
@@ -60,11 +61,11 @@ STEP = Query(
     Task,
     "UPDATE tasks t SET status = $2, assigned_to = $3, outcome = $4, note = $5,"
     " closed_at = CASE WHEN $2 IN ('completed', 'cancelled') THEN $6::timestamptz END,"
-    " updated_at = $6, version = t.version + 1 WHERE t.id = $1"
+    " updated_at = $6, assigned_key = $7, version = t.version + 1 WHERE t.id = $1"
     f" RETURNING {_COLUMNS}",
 )
 _WANTED = (
-    "($2::text IS NULL OR t.code = $2) AND ($3::text IS NULL OR t.priority = $3)"
+    "($2::text[] IS NULL OR t.code = ANY ($2)) AND ($3::text IS NULL OR t.priority = $3)"
     " AND ($4::uuid IS NULL OR t.patient_id = $4) AND ($5::text IS NULL OR t.assigned_to = $5)"
 )
 # The worklist: what is open, the longest waiting first.

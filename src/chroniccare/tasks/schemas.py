@@ -55,6 +55,10 @@ class Task(Wire):
     closed_at: Annotated[
         datetime | None, Field(description="UTC instant.", examples=["2026-11-22T10:00:00Z"])
     ]
+    assigned_key: Annotated[
+        UUID | None,
+        Field(description="The member of staff, or the API key, by whom it was claimed."),
+    ]
 
 
 class Claim(Wire):

@@ -1,7 +1,10 @@
 """The chart of a patient: every part of it, and what may be changed in it."""
 
+from dataclasses import replace
+
 import pytest
 
+from chroniccare.core.ids import new_id
 from tests.console.charts.made import SCRIPT, maria, measured, prescribed
 from tests.console.conftest import Axe, Open, SignIn
 from tests.notifications.support import Bench
@@ -109,6 +112,23 @@ async def test_contact_is_changed_and_the_rest_stays(bench: Bench, sign_in: Sign
     assert 'value="2099-01-01"' in refused.text
     assert 'aria-describedby="e-phone"' in refused.text
     assert '<a href="#f-phone">phone</a>' in refused.text
+
+
+async def test_contact_is_changed_while_the_glass_is_broken(bench: Bench, sign_in: SignIn) -> None:
+    patient = await bench.patient(primary_diagnosis="Asthma", insurance_info={"payer": "Acme"})
+    desk = await sign_in("front_desk")
+    emergency = replace(desk.session.caller, emergency_id=new_id())
+    object.__setattr__(desk.session, "caller", emergency)
+    form = {
+        "version": "1", "first_name": "Ana", "last_name": "Perez", "date_of_birth": "1961-04-12",
+        "language": "es", "time_zone": "America/Chicago", "phone": "+14155550777",
+    }  # fmt: skip
+    saved = await desk.post(f"/patients/{patient}/contact", form)
+    assert saved.status_code == 303, saved.text
+    now = (await bench.clinic.get(f"/patients/{patient}")).json()["data"]
+    assert (now["last_name"], now["primary_diagnosis"], now["insurance_info"]) == (
+        "Perez", "Asthma", {"payer": "Acme"},
+    )  # fmt: skip
 
 
 async def test_preferences_are_changed(bench: Bench, sign_in: SignIn) -> None:

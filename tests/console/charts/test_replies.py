@@ -9,6 +9,8 @@ from chroniccare.console.messages import csv_lines
 from chroniccare.core.ids import new_id
 from chroniccare.notifications.inbound.queries import Waiting
 from chroniccare.notifications.inbound.receiving import receive
+from chroniccare.platform.postgres import begin
+from chroniccare.tasks.actions import New, open_tasks
 from tests.console.charts.made import SCRIPT, prescribed
 from tests.console.conftest import Axe, Open, SignIn
 from tests.notifications.support import Bench
@@ -51,6 +53,43 @@ async def test_a_reply_is_read_taken_and_done(bench: Bench, sign_in: SignIn) -> 
     done = await desk.post(f"{at}/complete", {"version": "2", "outcome": "answered"})
     assert done.headers["location"] == "/console/replies?said=recorded"
     assert "Nobody is waiting" in (await desk.get("/replies")).text
+
+
+async def test_what_was_entered_stays_with_the_task_that_was_refused(
+    bench: Bench, sign_in: SignIn
+) -> None:
+    await bench.patient()
+    for sender in ("+14155550001", "+14155550002"):
+        await wrote(bench, "When do you open?", sender)
+    [first, _] = await tasks(bench)
+    desk = await sign_in()
+    form = {"version": "9", "outcome": "passed_on", "note": "Asks for Sam"}
+    stale = await desk.post(f"/replies/{first['id']}/complete", form)
+    assert stale.status_code == 412
+    assert f'id="n-{first["id"]}" name="note" value="Asks for Sam"' in stale.text
+    assert stale.text.count("Asks for Sam") == stale.text.count("selected") == 1
+
+
+async def test_the_urgent_one_is_first_however_many_wait(bench: Bench, sign_in: SignIn) -> None:
+    async with begin(bench.clinic.caller) as tx:
+        await open_tasks(
+            tx, [New("read_reply", "unknown_sender", f"old {one}") for one in range(31)]
+        )
+    async with begin(bench.clinic.caller) as tx:
+        await open_tasks(tx, [New("answer_not_followed", "failed", "new", priority="urgent")])
+    text = (await (await sign_in()).get("/replies")).text
+    assert text.index("could not be followed") < text.index("Read this reply")
+    assert "There are more" in text
+
+
+async def test_two_of_one_name_take_each_their_own(bench: Bench, sign_in: SignIn) -> None:
+    await bench.patient()
+    await wrote(bench, "When do you open?", "+14155550001")
+    [task] = await tasks(bench)
+    one, other = await sign_in(), await sign_in()
+    await one.post(f"/replies/{task['id']}/claim", {"version": "1"})
+    assert "Put back" in (await one.get("/replies")).text
+    assert "Put back" not in (await other.get("/replies")).text
 
 
 async def test_replies_by_keyboard_alone(

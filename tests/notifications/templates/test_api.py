@@ -61,6 +61,9 @@ async def test_a_template_is_written_activated_and_switched_off(clinic: Clinic) 
     assert listed[1]["text"] == TEXT
     assert listed[1]["activated_at"] is not None
     assert listed[1]["created_by_type"] == "api_key"
+    assert (listed[1]["activated_by_type"], listed[1]["activated_by"]) == (
+        "api_key", listed[1]["created_by"],
+    )  # fmt: skip
     one = await clinic.get(f"{path}/versions/{second['id']}")
     assert one.json()["data"] == listed[0]
 

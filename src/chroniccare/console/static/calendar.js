@@ -2,7 +2,7 @@
 // dragged opens on its own page with the new time entered, and what is in its way.
 "use strict";
 (() => {
-  let drawn = "", made = null;
+  let drawn = "", made = null, states = {};
   const two = (number) => String(number).padStart(2, "0");
   const visit = (id, query = "") => { location.href = `/console/visits/${id}${query}`; };
   const plain = (place) => {
@@ -12,7 +12,7 @@
     }
   };
   const said = (info) => ({
-    domNodes: [["strong", info.event.title], ["span", info.timeText]].map(([kind, text]) => {
+    domNodes: [["strong", info.event.title], ["span", info.timeText], ["span", states[info.event.extendedProps.state] || info.event.extendedProps.state]].map(([kind, text]) => {
       const one = document.createElement(kind);
       one.textContent = text;
       return one;
@@ -25,6 +25,7 @@
     place.replaceChildren();
     drawn = place.dataset.calendar;
     const given = JSON.parse(drawn);
+    states = JSON.parse(place.dataset.states);
     const moved = (info) => {
       const { start, end } = info.event;
       const query = new URLSearchParams({

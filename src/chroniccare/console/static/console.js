@@ -98,7 +98,7 @@
     if (!window.uPlot) return;
     for (const place of document.querySelectorAll("[data-chart]:empty")) {
       const given = JSON.parse(place.dataset.chart);
-      const x = given.x.map((day) => Date.parse(day) / 1000);
+      const x = given.x.map((day) => Date.parse(day.length === 10 ? `${day}T00:00` : day) / 1000);
       const colours = ["--brand", "--warn", "--info", "--bad"];
       const line = { stroke: colour("--line"), width: 1 };
       const axis = { stroke: colour("--soft"), grid: line, ticks: line };

@@ -4,6 +4,9 @@ ALTER TABLE staff_users
     ADD COLUMN theme text NOT NULL DEFAULT 'auto' CHECK (theme IN ('auto', 'light', 'dark'));
 GRANT SELECT (display_name, locale, theme) ON staff_users TO chroniccare_system;
 
+-- Who has claimed a task, by their key or account: names are of several.
+ALTER TABLE tasks ADD COLUMN assigned_key uuid;
+
 -- Argon2id with its parameters and salt; the secret of the codes is sealed, recovery codes are hashed. code_step is the
 -- last half minute whose code was taken: none is taken twice.
 CREATE TABLE staff_logins (

@@ -12,7 +12,7 @@ from chroniccare.core.fields import Instant
 from chroniccare.core.paging import DEFAULT_LIMIT
 from chroniccare.notifications.callbacks_api import Body, signature, taken
 from chroniccare.notifications.inbound import actions, reading, schemas
-from chroniccare.tenancy.api import Cursor, KeyFirst, Limit, answer, authorise, page
+from chroniccare.tenancy.api import Cursor, Ids, KeyFirst, Limit, answer, authorise, page
 
 public = APIRouter(prefix="/inbound", include_in_schema=False)
 router = APIRouter(prefix="/api/v1/replies", tags=["replies"], route_class=KeyFirst)
@@ -37,6 +37,7 @@ async def from_gateway(body: Body, request: Request) -> Response:
 @router.get("", summary="List replies", response_model=Listed[schemas.Reply], responses=errors())
 async def list_replies(
     caller: RepliesRead,
+    id_: Ids = None,
     patient_id: Annotated[UUID | None, Query(description="Of this patient.")] = None,
     outcome: Annotated[
         schemas.Outcome | None, Query(description="After which this followed.")
@@ -46,7 +47,8 @@ async def list_replies(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page, the latest first; what was seen is audited."""
-    found = await reading.listed(caller, [patient_id, outcome, since], cursor=cursor, limit=limit)
+    filters = [patient_id, outcome, since, id_ or None]
+    found = await reading.listed(caller, filters, cursor=cursor, limit=limit)
     return page(caller, found.items, found.next_cursor)
 
 

@@ -324,7 +324,8 @@ LIST = Query(
     Reply,
     f"{_REPLY} WHERE ($1::uuid IS NULL OR m.patient_id = $1)"
     " AND ($2::text IS NULL OR m.outcome = $2) AND ($3::timestamptz IS NULL OR m.received_at >= $3)"
-    " AND ($4::timestamptz IS NULL OR (m.received_at, m.id) < ($4, $5::uuid))"
-    " ORDER BY m.received_at DESC, m.id DESC LIMIT $6",
+    " AND ($4::uuid[] IS NULL OR m.id = ANY ($4))"
+    " AND ($5::timestamptz IS NULL OR (m.received_at, m.id) < ($5, $6::uuid))"
+    " ORDER BY m.received_at DESC, m.id DESC LIMIT $7",
     OPENS,
 )

@@ -18,7 +18,7 @@ _LISTING = "replies"
 async def listed(
     caller: Caller, filters: list[Any], *, cursor: str | None, limit: int
 ) -> paging.Page[queries.Reply]:
-    """Return one page, the latest first; `filters` are patient, outcome and since."""
+    """Return one page, the latest first; `filters` are patient, outcome, since and ids."""
     after = paging.decode(cursor, _LISTING, filters, [datetime.fromisoformat, UUID])
     async with begin(caller) as tx:
         await tx.plan_afresh()

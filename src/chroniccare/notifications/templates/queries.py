@@ -52,6 +52,8 @@ class Version:
     created_by_type: str
     created_at: datetime
     activated_at: datetime | None
+    activated_by: UUID | None
+    activated_by_type: str | None
     is_active: bool
 
 
@@ -135,11 +137,13 @@ INSERT_VERSION = Command(
 )
 _VERSION = (
     "SELECT v.id, v.template_id, v.number, v.subject, v.text, v.html, v.note, v.created_by,"
-    " v.created_by_type, v.created_at, (SELECT max(a.activated_at)"
-    " FROM message_template_activations a WHERE a.tenant_id = v.tenant_id"
-    " AND a.template_id = v.template_id AND a.version_id = v.id) AS activated_at,"
+    " v.created_by_type, v.created_at, a.activated_at, a.activated_by, a.activated_by_type,"
     " coalesce(t.active_version_id = v.id, false) AS is_active FROM message_template_versions v"
     " JOIN message_templates t ON t.tenant_id = v.tenant_id AND t.id = v.template_id"
+    " LEFT JOIN LATERAL (SELECT m.activated_at, m.activated_by, m.activated_by_type"
+    " FROM message_template_activations m WHERE m.tenant_id = v.tenant_id"
+    " AND m.template_id = v.template_id AND m.version_id = v.id ORDER BY m.seq DESC LIMIT 1) a"
+    " ON true"
 )
 GET_VERSION = Query(Version, f"{_VERSION} WHERE v.template_id = $1 AND v.id = $2")
 LIST_VERSIONS = Query(

@@ -118,6 +118,12 @@ class Version(Wire):
     activated_at: Annotated[
         Instant | None, Field(description="UTC instant it was last activated; null: never.")
     ]
+    activated_by: Annotated[
+        UUID | None, Field(description="The key or person that activated it last.")
+    ]
+    activated_by_type: Annotated[
+        str | None, Field(description="Which of them.", examples=["staff"])
+    ]
     is_active: Annotated[bool, Field(description="It is what is sent now.")]
 
 
