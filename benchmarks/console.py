@@ -106,7 +106,9 @@ async def _measure(where: Stage) -> None:
         caller = system(loaded.tenant_id, job="bench")
         async with owner_connection(where.database_url) as owner:
             await owner.execute("VACUUM ANALYZE")
-            patient, visit, first = await owner.fetchrow(_ONE)
+            row = await owner.fetchrow(_ONE)
+            assert row is not None
+            patient, visit, first = row
             # The demo's visits begin tomorrow: look at the day on which there are some.
             database().clock = lambda: first + timedelta(hours=2)
             http.cookies.set("chroniccare", await _signed_in(caller))
