@@ -191,7 +191,7 @@ async def window(chromium: Browser, address: str) -> AsyncIterator[Open]:
     assert [one for made in opened for one in made.complaints] == []
 
 
-Axe = Callable[[Page], Awaitable[None]]
+Axe = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
@@ -200,9 +200,13 @@ def axe() -> Axe:
     if not AXE.is_file():
         pytest.skip("axe-core is not there: python tools/console_scripts.py --with-axe")
 
-    async def look(page: Page) -> None:
-        await page.evaluate(AXE.read_text())  # by the debugger, which no policy of a page stops
-        found = await page.evaluate("axe.run().then((all) => all.violations)")
+    async def look(page: Page, *, only: str = "") -> None:
+        if not await page.evaluate("'axe' in window"):
+            await page.evaluate(AXE.read_text())  # by the debugger, which no policy of a page stops
+        rules = {"runOnly": [only]} if only else {}
+        found = await page.evaluate(
+            "(rules) => axe.run(rules).then((all) => all.violations)", rules
+        )
         told = [
             f"{one['impact']} {one['id']}: {[node['html'][:200] for node in one['nodes'][:5]]}"
             for one in found

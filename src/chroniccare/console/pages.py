@@ -57,6 +57,14 @@ class Here:
     zone: ZoneInfo
     now: datetime
 
+    @property
+    def seconds_left(self) -> int:
+        """Return after how long an open page is covered unless something is done; 0: never."""
+        until = getattr(self.session, "idle_until", None)
+        if self.session is None or until is None:
+            return 0
+        return max(1, int((until - self.now).total_seconds()))
+
 
 @lru_cache
 def catalogue(language: str) -> dict[str, str]:

@@ -69,7 +69,9 @@
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-auto]")) event.target.form.requestSubmit();
-    else if (event.target.form && event.target.form.method === "post") event.target.form.dataset.dirty = "yes";
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.form && event.target.form.method === "post") event.target.form.dataset.dirty = "yes";
   });
 
   // What others change appears by itself, unless something is being entered here.
@@ -90,6 +92,42 @@
       if (topics.some((topic) => event.data.split(" ").includes(topic)) && !waiting) waiting = setTimeout(refresh, 300);
     });
     addEventListener("pagehide", () => source.close());
+  }
+
+  // A page that nobody uses is covered when its session ends; what was being entered stays below the cover.
+  const cover = document.getElementById("cover");
+  if (cover) {
+    const shared = "chroniccare-until"; // what is done in one tab keeps the others open
+    const stay = () => { try { localStorage.setItem(shared, Date.now() + cover.dataset.left * 1000); } catch { cover.until = Date.now() + cover.dataset.left * 1000; } };
+    const until = () => { try { return Number(localStorage.getItem(shared)); } catch { return cover.until; } };
+    const open = () => {
+      document.body.classList.add("covered");
+      const way = cover.querySelector("a");
+      if (document.querySelector("main form[data-dirty]")) way.target = "_blank";
+      else way.href = `/console/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
+      if (!cover.open) cover.showModal();
+    };
+    const back = async () => { // signed in elsewhere: the same person goes on with the new session's token
+      const answer = await fetch("/console/keys", { redirect: "manual" }).catch(() => null);
+      if (!answer || !answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const now = page.getElementById("cover");
+      if (!now || now.dataset.who !== cover.dataset.who) { location.reload(); return; }
+      const token = page.querySelector("meta[name=csrf]").content;
+      document.querySelector("meta[name=csrf]").content = token;
+      document.querySelectorAll("input[name=csrf]").forEach((one) => { one.value = token; });
+      document.querySelectorAll("form[data-sent]").forEach((one) => delete one.dataset.sent);
+      document.body.classList.remove("covered");
+      stay();
+      cover.close();
+    };
+    stay();
+    setInterval(() => { if (Date.now() >= until() && !cover.open) open(); }, 1000);
+    document.addEventListener("htmx:afterRequest", stay);
+    cover.addEventListener("cancel", (event) => event.preventDefault());
+    cover.addEventListener("close", () => { if (document.body.classList.contains("covered")) cover.showModal(); });
+    addEventListener("focus", () => { if (cover.open) back(); });
+    document.addEventListener("visibilitychange", () => { if (cover.open && !document.hidden) back(); });
   }
 
   // Charts: figures stand in the page as a table too.

@@ -1,0 +1,94 @@
+"""What must hold of every screen at once: axe, the policy of scripts, two languages, a phone."""
+
+from collections.abc import AsyncIterator
+from html import unescape
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+
+from chroniccare.console import pages
+from tests.conftest import Running
+from tests.console.charts.everything import screens
+from tests.console.conftest import Axe, Desk, Open
+from tests.notifications.support import Bench
+from tests.staff.accounts import let_pass, worker
+
+NOT_FOUND = ("/nowhere",)
+CODES = frozenset({"patient"})
+"""What the audit's search takes, and so what it shows."""
+EXAMPLES = ("/styleguide",)
+"""Pages whose texts are examples."""
+
+
+class Words(HTMLParser):
+    """Collects what a page says: its texts, and the attributes that are read to somebody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(" ".join(data.split()))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del tag
+        spoken = {"aria-label", "placeholder", "title", "alt", "data-confirm"}
+        self.said += [" ".join((one or "").split()) for name, one in attrs if name in spoken]
+
+
+@pytest.fixture
+async def desk(bench: Bench, running: Running) -> AsyncIterator[Desk]:
+    """An administrator who has signed in with a password."""
+    who = await worker(bench.clinic, "administrator")
+    token = (await who.sign_in()).token
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(running.app), base_url="http://clinic.test",
+        cookies={"chroniccare": token},
+    ) as http:  # fmt: skip
+        yield Desk(bench.clinic, http, await who.session(token), token)  # type: ignore[arg-type]
+
+
+async def test_every_screen_is_for_everybody(
+    bench: Bench, desk: Desk, window: Open, axe: Axe
+) -> None:
+    paths = await screens(bench)
+    opened = await window(desk)
+    findings: dict[str, str] = {}
+    for path in paths:
+        page = await opened.go(path)
+        try:
+            assert await page.locator("h1").count() == 1, "not one h1"
+            assert await page.get_attribute("html", "lang") == "en"
+            await axe(page)
+            await page.emulate_media(color_scheme="dark")
+            await axe(page, only="color-contrast")  # nothing else is of a scheme
+        except AssertionError as error:
+            findings[path] = str(error)
+        await page.emulate_media(color_scheme="light")
+        if path.startswith(("/today", "/recalls")):
+            await page.set_viewport_size({"width": 375, "height": 700})
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            await page.set_viewport_size({"width": 1280, "height": 800})
+    assert findings == {}
+
+
+async def test_no_screen_speaks_english_in_spanish(bench: Bench, desk: Desk) -> None:
+    paths = await screens(bench)
+    assert (await desk.post("/account/look", {"locale": "es", "theme": "dark"})).status_code == 303
+    let_pass()
+    spanish = pages.catalogue("es")
+    english = {
+        " ".join(text.split()) for text, said in spanish.items() if text != said
+    } - set(spanish.values()) - CODES  # fmt: skip
+    left: dict[str, list[str]] = {}
+    for path in paths:
+        answer = await desk.get(path)
+        assert answer.status_code == (404 if path in NOT_FOUND else 200), path
+        assert '<html lang="es" data-theme="dark">' in answer.text
+        words = Words()
+        words.feed(answer.text)
+        found = [one for one in words.said if unescape(one) in english]
+        if found and path not in EXAMPLES:
+            left[path] = sorted(set(found))
+    assert not left, "; ".join(f"{path}: {found}" for path, found in left.items())
