@@ -377,7 +377,8 @@ async def test_everything_that_metadata_names_can_be_asked_for(fhir: Server, kin
         await fhir.search(f"{kind}?{name}={value},{value}")
         await fhir.search(f"{kind}?{name}:missing=true")
         for modifier in KINDS[kind].parameters[name].modifiers:
-            await fhir.search(f"{kind}?{name}:{modifier}={value}")
+            wanted = "https://x.example|MR|1" if modifier == "of-type" else value
+            await fhir.search(f"{kind}?{name}:{modifier}={wanted}")
         if KINDS[kind].parameters[name].sort:
             await fhir.search(f"{kind}?_sort=-{name},_id")
         held = KINDS[kind].parameters[name]

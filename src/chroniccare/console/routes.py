@@ -52,19 +52,23 @@ class Page(APIRoute):
                 return await handler(request)
             except NotFromHere as error:
                 return await _too_old(request, session, error)
-            except RequestValidationError:  # an id that is none, a date that is none
-                return pages.problem(request, NotFound("There is no such page."))
-            except Problem as problem:
-                return pages.problem(request, problem)
             except HTTPException:  # no such page: as elsewhere
                 raise
-            except Exception:  # a fault of ours: a page that says so, and nothing of what it was
-                log.exception(
-                    "unhandled", extra={"requestId": request.scope.get("chroniccare.request_id")}
-                )
-                return pages.problem(request, Problem())
+            except Exception as error:  # noqa: BLE001  a page says that there was a fault
+                return pages.problem(request, _shown(request, error))
 
         return page
+
+
+def _shown(request: Request, error: Exception) -> Problem:
+    """Return what the page says of `error`: of a fault of ours nothing of what it was."""
+    if isinstance(error, RequestValidationError):  # an id that is none, a date that is none
+        return NotFound("There is no such page.")
+    if isinstance(error, Problem):
+        return error
+    known = {"requestId": request.scope.get("chroniccare.request_id")}
+    log.error("unhandled", exc_info=error, extra=known)
+    return Problem()
 
 
 async def _check(request: Request, session: Session) -> None:
