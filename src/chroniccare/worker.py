@@ -74,8 +74,8 @@ async def _forget(tenant_id: UUID) -> None:
 
 
 SEALED = (
-    *sealed_addresses.SWEEPS, *patients.SWEEPS, *sealed_messages.SWEEPS, *sealed_versions.SWEEPS,
-    *sealed_accounts.SWEEPS,
+    *sealed_addresses.SWEEPS, *patients.SWEEPS, *sealed_messages.SWEEPS, *sealed_accounts.SWEEPS,
+    *sealed_versions.SWEEPS,
 )  # fmt: skip
 """Every column that is sealed anew after a rotation; copies of others behind them."""
 
