@@ -4,6 +4,7 @@ from chroniccare.audit import api as audit
 from chroniccare.codes import api as codes
 from chroniccare.fhir.readings import api as readings
 from chroniccare.lambdas.api import serving
+from chroniccare.medications.reminders import link_api as dose_links
 from chroniccare.notifications.outbox import api as outbox
 from chroniccare.privacy import api as privacy
 from chroniccare.scheduling import link_api as visit_links
@@ -30,6 +31,7 @@ ROUTERS = (
     calendars.public,
     waitlist_links.public,
     visit_links.public,
+    dose_links.public,
     tasks.router,
     codes.router,
     webhooks.router,
