@@ -86,7 +86,7 @@ def test_an_empty_list_is_a_400(deployed: Deployed) -> None:
     assert deployed.invoke({"appointments": []}) == {"error": "No appointments provided"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)  # before the first test: an alarm says it once
 def heard(deployed: Deployed) -> Iterator[Any]:
     """What the topic of alarms says, as a function that returns the names of alarms so far."""
     queues, names = deployed.cloud.client("sqs"), set[str]()
