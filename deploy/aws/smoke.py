@@ -19,7 +19,8 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws import Client
+from chroniccare.platform.aws_error import AwsError
 
 _STACKS = ("network", "data", "messaging", "serverless")
 _REQUESTS = 50

@@ -45,6 +45,7 @@ MAY_IMPORT_LATE = {
     "smart/tokens.py": "so that aiohttp is loaded only where a client has its keys at an address",
     "platform/telemetry.py": "so that OpenTelemetry's SDK is loaded only where settings ask",
     "audit/copying.py": _CHOSEN,
+    "platform/bucket.py": _CHOSEN,
     "platform/masterkey_file.py": _CHOSEN,
     "notifications/channels/email.py": _CHOSEN,
     "notifications/channels/push.py": _CHOSEN,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chroniccare.platform.aws import AwsError
+from chroniccare.platform.aws_error import AwsError
 from tests.checks.code import ROOT
 
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chroniccare.platform import aws
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws import Client
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.platform.aws_straight import Straight
 from chroniccare.simulator.server import Answer, Request, listening, speaking_http
 

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from chroniccare.platform import broker, mail, probe, redis_connection
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws import Client
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.platform.broker import BrokerAway
 from chroniccare.platform.egress import Egress
 from chroniccare.platform.fetch import FetchError, fetch

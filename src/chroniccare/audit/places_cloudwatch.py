@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.audit.places import CopyError
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws import Client
+from chroniccare.platform.aws_error import AwsError
 
 _ARN = re.compile(r"arn:aws[a-z-]*:logs:([a-z0-9-]+):\d{12}:log-group:(.+)")
 _MISSING, _THERE = "ResourceNotFoundException", "ResourceAlreadyExistsException"

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
@@ -20,6 +20,7 @@ from aiobotocore.session import get_session  # type: ignore[import-untyped]
 from botocore import exceptions as boto  # type: ignore[import-untyped]
 from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 
+from chroniccare.platform.aws_error import AwsError, Kind
 from chroniccare.platform.aws_straight import Straight, UnusualError, learn
 
 _CONNECT_S = 2.0
@@ -30,24 +31,6 @@ _IDLE_S = 4.0  # well below AWS's own limit: a connection that it closes meanwhi
 _TOO_MANY = 429
 _GATEWAY_TIMEOUT = 504
 _SERVER_FAULT = 500
-
-Kind = Literal["rejected", "transient", "unknown"]
-
-
-class AwsError(Exception):
-    """A call brought no result.
-
-    Attributes:
-        kind: `rejected`: AWS never will; `transient`: it did not, later it may; `unknown`: perhaps
-            it did.
-        code: a word of ours, see docs/providers.md; never AWS's text, which may hold an address.
-        aws: AWS's own word for it, such as `ThrottlingException`, for the operator.
-        endpoint: the ARN that SNS has already for the token of a device.
-    """
-
-    def __init__(self, kind: Kind, code: str, aws: str = "", endpoint: str = "") -> None:
-        self.kind, self.code, self.aws, self.endpoint = kind, code, aws, endpoint
-        super().__init__(f"{kind}: {code} {aws}".rstrip())
 
 
 @dataclass(slots=True)

@@ -1,12 +1,15 @@
 """What stands below one prefix of a bucket of S3. Each call is one request; a list is several."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chroniccare.core.errors import Unavailable
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.settings import Settings
 from chroniccare.settings_fhir import BUCKET
+
+if TYPE_CHECKING:
+    from chroniccare.platform.aws import Client
 
 _RETRY_S = 30
 _MISSING = "NoSuchKey"
@@ -22,11 +25,13 @@ class Bucket:
 
     name: str
     prefix: str
-    client: Client
+    client: "Client"
 
     @classmethod
     def at(cls, url: str, settings: Settings) -> "Bucket":
         """Return what is at `s3://bucket/prefix`; `settings_fhir` has looked at its form."""
+        from chroniccare.platform.aws import Client  # noqa: PLC0415  see tests/checks/code.py
+
         found = BUCKET.fullmatch(url)
         if found is None:
             raise ValueError("no address of a bucket")

@@ -1,6 +1,7 @@
 """Master keys as KMS keeps them: encrypted under a key that never leaves it."""
 
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws import Client
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.settings import Settings, SettingsError, variable
 
 _CONTEXT = {"purpose": "chroniccare-master-key"}

@@ -25,7 +25,7 @@ from chroniccare.core.errors import Conflict, NotFound, Unavailable
 from chroniccare.notifications.channels import registrars
 from chroniccare.notifications.devices import registering
 from chroniccare.platform import key_file
-from chroniccare.platform.aws import AwsError
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.platform.bucket import Bucket, is_bucket
 from chroniccare.platform.owner import Owner, owner_connection
 from chroniccare.platform.postgres import Tx, begin, begin_system

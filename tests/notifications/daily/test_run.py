@@ -11,7 +11,7 @@ from chroniccare.notifications import rules
 from chroniccare.notifications.daily import log as delivery_log
 from chroniccare.notifications.daily import run as daily_run
 from chroniccare.notifications.daily.source import MOST_FILE_BYTES, SourceError
-from chroniccare.platform.aws import AwsError
+from chroniccare.platform.aws_error import AwsError
 from tests.notifications.daily.conftest import CSV, DAY, Bench, line, visit
 from tests.notifications.support import NOON
 

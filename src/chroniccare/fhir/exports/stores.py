@@ -15,7 +15,7 @@ from uuid import UUID
 
 from chroniccare.fhir.exports import files
 from chroniccare.fhir.exports.queries import File
-from chroniccare.platform.aws import AwsError
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.platform.bucket import Bucket, is_bucket
 from chroniccare.settings import Settings
 

@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from chroniccare.notifications.channels.message import Calls, Message, Outcome
-from chroniccare.platform.aws import BUDGET_S, AwsError, Client
+from chroniccare.platform.aws import BUDGET_S, Client
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.settings import Settings
 
 _TOLD_S = 60.0

@@ -16,7 +16,8 @@ import orjson
 from chroniccare.notifications.channels.by_aws import calls, client
 from chroniccare.notifications.channels.message import DEVICE_GONE, Calls, Message, Outcome
 from chroniccare.notifications.devices import registering
-from chroniccare.platform.aws import GONE, AwsError, Client
+from chroniccare.platform.aws import GONE, Client
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.settings import Settings
 
 log = logging.getLogger(__name__)

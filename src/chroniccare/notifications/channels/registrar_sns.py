@@ -8,7 +8,8 @@ from chroniccare.core.drivers import applications
 from chroniccare.notifications.channels.by_aws import client
 from chroniccare.notifications.devices.queries import Waiting
 from chroniccare.notifications.devices.registrars import NotNow, Refused
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws import Client
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.settings import Settings
 
 

@@ -10,7 +10,8 @@ from chroniccare.core.drivers import applications
 from chroniccare.notifications.channels import email_ses, sms_aws
 from chroniccare.notifications.channels.by_aws import client
 from chroniccare.notifications.channels.selftest import Check
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws import Client
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.settings import Settings, drivers, variable
 
 _LITTLE_USD = 1  # what a new account may spend in a month

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from chroniccare.notifications.channels import by_aws
-from chroniccare.platform.aws import AwsError
 from chroniccare.platform.aws_custom import answer
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.settings import Settings
 
 log = logging.getLogger(__name__)

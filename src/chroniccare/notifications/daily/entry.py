@@ -20,8 +20,8 @@ from chroniccare.notifications.daily.source import Asked, EventError, Files, Sou
 from chroniccare.notifications.daily.visits import Visits
 from chroniccare.notifications.mesh.switchboard import Line
 from chroniccare.platform import aws_secrets
-from chroniccare.platform.aws import AwsError
 from chroniccare.platform.aws_emf import document, emit
+from chroniccare.platform.aws_error import AwsError
 from chroniccare.platform.reader import Reader, is_sealed
 from chroniccare.settings import Settings, drivers
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from chroniccare.notifications.batch_file import Row
 from chroniccare.notifications.daily.rules import SENDING, Entry
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws import Client
+from chroniccare.platform.aws_error import AwsError
 
 KEPT = timedelta(days=90)
 LEASE = timedelta(seconds=60)

@@ -28,7 +28,7 @@ from chroniccare.notifications.mesh import switchboard
 from chroniccare.notifications.mesh.switchboard import Line
 from chroniccare.notifications.templates.making import make
 from chroniccare.notifications.templates.text import Facts
-from chroniccare.platform.aws import AwsError
+from chroniccare.platform.aws_error import AwsError
 
 log = logging.getLogger(__name__)
 _jitter = SystemRandom().random

@@ -9,7 +9,8 @@ from typing import Any
 from chroniccare.core.time import parse_instant, to_local, zone
 from chroniccare.notifications.batch_file import BatchFileError, entries
 from chroniccare.notifications.daily.rules import parcels
-from chroniccare.platform.aws import AwsError, Client
+from chroniccare.platform.aws import Client
+from chroniccare.platform.aws_error import AwsError
 
 MOST_FILE_BYTES = 20_000_000
 """Some 80,000 appointments; a function of 512 MB holds them, and no clinic has as many in a day."""
