@@ -81,11 +81,13 @@ class Replacing(MPServer):
             self._end(old)
 
     def _end(self, worker: Any) -> None:
+        # Granian's watcher joins the process as well: of two that do, one is told that it ended,
+        # and to the other `join` and `is_alive` say for a moment longer that it lives.
+        sentinel = worker.inner.sentinel
         worker.terminate()
-        worker.join(self.workers_kill_timeout)
-        if worker.is_alive():
+        if not wait([sentinel], timeout=self.workers_kill_timeout):
             worker.kill()
-            worker.join()
+            wait([sentinel])
 
     def _has_come_up(self, worker: Any, until: float) -> bool:
         """Wait until the worker answers; False: it has ended, or it is `until`."""
