@@ -18,7 +18,7 @@ from tests.medications.support import Ward
 from tests.notifications.support import NOON, Clock, clear_the_desk, make_bench
 
 _AXE = Path(__file__).parents[2] / ".cache/axe/axe.min.js"
-_LINK = re.compile(r"http://127\.0\.0\.1:8000(/(?:visits|doses)/[A-Za-z0-9_-]{72})\b")
+_LINK = re.compile(r"http://127\.0\.0\.1:8000(/(?:visits|doses|offers)/[A-Za-z0-9_-]{72,86})\b")
 _BY_EMAIL = {"channels": ["email"]}
 
 
@@ -103,3 +103,32 @@ async def test_a_dose_is_marked_by_keyboard(ward: Ward, sign_in: SignIn, window:
     await check(page)
     assert {one.state for one in await ward.doses(*doses)} == {"taken"}
     await opened.picture("patient-doses-noted")
+
+
+async def test_an_earlier_time_is_taken_by_keyboard_in_spanish(
+    ward: Ward, sign_in: SignIn, window: Open
+) -> None:
+    clinic, bench = ward.clinic, ward.bench
+    patient = await bench.patient(communication_preferences=_BY_EMAIL, language="es")
+    entry = await clinic.make("/waitlist", {"patient_id": str(patient)})
+    provider = await clinic.provider()
+    body = {
+        "provider_id": provider["id"], "facility_id": provider["facilities"][0]["facility_id"],
+        "scheduled_start": (NOON + timedelta(days=2)).isoformat(),
+        "appointment_type": "follow_up",
+    }  # fmt: skip
+    offer = await clinic.make(f"/waitlist/{entry['id']}/offers", body)
+    await bench.drain()
+    opened = await window(await sign_in())
+    page = await follow(opened, ward)
+    assert await page.get_attribute("html", "lang") == "es"
+    await check(page)
+    await unlock(page, "12", "4", "1961")
+    await expect(page.get_by_role("button", name="Sí, iré")).to_be_visible()
+    await check(page)
+    await opened.picture("patient-offer")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("La hora es suya")
+    read = await clinic.get(f"/waitlist/offers/{offer['id']}")
+    assert read.json()["data"]["outcome"] == "accepted"

@@ -239,6 +239,25 @@ async def test_a_forged_link_is_unknown(bench: Bench, anonymous: httpx.AsyncClie
     assert own == token
 
 
+async def test_a_patient_who_was_erased_is_asked_nothing(
+    bench: Bench, anonymous: httpx.AsyncClient
+) -> None:
+    visit, path = await linked(bench)
+    _, proof = await unlocked(anonymous, path)
+    erased = await bench.clinic.post(
+        f"/patients/{visit.patient_id}/erase", {"reason": "Asked in writing."}
+    )
+    assert erased.status_code == 201
+    placeholder = {"year": "1900", "month": "1", "day": "1"}
+    for answer in (
+        await anonymous.get(path), await anonymous.post(path, data=placeholder),
+        await anonymous.post(f"{path}/confirm", data=proof),
+    ):  # fmt: skip
+        assert (answer.status_code, "no longer in use" in answer.text) == (410, True)
+        assert "Este enlace ya no se usa" in answer.text
+        assert "<form" not in answer.text
+
+
 async def test_a_clinic_that_is_closed_answers_nobody(
     bench: Bench, anonymous: httpx.AsyncClient
 ) -> None:

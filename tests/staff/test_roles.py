@@ -102,6 +102,7 @@ PUBLIC = {
     "POST /doses/{token}": _TOKEN,
     "POST /doses/{token}/{step}": _TOKEN,
     "GET /offers/{token}": _TOKEN,
+    "POST /offers/{token}": _TOKEN,
     "POST /offers/{token}/{step}": _TOKEN,
     "GET /unsubscribe/{token}": _TOKEN,
     "POST /unsubscribe/{token}": _TOKEN,

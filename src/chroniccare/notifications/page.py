@@ -174,6 +174,18 @@ def unknown() -> bytes:
     )
 
 
+def gone() -> bytes:
+    """Return the page of a link of ours behind which there is nothing left, in both languages."""
+    return render(
+        "en",
+        "This link is no longer in use",
+        [
+            "Please call the clinic if you have a question.",
+            "Este enlace ya no se usa. Si tiene alguna pregunta, llame a la clínica.",
+        ],
+    )
+
+
 def busy() -> bytes:
     """Return the page of a link that was tried too often, in both languages."""
     return render(

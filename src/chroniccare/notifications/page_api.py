@@ -3,7 +3,7 @@
 from fastapi import Request, Response
 
 from chroniccare.core.caller import Caller
-from chroniccare.core.errors import RateLimited
+from chroniccare.core.errors import NotFound, RateLimited
 from chroniccare.notifications import page
 from chroniccare.tenancy.caller import Authority
 
@@ -30,6 +30,12 @@ async def take(request: Request, caller: Caller, *, per_second: float, burst: in
 def html(body: bytes, *, status: int = 200) -> Response:
     """Return the answer that holds a page."""
     return Response(body, status, headers=page.HEADERS, media_type="text/html; charset=utf-8")
+
+
+def lost(error: NotFound) -> Response:
+    """Return the page of a link behind which there is nothing: none of ours, or not any more."""
+    body = page.unknown() if error.status == NotFound.status else page.gone()
+    return html(body, status=error.status)
 
 
 def wait(error: RateLimited) -> Response:

@@ -3,9 +3,8 @@
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core.errors import RateLimited
-from chroniccare.notifications import page
 from chroniccare.notifications.birth_date import PROOF, NotProved
-from chroniccare.notifications.page_api import fields, html, take, wait
+from chroniccare.notifications.page_api import fields, html, lost, take, wait
 from chroniccare.scheduling import links
 
 public = APIRouter(prefix="/visits", include_in_schema=False)
@@ -19,8 +18,8 @@ async def ask_for_visit(token: str, request: Request) -> Response:
     """
     try:
         return html(await links.question(await _link(token, request)))
-    except links.NoVisit:
-        return html(page.unknown(), status=404)
+    except links.NoVisit as error:
+        return lost(error)
     except RateLimited as error:
         return wait(error)
 
@@ -35,8 +34,8 @@ async def open_visit(token: str, request: Request) -> Response:
             return html(await links.page(link, proof))
         except NotProved as error:
             return html(await links.question(link, why=error.why), status=error.status)
-    except links.NoVisit:
-        return html(page.unknown(), status=404)
+    except links.NoVisit as error:
+        return lost(error)
     except RateLimited as error:
         return wait(error)
 
@@ -52,8 +51,8 @@ async def answer_visit(token: str, step: links.Step, request: Request) -> Respon
             return html(body, status=200 if taken else 409)
         except NotProved as error:
             return html(await links.question(link, why=error.why), status=error.status)
-    except links.NoVisit:
-        return html(page.unknown(), status=404)
+    except links.NoVisit as error:
+        return lost(error)
     except RateLimited as error:
         return wait(error)
 

@@ -33,6 +33,12 @@ class NoVisit(NotFound):
     message = "No such visit."
 
 
+class VisitGone(NoVisit):
+    """The patient was erased or removed: nobody can say the date of birth any more."""
+
+    status = 410
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A link that we gave out: who calls, and the visit at the time they were told."""
@@ -114,6 +120,8 @@ async def _shown(tx: Tx, link: Link) -> queries_links.Shown:
     )
     if shown is None:
         raise NoVisit
+    if shown.is_gone:
+        raise VisitGone
     return shown
 
 

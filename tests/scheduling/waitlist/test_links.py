@@ -16,6 +16,7 @@ from chroniccare.notifications.channels import choice
 from chroniccare.settings import Settings
 from tests.client import kept_messages
 from tests.conftest import PEPPER
+from tests.notifications.opening import BORN, unlocked
 from tests.notifications.support import NOON, Clock, clear_the_desk
 from tests.scheduling.waitlist.desk import HOUR, START, Desk, id_of
 
@@ -42,10 +43,20 @@ async def test_looking_changes_nothing_and_tells_no_name(
     desk: Desk, settings: Settings, anonymous: httpx.AsyncClient
 ) -> None:
     entry, path = await offered(desk, settings)
-    for method in ("GET", "HEAD", "GET"):
-        shown = await anonymous.request(method, path)
-        assert shown.status_code == 200
+    for method in ("HEAD", "GET"):
+        asked = await anonymous.request(method, path)
+        assert asked.status_code == 200
+    assert asked.text.count(f'<form method="post" action="{path}"') == 1
+    place = (await desk.clinic.get(f"/facilities/{desk.where['facility_id']}")).json()["data"]
+    for told in ("Mar 6", "12:00", place["name"], "1961", "Springfield"):
+        assert told not in asked.text
+    offer = await desk.offer(entry)
+    looks = {"entity_id": offer["id"], "action": "read"}
+    assert (await desk.clinic.get("/audit", params=looks)).json()["data"]["items"] == []
+    for _ in range(2):
+        shown, _ = await unlocked(anonymous, path)
     assert await desk.status(entry) == "offered"
+    assert place["name"] in shown.text
     assert "Thu, Mar 6 at 12:00 PM EST" in shown.text
     assert shown.text.count(f'<form method="post" action="{path}/') == 2
     patient = (await desk.clinic.get(f"/patients/{entry['patient_id']}")).json()["data"]
@@ -54,23 +65,68 @@ async def test_looking_changes_nothing_and_tells_no_name(
     assert shown.headers["cache-control"] == "no-store"
     assert shown.headers["referrer-policy"] == "no-referrer"
     assert "default-src 'none'" in shown.headers["content-security-policy"]
-    offer = await desk.offer(entry)
-    listed = await desk.clinic.get("/audit", params={"entity_id": offer["id"], "action": "read"})
-    reads = listed.json()["data"]["items"]
+    reads = (await desk.clinic.get("/audit", params=looks)).json()["data"]["items"]
     assert [(one["user_type"], one["user_id"]) for one in reads] == [
         ("waitlist_offer", offer["id"])
-    ] * 3
+    ] * 2
+
+
+async def test_without_the_date_of_birth_nothing_is_told_or_done(
+    desk: Desk, settings: Settings, anonymous: httpx.AsyncClient
+) -> None:
+    entry, path = await offered(desk, settings)
+    for sent in ({}, {"proof": path.rpartition("/")[2]}):
+        for step in ("accept", "decline"):
+            answer = await anonymous.post(f"{path}/{step}", data=sent)
+            assert (answer.status_code, "Mar 6" in answer.text) == (422, False)
+            assert "once more" in answer.text
+    tried = [BORN | {"day": str(day)} for day in range(13, 21)]
+    answers = [await anonymous.post(path, data=one) for one in tried]
+    assert [one.status_code for one in answers] == [422] * 6 + [429] * 2
+    assert all("Mar 6" not in one.text for one in answers)
+    late = await anonymous.post(path, data=BORN)
+    assert (late.status_code, "too many tries" in late.text) == (429, True)
+    assert 0 < int(late.headers["retry-after"]) <= 7200
+    assert await desk.status(entry) == "offered"
+    refused = {"entity_id": entry["patient_id"], "outcome": "refused"}
+    listed = (await desk.clinic.get("/audit", params=refused)).json()["data"]["items"]
+    assert [one["user_type"] for one in listed] == ["waitlist_offer"] * 6
+
+
+async def test_a_patient_who_was_erased_is_asked_nothing(
+    desk: Desk, settings: Settings, anonymous: httpx.AsyncClient
+) -> None:
+    entry, path = await offered(desk, settings)
+    _, proof = await unlocked(anonymous, path)
+    erased = await desk.clinic.post(
+        f"/patients/{entry['patient_id']}/erase", {"reason": "Asked in writing."}
+    )
+    assert erased.status_code == 201
+    placeholder = {"year": "1900", "month": "1", "day": "1"}
+    for answer in (
+        await anonymous.get(path), await anonymous.post(path, data=placeholder),
+        await anonymous.post(f"{path}/accept", data=proof),
+    ):  # fmt: skip
+        assert (answer.status_code, "no longer in use" in answer.text) == (410, True)
+        assert "Este enlace ya no se usa" in answer.text
+        assert "<form" not in answer.text
 
 
 async def test_yes_books_and_says_so_again(
     desk: Desk, settings: Settings, anonymous: httpx.AsyncClient
 ) -> None:
     entry, path = await offered(desk, settings)
-    answers = await asyncio.gather(*(anonymous.post(f"{path}/accept") for _ in range(3)))
+    asked = await anonymous.get(path)
+    assert "date of birth" in asked.text
+    _, proof = await unlocked(anonymous, path)
+    answers = await asyncio.gather(
+        *(anonymous.post(f"{path}/accept", data=proof) for _ in range(3))
+    )
     assert {answer.status_code for answer in answers} == {200}
     assert await desk.status(entry) == "booked"
-    assert "The time is yours" in (await anonymous.get(path)).text
-    no = await anonymous.post(f"{path}/decline")
+    assert "The time is yours" not in (await anonymous.get(path)).text
+    assert "The time is yours" in (await unlocked(anonymous, path))[0].text
+    no = await anonymous.post(f"{path}/decline", data=proof)
     assert no.status_code == 409
     assert await desk.status(entry) == "booked"
     listed = await desk.clinic.get("/audit", params={"action": "accepted"})
@@ -82,8 +138,10 @@ async def test_no_passes_the_time_on_in_the_patients_language(
 ) -> None:
     entry, path = await offered(desk, settings, language="es")
     second = await desk.waiting(priority="low")
-    assert "Sí, iré" in (await anonymous.get(path)).text
-    answer = await anonymous.post(f"{path}/decline")
+    assert "fecha de nacimiento" in (await anonymous.get(path)).text
+    page, proof = await unlocked(anonymous, path)
+    assert "Sí, iré" in page.text
+    answer = await anonymous.post(f"{path}/decline", data=proof)
     assert (answer.status_code, "Gracias" in answer.text) == (200, True)
     assert await desk.status(entry) == "waiting"
     assert await desk.sweep() == 1
@@ -94,12 +152,14 @@ async def test_after_its_end_the_link_says_so_and_books_nothing(
     desk: Desk, settings: Settings, anonymous: httpx.AsyncClient, clock: Clock
 ) -> None:
     _, path = await offered(desk, settings)
+    clock.at = NOON + HOUR - timedelta(minutes=1)
+    _, proof = await unlocked(anonymous, path)
     clock.at = NOON + HOUR
     shown = await anonymous.get(path)
     assert "This offer is over" in shown.text
     assert "<form" not in shown.text
     for step in ("accept", "decline"):
-        late = await anonymous.post(f"{path}/{step}")
+        late = await anonymous.post(f"{path}/{step}", data=proof)
         assert (late.status_code, "This offer is over" in late.text) == (409, True)
     assert set(await desk.sql("SELECT status FROM appointments")) == {"cancelled", "held"}
 
@@ -112,7 +172,8 @@ async def test_what_cannot_be_moved_any_more_is_over(
     offer = (await desk.by_hand(entry)).json()["data"]
     await desk.sql("DELETE FROM provider_availability")
     token = _token(desk, offer, b"chroniccare waitlist offer, version 1\0")
-    answer = await anonymous.post(f"/offers/{token}/accept")
+    _, proof = await unlocked(anonymous, f"/offers/{token}")
+    answer = await anonymous.post(f"/offers/{token}/accept", data=proof)
     assert (answer.status_code, "This offer is over" in answer.text) == (409, True)
     assert (await desk.appointment(visit["id"]))["scheduled_start"] == visit["scheduled_start"]
     assert await desk.status(entry) == "offered"
@@ -141,7 +202,7 @@ async def test_a_forged_link_is_unknown(
     offer = await desk.offer(entry)
     forged.append(_token(desk, offer, b"chroniccare calendar feed, version 1\0"))
     for one in forged:
-        for method, rest in (("GET", ""), ("POST", "/accept")):
+        for method, rest in (("GET", ""), ("POST", ""), ("POST", "/accept")):
             answer = await anonymous.request(method, f"/offers/{one}{rest}")
             assert (answer.status_code, "This link does not work" in answer.text) == (404, True)
             assert "Este enlace no funciona" in answer.text
@@ -171,7 +232,8 @@ async def test_the_link_stands_in_no_row_and_no_log(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     entry, path = await offered(desk, settings)
-    await anonymous.post(f"{path}/accept")
+    _, proof = await unlocked(anonymous, path)
+    await anonymous.post(f"{path}/accept", data=proof)
     token = path.rpartition("/")[2]
     lines = " ".join(
         str(record.__dict__) for record in caplog.records if not record.name.startswith("httpx")

@@ -6,10 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from chroniccare.core.errors import Invalid, RateLimited
 from chroniccare.medications.reminders import links
-from chroniccare.notifications import page
 from chroniccare.notifications.birth_date import PROOF, NotProved
 from chroniccare.notifications.dose_page import DOSE, Step
-from chroniccare.notifications.page_api import fields, html, take, wait
+from chroniccare.notifications.page_api import fields, html, lost, take, wait
 
 public = APIRouter(prefix="/doses", include_in_schema=False)
 
@@ -22,8 +21,8 @@ async def ask_for_doses(token: str, request: Request) -> Response:
     """
     try:
         return html(await links.question(await _link(token, request)))
-    except links.NoDoses:
-        return html(page.unknown(), status=404)
+    except links.NoDoses as error:
+        return lost(error)
     except RateLimited as error:
         return wait(error)
 
@@ -38,8 +37,8 @@ async def open_doses(token: str, request: Request) -> Response:
             return html(await links.page(link, proof))
         except NotProved as error:
             return html(await links.question(link, why=error.why), status=error.status)
-    except links.NoDoses:
-        return html(page.unknown(), status=404)
+    except links.NoDoses as error:
+        return lost(error)
     except RateLimited as error:
         return wait(error)
 
@@ -56,8 +55,8 @@ async def mark_doses(token: str, step: Step, request: Request) -> Response:
             return html(body, status=200 if taken else 409)
         except NotProved as error:
             return html(await links.question(link, why=error.why), status=error.status)
-    except links.NoDoses:
-        return html(page.unknown(), status=404)
+    except links.NoDoses as error:
+        return lost(error)
     except RateLimited as error:
         return wait(error)
 

@@ -294,7 +294,10 @@ LOCK_ENTRY = Query(Entry, GET.sql + " FOR NO KEY UPDATE SKIP LOCKED")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the patient is shown of an offer; `zone` is the facility's."""
+    """What the patient is shown of an offer; `zone` is the facility's.
+
+    `is_gone`: the patient was erased or removed, and `born` says nothing.
+    """
 
     outcome: str
     scheduled_start: datetime
@@ -302,6 +305,9 @@ class Shown:
     place: str
     zone: str
     language: str
+    patient_id: UUID
+    born: date
+    is_gone: bool
 
 
 # $2 now: an offer is over at its end, whether or not somebody has settled it.
@@ -309,7 +315,8 @@ SHOWN = Query(
     Shown,
     "SELECT CASE WHEN o.outcome = 'open' AND (o.expires_at <= $2::timestamptz"
     " OR a.status NOT IN ('held', 'scheduled', 'confirmed')) THEN 'expired' ELSE o.outcome END"
-    " AS outcome, a.scheduled_start, o.expires_at, f.name AS place, f.timezone AS zone, p.language"
+    " AS outcome, a.scheduled_start, o.expires_at, f.name AS place, f.timezone AS zone, p.language,"
+    " p.id AS patient_id, p.date_of_birth AS born, p.deleted_at IS NOT NULL AS is_gone"
     " FROM waitlist_offers o JOIN tenants t ON t.id = o.tenant_id AND t.is_active"
     " JOIN appointments a ON a.tenant_id = o.tenant_id AND a.id = o.appointment_id"
     " JOIN facilities f ON f.tenant_id = a.tenant_id AND f.id = a.facility_id"
