@@ -344,7 +344,29 @@ def test_a_local_reference_is_one_however_it_is_written() -> None:
         issues(escaped) == issues(body) == [("invariant", "Patient.managingOrganization.reference")]
     )
     volume = changed("Observation", code=coded("777-3", display="Platelets [#/volume]"))
-    assert validation._is_surely_valid("Observation", orjson.dumps(volume), nested=True)
+    assert validation._quickly("Observation", orjson.dumps(volume), nested=True) is not None
+
+
+@pytest.mark.parametrize("kind", [["Patient"], {"a": 1}, 5, None, "Nonsense", "Bundle"])
+def test_what_is_no_type_within_a_bundle_is_left_to_the_walk(kind: Any) -> None:
+    entry = {"resource": {"resourceType": kind}, "request": {"method": "POST", "url": "Patient"}}
+    body = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+    assert validation._quickly("Bundle", orjson.dumps(body), nested=True) is None
+    assert [each.startswith("Bundle.entry[0].resource.") for _, each in issues(body)] == [True]
+
+
+def test_texts_that_are_remembered_are_judged_alike_each_time() -> None:
+    long = "urn:" + "x" * 300  # too long to be remembered
+    for system, code, is_right in (
+        ("urn:ours", "A-1", True),
+        ("urn:ours", "A 1", True),
+        ("urn:ours", " A", False),
+        ("urn:our s", "A-1", False),
+        (long, "A-1", True),
+    ):
+        body = changed("Patient", maritalStatus={"coding": [{"system": system, "code": code}]})
+        for _ in range(2):
+            assert (issues(body) == []) is is_right
 
 
 def test_decimals_keep_the_digits_that_were_sent() -> None:

@@ -1,8 +1,8 @@
 """Whether a body is a valid resource of R4: quickly yes, or everything that is wrong with it.
 
-The quick way decodes the bytes into a Struct that is dropped; what the Struct is not sure about is
-walked through. Both end with the body as a dict, in which every number with a point or an exponent
-is a Decimal with the digits that were sent: 1.50 stays 1.50, and `wire.dumps` writes it so.
+The body is read once, as a dict, in which every number with a point or an exponent is a Decimal
+with the digits that were sent: 1.50 stays 1.50, and `wire.dumps` writes it so. The quick way makes
+a Struct of that and drops it; what the Struct is not sure about is walked through.
 """
 
 import re
@@ -37,6 +37,8 @@ _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 MAX_DEPTH = 64
 """Arrays and objects in one another; of a request's body fewer are taken already."""
 _FEW_OBJECTS = MAX_DEPTH // 2
+_WITH_OTHERS = frozenset({"Bundle", "Parameters"})
+"""Types that hold other resources."""
 _DEEP = f"The body is nested more than {MAX_DEPTH} deep."
 _NO_JSON = "The body is not JSON that can be read."
 _MOST_DIGITS = 40
@@ -50,13 +52,6 @@ def _short_decimal(text: str) -> Decimal:
 
 _ANYTHING = msgspec.json.Decoder(float_hook=Decimal)
 _SHORT = msgspec.json.Decoder(float_hook=_short_decimal)
-
-
-class _Head(msgspec.Struct, gc=False):
-    resource_type: str = msgspec.field(name="resourceType")
-
-
-_HEAD = msgspec.json.Decoder(_Head)
 
 
 def parse(
@@ -115,34 +110,41 @@ def _refused(type_name: str, code: str, words: str) -> InvalidResourceError:
 
 
 def _valid(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any]:
-    if type_name in resource_types() and _is_surely_valid(type_name, raw, nested=nested):
-        try:
-            found: dict[str, Any] = _SHORT.decode(raw)
-        except (msgspec.MsgspecError, UnsureError):
-            pass
-        else:
-            return found
-    return _walked(type_name, raw, nested=nested)
+    found = _quickly(type_name, raw, nested=nested)
+    return _walked(type_name, raw, nested=nested) if found is None else found
 
 
-def _is_surely_valid(type_name: str, raw: bytes | msgspec.Raw, *, nested: bool) -> bool:
-    """Whether the Struct says so; False means that it is not sure."""
-    body = bytes(raw)
-    if _has_marks(body):
-        return False
+def _quickly(type_name: str, raw: bytes, *, nested: bool) -> dict[str, Any] | None:
+    """Return the resource if the Struct of its type says that it is valid; None: it is not sure."""
+    if type_name not in resource_types() or _has_marks(raw):
+        return None
+    try:
+        found: dict[str, Any] = _SHORT.decode(raw)
+        return found if _fits(type_name, raw, found, nested=nested) else None
+    except (msgspec.MsgspecError, UnsureError, RecursionError):
+        return None  # a Struct's own check is one of the first
+
+
+def _fits(type_name: str, raw: bytes, found: Any, *, nested: bool) -> bool:
+    """Whether the Struct takes a resource, which is in the bytes.
+
+    Raises:
+        msgspec.MsgspecError: it does not.
+        RecursionError: it is too deep.
+    """
     # In what a Struct takes no array is in another, so that few objects cannot be deep. A Bundle's
     # Struct has no circles.
-    if body.count(b"{") >= _FEW_OBJECTS and type_name != "Bundle" and _is_deep(body):
+    if raw.count(b"{") >= _FEW_OBJECTS and type_name != "Bundle" and _is_deep(raw):
         return False
-    try:
-        struct = structs.decoder(type_name, _checks).decode(body)
-    except (msgspec.MsgspecError, RecursionError):  # a Struct's own check is one of the former
-        return False
+    if type_name not in _WITH_OTHERS:
+        msgspec.convert(found, structs.struct_of(type_name, _checks))
+        return True
+    struct = structs.decoder(type_name, _checks).decode(raw)
     if not nested:
         return True
     if type_name == "Bundle":
-        return all(_entry(each) for each in struct.entry or ())
-    return type_name != "Parameters" or _parameters(struct.parameter or ())
+        return all(map(_entry, struct.entry or (), found.get("entry", ())))
+    return _parameters(struct.parameter or (), found.get("parameter", ()))
 
 
 def _has_marks(body: bytes) -> bool:
@@ -155,28 +157,31 @@ def _has_marks(body: bytes) -> bool:
     return b"\\" in body and _ESCAPED.search(body) is not None
 
 
-def _entry(entry: Any) -> bool:
-    if entry.resource is not None and not _any(entry.resource):
+def _entry(entry: Any, found: Any) -> bool:
+    if entry.resource is not None and not _any(entry.resource, found["resource"]):
         return False
     response = entry.response
-    return response is None or response.outcome is None or _any(response.outcome)
-
-
-def _parameters(parameters: Sequence[Any]) -> bool:
-    return all(
-        (each.resource is None or _any(each.resource)) and _parameters(each.part or ())
-        for each in parameters
+    return (
+        response is None
+        or response.outcome is None
+        or _any(response.outcome, found["response"]["outcome"])
     )
 
 
-def _any(raw: msgspec.Raw) -> bool:
-    try:
-        name = _HEAD.decode(raw).resource_type
-    except msgspec.MsgspecError:
-        return False
+def _parameters(parameters: Sequence[Any], found: Sequence[Any]) -> bool:
+    return all(
+        (each.resource is None or _any(each.resource, one["resource"]))
+        and _parameters(each.part or (), one.get("part", ()))
+        for each, one in zip(parameters, found, strict=True)
+    )
+
+
+def _any(raw: msgspec.Raw, found: Any) -> bool:
+    name = found.get("resourceType") if isinstance(found, dict) else None
     # A Bundle in a Bundle is rare, and could go on: it is walked to, where depth is counted.
-    known = name in resource_types() and name != "Bundle"
-    return known and _is_surely_valid(name, raw, nested=True)
+    if not isinstance(name, str) or name not in resource_types() or name == "Bundle":
+        return False
+    return _fits(name, bytes(raw), found, nested=True)
 
 
 @cache

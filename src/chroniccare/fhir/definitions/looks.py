@@ -5,19 +5,33 @@ or a generator, would cost as much as the question.
 """
 
 import keyword
+import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import astuple
 
+from chroniccare.fhir.definitions.primitives import ASCII
 from chroniccare.fhir.definitions.table import Property, Type
 
 Check = Callable[[Any], bool]
 Look = Callable[[Any], None]
 
 
+RECURRING = {"Coding": ("system", "code"), "Extension": ("url",), "Identifier": ("system",)}
+"""Members whose texts are the same ones again and again, so that their pattern is asked once."""
+_ASCII = re.compile(ASCII)
+
+
 class UnsureError(ValueError):
     """The Struct cannot say: the walk must."""
+
+
+@lru_cache(maxsize=4096)
+def _is_usual(text: str | None) -> bool:
+    """Whether a text is there and matches what most addresses and codes do, or is not there."""
+    return text is None or _ASCII.fullmatch(text) is not None
 
 
 def attribute(name: str) -> str:
@@ -34,6 +48,7 @@ def look_of(type_: Type, properties: Sequence[Property], checks: Sequence[Check]
         checks: what must be true beside.
     """
     looks = [
+        *_recurring(type_),
         *_choices(type_, properties),
         *(_checked(_concept(each)) for each in properties if each.codes and not each.primitive),
         *map(_checked, checks),
@@ -46,6 +61,21 @@ def look_of(type_: Type, properties: Sequence[Property], checks: Sequence[Check]
             each(struct)
 
     return look
+
+
+def _recurring(type_: Type) -> Iterator[Look]:
+    """Yield the look at recurring texts; the one at an extension's is part of `_extension`."""
+
+    def coding(struct: Any) -> None:
+        if not (_is_usual(struct.system) and _is_usual(struct.code)):
+            raise UnsureError
+
+    def identifier(struct: Any) -> None:
+        if not _is_usual(struct.system):
+            raise UnsureError
+
+    if type_.name in {"Coding", "Identifier"}:
+        yield coding if type_.name == "Coding" else identifier
 
 
 def _checked(check: Check) -> Look:
@@ -85,7 +115,7 @@ def _choices(type_: Type, properties: Sequence[Property]) -> Iterator[Look]:
             allowed = {size - 1} if element in type_.required else {size - 1, size}
             spans.append((slice(places[0], places[-1] + 1), allowed))
     if spans:
-        yield _extension(spans[0][0]) if type_.name == "Extension" else _one_of_each(spans)
+        yield _extension(len(properties)) if type_.name == "Extension" else _one_of_each(spans)
 
 
 def _one_of_each(spans: list[tuple[slice, set[int]]]) -> Look:
@@ -98,13 +128,16 @@ def _one_of_each(spans: list[tuple[slice, set[int]]]) -> Look:
     return look
 
 
-def _extension(span: slice) -> Look:
-    """Return the look at an extension: one value, or extensions in its place (ext-1)."""
-    size = span.stop - span.start
+def _extension(size: int) -> Look:
+    """Return the look at an extension: one value, or extensions in its place (ext-1).
+
+    So of its members there are the address, one more, and perhaps an id.
+    """
+    nothing = size - 2
 
     def look(struct: Any) -> None:
-        given = size - astuple(struct)[span].count(None)
-        if given != (struct.extension is None):
+        missing = astuple(struct).count(None) + (struct.id is not None)
+        if missing != nothing or not _is_usual(struct.url):
             raise UnsureError
 
     return look

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 
-__all__ = ["AT_LEAST_ONE", "Annotated", "msgspec"]
+__all__ = ["AT_LEAST_ONE", "Annotated", "Short", "msgspec"]
 
 AT_LEAST_ONE = msgspec.Meta(min_length=1)
+Short = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+"""A text that is remembered; longer ones are rare enough to be walked to."""

@@ -20,7 +20,8 @@ _MONTH = rf"{_YEAR}(?:-(?:0[1-9]|1[0-2]))?"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]{1,9})?"
 _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _HEX = "[0-9a-f]"
-_ASCII = "[!-~]+"
+ASCII = "[!-~]+"
+"""What most addresses and codes match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ PRIMITIVES = {
         str, "base64", r"\s*(?:[0-9A-Za-z+/]{4}\s*)*(?:[0-9A-Za-z+/=]{4}\s*)"
     ),
     "boolean": Primitive(bool, "true or false"),
-    "canonical": Primitive(str, "an address without blanks", r"\S+", usual=_ASCII),
-    "code": Primitive(str, "a code without outer or double blanks", r"\S+(?:\s\S+)*", usual=_ASCII),
+    "canonical": Primitive(str, "an address without blanks", r"\S+", usual=ASCII),
+    "code": Primitive(str, "a code without outer or double blanks", r"\S+(?:\s\S+)*", usual=ASCII),
     "date": Primitive(str, "a date that exists: YYYY, YYYY-MM or YYYY-MM-DD", f"{_DAY}|{_MONTH}"),
     "dateTime": Primitive(
         str,
@@ -67,8 +68,8 @@ PRIMITIVES = {
     "string": Primitive(str, "text"),
     "time": Primitive(str, "a time of day: hh:mm:ss", _TIME),
     "unsignedInt": Primitive(int, "a whole number from 0", least=0),
-    "uri": Primitive(str, "an address without blanks", r"\S+", usual=_ASCII),
-    "url": Primitive(str, "an address without blanks", r"\S+", usual=_ASCII),
+    "uri": Primitive(str, "an address without blanks", r"\S+", usual=ASCII),
+    "url": Primitive(str, "an address without blanks", r"\S+", usual=ASCII),
     "uuid": Primitive(
         str, "urn:uuid: and a UUID", f"urn:uuid:{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}"
     ),

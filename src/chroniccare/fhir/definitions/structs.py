@@ -1,9 +1,9 @@
-"""Structs of msgspec, made of the table when a type is first met, and their decoders.
+"""Structs of msgspec, made of the table when a type is first met.
 
 A Struct accepts what is surely right. Whoever is refused goes through the walk
 (`validation_walk.py`), which also knows the rare things that are right all the same: `null` beside
 an extension in an array, a required value that only has an extension, contained resources. So a
-Struct may be stricter than R4, never more lenient. Nothing keeps one: it is decoded and dropped.
+Struct may be stricter than R4, never more lenient. Nothing keeps one: it is made and dropped.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from chroniccare.fhir.definitions import made
-from chroniccare.fhir.definitions.looks import Check, attribute, look_of
+from chroniccare.fhir.definitions.looks import RECURRING, Check, attribute, look_of
 from chroniccare.fhir.definitions.primitives import MAX_INTEGER, PRIMITIVES
 from chroniccare.fhir.definitions.table import ANY_RESOURCE, Property, Type, type_of
 
@@ -30,8 +30,8 @@ _MAKING = Lock()
 
 
 @cache
-def decoder(name: str, checks: Callable[[str], Sequence[Check]]) -> msgspec.json.Decoder[Any]:
-    """Return the decoder of a type.
+def struct_of(name: str, checks: Callable[[str], Sequence[Check]]) -> Any:
+    """Return the Struct of a type; what has `msgspec.Raw` in it can be decoded, not converted.
 
     Args:
         name: of the type.
@@ -39,7 +39,13 @@ def decoder(name: str, checks: Callable[[str], Sequence[Check]]) -> msgspec.json
     """
     with _MAKING:
         _make(name, checks)
-    return msgspec.json.Decoder(getattr(made, _identifier(name)))
+    return getattr(made, _identifier(name))
+
+
+@cache
+def decoder(name: str, checks: Callable[[str], Sequence[Check]]) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a type; see `struct_of`."""
+    return msgspec.json.Decoder(struct_of(name, checks))
 
 
 def _identifier(name: str) -> str:
@@ -58,7 +64,9 @@ def _make(name: str, checks: Callable[[str], Sequence[Check]]) -> None:
     for each in properties:
         if not each.primitive and each.type != ANY_RESOURCE:
             _make(each.type, checks)
-        field = (attribute(each.name), _annotation(each))
+        is_looked_at = each.name in RECURRING.get(name, ())
+        annotation = made.Short if is_looked_at else _annotation(each)
+        field = (attribute(each.name), annotation)
         # A choice has other members that may stand for it.
         alone = each.element in type_.required and len(type_.elements[each.element]) == 1
         fields.append(field if alone and not each.name.startswith("_") else (*field, None))
