@@ -161,8 +161,9 @@ async def delete(tx: Tx, kind: Kind, text: str, *, check: Check) -> Version | No
     """
     writer = writer_of(tx.caller, kind, "d")
     assert writer.delete is not None  # noqa: S101  `writer_of` has looked
-    with suppress(outcome.Gone):
-        await writer.delete(tx, await there(tx, kind, text), check)
+    async with said_of(writer):
+        with suppress(outcome.Gone):
+            await writer.delete(tx, await there(tx, kind, text), check)
     if kind.versions is None:
         return None
     statement = composing_versions.page([kind], of_one=True)

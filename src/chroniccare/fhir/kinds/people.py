@@ -198,7 +198,7 @@ ROLE = Kind(
     source=queries.ROLE_SOURCE,
     id="w.id",
     where="p.deleted_at IS NULL",
-    gone=None,
+    gone=queries.ROLE_GONE,
     parameters=named(
         *every("w.id", "p.updated_at"),
         Reference(name="practitioner", targets={"Practitioner": "w.provider_id {}"}),

@@ -109,6 +109,7 @@ SERVICE = Kind(
     order=("_id",),
     to_fhir=places.service,
     versions=Versions("visit_types", ("fhir_extras",), is_soft=False),
+    writer=clinic_writers.SERVICE,
     always=frozenset(),
     summary=frozenset({"active", "providedBy", "type", "name", "comment"}),
 )
@@ -122,7 +123,7 @@ SCHEDULE = Kind(
     source=queries.SCHEDULE_SOURCE,
     id="w.id",
     where="p.deleted_at IS NULL",
-    gone=None,
+    gone=queries.ROLE_GONE,
     parameters=named(
         *every("w.id", "p.updated_at"),
         Reference(
