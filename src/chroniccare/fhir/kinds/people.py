@@ -175,6 +175,7 @@ PRACTITIONER = Kind(
     order=("_id",),
     to_fhir=practitioner.to_fhir,
     versions=Versions("providers", ("contact_points", "fhir_extras")),
+    is_alone=True,
     writer=clinic_writers.PRACTITIONER,
     always=frozenset(),
     summary=frozenset({"identifier", "active", "name", "telecom", "address"}),
