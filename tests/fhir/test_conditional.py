@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from chroniccare.fhir.registry import KINDS
+from chroniccare.tenancy.masks import MASKS
 from tests.client import Clinic
 from tests.fhir.server import Server, visit
 from tests.fhir.test_patching import operation
@@ -15,6 +17,7 @@ from tests.fhir.test_transaction import entry, send
 from tests.fhir.test_write import RICH, SMALL, make
 
 JSON_PATCH = {"content-type": "application/json-patch+json"}
+SERVERS = {"id", "version", "created_at", "updated_at"}
 GENDER = [{"op": "add", "path": "/gender", "value": "female"}]
 PARAMETERS = {
     "resourceType": "Parameters",
@@ -180,6 +183,34 @@ async def test_who_has_the_version_is_not_sent_it_again(fhir: Server) -> None:
         ({"if-none-match": 'W/"1"'}, 304),
     ):
         assert (await fhir.send("GET", path, headers=headers)).status_code == status, headers
+
+
+async def test_what_tells_of_itself_alone_is_not_sent_again(clinic: Clinic, fhir: Server) -> None:
+    kind_of_visit = {"code": "dialysis", "name": "D", "duration_minutes": 30}
+    made = {
+        "Practitioner": ("/providers", await clinic.provider()),
+        "Location": ("/facilities", await clinic.facility()),
+        "HealthcareService": ("/visit-types", await clinic.make("/visit-types", kind_of_visit)),
+    }
+    for name, (path, record) in made.items():
+        there = f"/{name}/{record['id']}"
+        before = await fhir.send("GET", there)
+        known = {"if-none-match": before.headers["etag"]}
+        assert (await fhir.send("GET", there, headers=known)).status_code == 304, name
+        body = {key: one for key, one in record.items() if key not in SERVERS}
+        changed = await clinic.put(f"{path}/{record['id']}", {**body, "is_active": False})
+        assert changed.status_code == 200, changed.text
+        after = await fhir.send("GET", there, headers=known)
+        assert (after.status_code, after.json() == before.json()) == (200, False), name
+
+
+def test_what_tells_of_itself_alone_is_hidden_from_nobody() -> None:
+    """A role that saw less of it would be told that it has all of the version."""
+    alone = [kind for kind in KINDS.values() if kind.is_alone]
+    assert len(alone) == 3
+    for kind in alone:
+        assert all(kind.tag not in by_tag for by_tag in MASKS.values())
+        assert kind.versions is not None
 
 
 async def test_what_tells_of_other_records_is_sent_again(clinic: Clinic, fhir: Server) -> None:

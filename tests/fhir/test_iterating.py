@@ -16,6 +16,7 @@ from tests.fhir.server import Server, visit
 from tests.fhir.stored.made import pressure
 
 Json = dict[str, Any]
+MORE = "there are more, ask for smaller pages"
 
 
 async def brought(fhir: Server, query: str) -> set[str]:
@@ -91,6 +92,29 @@ async def test_circles_end(fhir: Server, monkeypatch: pytest.MonkeyPatch) -> Non
     assert await warned(fhir, f"{query}&nonsense=1") == [
         "nonsense is not known and was left out", iterating.CUT,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ["_id={}&_revinclude=Appointment:patient", "_id={}"])
+async def test_what_was_not_included_is_said(
+    fhir: Server, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    _, patient, _ = await cared_for(fhir)
+    times = [f"2027-01-1{number}T15:00:00Z" for number in range(2)]
+    for one in times:
+        await visit(fhir.clinic, patient=patient, scheduled_start=one)
+    forward = "Appointment?_include=Appointment:practitioner"
+    query = f"Patient?{query.format(patient['id'])}" if "rev" in query else forward
+    known = await brought(fhir, query)
+    assert len(known) >= 3
+    kinds = [one.partition("/")[0] for one in known]
+    most = max(kinds, key=kinds.count)
+    monkeypatch.setattr(actions, "MOST", kinds.count(most))
+    assert await warned(fhir, query) == []
+    monkeypatch.setattr(actions, "MOST", kinds.count(most) - 1)
+    monkeypatch.setattr(iterating, "MOST", kinds.count(most) - 1)
+    [said] = await warned(fhir, query)
+    assert said == f"{kinds.count(most) - 1} records of {most} were included: {MORE}"
+    assert len(await brought(fhir, query)) == len(known) - 1
 
 
 async def test_the_same_is_followed_once_and_to_the_last_record(

@@ -22,6 +22,7 @@ from tests.fhir import generated
 from tests.fhir.server import Server, prescription
 from tests.fhir.test_write_clinic import chen, place
 from tests.fhir.test_write_drugs import make, order, put
+from tests.fhir.test_write_services import dialysis
 from tests.fhir.test_write_told import kin
 
 Json = dict[str, Any]
@@ -139,6 +140,12 @@ async def _location(_clinic: Clinic) -> Base:
     return lambda _number: place()
 
 
+async def _service(clinic: Clinic) -> Base:
+    return lambda number: dialysis(
+        clinic, type=[{"coding": [{"system": "http://snomed.info/sct", "code": f"{number}"}]}]
+    )
+
+
 BASES: dict[str, Callable[[Clinic], Awaitable[Base]]] = {
     "MedicationRequest": _request,
     "MedicationDispense": _dispense,
@@ -147,10 +154,12 @@ BASES: dict[str, Callable[[Clinic], Awaitable[Base]]] = {
     "Practitioner": _practitioner,
     "PractitionerRole": _role,
     "Location": _location,
+    "HealthcareService": _service,
 }
 ELSEWHERE = {"Patient", "Appointment", "Consent", "CommunicationRequest"}
 """Types with properties of their own, or that keep nothing beside."""
-_CHANGED = {"MedicationRequest", "RelatedPerson", "Practitioner", "Location"}
+_CHANGED = {"MedicationRequest", "RelatedPerson", "Practitioner", "Location", "PractitionerRole",
+            "HealthcareService"}  # fmt: skip
 
 
 def test_every_type_that_is_written_has_a_property() -> None:

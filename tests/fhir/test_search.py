@@ -341,7 +341,7 @@ WRONG = {
     "Patient?_has:Appointment:patient:date=soon": ["_has:Appointment:patient:date"],
     "Appointment?patient.nonsense=1": ["patient.nonsense"],
     "Appointment?patient.birthdate=soon": ["patient.birthdate"],
-    "Appointment?patient.general-practitioner.name=1": ["patient.general-practitioner.name"],
+    "Appointment?a.b.c.d.e=1": ["a.b.c.d.e"],
     "Appointment?patient=Location/1": ["patient"],
 }
 

@@ -8,7 +8,8 @@ import pytest
 from chroniccare.core.errors import Forbidden
 from chroniccare.fhir import actions
 from chroniccare.fhir.registry import KINDS
-from chroniccare.fhir.rules_told import PLANNED, SENT, TARGETS
+from chroniccare.fhir.rules_told import PLANNED, SENT, STORED, TARGETS
+from chroniccare.fhir.stored.table import searches
 from chroniccare.notifications.channels import choice
 from chroniccare.notifications.channels.choice import Channels
 from chroniccare.notifications.schemas import DeliveryStatus
@@ -17,7 +18,7 @@ from chroniccare.settings import Settings
 from tests.client import Clinic
 from tests.conftest import Running
 from tests.fhir.server import Server, beside, chosen, everything, prescription, visit
-from tests.fhir.stored.made import each
+from tests.fhir.stored.made import each, pressure
 from tests.fhir.test_access import client, member, search
 from tests.notifications.support import Bench, Clock, clear_the_desk, make_bench
 
@@ -230,6 +231,25 @@ async def test_who_wrote_it_comes_along(clinic: Clinic, fhir: Server) -> None:
 
 def test_what_provenance_is_of_is_served() -> None:
     assert set(TARGETS) < set(KINDS)
+    assert set(STORED) == set(searches())
+
+
+async def test_who_wrote_what_is_stored(clinic: Clinic, fhir: Server) -> None:
+    patient = await clinic.patient()
+    said = pressure(patient["id"], 150)
+    made = (await fhir.send("POST", "/Observation", json=said)).json()
+    changed = await fhir.send("PUT", f"/Observation/{made['id']}", json={**made, "status": "final"})
+    assert changed.status_code == 200
+    query = f"Observation?patient={patient['id']}&_revinclude=Provenance:target"
+    found = [one["resource"] for one in (await fhir.search(query))["entry"]]
+    assert [one["resourceType"] for one in found] == ["Observation", "Provenance", "Provenance"]
+    name = f"Observation/{made['id']}"
+    assert all(one["target"] == [{"reference": name}] for one in found[1:])
+    assert len(await fhir.ids(f"Provenance?target={name}")) == 2
+    await fhir.read("Observation", made["id"])
+    [event] = await fhir.ids(f"AuditEvent?entity={name}&subtype=read")
+    told = await fhir.read("AuditEvent", event)
+    assert told["entity"][0]["what"] == {"reference": name}
 
 
 async def test_the_audit_opens_to_scopes_that_name_it(clinic: Clinic) -> None:

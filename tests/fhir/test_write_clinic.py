@@ -159,5 +159,3 @@ async def test_where_a_provider_works(clinic: Clinic, fhir: Server) -> None:
         ({"practitioner": {"reference": "Organization/1"}}, "PractitionerRole.practitioner"),
     ):  # fmt: skip
         assert fault in await refused(fhir, {**said, **elements}), fault
-    path = f"/PractitionerRole/{made['id']}"
-    assert (await fhir.send("PUT", path, json=made)).status_code == 405

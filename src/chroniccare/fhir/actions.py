@@ -51,7 +51,7 @@ class Seen:
 
     Attributes:
         rows: records, or what is `Held` of them.
-        is_cut: more would have come along, had it been followed to the end.
+        cut: words on what would have come along, had it been followed to the end.
     """
 
     caller: Caller
@@ -62,7 +62,7 @@ class Seen:
     links: list[tuple[str, str]] = field(default_factory=list)
     total: int | None = None
     base: str = ""
-    is_cut: bool = False
+    cut: Sequence[str] = ()
 
 
 async def read(caller: Caller, kind: Kind, text: str) -> Resource:
@@ -157,9 +157,7 @@ async def told(seen: Seen) -> Resource:
     await _note(caller, found, action="list")
     entries = _entries(caller, seen.base, ask, found)
     texts = [f"{name} is not known and was left out" for name in ask.ignored]
-    if seen.is_cut:
-        texts.append(iterating.CUT)
-    if texts:
+    if texts := [*texts, *seen.cut]:
         words = outcome.warnings(texts)
         entries.append({"resource": words, "search": {"mode": "outcome"}})
     return bundles.searchset(entries, links=seen.links, total=seen.total)
@@ -218,10 +216,11 @@ async def find(tx: Tx, caller: Caller, kind: Kind, ask: Ask) -> Seen:
     if only_count:
         return Seen(caller, kind, [], ask, links=links, total=total, base=asked.base)
     rows, link = await _page(tx, kind, ask, asked, wanted, caller=caller)
-    brought = await _brought(tx, caller, kind, ask, rows)
+    brought, cut = await _brought(tx, caller, kind, ask, rows)
     fetch = partial(_by_ids, tx, caller, ask=ask)
     more, is_cut = await iterating.followed(ask, [(kind, rows), *brought], fetch)
-    return Seen(caller, kind, rows, ask, brought + more, links + link, total, asked.base, is_cut)
+    cut += [iterating.CUT] * is_cut
+    return Seen(caller, kind, rows, ask, brought + more, links + link, total, asked.base, cut)
 
 
 def plain(raw: bytes) -> Resource:
@@ -303,8 +302,10 @@ def _check_includes(caller: Caller, source: Kind, name: str, *, of: Kind) -> Non
         opened(caller, KINDS[include.target], "r")
 
 
-async def _brought(tx: Tx, caller: Caller, kind: Kind, ask: Ask, rows: list[Any]) -> Brought:
-    """Return what comes along with the matches, each record once."""
+async def _brought(
+    tx: Tx, caller: Caller, kind: Kind, ask: Ask, rows: list[Any]
+) -> tuple[Brought, list[str]]:
+    """Return what comes along with the matches, each record once, and words on what does not."""
     wanted: dict[str, set[UUID]] = {}
     for _, name, target in ask.includes:
         for number, include in enumerate(kind.includes[name]):
@@ -312,14 +313,15 @@ async def _brought(tx: Tx, caller: Caller, kind: Kind, ask: Ask, rows: list[Any]
                 for row in rows:
                     those = row.refers[name][number] if isinstance(row, Held) else include.ids(row)
                     wanted.setdefault(include.target, set()).update(those)
-    found: Brought = []
+    found, cut = Brought(), list[str]()
     for name, ids in wanted.items():
         if ids:
             other = KINDS[name]
             rows_ = await _by_ids(
                 tx, caller, other, ask=ask, template=f"{other.id} {{}}", ids=ids, letter="r"
             )
-            found.append((other, rows_))
+            found.append((other, rows_[:MOST]))
+            cut += [iterating.cut_off(other.name)] * (len(rows_) > MOST)
     for source, name, _ in ask.revincludes:
         if rows:
             other = KINDS[source]
@@ -329,21 +331,25 @@ async def _brought(tx: Tx, caller: Caller, kind: Kind, ask: Ask, rows: list[Any]
             rows_ = await _by_ids(
                 tx, caller, other, ask=ask, template=template, ids=ids, letter="s"
             )
-            found.append((other, rows_))
-    return found
+            found.append((other, rows_[:MOST]))
+            cut += [iterating.cut_off(other.name)] * (len(rows_) > MOST)
+    return found, cut
 
 
 async def _by_ids(
     tx: Tx, caller: Caller, kind: Kind, *, ask: Ask, template: str, ids: set[UUID], letter: str
 ) -> list[Any]:
-    """Return the records that refer to these ids, or have them, as far as the scopes open them."""
+    """Return the records that refer to these ids, or have them, as far as the scopes open them.
+
+    One more than `MOST` of them at most: so it is known that there are more.
+    """
     granted = opened(caller, kind, letter)
     asked = await asked_of(tx, zones=bool(granted))
     wanted = [template.format(f"= ANY({asked.put(list(ids), 'uuid[]')})")]
     wanted += conditions.scope_conditions(kind, granted, asked)
     order = [(kind.id, "uuid", False)]
     compose = composing.stamps if _is_held(kind, ask) else composing.page
-    statement = compose(kind, asked, wanted, order, after=None, limit=MOST)
+    statement = compose(kind, asked, wanted, order, after=None, limit=MOST + 1)
     return await _whole(tx, caller, kind, await tx.all(statement, *asked.arguments))
 
 

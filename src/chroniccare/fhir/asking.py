@@ -1,17 +1,21 @@
 """What a client asks of a search: the query read, every mistake named at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from chroniccare.core.errors import FieldError, Invalid
 from chroniccare.fhir.kind import Kind
-from chroniccare.fhir.parameters import Parameter
 from chroniccare.fhir.values import split
 
 MOST = 1000
 USUAL = 20
 _MOST_PAIRS, _MOST_VALUES, _MOST_ITERATES = 200, 100, 10
+_MOST_LEVELS = 3
+"""Steps of a chain and of `_has`, together."""
+_MOST_ENDS = 30
+"""Types that a chain leads to, each way counted: each is a search of its own."""
+_TOO_DEEP = f"chains more than {_MOST_LEVELS} levels"
 _CONTROL = frozenset({"_format", "_pretty", "_count", "_cursor", "_sort", "_total", "_summary",
                       "_elements", "_include", "_revinclude", "_include:iterate",
                       "_revinclude:iterate", "_totalMethod"})  # fmt: skip
@@ -29,6 +33,7 @@ class Filter:
         modifiers: for each name of the path what stands behind its colon, or None.
         values: alternatives, of which one must match.
         reverse: `_has`: type and reference parameter of the records that must be there.
+        inner: what those must match; with `reverse` alone, when there is no path.
     """
 
     said: str
@@ -36,6 +41,7 @@ class Filter:
     modifiers: tuple[str | None, ...]
     values: list[str]
     reverse: tuple[str, str] | None = None
+    inner: "Filter | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,59 +139,84 @@ def read(
 
 
 def _add(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], found: Filter) -> None:
-    reason = None if found.values else "has no value"
-    if found.reverse is not None:
-        reason = reason or kinds[found.reverse[0]].parameters[found.path[0]].fault(found.values)
-    elif found.modifiers[-1] == "missing":
-        reason = None if found.values in (["true"], ["false"]) else "must be true or false"
-    elif len(found.path) == 1:
-        if found.modifiers[0] != "identifier":  # that is a number, and no reference
-            reason = reason or kind.parameters[found.path[0]].fault(found.values)
-    else:
-        targets = getattr(kind.parameters[found.path[0]], "targets", {})
-        for one in targets:
-            last = kinds[one].parameters.get(found.path[1]) if one in kinds else None
-            reason = reason or (last.fault(found.values) if last else None)
+    reason = _fault(kind, kinds, found) if found.values else "has no value"
     if reason is None:
         ask.filters.append(found)
     else:
         ask.wrong.append(FieldError(found.said, reason, "value"))
 
 
-def parsed(kind: Kind, kinds: Mapping[str, Kind], name: str, values: list[str]) -> Filter | str:
-    """Return the filter that `name` asks for, or what is wrong with it."""
-    if name.startswith("_has:"):
-        return _reversed(kind, kinds, name, values)
-    steps = [one.partition(":") for one in name.split(".")]
-    path = tuple(one for one, _, _ in steps)
-    modifiers = tuple(modifier or None for _, _, modifier in steps)
-    if len(path) > 2:  # noqa: PLR2004  one level
-        return "chains more than one level"
-    parameter = kind.parameters.get(path[0])
-    if parameter is None:
-        return f"is not a parameter of {kind.name}"
-    if len(path) == 1:
-        reason = _modifier(kind, path[0], modifiers[0])
-        return reason or Filter(name, path, modifiers, values)
-    return _chained(kinds, parameter, Filter(name, path, modifiers, values))
-
-
-def _chained(kinds: Mapping[str, Kind], parameter: Parameter, found: Filter) -> Filter | str:
-    """Return the filter of a chain, or what is wrong with it for any of its targets."""
-    targets = getattr(parameter, "targets", {})
-    wanted = [found.modifiers[0]] if found.modifiers[0] else list(targets)
-    last = [
-        kinds[one]
-        for one in wanted
-        if one in targets and one in kinds and found.path[1] in kinds[one].parameters
-    ]
-    if not last:
-        return f"{found.path[1]} is no parameter of what {found.path[0]} refers to"
-    for each in last:
-        reason = _modifier(each, found.path[1], found.modifiers[1])
+def _fault(kind: Kind, kinds: Mapping[str, Kind], one: Filter) -> str | None:
+    """Return what is wrong with the values of a filter."""
+    if one.reverse is not None and one.inner is not None:
+        return _fault(kinds[one.reverse[0]], kinds, one.inner)
+    if one.modifiers[-1] == "missing":
+        return None if one.values in (["true"], ["false"]) else "must be true or false"
+    if len(one.path) == 1:
+        if one.modifiers[0] == "identifier":  # that is a number, and no reference
+            return None
+        return kind.parameters[one.path[0]].fault(one.values)
+    for target in followed(kind, kinds, one):
+        reason = _fault(target, kinds, behind(one))
         if reason is not None:
             return reason
+    return None
+
+
+def behind(one: Filter) -> Filter:
+    """Return what the records must match to which the first step of a chain leads."""
+    return replace(one, path=one.path[1:], modifiers=one.modifiers[1:])
+
+
+def followed(kind: Kind, kinds: Mapping[str, Kind], one: Filter) -> list[Kind]:
+    """Return the types to which the first step of a chain leads, and that the rest of it fits."""
+    found = []
+    for name in getattr(kind.parameters.get(one.path[0]), "targets", {}):
+        if name in kinds and one.modifiers[0] in {None, name}:
+            target, rest = kinds[name], behind(one)
+            fits = len(rest.path) == 1 and rest.path[0] in target.parameters
+            if fits or (len(rest.path) > 1 and followed(target, kinds, rest)):
+                found.append(target)
     return found
+
+
+def parsed(
+    kind: Kind, kinds: Mapping[str, Kind], name: str, values: list[str], *, level: int = 0
+) -> Filter | str:
+    """Return the filter that `name` asks for, or what is wrong with it.
+
+    `level` says how many records away from those that are searched this is.
+    """
+    if name.startswith("_has:"):
+        return _reversed(kind, kinds, name, values, level=level)
+    steps = [one.partition(":") for one in name.split(".")]
+    path = tuple(one for one, _, _ in steps)
+    found = Filter(name, path, tuple(modifier or None for _, _, modifier in steps), values)
+    if level + len(path) - 1 > _MOST_LEVELS:
+        return _TOO_DEEP
+    if path[0] not in kind.parameters:
+        return f"is not a parameter of {kind.name}"
+    return _misled(kind, kinds, found) or found
+
+
+def _misled(kind: Kind, kinds: Mapping[str, Kind], one: Filter) -> str | None:
+    """Return what is wrong with where a filter leads, and with its modifier there."""
+    ends, path = _ends(kind, kinds, one), one.path
+    if not ends:
+        return f"{'.'.join(path[1:])} is no parameter of what {path[0]} refers to"
+    if len(ends) > _MOST_ENDS:
+        return "leads to too many types: name them, as in subject:Patient.name"
+    reasons = [_modifier(end, path[-1], one.modifiers[-1]) for end in ends]
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def _ends(kind: Kind, kinds: Mapping[str, Kind], one: Filter) -> list[Kind]:
+    """Return the types whose parameter a chain ends with, one for each way there."""
+    if len(one.path) == 1:
+        return [kind]
+    return [
+        end for target in followed(kind, kinds, one) for end in _ends(target, kinds, behind(one))
+    ]
 
 
 def _modifier(kind: Kind, name: str, modifier: str | None) -> str | None:
@@ -196,15 +227,21 @@ def _modifier(kind: Kind, name: str, modifier: str | None) -> str | None:
     return None if modifier == "missing" else f"the modifier of {name} is not known here"
 
 
-def _reversed(kind: Kind, kinds: Mapping[str, Kind], name: str, values: list[str]) -> Filter | str:
-    steps = name.split(":")
+def _reversed(
+    kind: Kind, kinds: Mapping[str, Kind], name: str, values: list[str], *, level: int
+) -> Filter | str:
+    steps = name.split(":", 3)
     if len(steps) != 4 or steps[1] not in kinds:  # noqa: PLR2004  _has:Type:reference:parameter
         return "must be like _has:Appointment:patient:date"
+    if level == _MOST_LEVELS:
+        return _TOO_DEEP
     other = kinds[steps[1]]
-    targets = getattr(other.parameters.get(steps[2]), "targets", {})
-    if kind.name not in targets or steps[3] not in other.parameters:
+    if kind.name not in getattr(other.parameters.get(steps[2]), "targets", {}):
         return f"does not lead from {other.name} to {kind.name}"
-    return Filter(name, (steps[3],), (None,), values, reverse=(steps[1], steps[2]))
+    inner = parsed(other, kinds, steps[3], values, level=level + 1)
+    if isinstance(inner, str):
+        return inner
+    return Filter(name, (), (), values, reverse=(steps[1], steps[2]), inner=inner)
 
 
 def _control(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: str) -> str | None:

@@ -42,14 +42,10 @@ def _condition(caller: Caller, kind: Kind, one: Filter, asked: Asked) -> str:
     parameter = kind.parameters[one.path[0]]
     assert isinstance(parameter, Reference)  # noqa: S101  `asking` has looked
     found = []
-    for name, template in parameter.targets.items():
-        target = KINDS.get(name)
-        if target is None or one.modifiers[0] not in {None, name}:
-            continue
-        if one.path[1] not in target.parameters:
-            continue
-        last = Filter(one.said, one.path[1:], one.modifiers[1:], one.values)
-        inner = [_condition(caller, target, last, asked), *scoped(caller, target, asked)]
+    for target in asking.followed(kind, KINDS, one):
+        inner = [_condition(caller, target, asking.behind(one), asked)]
+        inner += scoped(caller, target, asked)
+        template = parameter.targets[target.name]
         found.append(template.format(composing.ids(target, target.id, inner)))
     return any_of(found)
 
@@ -67,12 +63,11 @@ def _plain(caller: Caller, kind: Kind, one: Filter, asked: Asked) -> str:
 
 def _reverse(caller: Caller, kind: Kind, one: Filter, asked: Asked) -> str:
     """Return the condition that some record of another type refers to this one and matches."""
-    assert one.reverse is not None  # noqa: S101  the caller has looked
+    assert one.reverse is not None and one.inner is not None  # noqa: S101, PT018  the caller has looked
     other = KINDS[one.reverse[0]]
     reference = other.parameters[one.reverse[1]]
     assert isinstance(reference, Reference)  # noqa: S101  `asking` has looked
-    last = Filter(one.said, one.path, one.modifiers, one.values)
-    inner = [_condition(caller, other, last, asked), *scoped(caller, other, asked)]
+    inner = [_condition(caller, other, one.inner, asked), *scoped(caller, other, asked)]
     inner.append(reference.targets[kind.name].format(f"= {composing.THIS}"))
     return composing.exists(kind, other, inner)
 
@@ -122,8 +117,11 @@ def of_patients(kind: Kind, patients: Sequence[str], asked: Asked) -> str:
 def needs_zones(kind: Kind, filters: Sequence[Filter]) -> bool:
     """Say whether a filter may hold a time without an offset."""
     for one in filters:
-        names = KINDS[one.reverse[0]] if one.reverse else kind
-        parameter = names.parameters.get(one.path[0])
+        if one.reverse is not None and one.inner is not None:
+            if needs_zones(KINDS[one.reverse[0]], [one.inner]):
+                return True
+            continue
+        parameter = kind.parameters.get(one.path[0])
         is_time = isinstance(parameter, Date | StoredDate)
         if len(one.path) > 1 or (is_time and getattr(parameter, "cast", "") != "date"):
             return True

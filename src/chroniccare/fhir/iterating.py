@@ -21,6 +21,11 @@ CUT = f"includes that iterate were followed {STEPS} steps or {MOST} records far:
 Brought = list[tuple[Kind, list[Any]]]
 
 
+def cut_off(name: str) -> str:
+    """Return the words for an include that did not bring along all of a type."""
+    return f"{MOST} records of {name} were included: there are more, ask for smaller pages"
+
+
 class Fetch(Protocol):
     """Reads the records of a type that have, or refer to, some ids, as the scopes open them."""
 
@@ -60,7 +65,7 @@ async def followed(ask: Ask, seen: Brought, fetch: Fetch) -> tuple[Brought, bool
             kind, template, ids, letter = wanted.pop(0)
             rows = await fetch(kind, template=template, ids=ids, letter=letter)
             new = [row for row in rows if (kind.name, row.id) not in known]
-            is_cut = len(rows) >= MOST or len(new) > left
+            is_cut = len(rows) > MOST or len(new) > left
             known.update((kind.name, row.id) for row in new[:left])
             following.append((kind, new[:left]))
             left -= len(new[:left])

@@ -165,6 +165,8 @@ class Kind:
         view: what callers have in common for whom `shown` leaves the same.
         always: elements that `_elements` and `_summary` never leave out.
         summary: elements of `_summary=true`, beside those.
+        is_alone: it tells of nothing but its own record, and to everybody the same, so its version
+            says whether it is.
     """
 
     name: str
@@ -189,14 +191,15 @@ class Kind:
     stamp: str | None = None
     grows: str | None = None
     view: Callable[[Any], Hashable] = field(default=lambda _caller: None)
+    is_alone: bool = False
 
 
 def is_told_by_version(kind: Kind) -> bool:
-    """Say whether a version says all that is told: of stored resources, which are what they tell.
+    """Say whether a version says all that is told: so it is of stored resources, and of few others.
 
-    All other types tell of other records, too, and to some callers a part.
+    Most types tell of other records, too, and to some callers a part.
     """
-    return kind.writer is not None and kind.writer.is_whole
+    return kind.is_alone or (kind.writer is not None and kind.writer.is_whole)
 
 
 def named(*parameters: Parameter) -> dict[str, Parameter]:

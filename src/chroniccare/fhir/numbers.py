@@ -4,21 +4,17 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from uuid import UUID
 
 from chroniccare.core.errors import Invalid
 from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.parameters import Asked, Numbers, any_of, local_or
 from chroniccare.fhir.values import coded, typed
-from chroniccare.patients import queries_extras as extras
-from chroniccare.platform.gathering import later
-from chroniccare.platform.postgres import Tx
 from chroniccare.platform.sealing import Column, Keyring, as_text
 
 _NUMBER = Column("fhir_numbers.number")
 
 
-def _index(keys: Keyring, text: str) -> str:
+def hashed(keys: Keyring, text: str) -> str:
     """Return what a number is found by; without keys nothing is secret, but nothing is in clear."""
     found = as_text(keys.blind(_NUMBER, text))
     if found is not None:
@@ -32,11 +28,8 @@ def _wanted(value: str) -> str:
     return f"in {system}|{number}" if bar else f"is {number}"
 
 
-async def write(
-    tx: Tx, record_id: UUID, identifiers: Iterable[Resource], *, is_new: bool = False
-) -> None:
-    """Write by what a record is found, whose extras are written already."""
-    keys = await tx.keyring()
+def texts_of(identifiers: Iterable[Resource]) -> set[str]:
+    """Return by what a record with these numbers is found."""
     texts: set[str] = set()
     for one in identifiers:
         if number := one.get("value"):
@@ -45,11 +38,7 @@ async def write(
             for each in one.get("type", {}).get("coding", []):
                 if {"system", "code"} <= each.keys():
                     texts.add(f"of {each['system']}|{each['code']}|{number}")
-    if not is_new:
-        await tx.run(extras.DELETE_NUMBERS, record_id)
-    if texts:
-        found = sorted(_index(keys, text) for text in texts)
-        await later(tx, extras.PUT_NUMBERS, tx.caller.tenant_id, record_id, found)
+    return texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +74,7 @@ class KeptNumbers(Numbers):
 
     def _either(self, asked: Asked, found: str, texts: list[str]) -> str:
         """Return the condition that our own number meets `found`, or another one is kept."""
-        hashes = asked.among([_index(asked.keys, one) for one in texts], "text")
+        hashes = asked.among([hashed(asked.keys, one) for one in texts], "text")
         kept = f"SELECT n.record_id FROM fhir_numbers n WHERE n.number_index = {hashes}"  # noqa: S608  a constant, and a placeholder
         if found == "false":
             return f"{self.id} IN ({kept})"

@@ -1,9 +1,10 @@
-"""Search parameters that few types have: periods, and who did something."""
+"""Search parameters that few types have: periods, who did something, and the time of a visit."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chroniccare.fhir.parameters import Asked, Date, Parameter, uuids
+from chroniccare.fhir.parameters import Asked, Date, Parameter, any_of, uuids
+from chroniccare.fhir.resources import slot
 
 _COMPARE = {
     "eq": "({0} >= {2} AND {1} < {3})",
@@ -50,3 +51,31 @@ class Who(Parameter):
         del modifier
         ids = uuids([value.replace("/", "|").rpartition("|")[2] for value in values])
         return f"{self.expression} = {asked.among(ids, 'uuid')}" if ids else "false"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenSlot(Parameter):
+    """The Slot that a visit takes: its id says with whom, where and when."""
+
+    type: ClassVar[str] = "reference"
+
+    def fault(self, values: list[str]) -> str | None:
+        """Return that a value names another type."""
+        kinds = {one.rpartition("/")[0].rpartition("/")[2] for one in values}
+        return None if kinds <= {"", "Slot"} else "refers to Slot"
+
+    def condition(self, asked: Asked, modifier: str | None, values: list[str]) -> str:
+        """Return the condition; a visit that was cancelled or missed takes none."""
+        del modifier
+        found = []
+        for value in values:
+            time = slot.opened(value.rpartition("/")[2])
+            if time is not None:
+                found.append(
+                    f"(a.provider_id = {asked.put(time.provider_id, 'uuid')}"
+                    f" AND a.facility_id = {asked.put(time.facility_id, 'uuid')}"
+                    f" AND a.scheduled_start = {asked.put(time.start, 'timestamptz')}"
+                    f" AND a.duration_minutes = {asked.put(time.minutes, 'int')}"
+                    f" AND NOT ({self.null}))"
+                )
+        return any_of(found)

@@ -83,6 +83,7 @@ class OrganizationRow:
 class ServiceRow(catalogue.VisitType):
     """A kind of visit."""
 
+    extra: dict[str, Any] | None
     keys: list[Any]
 
 
@@ -174,6 +175,11 @@ ROLE_SOURCE = (
     " JOIN providers p ON p.tenant_id = w.tenant_id AND p.id = w.provider_id"
     " JOIN facilities l ON l.tenant_id = w.tenant_id AND l.id = w.facility_id"
 )
+ROLE_GONE = Command(
+    "SELECT EXISTS (SELECT FROM record_versions WHERE record_id = $1 AND is_gone)"
+    " OR EXISTS (SELECT FROM provider_facilities w JOIN providers p ON p.tenant_id = w.tenant_id"
+    " AND p.id = w.provider_id WHERE w.id = $1 AND p.deleted_at IS NOT NULL)"
+)
 _CONTACT_INFO = contact.info_sql("p", "provider_id")
 ROLE = Query(
     RoleRow,
@@ -200,7 +206,11 @@ ORGANIZATION = Query(
     f" FROM {ONE} JOIN tenants t ON t.id = page.id",
 )
 _SERVICE = catalogue.GET_TYPE.sql.replace("$1", "page.id")
-SERVICE = Query(ServiceRow, f"SELECT x.*, page.keys FROM {ONE} CROSS JOIN LATERAL ({_SERVICE}) x")
+SERVICE = Query(
+    ServiceRow,
+    f"SELECT x.*, {EXTRA}, page.keys FROM {ONE} CROSS JOIN LATERAL ({_SERVICE}) x",
+    extras.OPENS,
+)
 # One for each place at which a provider has hours.
 SCHEDULE_SOURCE = (
     f"{ROLE_SOURCE} CROSS JOIN LATERAL (SELECT min(v.effective_from) AS begins_on,"

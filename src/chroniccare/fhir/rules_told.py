@@ -42,6 +42,13 @@ RUNS = ("check", "claim", "ping", "replay", "resend", "token")
 """What does something and changes no record."""
 MAKES = ("create", "import")
 REMOVES = ("delete", "erase", "remove", "revoke", "void")
+STORED = (
+    "AllergyIntolerance", "CarePlan", "Condition", "Coverage", "Device", "DiagnosticReport",
+    "DocumentReference", "Encounter", "Endpoint", "EpisodeOfCare", "FamilyMemberHistory", "Flag",
+    "Goal", "Group", "Immunization", "List", "Media", "Medication", "Observation", "Procedure",
+    "Questionnaire", "QuestionnaireResponse", "ServiceRequest", "Specimen", "Task",
+)  # fmt: skip
+"""Types that are stored as they were written: the audit calls them by their own names."""
 TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Patient": ("patient", ()),
     "CareTeam": ("patient", ("assign", "unassign")),
@@ -58,6 +65,7 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "MedicationAdministration": ("medication_adherence", ()),
     "CommunicationRequest": ("notification", ()),
     "Communication": ("notification", ()),
+    **{name: (name, ()) for name in STORED},
 }
 """What the audit calls a record of each type, and the actions that are of it if not all are."""
 

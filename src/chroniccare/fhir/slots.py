@@ -169,7 +169,7 @@ def _check(ask: Ask) -> None:
     """
     wrong: list[FieldError] = []
     for one in ask.filters:
-        is_chain = one.path[0] == "schedule" and one.reverse is None
+        is_chain = one.path[:1] == ("schedule",)
         if one.reverse or one.modifiers[0] not in ({None, "Schedule"} if is_chain else {None}):
             wrong.append(FieldError(one.said, "cannot be asked of Slots", "not-supported"))
         elif one.path == ("start",):

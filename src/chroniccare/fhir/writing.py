@@ -10,7 +10,8 @@ from chroniccare.audit.reads import note_read
 from chroniccare.core.caller import Caller
 from chroniccare.core.errors import FieldError, Invalid, NotFound, Problem
 from chroniccare.core.wire import dumps
-from chroniccare.fhir import actions, composing_versions, numbers, outcome, refusals
+from chroniccare.fhir import actions, composing_versions, outcome, refusals
+from chroniccare.fhir import kept as kept_values
 from chroniccare.fhir.bundles import SUBSETTED
 from chroniccare.fhir.conditional import existing
 from chroniccare.fhir.kind import Check, Kind, Planned, Resource, Writer
@@ -161,8 +162,9 @@ async def delete(tx: Tx, kind: Kind, text: str, *, check: Check) -> Version | No
     """
     writer = writer_of(tx.caller, kind, "d")
     assert writer.delete is not None  # noqa: S101  `writer_of` has looked
-    with suppress(outcome.Gone):
-        await writer.delete(tx, await there(tx, kind, text), check)
+    async with said_of(writer):
+        with suppress(outcome.Gone):
+            await writer.delete(tx, await there(tx, kind, text), check)
     if kind.versions is None:
         return None
     statement = composing_versions.page([kind], of_one=True)
@@ -204,8 +206,8 @@ async def _kept(
         sealed = (await tx.keyring()).sealed(extras.EXTRA, row.id, left)
         patient_id = writer.patient(row)
         await later(tx, extras.PUT, row.id, tx.caller.tenant_id, patient_id, sealed, tx.now)
-        said_numbers = left.get("identifier", {}).get("said", ())
-        await numbers.write(tx, row.id, said_numbers, is_new=is_new)
+        base, parameters = actions.base_of(tx), kind.parameters.values()
+        await kept_values.write(tx, row.id, left, parameters, base=base, is_new=is_new)
     elif row.extra is not None:
         await tx.run(extras.DELETE, row.id)
     return actions.rendered(tx.caller, kind, replace(row, extra=left))

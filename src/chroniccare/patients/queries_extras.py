@@ -13,8 +13,8 @@ PUT = Command(
 )
 DELETE = Command("DELETE FROM fhir_extras WHERE id = $1")
 PUT_NUMBERS = Command(
-    "INSERT INTO fhir_numbers (tenant_id, record_id, number_index)"
-    " SELECT $1, $2, n FROM unnest($3::text[]) AS t (n)"
+    "INSERT INTO fhir_numbers (tenant_id, record_id, number_index, parameter)"
+    " SELECT $1, $2, n, p FROM unnest($3::text[], $4::text[]) AS t (n, p)"
 )
 DELETE_NUMBERS = Command("DELETE FROM fhir_numbers WHERE record_id = $1")
 

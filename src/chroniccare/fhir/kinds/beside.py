@@ -20,7 +20,7 @@ RELATED = Kind(
     where="r.deleted_at IS NULL",
     gone=beside_queries.RELATED_GONE,
     parameters=named(
-        *every("r.id", "r.updated_at"),
+        *every("r.id", "r.updated_at", keeps=True),
         Reference(name="patient", targets={"Patient": "r.patient_id {}"}),
         Text(name="name", expressions=("r.name",), sort=('r.name COLLATE "C"', "text")),
         Token(name="active", match="r.is_active = {}", codes=BOOLEAN, cast="boolean"),
@@ -91,7 +91,7 @@ DISPENSE = Kind(
     where="true",
     gone=None,
     parameters=named(
-        *every("d.id", beside_queries.DISPENSED_AT),
+        *every("d.id", beside_queries.DISPENSED_AT, keeps=True),
         Reference(name="patient", targets={"Patient": "d.patient_id {}"}),
         Reference(name="subject", targets={"Patient": "d.patient_id {}"}),
         Reference(name="prescription", targets={"MedicationRequest": "d.medication_id {}"}),
@@ -147,7 +147,7 @@ ADMINISTRATION = Kind(
     where="true",
     gone=None,
     parameters=named(
-        *every("a.id", beside_queries.ADMINISTERED_AT),
+        *every("a.id", beside_queries.ADMINISTERED_AT, keeps=True),
         Reference(name="patient", targets={"Patient": "a.patient_id {}"}),
         Reference(name="subject", targets={"Patient": "a.patient_id {}"}),
         Reference(name="request", targets={"MedicationRequest": "a.medication_id {}"}),

@@ -1,11 +1,12 @@
 """Appointment and MedicationRequest."""
 
-from chroniccare.fhir import queries
+from chroniccare.fhir import kept, queries
 from chroniccare.fhir.kind import Include, Kind, Versions, named
 from chroniccare.fhir.kinds import drug_writers, writers
 from chroniccare.fhir.kinds.common import every
 from chroniccare.fhir.numbers import KeptNumbers
 from chroniccare.fhir.parameters import Always, Date, Numbers, Reference, Token
+from chroniccare.fhir.parameters_more import TakenSlot
 from chroniccare.fhir.resources import appointment, common, medication_request
 from chroniccare.fhir.rules_told import stored
 from chroniccare.scheduling.telling import sees_telehealth, shown
@@ -17,7 +18,7 @@ _PRACTITIONER = (
 )
 _SERIES = {"local:series": "a.series_id = {}"}
 _ALONE = "a.series_id IS NULL"
-_UNNUMBERED = "a.series_id IS NULL AND a.id NOT IN (SELECT n.record_id FROM fhir_numbers n)"
+_UNNUMBERED = f"a.series_id IS NULL AND {kept.null('a.id', 'identifier')}"
 _PATIENT = "a.patient_id {}"
 _LOCATION = "a.facility_id {}"
 _PARTS = {
@@ -40,7 +41,7 @@ APPOINTMENT = Kind(
     where="true",
     gone=None,
     parameters=named(
-        *every("a.id", "a.updated_at"),
+        *every("a.id", "a.updated_at", keeps=True),
         Reference(name="patient", targets={"Patient": _PATIENT}),
         Reference(name="practitioner", targets={"Practitioner": _PRACTITIONER}),
         Reference(name="location", targets={"Location": _LOCATION}),
@@ -82,6 +83,30 @@ APPOINTMENT = Kind(
             null=_UNNUMBERED,
         ),
         Numbers(name="series", systems=_SERIES, cast="uuid", null=_ALONE),
+        TakenSlot(name="slot", null="a.status IN ('cancelled', 'no_show')"),
+        Token(
+            name="specialty",
+            match=(
+                "a.provider_id IN (SELECT s.provider_id FROM provider_specializations s"
+                " WHERE s.specialization = {})"
+            ),
+            null="a.provider_id NOT IN (SELECT s.provider_id FROM provider_specializations s)",
+            systems=("local:specialization",),
+        ),
+        *(
+            kept.KeptToken(name=name, id="a.id", element=element, null=kept.null("a.id", name))
+            for name, element in (
+                ("service-category", "serviceCategory"),
+                ("appointment-type", "appointmentType"),
+            )
+        ),
+        kept.KeptReference(
+            name="based-on",
+            id="a.id",
+            element="basedOn",
+            target=("ServiceRequest",),
+            null=kept.null("a.id", "based-on"),
+        ),
     ),
     includes={
         "patient": (Include("Patient", lambda row: [row.patient_id]),),
@@ -120,7 +145,7 @@ REQUEST = Kind(
     where="true",
     gone=None,
     parameters=named(
-        *every("m.id", "m.updated_at"),
+        *every("m.id", "m.updated_at", keeps=True),
         Reference(name="patient", targets={"Patient": _OF_PATIENT}),
         Reference(name="subject", targets={"Patient": _OF_PATIENT}),
         Reference(name="requester", targets={"Practitioner": "m.prescribing_provider_id {}"}),
@@ -136,6 +161,13 @@ REQUEST = Kind(
             match="m.rxnorm_code = {}",
             null="m.rxnorm_code IS NULL",
             systems=(common.RXNORM,),
+        ),
+        kept.KeptReference(
+            name="encounter",
+            id="m.id",
+            element="encounter",
+            target=("Encounter",),
+            null=kept.null("m.id", "encounter"),
         ),
     ),
     includes={

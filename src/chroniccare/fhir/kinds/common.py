@@ -3,12 +3,17 @@
 from pydantic_core import PydanticCustomError
 
 from chroniccare.core.fields import email_address, phone_to_e164
+from chroniccare.fhir import kept
 from chroniccare.fhir.parameters import Date, Ids, Parameter
 
 
-def every(id_: str, updated: str) -> tuple[Parameter, ...]:
-    """Return `_id` and `_lastUpdated` of a record with these expressions."""
+def every(id_: str, updated: str, *, keeps: bool = False) -> tuple[Parameter, ...]:
+    """Return the parameters that each type has, of a record with these expressions.
+
+    `keeps` says that what no column holds is kept beside the record: its tags and profiles, say.
+    """
     return (
+        *kept.of_meta(id_ if keeps else None),
         Ids(name="_id", expression=id_, sort=(id_, "uuid")),
         Date(name="_lastUpdated", expression=updated, sort=(updated, "timestamptz")),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from chroniccare.core.contact import found_by
-from chroniccare.fhir import queries
+from chroniccare.fhir import kept, queries
 from chroniccare.fhir.kind import Include, Kind, Versions, named
 from chroniccare.fhir.kinds import clinic_writers, writers
 from chroniccare.fhir.kinds.common import BOOLEAN, email, every, phone
@@ -67,7 +67,7 @@ PATIENT = Kind(
     where="p.deleted_at IS NULL",
     gone=queries.PATIENT_GONE,
     parameters=named(
-        *every("p.id", "p.updated_at"),
+        *every("p.id", "p.updated_at", keeps=True),
         KeptNumbers(
             name="identifier",
             systems={"local:mrn": "p.mrn = {}"},
@@ -145,7 +145,7 @@ PRACTITIONER = Kind(
     where="p.deleted_at IS NULL",
     gone=queries.PRACTITIONER_GONE,
     parameters=named(
-        *every("p.id", "p.updated_at"),
+        *every("p.id", "p.updated_at", keeps=True),
         Numbers(
             name="identifier",
             systems=_NUMBERS,
@@ -175,6 +175,7 @@ PRACTITIONER = Kind(
     order=("_id",),
     to_fhir=practitioner.to_fhir,
     versions=Versions("providers", ("contact_points", "fhir_extras")),
+    is_alone=True,
     writer=clinic_writers.PRACTITIONER,
     always=frozenset(),
     summary=frozenset({"identifier", "active", "name", "telecom", "address"}),
@@ -198,13 +199,21 @@ ROLE = Kind(
     source=queries.ROLE_SOURCE,
     id="w.id",
     where="p.deleted_at IS NULL",
-    gone=None,
+    gone=queries.ROLE_GONE,
     parameters=named(
-        *every("w.id", "p.updated_at"),
+        *every("w.id", "p.updated_at", keeps=True),
         Reference(name="practitioner", targets={"Practitioner": "w.provider_id {}"}),
         Reference(name="location", targets={"Location": "w.facility_id {}"}),
         Reference(name="organization", targets={"Organization": "w.tenant_id {}"}),
         SPECIALTY,
+        kept.KeptToken(name="role", id="w.id", element="code", null=kept.null("w.id", "role")),
+        kept.KeptReference(
+            name="service",
+            id="w.id",
+            element="healthcareService",
+            target=("HealthcareService",),
+            null=kept.null("w.id", "service"),
+        ),
         Token(
             name="active",
             match="(p.is_active AND l.is_active) = {}",

@@ -1,11 +1,13 @@
 """Organization, Location, HealthcareService and Schedule."""
 
-from chroniccare.fhir import queries, queries_versions
+from chroniccare.fhir import kept, queries, queries_versions
 from chroniccare.fhir.kind import Include, Kind, Versions, named
 from chroniccare.fhir.kinds import clinic_writers
 from chroniccare.fhir.kinds.common import BOOLEAN, every
 from chroniccare.fhir.kinds.people import SPECIALTY
+from chroniccare.fhir.numbers import KeptNumbers
 from chroniccare.fhir.parameters import Reference, Text, Token
+from chroniccare.fhir.parameters_more import Period
 from chroniccare.fhir.resources import places, schedule
 
 _NAMED = 'l.name COLLATE "C"'
@@ -54,7 +56,10 @@ LOCATION = Kind(
     where="l.deleted_at IS NULL",
     gone=queries.LOCATION_GONE,
     parameters=named(
-        *every("l.id", "l.updated_at"),
+        *every("l.id", "l.updated_at", keeps=True),
+        KeptNumbers(
+            name="identifier", systems={}, id="l.id", ours="", null=kept.null("l.id", "identifier")
+        ),
         Text(name="name", expressions=("l.name",), sort=(_NAMED, "text")),
         Text(
             name="address",
@@ -83,6 +88,7 @@ LOCATION = Kind(
     order=("_id",),
     to_fhir=places.location,
     versions=Versions("facilities", ("contact_points", "fhir_extras")),
+    is_alone=True,
     writer=clinic_writers.LOCATION,
     always=frozenset({"name"}),
     summary=frozenset({"status", "mode", "type", "managingOrganization"}),
@@ -99,7 +105,10 @@ SERVICE = Kind(
     where="true",
     gone=queries_versions.REMOVED,
     parameters=named(
-        *every("v.id", "v.updated_at"),
+        *every("v.id", "v.updated_at", keeps=True),
+        KeptNumbers(
+            name="identifier", systems={}, id="v.id", ours="", null=kept.null("v.id", "identifier")
+        ),
         Text(name="name", expressions=("v.name",), sort=('v.name COLLATE "C"', "text")),
         Token(name="service-type", match="v.code = {}", systems=("local:visit-type",)),
         Token(name="active", match="v.is_active = {}", codes=BOOLEAN, cast="boolean"),
@@ -109,6 +118,8 @@ SERVICE = Kind(
     order=("_id",),
     to_fhir=places.service,
     versions=Versions("visit_types", ("fhir_extras",), is_soft=False),
+    is_alone=True,
+    writer=clinic_writers.SERVICE,
     always=frozenset(),
     summary=frozenset({"active", "providedBy", "type", "name", "comment"}),
 )
@@ -122,7 +133,7 @@ SCHEDULE = Kind(
     source=queries.SCHEDULE_SOURCE,
     id="w.id",
     where="p.deleted_at IS NULL",
-    gone=None,
+    gone=queries.ROLE_GONE,
     parameters=named(
         *every("w.id", "p.updated_at"),
         Reference(
@@ -130,6 +141,12 @@ SCHEDULE = Kind(
             targets={"Practitioner": "w.provider_id {}", "Location": "w.facility_id {}"},
         ),
         SPECIALTY,
+        Period(
+            name="date",
+            expression="h.begins_on",
+            last="coalesce(h.ends_on, 'infinity')",
+            cast="date",
+        ),
         Token(
             name="active",
             match="(p.is_active AND l.is_active) = {}",

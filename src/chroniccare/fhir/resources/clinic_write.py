@@ -86,8 +86,10 @@ def _type(identifier: Resource) -> str:
     return next((one["code"] for one in codings if "code" in one), "OTH")
 
 
-def check_role(said: Resource) -> None:
+def check_role(said: Resource, *, is_active: bool) -> None:
     """Check that a role is one provider's at one facility, and says nothing that nobody goes by.
+
+    `is_active` is what the provider and the facility are, which no role changes.
 
     Raises:
         Unprocessable: it is not; each element is named.
@@ -99,8 +101,9 @@ def check_role(said: Resource) -> None:
     ]
     if len(said.get("location", [])) != 1:
         wrong.append(FieldError("PractitionerRole.location", "must be one", "value"))
-    if said.get("active") is False:
-        wrong.append(FieldError("PractitionerRole.active", "must not be false", "value"))
+    if said.get("active", is_active) is not is_active:
+        reason = f"must be {str(is_active).lower()}, as provider and facility together are"
+        wrong.append(FieldError("PractitionerRole.active", reason, "value"))
     if wrong:
         raise Unprocessable(details=wrong)
 

@@ -71,9 +71,11 @@ def _range(day: str, begins: str, ends: str | None) -> Resource:
 
 
 def service(row: ServiceRow, tenant_id: UUID) -> Resource:
-    """Return the kind of visit."""
+    """Return the kind of visit; R4 has no element for its length, so that is an extension."""
+    length = {"value": row.duration_minutes, "unit": "min", "system": common.UCUM, "code": "min"}
     return said(
         common.started("HealthcareService", row.id, row.version, row.updated_at),
+        extension=[{"url": local(tenant_id, "visit-length"), "valueDuration": length}],
         active=row.is_active,
         providedBy=common.reference("Organization", tenant_id),
         type_=[visit_type(row.code, tenant_id, row.name)],
