@@ -22,6 +22,7 @@ _ENVIRONMENT = {
 _LEFT_OUT = {
     "authorizer": {"fastapi", "starlette", "icalendar", "aiobotocore"},
     "patients": {"chroniccare.app", "chroniccare.fhir.registry", "icalendar", "aiobotocore"},
+    "notifications": {"icalendar", "aiohttp", "aiobotocore"},
     "fhir": {"chroniccare.app", "chroniccare.console", "chroniccare.staff.api", "aiobotocore"},
 }
 
