@@ -31,7 +31,7 @@ from chroniccare.medications.fills import api as fills
 from chroniccare.medications.interactions import api as interactions
 from chroniccare.medications.reminders import link_api as dose_links
 from chroniccare.notifications import api as notifications
-from chroniccare.notifications.birth_date import Doorkeeper
+from chroniccare.notifications import birth_date
 from chroniccare.notifications.devices import api as devices
 from chroniccare.notifications.doubts import api as doubts
 from chroniccare.notifications.inbound import api as inbound
@@ -65,10 +65,9 @@ from chroniccare.scheduling.series import api as series
 from chroniccare.scheduling.slots import api as slots
 from chroniccare.scheduling.waitlist import api as waitlist
 from chroniccare.scheduling.waitlist import link_api as waitlist_links
-from chroniccare.settings import Settings, address, load
+from chroniccare.settings import Settings, load
 from chroniccare.smart import api as smart_clients
 from chroniccare.smart import token_api
-from chroniccare.smart.tokens import Desk
 from chroniccare.staff import api as staff
 from chroniccare.staff.accounts import api as accounts
 from chroniccare.staff.accounts.elsewhere import Elsewhere
@@ -181,13 +180,8 @@ def build(settings: Settings, routers: Sequence[APIRouter] = ROUTERS) -> FastAPI
     app.state.sessions = sessions
     app.state.reception = Reception(Guesses(settings.wrong_passwords_per_minute, of="signin:"))
     app.state.issuers = Elsewhere(app.state.authority.people)
-    births = Guesses(settings.wrong_passwords_per_minute, of="births:")
-    app.state.doorkeeper = Doorkeeper(births)
-    app.state.smart = Desk(
-        app.state.authority,
-        address(settings) + token_api.TOKEN_PATH,
-        anywhere=settings.webhook_targets == "any",
-    )
+    app.state.doorkeeper = birth_date.doorkeeper(app.state.authority, settings)
+    app.state.smart = token_api.desk(app.state.authority, settings)
     app.openapi = _without_claims(app.openapi)  # type: ignore[method-assign]  # FastAPI's own way
     return app
 

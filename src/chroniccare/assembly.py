@@ -21,28 +21,13 @@ from chroniccare.fhir import outcome
 from chroniccare.front import Front, Proxied, Traced
 from chroniccare.platform.cache import cache
 from chroniccare.settings import Settings
-from chroniccare.settings_identity import issuers
 from chroniccare.settings_peers import listed
-from chroniccare.tenancy.caller import Authority, NotAccepted, with_request
-from chroniccare.tenancy.guesses import Guesses
-from chroniccare.tenancy.people import People
-from chroniccare.tenancy.turns import Turns
+from chroniccare.tenancy.authorities import authority
+from chroniccare.tenancy.caller import NotAccepted, with_request
 from chroniccare.ways import Ways
 
 AllowedOfFhir = Callable[[str], str | None]
 """From a path below /fhir to the methods that it takes, None: nothing is known of it."""
-
-
-def authority(settings: Settings) -> Authority:
-    """Return what turns keys and tokens into callers, as `settings` say."""
-    return Authority(
-        pepper=settings.key_pepper.get_secret_value(),
-        per_second=settings.rate_limit_per_minute / 60,
-        burst=settings.rate_limit_burst,
-        people=People(issuers(settings.oidc_issuers)),
-        guesses=Guesses(settings.wrong_keys_per_minute),
-        turns=Turns(settings.requests_at_once),
-    )
 
 
 def assemble(

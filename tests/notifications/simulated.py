@@ -8,9 +8,9 @@ from typing import Any
 
 from chroniccare.commands.simulate import APPLICATIONS
 from chroniccare.core.ids import new_id
+from chroniccare.notifications.attachment import Attachment
 from chroniccare.notifications.channels import email, push, sms
 from chroniccare.notifications.channels.message import Calls, Message, Outcome
-from chroniccare.notifications.ics import Attachment
 from chroniccare.notifications.templates.text import Text
 from chroniccare.settings import Settings, load
 from chroniccare.simulator.faults import Fault, Kind

@@ -15,6 +15,7 @@ from icalendar import Calendar
 
 from chroniccare.core.time import clock_changes, to_local, zone_names
 from chroniccare.notifications import ics
+from chroniccare.notifications.attachment import Method
 from chroniccare.notifications.queries_calendar import Entry
 
 AT = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
@@ -221,7 +222,7 @@ def test_the_same_visits_give_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize(("method", "status"), [("PUBLISH", "CONFIRMED"), ("CANCEL", "CANCELLED")])
-def test_what_is_mailed_names_its_method_and_its_sender(method: ics.Method, status: str) -> None:
+def test_what_is_mailed_names_its_method_and_its_sender(method: Method, status: str) -> None:
     made = ics.attachment(VISIT, method=method, language="en", details=False, organizer=SENDER)
     [event] = parsed(made.data)
     assert made.method == method

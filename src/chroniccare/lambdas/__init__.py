@@ -8,6 +8,7 @@ import os
 from functools import cache
 from typing import Any
 
+from chroniccare.lambdas.lean import IS_LAMBDA as IS_LAMBDA  # first
 from chroniccare.platform.postgres import utc_now
 from chroniccare.platform.telemetry import configure_logging
 from chroniccare.settings import Settings, load

@@ -8,36 +8,29 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from mangum import Mangum
 
-from chroniccare.assembly import assemble
+from chroniccare.assembly import AllowedOfFhir, assemble
 from chroniccare.core import wire
 from chroniccare.core.errors import Invalid, Problem, Unavailable
 from chroniccare.lambdas import environment
+from chroniccare.settings import Settings
+from chroniccare.tenancy.caller import Authority
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Any, Any], dict[str, Any]]
+Held = Mapping[str, Callable[[Authority, Settings], object]]
+"""What routes of a function look for in `app.state`, by name, and how it is made."""
 _TEXTS = ["text/", "application/json", "application/fhir+json", "application/x-ndjson"]
 _NEEDED = ("httpMethod", "path", "headers", "requestContext")
 """Of every request of a REST API, by AWS's format 1.0 of proxy events."""
 
 
-def serving(name: str, routers: Sequence[APIRouter]) -> Handler:
+def serving(
+    name: str, routers: Sequence[APIRouter], *, held: Held | None = None,
+    allowed_of_fhir: AllowedOfFhir | None = None,
+) -> Handler:  # fmt: skip
     """Return the handler of the function `name`, which has these routers and no others."""
-    return handling(name, partial(_made, routers))
-
-
-def _made(routers: Sequence[APIRouter]) -> FastAPI:
-    app = FastAPI(
-        openapi_url=None, redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-    )  # fmt: skip
-    assemble(app, environment.settings(), routers)
-    return app
-
-
-def handling(name: str, make: Callable[[], FastAPI]) -> Handler:
-    """Return the handler of the function `name` that serves what `make` returns."""
-    served = cache(partial(_served, make))
+    served = cache(partial(_served, routers, held or {}, allowed_of_fhir))
     environment.start(served)
 
     def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -55,8 +48,24 @@ def handling(name: str, make: Callable[[], FastAPI]) -> Handler:
     return handler
 
 
-def _served(make: Callable[[], FastAPI]) -> tuple[FastAPI, Mangum]:
-    app = make()
+def _made(
+    routers: Sequence[APIRouter], held: Held, allowed_of_fhir: AllowedOfFhir | None
+) -> FastAPI:
+    app = FastAPI(
+        openapi_url=None, redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )  # fmt: skip
+    settings = environment.settings()
+    assemble(app, settings, routers, allowed_of_fhir=allowed_of_fhir)
+    for name, make in held.items():
+        setattr(app.state, name, make(app.state.authority, settings))
+    return app
+
+
+def _served(
+    routers: Sequence[APIRouter], held: Held, allowed_of_fhir: AllowedOfFhir | None
+) -> tuple[FastAPI, Mangum]:
+    app = _made(routers, held, allowed_of_fhir)
     environment.loop()
     logging.getLogger("mangum").setLevel(logging.WARNING)  # below, it logs paths, and so ids
     mangum = Mangum(app, lifespan="off", text_mime_types=_TEXTS)

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from chroniccare.assembly import authority
 from chroniccare.core.errors import RateLimited, Unauthenticated
 from chroniccare.lambdas import environment
 from chroniccare.platform.postgres import utc_now
+from chroniccare.tenancy.authorities import authority
 from chroniccare.tenancy.caller import Authority
 
 log = logging.getLogger(__name__)

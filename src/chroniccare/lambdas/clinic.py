@@ -5,6 +5,7 @@ from chroniccare.codes import api as codes
 from chroniccare.fhir.readings import api as readings
 from chroniccare.lambdas.api import serving
 from chroniccare.medications.reminders import link_api as dose_links
+from chroniccare.notifications import birth_date
 from chroniccare.notifications.outbox import api as outbox
 from chroniccare.privacy import api as privacy
 from chroniccare.scheduling import link_api as visit_links
@@ -46,4 +47,6 @@ ROUTERS = (
     privacy.router,
 )
 
-handler = serving("clinic", ROUTERS)
+HELD = {"doorkeeper": birth_date.doorkeeper}  # of the pages of visits and doses
+
+handler = serving("clinic", ROUTERS, held=HELD)

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import cache
 from typing import Any, TypeVar
 
+from chroniccare.lambdas import IS_LAMBDA
 from chroniccare.platform import aws_secrets, wiring
 from chroniccare.platform.aws_emf import document, emit
 from chroniccare.platform.postgres import utc_now
@@ -20,7 +21,6 @@ from chroniccare.settings import Settings, load
 
 T = TypeVar("T")
 
-IS_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 if IS_LAMBDA:
     gc.disable()  # until `start`: nothing of what is loaded now is thrown away; a tenth of its time
 

@@ -6,13 +6,14 @@ from email.utils import parseaddr
 from uuid import UUID
 
 from chroniccare.notifications import ics, queries_calendar, queries_due, unsubscribe_page
+from chroniccare.notifications.attachment import Method
 from chroniccare.notifications.rules_categories import CATEGORIES, category_of
 from chroniccare.notifications.templates.rules import language_of
 from chroniccare.notifications.templates.text import Text
 from chroniccare.platform.postgres import Tx
 from chroniccare.settings import Settings
 
-METHODS: dict[str, ics.Method] = {
+METHODS: dict[str, Method] = {
     "appointment_confirmation": "PUBLISH",
     "appointment_rescheduled": "PUBLISH",
     "appointment_cancelled": "CANCEL",

@@ -18,6 +18,8 @@ from chroniccare.core.errors import RateLimited, Unprocessable
 from chroniccare.notifications import page
 from chroniccare.platform.cache import LocalBucket, cache
 from chroniccare.platform.redis_connection import CacheAway
+from chroniccare.settings import Settings
+from chroniccare.tenancy.caller import Authority
 from chroniccare.tenancy.guesses import Guesses
 
 LASTS = timedelta(minutes=15)
@@ -159,3 +161,8 @@ def ask(language: str, title: str, path: str, *, why: str = "") -> bytes:
     ]
     question = page.Question(path, texts["ask"], fields, texts["go"], texts.get(why, ""))
     return page.render(language, title, [], question=question)
+
+
+def doorkeeper(_authority: Authority, settings: Settings) -> Doorkeeper:
+    """Return what counts the dates of one process; it stands in `app.state.doorkeeper`."""
+    return Doorkeeper(Guesses(settings.wrong_passwords_per_minute, of="births:"))

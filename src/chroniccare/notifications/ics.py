@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from icalendar import (
     Calendar,
@@ -26,9 +26,9 @@ from icalendar import (
 from icalendar.parser import Contentline
 
 from chroniccare.core.time import clock_changes, in_utc, to_local, zone
+from chroniccare.notifications.attachment import Attachment, Method
 from chroniccare.notifications.queries_calendar import Entry
 
-Method = Literal["PUBLISH", "CANCEL"]
 MEDIA_TYPE = "text/calendar; charset=utf-8"
 PRODID = "-//chroniccare//Chronic Care//EN"
 _REFRESH = timedelta(minutes=15)
@@ -36,14 +36,6 @@ _NAMES = {"en": ("Appointments", "Appointment"), "es": ("Citas", "Cita")}
 _STATUS = {"held": "TENTATIVE", "cancelled": "CANCELLED"}
 """Whatever else a visit is, it is CONFIRMED; that nobody came is no matter of a calendar's."""
 _END = b"END:VCALENDAR\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """One visit for a mail client; `method` says whether to keep it or to remove it."""
-
-    method: Method
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Request, Response
 from chroniccare.core import wire
 from chroniccare.core.errors import Problem
 from chroniccare.platform.postgres import database
+from chroniccare.settings import Settings, address
 from chroniccare.settings_identity import issuers
 from chroniccare.smart.tokens import LIFE, Desk, OAuthError
 from chroniccare.tenancy import smart_scopes
+from chroniccare.tenancy.caller import Authority
 
 TOKEN_PATH = "/auth/token"  # noqa: S105  an address
 _FORM = "application/x-www-form-urlencoded"
@@ -25,6 +27,13 @@ _CAPABILITIES, _CAPABILITIES_OF_PEOPLE = (
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 public = APIRouter(include_in_schema=False)
+
+
+def desk(authority: Authority, settings: Settings) -> Desk:
+    """Return what hands out tokens; it stands in `app.state.smart`."""
+    return Desk(
+        authority, address(settings) + TOKEN_PATH, anywhere=settings.webhook_targets == "any"
+    )
 
 
 @public.post(TOKEN_PATH)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from chroniccare.notifications.ics import Attachment
+from chroniccare.notifications.attachment import Attachment
 
 Asks = Literal["visit", "doses"]
 
