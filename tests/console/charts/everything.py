@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from tests.console.charts.made import maria, measured, prescribed
 from tests.console.charts.test_messages import refused
 from tests.console.charts.test_replies import wrote
+from tests.console.test_series import weekly
 from tests.console.visits import booked, where
 from tests.notifications.support import NOON, Bench
 from tests.notifications.templates.support import written
@@ -24,6 +25,7 @@ async def screens(bench: Bench) -> list[str]:
     await wrote(bench, "When do you open on Friday?", "+14155550001")
     provider = await clinic.provider()
     visit = await booked(clinic, provider, patient_id=str(who))
+    recurring = await weekly(clinic, provider, patient_id=str(who), series_name="Iron")
     entry = await clinic.make("/waitlist", {"patient_id": str(who)})
     due = (NOON.date() - timedelta(days=9)).isoformat()
     recall = {"patient_id": str(who), "appointment_type": "follow_up", "due_on": due}
@@ -44,7 +46,8 @@ async def screens(bench: Bench) -> list[str]:
     return [
         f"/today?facility_id={where(provider)}", f"/calendar?facility_id={where(provider)}",
         "/calendar?view=week", f"/book?patient_id={who}", f"/book/slot?{urlencode(slot)}",
-        f"/visits/{visit['id']}", "/waitlist", f"/waitlist/{entry['id']}", "/patients",
+        f"/visits/{visit['id']}", f"/series/{recurring['series']['id']}", "/waitlist",
+        f"/waitlist/{entry['id']}", "/patients",
         *(f"/patients/{who}{part}" for part in _chart(listed)), "/recalls", "/adherence",
         "/messages", "/failed", f"/failed/{failed}", "/replies", "/templates",
         "/templates/text?type=appointment_reminder&channel=sms&locale=en", "/outbox",
