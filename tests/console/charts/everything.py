@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from tests.console.charts.made import maria, measured, prescribed
 from tests.console.charts.test_messages import refused
 from tests.console.charts.test_replies import wrote
+from tests.console.test_groups import session
 from tests.console.test_series import weekly
 from tests.console.visits import booked, where
 from tests.notifications.support import NOON, Bench
@@ -26,6 +27,7 @@ async def screens(bench: Bench) -> list[str]:
     provider = await clinic.provider()
     visit = await booked(clinic, provider, patient_id=str(who))
     recurring = await weekly(clinic, provider, patient_id=str(who), series_name="Iron")
+    group = await session(clinic, provider, scheduled_start=(NOON + timedelta(days=2)).isoformat())
     entry = await clinic.make("/waitlist", {"patient_id": str(who)})
     due = (NOON.date() - timedelta(days=9)).isoformat()
     recall = {"patient_id": str(who), "appointment_type": "follow_up", "due_on": due}
@@ -47,6 +49,7 @@ async def screens(bench: Bench) -> list[str]:
         f"/today?facility_id={where(provider)}", f"/calendar?facility_id={where(provider)}",
         "/calendar?view=week", f"/book?patient_id={who}", f"/book/slot?{urlencode(slot)}",
         f"/visits/{visit['id']}", f"/series/{recurring['series']['id']}", "/waitlist",
+        "/groups", "/groups/new", f"/groups/{group['id']}", f"/groups/{group['id']}/edit",
         f"/waitlist/{entry['id']}", "/patients",
         *(f"/patients/{who}{part}" for part in _chart(listed)), "/recalls", "/adherence",
         "/messages", "/failed", f"/failed/{failed}", "/replies", "/templates",
