@@ -50,7 +50,7 @@ async def screens(bench: Bench) -> list[str]:
         "/calendar?view=week", f"/book?patient_id={who}", f"/book/slot?{urlencode(slot)}",
         f"/visits/{visit['id']}", f"/series/{recurring['series']['id']}", "/waitlist",
         "/groups", "/groups/new", f"/groups/{group['id']}", f"/groups/{group['id']}/edit",
-        f"/waitlist/{entry['id']}", "/patients",
+        f"/waitlist/{entry['id']}", f"/waitlist/{entry['id']}/edit", "/patients",
         *(f"/patients/{who}{part}" for part in _chart(listed)), "/recalls", "/adherence",
         "/messages", "/failed", f"/failed/{failed}", "/replies", "/templates",
         "/templates/text?type=appointment_reminder&channel=sms&locale=en", "/outbox",
