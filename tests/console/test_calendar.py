@@ -1,5 +1,7 @@
 """A day or a week by provider, room or facility; a drag is a form with what is in its way."""
 
+from typing import Any
+
 import pytest
 
 from chroniccare.console import calendar_api
@@ -84,3 +86,89 @@ async def test_a_visit_is_dragged_and_what_is_in_its_way_is_said_first(
     await page.get_by_text("That time is taken:").wait_for()
     assert (await read(clinic, visit))["version"] == 1
     await axe(page)
+
+
+async def room(clinic: Clinic, provider: dict[str, Any], name: str) -> dict[str, Any]:
+    body = {"kind": "room", "facility_id": where(provider), "name": name, "category": "exam"}
+    return await clinic.make("/resources", body)
+
+
+async def test_the_form_moves_a_visit_to_another_room(clinic: Clinic, sign_in: SignIn) -> None:
+    desk = await sign_in("front_desk")
+    provider = await clinic.provider()
+    first, second, third = [await room(clinic, provider, SCRIPT + str(one)) for one in range(3)]
+    visit = await booked(clinic, provider, resource_ids=[first["id"], third["id"]])
+    colleague = await clinic.provider(facilities=provider["facilities"])
+    other = await booked(clinic, colleague, resource_ids=[second["id"]])
+    path = f"/visits/{visit['id']}"
+    looked = await desk.get(f"{path}?room_id={second['id']}&instead_of={first['id']}")
+    assert "That time is taken:" in looked.text
+    assert SCRIPT not in looked.text
+    form: dict[str, object] = {
+        "version": "1", "zone": "America/New_York", "day": "2031-03-04", "clock": "12:30",
+        "duration_minutes": "30", "provider_id": provider["id"], "room_id": second["id"],
+        "instead_of": first["id"],
+    }  # fmt: skip
+    assert (await desk.post(f"{path}/move", form)).status_code == 409
+    assert (await desk.post(f"{path}/move", {**form, "room_id": "x"})).status_code == 400
+    assert (await desk.get(f"{path}?room_id=x")).status_code == 200
+    await clinic.delete(f"/appointments/{other['id']}", json={"cancellation_reason": "Asked"})
+    session = {
+        "title": "Walking", "provider_id": colleague["id"], "facility_id": where(provider),
+        "appointment_type": "education", "scheduled_start": visit["scheduled_start"],
+        "duration_minutes": 30, "seats": 3, "resource_ids": [second["id"]],
+    }  # fmt: skip
+    group = await clinic.make("/group-sessions", session)
+    assert "That time is taken:" in (await desk.post(f"{path}/move", {**form, "act": "check"})).text
+    led = await desk.get(f"{path}?provider_id={colleague['id']}&minutes=45")
+    assert "Walking" in led.text
+    gone = {"cancellation_reason": "Asked"}
+    await clinic.delete(f"/group-sessions/{group['id']}", json=gone)
+    free = await desk.post(f"{path}/move", {**form, "act": "check"})
+    assert "No other visit is in the way" in free.text
+    assert (await desk.post(f"{path}/move", form)).status_code == 303
+    moved = await read(clinic, visit)
+    assert set(moved["resource_ids"]) == {second["id"], third["id"]}
+    bare = {**form, "room_id": "any", "instead_of": "", "version": ""}
+    assert (await desk.post(f"{path}/move", bare)).status_code == 303
+    assert (await read(clinic, visit))["resource_ids"] == []
+    assert "No room" in (await desk.get("/calendar?by=room")).text
+
+
+async def test_a_visit_is_dragged_to_another_room(
+    clinic: Clinic, sign_in: SignIn, window: Open, axe: Axe
+) -> None:
+    provider = await clinic.provider(last_name="Rahman")
+    rooms = [await room(clinic, provider, f"Bay {one}") for one in (1, 2, 3)]
+    visit = await booked(clinic, provider, minutes=30, resource_ids=[rooms[0]["id"]])
+    colleague = await clinic.provider(facilities=provider["facilities"], last_name="Silva")
+    patient = await clinic.patient(first_name="Noor")
+    await booked(
+        clinic, colleague, minutes=30, resource_ids=[rooms[2]["id"]], patient_id=patient["id"]
+    )
+    opened = await window(await sign_in("front_desk"))
+    page = await opened.go("/calendar?by=room")
+    box = page.locator(".ec-event").filter(has_text="Maria").first
+    for number, said in ((3, "That time is taken:"), (2, "No other visit is in the way")):
+        await box.wait_for()
+        await box.scroll_into_view_if_needed()
+        head = await page.get_by_text(f"Bay {number}").first.bounding_box()
+        at = await box.bounding_box()
+        assert at is not None
+        assert head is not None
+        if number == 3:
+            await opened.picture("calendar-rooms")
+        await page.mouse.move(at["x"] + 20, at["y"] + 8)
+        await page.mouse.down()
+        for part in (0.3, 0.6, 1.0):  # to the column of the other room, at the same time
+            across = at["x"] + 20 + (head["x"] + 20 - at["x"] - 20) * part
+            await page.mouse.move(across, at["y"] + 8)
+        await page.mouse.up()
+        await page.get_by_text(said).wait_for()
+        assert (await read(clinic, visit))["resource_ids"] == [rooms[0]["id"]]
+        if number == 3:
+            await page.go_back()
+    await axe(page)
+    await page.keyboard.press("m")
+    await page.get_by_text("Moved. The patient is told").wait_for()
+    assert (await read(clinic, visit))["resource_ids"] == [rooms[1]["id"]]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.client import Clinic
 from tests.console.conftest import Axe, Open, SignIn
-from tests.console.visits import SCRIPT
+from tests.console.visits import SCRIPT, booked
 from tests.notifications.support import NOON
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -49,6 +49,39 @@ async def test_a_patient_is_put_on_the_list_offered_and_booked(
     assert late.status_code == 409
 
 
+async def test_an_entry_is_changed(clinic: Clinic, sign_in: SignIn) -> None:
+    provider = await clinic.provider()
+    patient = await clinic.patient(first_name=SCRIPT)
+    later = await booked(clinic, provider, minutes=6000, patient_id=patient["id"])
+    told = {"patient_id": patient["id"], "appointment_id": later["id"], "notes": SCRIPT}
+    entry = await clinic.make("/waitlist", told)
+    desk, path = await sign_in("front_desk"), f"/waitlist/{entry['id']}"
+    assert SCRIPT not in (await desk.get(f"{path}/edit")).text
+    form: dict[str, object] = {
+        "priority": "urgent", "days": ["monday", "friday"], "earliest": "2031-03-05",
+        "latest": "2031-03-09", "starts_from": "09:00", "starts_before": "12:00", "version": "1",
+        "due_on": "2031-03-06", "duration_minutes": "30", "notes": "Works nights",
+    }  # fmt: skip
+    wrong = await desk.post(f"{path}/edit", {**form, "duration_minutes": "long"})
+    assert wrong.status_code == 400
+    assert 'id="e-duration_minutes"' in wrong.text
+    assert "Works nights" in wrong.text
+    assert (await desk.post(f"{path}/edit", form)).status_code == 303
+    after = (await clinic.get(path)).json()["data"]
+    assert (after["priority"], after["days"]) == ("urgent", ["monday", "friday"])
+    assert (after["appointment_id"], after["notes"]) == (later["id"], "Works nights")
+    assert "Monday, Friday" in (await desk.get(path)).text
+    stale = await desk.post(f"{path}/edit", {**form, "priority": "low"})
+    assert stale.status_code == 412
+    assert "What differs is now:" in stale.text
+    bare = await desk.post(f"{path}/edit", {"version": "2"})
+    assert bare.status_code == 303
+    assert (await clinic.get(path)).json()["data"]["days"] == []
+    reader = await sign_in("auditor")
+    assert f"{path}/edit" not in (await reader.get(path)).text
+    assert (await reader.post(f"{path}/edit", form)).status_code == 403
+
+
 async def test_an_entry_is_taken_off(clinic: Clinic, sign_in: SignIn) -> None:
     entry = await clinic.make("/waitlist", {"patient_id": (await clinic.patient())["id"]})
     reader, desk = await sign_in("auditor"), await sign_in("front_desk")
@@ -76,6 +109,15 @@ async def test_an_offer_by_keyboard(
     await axe(page)
     await page.keyboard.press("s")
     await page.get_by_text("Free and fitting").wait_for()
+    await page.keyboard.press("e")
+    await page.locator("#f-notes").fill("Works nights")
+    await page.get_by_label("Friday").focus()
+    await page.keyboard.press("Space")
+    await axe(page)
+    await opened.picture("waitlist-edit")
+    await page.keyboard.press("s")
+    await page.get_by_text("Works nights").wait_for()
+    await page.get_by_label("Friday").wait_for(state="detached")
     await page.keyboard.press("o")
     await page.get_by_text("Offered.").wait_for()
     await axe(page)

@@ -118,6 +118,19 @@ async def test_a_provider_is_shown_what_they_join(clinic: Clinic) -> None:
     assert (await clinic.get(path, params={"role": "both"})).status_code == 400
 
 
+async def test_a_room_is_listed_with_its_visits(clinic: Clinic) -> None:
+    doctor = await staffed(clinic)
+    first, second = await room(clinic, doctor), await room(clinic, doctor)
+    both = await booked(clinic, doctor, "09:00", resource_ids=[first["id"], second["id"]])
+    one = await booked(clinic, doctor, "09:30", resource_ids=[first["id"]])
+    await booked(clinic, doctor, "10:30")
+    for wanted, visits in ((first, [both["id"], one["id"]]), (second, [both["id"]])):
+        for besides in ({}, {"provider_id": doctor["id"]}):
+            params = {"resource_id": wanted["id"], **besides}
+            items = (await clinic.get("/appointments", params=params)).json()["data"]["items"]
+            assert [visit["id"] for visit in items] == visits
+
+
 async def test_rooms_must_exist_be_active_and_stand_there(clinic: Clinic) -> None:
     doctor, elsewhere = await staffed(clinic), await staffed(clinic)
     far, shut = await room(clinic, elsewhere), await room(clinic, doctor, is_active=False)

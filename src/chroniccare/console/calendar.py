@@ -6,6 +6,7 @@ from fastapi import Request
 
 from chroniccare.console import desk
 from chroniccare.console.session import current
+from chroniccare.console.visit import ANY_ROOM
 
 _TONES = {
     "held": "warn", "checked_in": "ok", "in_progress": "ok", "completed": "over",
@@ -43,11 +44,20 @@ def rows(
 
 
 def columns(
-    by: str, found: list[dict[str, Any]], clinic: desk.Clinic, rooms: list[dict[str, Any]]
-) -> list[dict[str, str]]:
-    """Return what has a column: rooms, facilities, or the providers that have a visit."""
+    by: str, found: list[dict[str, Any]], clinic: desk.Clinic, rooms: list[dict[str, Any]],
+    *, without: str,
+) -> list[dict[str, str]]:  # fmt: skip
+    """Return what has a column: rooms, facilities, or the providers that have a visit.
+
+    Visits without a room have a column of their own, called `without`.
+    """
     if by == "room":
-        return [{"id": one["id"], "title": one["name"]} for one in rooms]
+        known = {one["id"] for one in rooms}
+        heads = [{"id": one["id"], "title": one["name"]} for one in rooms]
+        return heads + (
+            [{"id": ANY_ROOM, "title": without}]
+            if any(known.isdisjoint(one["visit"]["resource_ids"]) for one in found) else []
+        )  # fmt: skip
     if by == "facility":
         return [{"id": one["id"], "title": one["name"]} for one in clinic.places]
     busy = {one["visit"]["provider_id"]: one["provider"] for one in found}
@@ -64,7 +74,7 @@ def lists(
         days = sorted({one["day"] for one in found})
         return [(day, [one for one in found if one["day"] == day]) for day in days]
     return [
-        (head["title"], [one for one in found if head["id"] in _of(by, one["visit"])])
+        (head["title"], [one for one in found if head["id"] in _of(by, one["visit"], heads)])
         for head in heads
     ]
 
@@ -82,7 +92,7 @@ def drawing(
         "events": [
             {
                 "id": one["visit"]["id"], "start": one["start"], "end": one["end"],
-                "title": one["patient"], "resourceIds": _of(query["by"], one["visit"]),
+                "title": one["patient"], "resourceIds": _of(query["by"], one["visit"], heads),
                 "extendedProps": {"state": one["visit"]["status"]},
                 "editable": edits
                 and one["visit"]["status"] in {"held", "scheduled", "confirmed"},
@@ -93,10 +103,10 @@ def drawing(
     }  # fmt: skip
 
 
-def _of(by: str, visit: dict[str, Any]) -> list[str]:
+def _of(by: str, visit: dict[str, Any], heads: list[dict[str, str]]) -> list[str]:
     if by == "room":
-        rooms: list[str] = visit["resource_ids"]
-        return rooms
+        known = {one["id"] for one in heads}
+        return [one for one in visit["resource_ids"] if one in known] or [ANY_ROOM]
     if by == "facility":
         return [visit["facility_id"]]
     return [visit["provider_id"], *visit["additional_provider_ids"]]

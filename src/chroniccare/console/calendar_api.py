@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request, Response
 
 from chroniccare.console import calendar, calls, desk, pages, routes
+from chroniccare.console.session import current
 from chroniccare.core.time import zone as named
 
 router = routes.router()
@@ -48,7 +49,9 @@ async def show(
     visits = [one for one in visits if one["status"] not in {"cancelled", "no_show"}]
     patients = await desk.patients(request, (one["patient_id"] for one in visits))
     rows = calendar.rows(request, visits, patients, clinic, rooms)
-    columns = calendar.columns(by, rows, clinic, rooms)
+    words = pages.catalogue(current(request).locale)
+    without = words.get("No room", "No room")
+    columns = calendar.columns(by, rows, clinic, rooms, without=without)
     query = {
         "view": view, "by": by, "day": asked.isoformat(),
         "facility_id": place["id"] if place else "", "provider_id": provider_id,

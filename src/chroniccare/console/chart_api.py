@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from chroniccare.console import calls, chart, pages, people, routes
+from chroniccare.console import calls, chart, pages, people, routes, series
 from chroniccare.console.session import current
 from chroniccare.core.time import to_local, zone
 from chroniccare.platform.postgres import database
@@ -102,13 +102,16 @@ def _past(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @router.get(f"{AT}/visits")
 async def visits(request: Request, patient_id: UUID, cursor: str | None = None) -> Response:
     """List the visits, the latest years in one page."""
-    patient, found = await asyncio.gather(
+    at = f"/patients/{patient_id}"
+    patient, found, recurring = await asyncio.gather(
         patient_of(request, patient_id),
-        calls.get(request, f"/patients/{patient_id}/appointments", cursor=cursor, limit=200),
+        calls.get(request, f"{at}/appointments", cursor=cursor, limit=200),
+        calls.get(request, f"{at}/series", limit=_PAGE),
     )
     shown = found["items"][::-1]
+    of_series = [(one, series.rule(one["recurrence_pattern"])) for one in recurring["items"]]
     return page_of(
-        request, "visits", patient, visits=shown, next=found["next_cursor"],
+        request, "visits", patient, visits=shown, series=of_series[::-1], next=found["next_cursor"],
         **await _places(request, shown),
     )  # fmt: skip
 

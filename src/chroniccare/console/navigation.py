@@ -29,6 +29,7 @@ SCREENS = (
     Screen("/console/calendar", "Calendar", "appointments:read", "c", "calendar", "Visits"),
     Screen("/console/book", "Find a slot", "appointments:write", "b", "slot", "Visits"),
     Screen("/console/waitlist", "Waitlist", "appointments:read", "w", "waitlist", "Visits"),
+    Screen("/console/groups", "Group sessions", "appointments:read", "s", "group", "Visits"),
     Screen("/console/patients", "Patients", "patients:read", "p", "patient", "Care"),
     Screen("/console/recalls", "Recall", "recalls:read", "r", "recall", "Care"),
     Screen("/console/adherence", "Adherence", "medications:read", "a", "adherence", "Care"),

@@ -3,6 +3,7 @@
 What is looked for is sent as a form: names, MRNs and birth dates stand in no address.
 """
 
+import re
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
@@ -13,6 +14,7 @@ router = routes.router()
 
 Text = Annotated[str, Query(max_length=200)]
 _FOUND = 8
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @router.get("/patients")
@@ -42,12 +44,15 @@ async def search(request: Request) -> Response:
 async def found(request: Request, to: Text = "") -> Response:
     """Answer the part of a page that lists whom the letters so far find.
 
-    `to` is where a patient leads: `book` to their free times, `waitlist` to their entry, else to
-    their chart.
+    `to` is where a patient leads: `book` to their free times, `waitlist` to their entry, the id of
+    a group session to a seat in it, else to their chart.
     """
     items: list[Any] = []
     name = (await forms.read(request)).text("name")
     if name:
         page = await calls.get(request, "/patients", name=name, limit=_FOUND)
         items = page["items"]
-    return pages.page(request, "patients_found.html", found=items, name=name, to=to)
+    is_session = _ID.fullmatch(to) is not None
+    return pages.page(
+        request, "patients_found.html", found=items, name=name, to=to, is_session=is_session
+    )

@@ -14,6 +14,8 @@ _STAMPS = (
     ("cancelled", "cancelled_at"),
 )  # fmt: skip
 _FREE = frozenset({"cancelled", "no_show"})
+ANY_ROOM = "any"
+"""What a form of moving says where no room is asked for: one that its kind needs is chosen."""
 
 
 def past(visit: dict[str, Any]) -> list[tuple[str, str]]:
@@ -35,7 +37,8 @@ def filled(visit: dict[str, Any], entries: dict[str, Any], zone: str) -> dict[st
     now = {
         "day": at.date().isoformat(), "clock": f"{at:%H:%M}", "provider_id": visit["provider_id"],
         "duration_minutes": visit["duration_minutes"], "reschedule_reason": "",
-        "cancellation_reason": "", "notify_patient": True, "start": "",
+        "cancellation_reason": "", "notify_patient": True, "start": "", "room_id": "",
+        "instead_of": "",
     }  # fmt: skip
     return now | {name: value for name, value in entries.items() if value not in {"", None}}
 
@@ -52,23 +55,47 @@ def wanted(visit: dict[str, Any], entries: dict[str, Any], zone: str) -> dict[st
     minutes = whole(str(entries["duration_minutes"]))
     if not isinstance(minutes, int):
         return None
-    same = start == datetime.fromisoformat(visit["scheduled_start"])
+    is_there = not entries["room_id"] or entries["room_id"] in visit["resource_ids"]
+    same = start == datetime.fromisoformat(visit["scheduled_start"]) and is_there
+    same = same and minutes == visit["duration_minutes"]
     if same and entries["provider_id"] == visit["provider_id"]:
         return None
     end = start + timedelta(minutes=min(max(minutes, 0), rules.MAX_MINUTES))
     return {"start": start, "end": end, "provider_id": entries["provider_id"]}
 
 
+def named(
+    visit: dict[str, Any], rooms: dict[str, dict[str, Any]], room_id: str, instead_of: str
+) -> list[str] | None:
+    """Return the rooms and equipment to ask for, with `room_id` in the place of `instead_of`.
+
+    Without `instead_of` it takes the place of every room. None: those that it has.
+    """
+    if not room_id:
+        return None
+    goes = {instead_of} if instead_of in visit["resource_ids"] else set(rooms)
+    stays = [one for one in visit["named_resource_ids"] if one not in goes and one != room_id]
+    return stays if room_id == ANY_ROOM else [*stays, room_id]
+
+
 def clashes(
-    visit: dict[str, Any], near: list[dict[str, Any]], start: datetime, end: datetime
-) -> list[dict[str, Any]]:
-    """Return the visits of `near` that overlap a time, each once; `visit` itself is none."""
-    found = {
-        one["id"]: one
-        for one in near
-        if one["id"] != visit["id"]
-        and one["status"] not in _FREE
-        and datetime.fromisoformat(one["scheduled_start"]) < end
-        and datetime.fromisoformat(one["scheduled_end"]) > start
-    }
+    visit: dict[str, Any], near: dict[str, list[dict[str, Any]]], start: datetime, end: datetime,
+    *, room: dict[str, Any] | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return what overlaps a time, each once, with `why`: whose it is of `near`.
+
+    `visit` itself is none, and a room is in the way when all its places are taken.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for why, several in near.items():
+        there = [
+            {**one, "why": why}
+            for one in several
+            if one["id"] != visit["id"]
+            and one["status"] not in _FREE
+            and datetime.fromisoformat(one["scheduled_start"]) < end
+            and datetime.fromisoformat(one["scheduled_end"]) > start
+        ]
+        if why != "room" or (room is not None and len(there) >= room["capacity"]):
+            found = {one["id"]: one for one in there} | found
     return list(found.values())

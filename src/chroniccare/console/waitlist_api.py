@@ -17,7 +17,7 @@ _NOTICE = 45
 """Minutes from now to what can be offered; what starts earlier is booked on the phone."""
 _ENTRIES = (
     "patient_id", "provider_id", "facility_id", "appointment_type", "earliest", "latest",
-    "starts_from", "starts_before", "priority", "notes",
+    "starts_from", "starts_before", "priority", "notes", "due_on", "duration_minutes", "days",
 )  # fmt: skip
 
 
@@ -36,11 +36,11 @@ async def add(request: Request) -> Response:
     try:
         made = await calls.call(
             request, "POST", "/waitlist",
-            {name: form.text(name) for name in _ENTRIES if form.some(name)},
+            {name: one for name, one in _entered(form).items() if one is not None},
             once=form.once,
         )  # fmt: skip
     except calls.Refused as error:
-        entries = {name: form.text(name) for name in _ENTRIES}
+        entries = _entered(form)
         return await _page(request, form.text("patient_id"), "", "", entries=entries, error=error)
     return pages.done(f"{_HERE}/{made.data['id']}", "saved")
 
@@ -49,6 +49,26 @@ async def add(request: Request) -> Response:
 async def look(request: Request, entry_id: UUID) -> Response:
     """Show one entry: what is free and fits, and what was offered before."""
     return await _entry(request, entry_id)
+
+
+@router.get("/waitlist/{entry_id}/edit")
+async def edit(request: Request, entry_id: UUID) -> Response:
+    """Show what a patient waits for, to be changed."""
+    return await _edit(request, entry_id)
+
+
+@router.post("/waitlist/{entry_id}/edit")
+async def change(request: Request, entry_id: UUID) -> Response:
+    """Replace what a patient waits for; who waits, and for which visit to move up, stays."""
+    form = await forms.read(request)
+    entry = await calls.get(request, f"/waitlist/{entry_id}")
+    kept = {name: entry[name] for name in ("patient_id", "appointment_id")}
+    body = {**_entered(form), "priority": form.text("priority", "normal"), **kept}
+    try:
+        await calls.call(request, "PUT", f"/waitlist/{entry_id}", body, version=form.version)
+    except calls.Refused as error:
+        return await _edit(request, entry_id, entries=body, error=error)
+    return pages.done(f"{_HERE}/{entry_id}", "saved")
 
 
 @router.post("/waitlist/{entry_id}/offer")
@@ -94,13 +114,39 @@ async def remove(request: Request, entry_id: UUID) -> Response:
     return pages.done(_HERE, "removed")
 
 
+def _entered(form: forms.Form) -> dict[str, Any]:
+    told: dict[str, Any] = {name: form.some(name) for name in _ENTRIES}
+    return {
+        **told, "duration_minutes": form.number("duration_minutes"), "days": form.all("days"),
+    }  # fmt: skip
+
+
+async def _edit(
+    request: Request,
+    entry_id: UUID,
+    *,
+    entries: dict[str, Any] | None = None,
+    error: calls.Refused | None = None,
+) -> Response:
+    entry, clinic = await asyncio.gather(
+        calls.get(request, f"/waitlist/{entry_id}"), desk.clinic(request)
+    )
+    patients = await desk.patients(request, [entry["patient_id"]])
+    return pages.page(
+        request, "waitlist_edit.html", status=error.status if error else 200, error=error,
+        entry=entry, entries={**entry, **(entries or {})}, clinic=clinic, names=clinic.names(),
+        who=desk.person(patients.get(entry["patient_id"])),
+        now=error.differing(entry, entries or {}) if error else {},
+    )  # fmt: skip
+
+
 async def _page(
     request: Request,
     patient_id: str,
     status: str,
     cursor: str,
     *,
-    entries: dict[str, str] | None = None,
+    entries: dict[str, Any] | None = None,
     error: calls.Refused | None = None,
 ) -> Response:
     found = await calls.get(
@@ -130,7 +176,8 @@ async def _entry(
     zones = {one["id"]: one["timezone"] for one in clinic.places}
     return pages.page(
         request, "waitlist_entry.html", status=error.status if error else 200, error=error,
-        entry=entry, who=desk.person(patients.get(entry["patient_id"])), names=clinic.names(),
+        entry=entry, clinic=clinic, names=clinic.names(),
+        who=desk.person(patients.get(entry["patient_id"])),
         zones=zones, offers=offers, times=times, kinds=clinic.choices("kinds"),
         writes=desk.may(request, "appointments:write"),
     )  # fmt: skip

@@ -236,13 +236,13 @@ async def search(
     """Return one page of visits by start and id.
 
     `filters` are patient, facility, status, earliest start and start of the first visit no longer
-    wanted (UTC instants), provider, and whether the provider's `own` visits are wanted or those
-    that they have `joined`, each or None.
+    wanted (UTC instants), room or equipment, provider, and whether the provider's `own` visits are
+    wanted or those that they have `joined`, each or None.
     """
     after = paging.decode(cursor, "appointments", filters, [datetime.fromisoformat, UUID])
-    *asked, provider_id, role = filters
+    *asked, resource_id, provider_id, role = filters
     await tx.plan_afresh()
-    page = [*asked, *(after or [None, None]), limit + 1]
+    page = [*asked, *(after or [None, None]), limit + 1, resource_id]
     if provider_id is None:
         rows = await tx.all(queries.LIST, *page)
     else:

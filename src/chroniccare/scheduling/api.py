@@ -75,6 +75,9 @@ async def list_appointments(
         UUID | None, Query(description="Visits that this provider leads or joins.")
     ] = None,
     facility_id: Annotated[UUID | None, Query(description="Visits at this facility.")] = None,
+    resource_id: Annotated[
+        UUID | None, Query(description="Visits that take this room or equipment.")
+    ] = None,
     status: StatusFilter = None,
     from_: From = None,
     to: To = None,
@@ -82,7 +85,7 @@ async def list_appointments(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page by start; every visit in it is noted in the audit as seen."""
-    filters = [patient_id, facility_id, status, from_, to, provider_id, None]
+    filters = [patient_id, facility_id, status, from_, to, resource_id, provider_id, None]
     return await _listed(caller, filters, cursor, limit)
 
 
@@ -102,7 +105,7 @@ async def list_patient_appointments(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page of the patient's visits by start."""
-    filters = [patient_id, None, status, from_, to, None, None]
+    filters = [patient_id, None, status, from_, to, None, None, None]
     return await _listed(caller, filters, cursor, limit, of=("patient_id", patient_id))
 
 
@@ -129,7 +132,7 @@ async def list_provider_appointments(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Answer one page of the visits that the provider leads or joins, by start."""
-    filters = [None, None, status, from_, to, provider_id, role]
+    filters = [None, None, status, from_, to, None, provider_id, role]
     return await _listed(caller, filters, cursor, limit, of=("provider_id", provider_id))
 
 

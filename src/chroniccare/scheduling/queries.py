@@ -119,17 +119,18 @@ _LISTED = (
     " AND ($3::text IS NULL OR a.status = $3)"
     " AND ($4::timestamptz IS NULL OR a.scheduled_start >= $4)"
     " AND ($5::timestamptz IS NULL OR a.scheduled_start < $5)"
+    " AND ($9::uuid IS NULL OR $9 = ANY (a.resource_ids))"
     " AND ($6::timestamptz IS NULL OR (a.scheduled_start, a.id) > ($6, $7::uuid))"
     " ORDER BY a.scheduled_start, a.id LIMIT $8"
 )
 LIST = Query(Appointment, f"SELECT {COLUMNS} FROM appointments a WHERE {_LISTED}")
-# $9 the provider, $10 `own` or `joined` for one of the two. One walk along an index for each.
+# $10 the provider, $11 `own` or `joined` for one of the two. One walk along an index for each.
 LIST_OF_PROVIDER = Query(
     Appointment,
-    f"SELECT {COLUMNS} FROM ((SELECT a.* FROM appointments a WHERE a.provider_id = $9"
-    f" AND $10::text IS DISTINCT FROM 'joined' AND {_LISTED}) UNION ALL"
+    f"SELECT {COLUMNS} FROM ((SELECT a.* FROM appointments a WHERE a.provider_id = $10"
+    f" AND $11::text IS DISTINCT FROM 'joined' AND {_LISTED}) UNION ALL"
     " (SELECT a.* FROM appointments a WHERE a.additional_provider_ids <> '{}'"
-    " AND $9 = ANY (a.additional_provider_ids) AND $10::text IS DISTINCT FROM 'own'"
+    " AND $10 = ANY (a.additional_provider_ids) AND $11::text IS DISTINCT FROM 'own'"
     f" AND {_LISTED})) a ORDER BY a.scheduled_start, a.id LIMIT $8",
 )
 # Share locks: until the commit nobody is removed, no hours are changed, and whoever changes hours

@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 from tests.console.charts.made import maria, measured, prescribed
 from tests.console.charts.test_messages import refused
 from tests.console.charts.test_replies import wrote
+from tests.console.test_groups import session
+from tests.console.test_series import weekly
 from tests.console.visits import booked, where
 from tests.notifications.support import NOON, Bench
 from tests.notifications.templates.support import written
@@ -24,6 +26,8 @@ async def screens(bench: Bench) -> list[str]:
     await wrote(bench, "When do you open on Friday?", "+14155550001")
     provider = await clinic.provider()
     visit = await booked(clinic, provider, patient_id=str(who))
+    recurring = await weekly(clinic, provider, patient_id=str(who), series_name="Iron")
+    group = await session(clinic, provider, scheduled_start=(NOON + timedelta(days=2)).isoformat())
     entry = await clinic.make("/waitlist", {"patient_id": str(who)})
     due = (NOON.date() - timedelta(days=9)).isoformat()
     recall = {"patient_id": str(who), "appointment_type": "follow_up", "due_on": due}
@@ -44,7 +48,9 @@ async def screens(bench: Bench) -> list[str]:
     return [
         f"/today?facility_id={where(provider)}", f"/calendar?facility_id={where(provider)}",
         "/calendar?view=week", f"/book?patient_id={who}", f"/book/slot?{urlencode(slot)}",
-        f"/visits/{visit['id']}", "/waitlist", f"/waitlist/{entry['id']}", "/patients",
+        f"/visits/{visit['id']}", f"/series/{recurring['series']['id']}", "/waitlist",
+        "/groups", "/groups/new", f"/groups/{group['id']}", f"/groups/{group['id']}/edit",
+        f"/waitlist/{entry['id']}", f"/waitlist/{entry['id']}/edit", "/patients",
         *(f"/patients/{who}{part}" for part in _chart(listed)), "/recalls", "/adherence",
         "/messages", "/failed", f"/failed/{failed}", "/replies", "/templates",
         "/templates/text?type=appointment_reminder&channel=sms&locale=en", "/outbox",

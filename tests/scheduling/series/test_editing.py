@@ -295,6 +295,30 @@ async def test_cancelling_all_and_again(stage: Stage) -> None:
     await stage.book()  # all of it is free again
 
 
+async def test_a_dry_run_of_a_cancellation_names_every_visit(stage: Stage, clock: Clock) -> None:
+    series_id, visits = await booked(stage)
+    before = await stage.series(series_id)
+    planned = await cancel(
+        stage, series_id, scope="this_and_following", appointment_id=visits[3], dry_run=True
+    )
+    assert planned["dry_run"] is True
+    assert [one["appointment_id"] for one in planned["occurrences"]] == visits[3:]
+    assert {one["result"] for one in planned["occurrences"]} == {"cancelled"}
+    one = await cancel(stage, series_id, scope="this", appointment_id=visits[1], dry_run=True)
+    assert [visit["appointment_id"] for visit in one["occurrences"]] == [visits[1]]
+    read = (await stage.clinic.get("/scheduling-policy")).json()["data"]
+    kept = {name: value for name, value in read.items() if name not in {"version", "updated_at"}}
+    await stage.clinic.put("/scheduling-policy", {**kept, "cancel_notice_minutes": 1440})
+    clock.forward(days=28, hours=12)
+    near = await cancel(stage, series_id, scope="all", dry_run=True)
+    assert near["failed"] == 1
+    assert near["occurrences"][0]["faults"][0]["code"] == "late_change"
+    aside = {"allow": ["late_change"], "reason": "Hospital"}
+    freed = await cancel(stage, series_id, scope="all", dry_run=True, override=aside)
+    assert freed["failed"] == 0
+    assert await stage.series(series_id) == before
+
+
 async def test_the_version_guards_a_series(stage: Stage) -> None:
     series_id, _ = await booked(stage)
     path = f"/appointments/series/{series_id}"

@@ -34,6 +34,10 @@
         minutes: Math.round((end - start) / 60000),
       });
       if (given.by === "provider" && info.newResource) query.set("provider_id", info.newResource.id);
+      if (given.by === "room" && info.newResource) {
+        query.set("room_id", info.newResource.id);
+        if (info.oldResource) query.set("instead_of", info.oldResource.id);
+      }
       visit(info.event.id, `?${query}#move`);
     };
     made = window.EventCalendar.create(place, {

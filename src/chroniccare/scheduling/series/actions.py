@@ -311,7 +311,9 @@ class Visit:
     appointment_id: UUID
     recurrence_id: datetime | None
     scheduled_start: datetime
+    scheduled_end: datetime
     local_start: datetime
+    provider_id: UUID
     status: str
     series_exception: bool
 
@@ -343,8 +345,8 @@ async def with_visits(tx: Tx, series_id: UUID) -> dict[str, Any]:
     rows = await tx.all(queries.VISITS, series_id)
     listed = [
         Visit(
-            row.appointment_id, row.recurrence_id, row.scheduled_start,
-            to_local(row.scheduled_start, tz), row.status, row.series_exception,
+            row.appointment_id, row.recurrence_id, row.scheduled_start, row.scheduled_end,
+            to_local(row.scheduled_start, tz), row.provider_id, row.status, row.series_exception,
         )
         for row in rows
     ]  # fmt: skip

@@ -149,8 +149,12 @@ async def cancel_series(
     """Cancel one visit, one and all that follow, or all to come; their times are free again."""
     async with begin(caller) as tx:
         series = await actions.get_locked(tx, series_id)
-        check_version(if_match, series.version)
+        if not body.dry_run:
+            check_version(if_match, series.version)
         done = await cancelling.cancel(tx, series, body)
+    if body.dry_run:
+        await note_read(caller, entity_type=actions.ENTITY, seen=[series_id])
+        return answer(caller, wire.dumps(done))
     return answer(caller, wire.dumps(done), etag=done.series.version)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from chroniccare.core.errors import FieldError
 from chroniccare.core.time import to_local, zone
 from chroniccare.notifications.plan import plan_cancelled
 from chroniccare.platform.postgres import Tx
@@ -29,6 +30,8 @@ async def cancel(tx: Tx, series: queries.Series, body: SeriesCancellation) -> Re
     """
     several = await tx.all(queries.VISITS_FOR_UPDATE, series.id)
     pivot = pivot_of(body.scope, body.appointment_id, several)
+    if body.dry_run:
+        return await _preview(tx, series, pivot, several, body)
     if body.scope == "this" and pivot is not None:
         gone = [await visits.cancel(
             tx, pivot, reason=body.cancellation_reason, notify=body.notify_patient,
@@ -38,28 +41,74 @@ async def cancel(tx: Tx, series: queries.Series, body: SeriesCancellation) -> Re
         gone = await _cancel_coming(tx, pivot, several, body)
         await _end(tx, series, pivot, several, body.cancellation_reason)
     answered = await get(tx, series.id)
-    tz = zone(series.time_zone)
-    told = [
-        Occurrence(
-            place_of(one), to_local(place_of(one), tz), "cancelled", one.id, one.scheduled_start,
-            one.scheduled_end, to_local(one.scheduled_start, tz), one.provider_id, None, [],
-        )
-        for one in sorted(gone, key=place_of)
-    ]  # fmt: skip
+    told = [_described(series, one, []) for one in sorted(gone, key=place_of)]
     return Result(answered, False, 0, 0, 0, told)
 
 
-async def _cancel_coming(
-    tx: Tx, pivot: Appointment | None, several: list[Appointment], body: SeriesCancellation
-) -> list[Appointment]:
-    """Cancel the open visits to come, from `pivot` on if there is one; the patient is told once."""
-    coming = [
+async def _preview(
+    tx: Tx,
+    series: queries.Series,
+    pivot: Appointment | None,
+    several: list[Appointment],
+    body: SeriesCancellation,
+) -> Result:
+    """Return what a cancellation would do: `failed` are visits that are too near for it.
+
+    Raises:
+        StepRefused: the one visit has begun, is over or was missed.
+    """
+    if body.scope == "this" and pivot is not None:
+        if pivot.status != "cancelled":
+            rules.next_status("cancel", pivot.status)
+        gone = [pivot]
+    else:
+        gone = _coming(tx, pivot, several)
+    minutes = 0
+    if "late_change" not in booking.allowed(tx, body.override):
+        minutes = (
+            await tx.one(visit_queries.POLICY) or visit_queries.Policy()
+        ).cancel_notice_minutes
+    told = [_described(series, one, _near(tx, one, minutes)) for one in sorted(gone, key=place_of)]
+    return Result(series, True, 0, 0, sum(one.result == "failed" for one in told), told)
+
+
+def _near(tx: Tx, visit: Appointment, minutes: int) -> list[FieldError]:
+    """Return why `visit` cannot be cancelled any more; nothing where it can."""
+    if visit.status in {"held", "cancelled"}:
+        return []
+    try:
+        visits.check_notice(visit, minutes, now=tx.now)
+    except visits.LateChange as error:
+        return list(error.details or [])
+    return []
+
+
+def _described(series: queries.Series, visit: Appointment, faults: list[FieldError]) -> Occurrence:
+    """Return what becomes of `visit`, as the client is told."""
+    tz, place = zone(series.time_zone), place_of(visit)
+    return Occurrence(
+        place, to_local(place, tz), "failed" if faults else "cancelled", visit.id,
+        visit.scheduled_start, visit.scheduled_end, to_local(visit.scheduled_start, tz),
+        visit.provider_id, None, faults,
+    )  # fmt: skip
+
+
+def _coming(tx: Tx, pivot: Appointment | None, several: list[Appointment]) -> list[Appointment]:
+    """Return the open visits to come, from `pivot` on if there is one."""
+    return [
         visit
         for visit in several
         if visit.status in rules.OPEN_STATUSES
         and visit.scheduled_start > tx.now
         and (pivot is None or place_of(visit) >= place_of(pivot))
     ]
+
+
+async def _cancel_coming(
+    tx: Tx, pivot: Appointment | None, several: list[Appointment], body: SeriesCancellation
+) -> list[Appointment]:
+    """Cancel the open visits to come, from `pivot` on if there is one; the patient is told once."""
+    coming = _coming(tx, pivot, several)
     if not coming:
         return []
     if "late_change" not in booking.allowed(tx, body.override):

@@ -345,7 +345,8 @@ def _described(change: _Change, zone_name: str) -> Occurrence:
     """Return what became of one visit, as the client is told."""
     tz, place = zone(zone_name), change.recurrence_id or change.start
     if change.placed is not None and change.placed.start is None:
-        return replace(described(change.placed, None, zone_name), recurrence_id=place)
+        failed = described(change.placed, None, zone_name)
+        return replace(failed, appointment_id=change.visit.id, recurrence_id=place)
     write = change.write
     minutes = write.duration_minutes or change.visit.duration_minutes
     return Occurrence(

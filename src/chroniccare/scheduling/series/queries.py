@@ -45,6 +45,8 @@ class Visit:
     appointment_id: UUID
     recurrence_id: datetime | None
     scheduled_start: datetime
+    scheduled_end: datetime
+    provider_id: UUID
     status: str
     series_exception: bool
 
@@ -78,8 +80,8 @@ LIST = Query(
 )
 VISITS = Query(
     Visit,
-    "SELECT a.id AS appointment_id, a.recurrence_id, a.scheduled_start, a.status,"
-    " a.series_exception"
+    "SELECT a.id AS appointment_id, a.recurrence_id, a.scheduled_start,"
+    " a.scheduled_end, a.provider_id, a.status, a.series_exception"
     " FROM appointments a WHERE a.series_id = $1 ORDER BY a.scheduled_start, a.id",
 )
 # In the order of their ids, so that two who change the same visits take turns.

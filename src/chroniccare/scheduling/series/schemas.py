@@ -210,6 +210,10 @@ class SeriesCancellation(Wire):
     override: Annotated[
         Override | None, Field(description="Rules to set aside, and why.", examples=[None])
     ] = None
+    dry_run: Annotated[
+        bool,
+        Field(description="Answer what would be cancelled, and cancel nothing.", examples=[False]),
+    ] = False
 
 
 class Series(Wire):
@@ -270,7 +274,8 @@ class Occurrence(Wire):
         Field(description="`moved`: to another time or provider.", examples=["booked"]),
     ]
     appointment_id: Annotated[
-        UUID | None, Field(description="The visit; null when there is none, as in a dry run.")
+        UUID | None,
+        Field(description="The visit; null when there is none, as before it is booked."),
     ]
     scheduled_start: Annotated[Instant | None, Field(description="UTC instant; null if failed.")]
     scheduled_end: Annotated[Instant | None, Field(description="UTC instant; null if failed.")]
@@ -306,9 +311,12 @@ class SeriesVisit(Wire):
         Instant | None, Field(description="UTC instant at which the series has it.")
     ]
     scheduled_start: Annotated[Instant, Field(description="UTC instant.")]
+    scheduled_end: Annotated[Instant, Field(description="UTC instant.")]
     local_start: Annotated[
-        Instant, Field(description="The same on the facility's clocks.", examples=[_LOCAL])
+        Instant,
+        Field(description="scheduled_start on the facility's clocks.", examples=[_LOCAL]),
     ]
+    provider_id: Annotated[UUID, Field(description="With whom.")]
     status: Annotated[Status, Field(description="Where the visit stands.")]
     series_exception: Annotated[bool, Field(description="It was changed by itself.")]
 
