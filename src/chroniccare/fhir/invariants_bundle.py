@@ -52,8 +52,8 @@ def bdl_7(bundle: Any) -> bool:
 
 def _version(resource: Any) -> str | None:
     meta = getattr(resource, "meta", None)
-    version: str | None = getattr(meta, "versionId", None)
-    return version
+    version = getattr(meta, "versionId", None)
+    return version if isinstance(version, str) else None  # nobody has looked into it yet
 
 
 def bdl_8(entry: Any) -> bool:

@@ -3,6 +3,7 @@
 The statuses are those of /api/v1, and beside them 406 and 410.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,6 +36,8 @@ _CODES = frozenset(
     {"business-rule", "code-invalid", "duplicate", "extension", "invalid", "invariant",
      "not-found", "not-supported", "required", "structure", "too-costly", "too-long", "value"}
 )  # fmt: skip
+_UNSAYABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""What no string of FHIR may hold."""
 _OTHERS = {"hidden": "suppressed"}
 _DUPLICATE, _DUPLICATES = "duplicate", frozenset({"MRN_TAKEN"})
 
@@ -102,15 +105,16 @@ def issue(problem: Problem, detail: FieldError | None = None) -> dict[str, Any]:
     else:
         code = _DUPLICATE if problem.code in _DUPLICATES else code
         code = detail.code if detail.code in _CODES else _OTHERS.get(detail.code, code)
-        text = f"{detail.field}: {detail.reason}"
+        text = _UNSAYABLE.sub("\ufffd", f"{detail.field}: {detail.reason}")
     found: dict[str, Any] = {
         "severity": severity,
         "code": code,
         "details": {"coding": [{"code": problem.code}], "text": problem.message},
         "diagnostics": text,
     }
-    if detail is not None:
-        found["expression"] = [detail.field]
+    # A parameter's name is the client's own text: there may be none, or one that JSON cannot show.
+    if detail is not None and detail.field.strip():
+        found["expression"] = [_UNSAYABLE.sub("\ufffd", detail.field)]
     return found
 
 
