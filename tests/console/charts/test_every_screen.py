@@ -139,6 +139,7 @@ async def test_no_screen_speaks_english_in_spanish(bench: Bench, desk: Desk) -> 
         answer = await desk.get(path)
         assert answer.status_code == (404 if path in NOT_FOUND else 200), path
         assert '<html lang="es" data-theme="dark">' in answer.text
+        assert {name: answer.headers[name] for name in pages.HEADERS} == pages.HEADERS, path
         read = Words()
         read.feed(answer.text)
         found = [one for one in read.said if unescape(one).removesuffix(".") in english]
