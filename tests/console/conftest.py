@@ -203,7 +203,7 @@ def axe() -> Axe:
     async def look(page: Page, *, only: str = "") -> None:
         if not await page.evaluate("'axe' in window"):
             await page.evaluate(AXE.read_text())  # by the debugger, which no policy of a page stops
-        rules = {"runOnly": [only]} if only else {}
+        rules = {"runOnly": only.split()} if only else {}
         found = await page.evaluate(
             "(rules) => axe.run(rules).then((all) => all.violations)", rules
         )

@@ -17,7 +17,7 @@ async def test_a_change_is_shown_field_by_field_and_runs_nothing(sign_in: SignIn
     report = (await desk.get(f"/audit/patients/{patient['id']}")).text
     assert "<del>Before</del>" in report
     # That was looked at, and stands there now.
-    assert "access_report" in (await desk.get(f"/audit/patients/{patient['id']}")).text
+    assert "Access report</td>" in (await desk.get(f"/audit/patients/{patient['id']}")).text
 
 
 async def test_a_wrong_search_says_what_is_wrong_and_keeps_what_was_entered(

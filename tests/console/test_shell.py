@@ -29,6 +29,23 @@ async def test_a_form_without_the_sessions_token_changes_nothing(sign_in: SignIn
     assert (await desk.post("/nowhere")).status_code == 404
 
 
+async def test_what_the_policy_forbids_is_noticed(sign_in: SignIn, window: Open) -> None:
+    opened = await window(await sign_in())
+    page = await opened.go("/styleguide")
+    assert opened.complaints == []
+    for text in (
+        "const it = document.createElement('script'); it.textContent = 'var ran = 1';"
+        " document.body.append(it)",
+        "document.body.setAttribute('style', 'color: red')",
+        "document.body.append(Object.assign(new Image(), {src: 'https://elsewhere.example/i'}))",
+    ):
+        async with page.expect_event("console"):
+            await page.evaluate(text)
+        complaint = opened.complaints.pop()
+        assert "Content Security Policy" in complaint
+    assert not await page.evaluate("'ran' in window")
+
+
 async def test_the_styleguide_in_a_browser(sign_in: SignIn, window: Open, axe: Axe) -> None:
     opened = await window(await sign_in())
     page = await opened.go("/styleguide")

@@ -7,8 +7,8 @@ _LONGEST = 300
 
 
 def entry(raw: Mapping[str, Any], people: Mapping[str, str]) -> dict[str, Any]:
-    """Return an entry with the name of who did it, and what changed field by field."""
-    who = people.get(raw["user_id"] or "") or (raw["user_type"] or "")
+    """Return an entry with what changed field by field, and who did it, if one of `people`."""
+    who = people.get(raw["user_id"] or "", "")
     return {**raw, "who": who, "diff": diff(raw["changes"])}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Query, Request, Response
@@ -13,6 +14,8 @@ from chroniccare.platform.postgres import database
 router = routes.router()
 _COUNTS = "/notifications/delivery-status"
 _PAGE = 50
+_MANY = 500
+"""Messages that one replay looks at, in one transaction; whoever wants more goes on."""
 
 
 @router.get("/messages")
@@ -53,15 +56,21 @@ async def failed(
     cursor: str | None = None,
     done: Annotated[int | None, Query(ge=0)] = None,
     left: Annotated[int | None, Query(ge=0)] = None,
+    further: str = "",
 ) -> Response:
-    """Show what reached nobody by cause, and of one page whether it would go out now."""
-    return await _failed(request, cause=cause, channel=channel, cursor=cursor, counts=(done, left))
+    """Show what reached nobody by cause, and of one page whether it would go out now.
+
+    `further`: where a replay of many goes on, which had not looked at all of them.
+    """
+    return await _failed(
+        request, cause=cause, channel=channel, cursor=cursor, counts=(done, left), further=further
+    )
 
 
 async def _failed(
     request: Request, *, cause: str | None = None, channel: str | None = None,
     cursor: str | None = None, counts: tuple[int | None, int | None] = (None, None),
-    error: calls.Refused | None = None,
+    error: calls.Refused | None = None, further: str = "",
 ) -> Response:  # fmt: skip
     chosen = {"cause": cause or None, "channel": channel or None, "cursor": cursor, "limit": _PAGE}
     groups, found, checked, zone = await asyncio.gather(
@@ -76,15 +85,16 @@ async def _failed(
         items=found["items"], next=found["next_cursor"], cause=cause or "", channel=channel or "",
         verdicts={one["id"]: one for one in checked["results"]}, patients=named, error=error,
         would=checked["requeued"], counts=counts, zone=zone,
+        further=further,
     )  # fmt: skip
 
 
 @router.post("/failed/replay")
 async def replay_many(request: Request) -> Response:
-    """Put back what of a cause and channel can be sent."""
+    """Put back what of a cause and channel can be sent, `_MANY` at once, from `cursor` on."""
     form = await forms.read(request)
     cause, channel = form.some("cause"), form.some("channel")
-    body = {"cause": cause, "channel": channel, "limit": 1000}
+    body = {"cause": cause, "channel": channel, "cursor": form.some("cursor"), "limit": _MANY}
     try:
         answer = await calls.call(
             request, "POST", "/notifications/failed/replay", body, once=form.once
@@ -92,7 +102,10 @@ async def replay_many(request: Request) -> Response:
     except calls.Refused as error:
         return await _failed(request, cause=cause, channel=channel, error=error)
     put = answer.data
-    return pages.done(f"/console/failed?done={put['requeued']}&left={put['refused']}", "replayed")
+    said = {"done": put["requeued"], "left": put["refused"]}
+    if put["next_cursor"]:
+        said |= {"cause": cause or "", "channel": channel or "", "further": put["next_cursor"]}
+    return pages.done(f"/console/failed?{urlencode(said)}", "replayed")
 
 
 @router.post("/failed/{notification_id:uuid}/replay")

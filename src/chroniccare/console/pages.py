@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from chroniccare.console import forms
+from chroniccare.console import forms, said
 from chroniccare.console.navigation import SCREENS, Screen
 from chroniccare.console.session import Session, current, token_of
 from chroniccare.core.caller import Caller
@@ -91,8 +91,17 @@ def _environment(language: str) -> Environment:
         ),
         newstyle=True,
     )
-    made.globals.update(asset=asset, language=language, once=forms.new_once)
+    made.globals.update(
+        asset=asset,
+        language=language,
+        once=forms.new_once,
+        has_words=said.has_words,
+        code=lambda kind, name: said.code(kind, name, language),
+        codes=lambda kind, chosen="": said.choices(kind, language, chosen),
+        named=lambda kind: {name: said.code(kind, name, language) for name in said.table()[kind]},
+    )
     made.filters.update(
+        said=lambda text: texts.get(text) or said.reason(text, language),
         at=lambda value, zone: _when(value, zone, language),
         clock=lambda value, zone: words.time(_local(value, zone), language),
         day=lambda value, zone=None: _day(value, zone, language),

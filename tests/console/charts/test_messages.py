@@ -114,7 +114,7 @@ async def test_the_outbox_shows_messages_as_patients_see_them(
     desk = await sign_in()
     text = (await desk.get("/outbox")).text
     assert "<script>alert" not in text
-    assert "1 segment, gsm7" in text
+    assert "1 segment, plain letters" in text
     assert "iframe" not in (await desk.get("/outbox?channel=sms")).text
     emails = (await desk.get("/outbox?channel=email")).text
     at = emails.split('sandbox src="/console')[1].split('"')[0]
