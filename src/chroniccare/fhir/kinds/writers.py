@@ -220,4 +220,5 @@ APPOINTMENT = Writer(
     delete=None,
     patient=lambda row: row.patient_id,
     told=frozenset({appointment.VIRTUAL}),
+    looks_at=frozenset({"Patient", "Practitioner", "Location"}),
 )
