@@ -98,8 +98,6 @@ class Writer:
         decided: elements that the record tells, whatever a client says.
         told: addresses of the extensions that the record tells itself: they are never kept beside.
         keeps: what no column holds is kept beside the record; False: it is refused instead.
-        looks_at: types of what a new record refers to itself that `create` has made sure of: such
-            a reference is not looked for again.
         many: None: each is made by itself.
         create_planned: makes a record whose id others know before it is there; None: it cannot.
     """
@@ -114,7 +112,6 @@ class Writer:
     decided: frozenset[str] = frozenset()
     told: frozenset[str] = frozenset()
     keeps: bool = True
-    looks_at: frozenset[str] = frozenset()
     many: Many | None = None
     create_planned: Callable[[Tx, Resource, Planned], Awaitable[UUID]] | None = None
 

@@ -191,11 +191,7 @@ async def _kept(
     tx: Tx, kind: Kind, writer: Writer, row: Any, said: Resource, *,
     coming: frozenset[str] = frozenset(), is_new: bool = False,
 ) -> Resource:  # fmt: skip
-    """Keep what the record `row`, as it is now, does not hold of a resource, and return it.
-
-    Raises:
-        Unprocessable: that refers to a record that is not there, or is another clinic's.
-    """
+    """Keep what the record `row`, as it is now, does not hold of a resource, and return it."""
     assert row is not None  # noqa: S101  it was just written
     if writer.is_whole or not writer.keeps:
         return actions.rendered(tx.caller, kind, row)
@@ -203,10 +199,7 @@ async def _kept(
     kept, _ = extra.apart(said, writer.told)
     kept = {name: one for name, one in kept.items() if name not in writer.decided}
     left = extra.left(actions.plain(dumps(kept)), told)
-    old = _led(tx, row.extra or {})  # it may be gone by now
-    sure = {one for one in _led(tx, told) if one[0] in writer.looks_at} if is_new else set()
-    if new := _led(tx, left) - old - sure:
-        await check_there(tx, KINDS, kind.name, new, coming)
+    await _check_there(tx, kind, left, row.extra, coming)
     if left:
         sealed = (await tx.keyring()).sealed(extras.EXTRA, row.id, left)
         patient_id = writer.patient(row)
@@ -218,11 +211,23 @@ async def _kept(
     return actions.rendered(tx.caller, kind, replace(row, extra=left))
 
 
-def _led(tx: Tx, resource: Resource) -> set[tuple[str, str]]:
-    """Return type and id of each record of this server that a resource refers to."""
+async def _check_there(
+    tx: Tx, kind: Kind, left: Resource, before: Resource | None, coming: frozenset[str]
+) -> None:
+    """Check that what is to be kept beside a record refers to nothing that is not there.
+
+    What it referred to before may be gone by now.
+
+    Raises:
+        Unprocessable: each record that is not there, or another clinic's.
+    """
     base = actions.base_of(tx)
-    found = (indexing.target(one["reference"], base) for one in indexing.references(resource))
-    return {one for one in found if one is not None}
+    led, old = (
+        {indexing.target(one["reference"], base) for one in indexing.references(said)}
+        for said in (left, before or {})
+    )
+    if new := [one for one in led - old if one is not None]:
+        await check_there(tx, KINDS, kind.name, new, coming)
 
 
 @asynccontextmanager

@@ -220,5 +220,4 @@ APPOINTMENT = Writer(
     delete=None,
     patient=lambda row: row.patient_id,
     told=frozenset({appointment.VIRTUAL}),
-    looks_at=frozenset({"Patient", "Practitioner", "Location"}),
 )
