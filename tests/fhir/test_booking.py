@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -66,6 +67,30 @@ async def test_a_visit_is_booked_as_by_the_other_door(
     assert rest["pre_appointment_instructions"] == {"text": "Come fasting"}
     listed = await clinic.get(f"/patients/{parties[0]}/notifications")
     assert listed.json()["data"]["items"], "its reminders are planned"
+
+
+async def test_what_a_new_visit_refers_to_beside_its_parties_is_there(
+    clinic: Clinic, fhir: Server, other_fhir: Server, parties: tuple[str, str]
+) -> None:
+    removed = (await clinic.patient())["id"]
+    await clinic.delete(f"/patients/{removed}")
+    body = {
+        "resourceType": "Patient",
+        "name": [{"family": "Elsewhere", "given": ["Ada"]}],
+        "birthDate": "1961-04-12",
+    }
+    others = (await other_fhir.send("POST", "/Patient", json=body)).json()["id"]
+    for one in (str(uuid4()), removed, others):
+        about = [{"reference": f"Patient/{parties[0]}"}, {"reference": f"Patient/{one}"}]
+        body = appointment(*parties, supportingInformation=about)
+        refused = await fhir.send("POST", "/Appointment", json=body)
+        assert refused.status_code == 422, refused.text
+        assert "refers to a Patient that is not there" in refused.text
+        unknown = appointment(one, parties[1])
+        assert (await fhir.send("POST", "/Appointment", json=unknown)).status_code == 422
+    about = [{"reference": f"Patient/{parties[0]}"}, {"reference": f"Practitioner/{parties[1]}"}]
+    made = await book(fhir, appointment(*parties, supportingInformation=about))
+    assert made["supportingInformation"] == about
 
 
 async def test_a_taken_time_is_a_conflict(

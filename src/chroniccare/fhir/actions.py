@@ -364,19 +364,19 @@ async def _note(caller: Caller, seen: Brought, *, action: str) -> None:
 
 
 def _entries(caller: Caller, base: str, ask: Ask, seen: Brought) -> list[Any]:
-    """Return the entries, the matches first, each record once; what is held as bytes."""
-    shown: set[tuple[str, UUID]] = set()
+    """Return the entries, the matches first, each record once; what is held of a type as one."""
+    shown: dict[str, set[UUID]] = {}
     entries: list[Any] = []
     start = dumps(base)[1:-1]
     for number, (kind, rows) in enumerate(seen):
         mode = "include" if number else "match"
-        for row in rows:
-            if (kind.name, row.id) in shown:
-                continue
-            shown.add((kind.name, row.id))
-            if isinstance(row, Held):
-                entries.append(holding.entry(start, row, mode.encode()))
-                continue
+        known = shown.setdefault(kind.name, set())
+        fresh = {row.id: row for row in rows if row.id not in known}
+        known.update(fresh)
+        if fresh and isinstance(rows[0], Held):  # and so are all others of the type
+            entries.append(holding.entries(start, fresh.values(), mode.encode()))
+            continue
+        for row in fresh.values():
             whole = rendered(caller, kind, row)
             resource = bundles.reduced(kind, whole, summary=ask.summary, elements=ask.elements)
             entries.append(bundles.entry(base, resource, mode))

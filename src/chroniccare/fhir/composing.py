@@ -6,8 +6,8 @@ plans each kind of search once a connection.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from chroniccare.fhir.kind import Kind
@@ -44,9 +44,8 @@ def _parts(
     return " AND ".join(wanted), by, ", ".join(one for one, _, _ in order)
 
 
-@dataclass(frozen=True, slots=True)
-class Stamped:
-    """A record of a page, without what it says.
+class Stamped(NamedTuple):
+    """A record of a page, without what it says; a tuple, which is made in half the time.
 
     Attributes:
         keys: what the page is sorted by, as JSON.

@@ -6,7 +6,7 @@ from the cache, where /api/v1 has the record itself: it tells nothing of the pat
 of a record drops that key, see `held_key` of its slice.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,18 +73,18 @@ async def found(
 
     One that was removed since its stamp was read is left out.
     """
-    seen, held, missing = view(caller, kind), dict[UUID, Held](), list[UUID]()
-    get, before = memory().get, f"{kind.entity}:{caller.tenant_id}:"
-    for one in stamped:
-        kept = get(f"{before}{one.id}:fhir", one.stamp, seen)  # as `key` has it
-        if kept is None:
-            missing.append(one.id)
-        else:
-            held[one.id] = kept
-    if missing:
-        for row in await tx.all(composing.stamped(kind), missing):
-            held[row.id] = keep(caller, kind, row, render)
-    return [held[one.id] for one in stamped if one.id in held]
+    seen, before = view(caller, kind), f"{kind.entity}:{caller.tenant_id}:"
+    get = memory().get
+    held: list[Any] = [  # the key is as `key` has it
+        get(f"{before}{one.id}:fhir", one.stamp, seen) for one in stamped
+    ]
+    missing = [one.id for one, kept in zip(stamped, held, strict=True) if kept is None]
+    if not missing:
+        return held
+    rows = await tx.all(composing.stamped(kind), missing)
+    made = {row.id: keep(caller, kind, row, render) for row in rows}
+    both = zip(stamped, held, strict=True)
+    return [one for one in (kept or made.get(each.id) for each, kept in both) if one is not None]
 
 
 def keep(caller: Caller, kind: Kind, row: Any, render: Render) -> Held:
@@ -101,8 +101,17 @@ def keep(caller: Caller, kind: Kind, row: Any, render: Render) -> Held:
     return made
 
 
-def entry(base: bytes, one: Held, mode: bytes) -> orjson.Fragment:
-    """Return an entry of a searchset, as `bundles.entry` does; `base` is part of a JSON text."""
-    return orjson.Fragment(
-        b'{"fullUrl":"%b%b%b,"search":{"mode":"%b"}}' % (base, one.opening, one.data, mode)
-    )
+def entries(base: bytes, held: Iterable[Held], mode: bytes) -> orjson.Fragment:
+    """Return entries of a searchset, as `bundles.entry` does, one behind the other.
+
+    Args:
+        base: part of a JSON text.
+        held: at least one.
+        mode: match or include.
+    """
+    opening, closing = b'{"fullUrl":"' + base, b',"search":{"mode":"' + mode + b'"}}'
+    between, parts = closing + b"," + opening, [opening]
+    for one in held:
+        parts += (one.opening, one.data, between)
+    parts[-1] = closing
+    return orjson.Fragment(b"".join(parts))

@@ -56,6 +56,8 @@ async def followed(ask: Ask, seen: Brought, fetch: Fetch) -> tuple[Brought, bool
 
     And whether there may be more, which is beyond the steps or the records.
     """
+    if not ask.iterates:
+        return [], False
     known = {(kind.name, row.id) for kind, rows in seen for row in rows}
     found, wanted = Brought(), _wanted(ask.iterates, seen, known)
     left, step = MOST, 0
