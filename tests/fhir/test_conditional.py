@@ -300,11 +300,21 @@ async def test_entries_that_are_no_patch(fhir: Server, resource: Any, status: st
         ("POST", "/Patient/x", "DELETE, GET, HEAD, PATCH, PUT"),
         ("PATCH", "/Patient/x/_history/1", "GET, HEAD"),
         ("GET", "/Schedule/_history", ""),
+        ("OPTIONS", "/_history", "GET, HEAD"),
+        ("GET", "/Patient/_search?name=x", "POST"),
+        ("DELETE", "/Slot/x", "GET, HEAD, PUT"),
+        ("PATCH", "/Subscription/x", "DELETE, GET, HEAD, PUT"),
+        ("PUT", "/Subscription", "GET, HEAD, POST"),
+        ("DELETE", "/Patient/x/$everything", "GET, HEAD, POST"),
+        ("OPTIONS", "/Appointment/$hold", "POST"),
+        ("OPTIONS", "/Patient/$match", "POST"),
     ],
 )
 async def test_a_method_that_is_not_taken(
     fhir: Server, method: str, path: str, allowed: str
 ) -> None:
-    body = {} if method in {"GET", "DELETE"} else {"json": {"resourceType": "Organization"}}
+    body = (
+        {} if method in {"GET", "DELETE", "OPTIONS"} else {"json": {"resourceType": "Organization"}}
+    )
     answer = await fhir.send(method, path, **body)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)

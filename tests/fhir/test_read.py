@@ -263,3 +263,18 @@ async def test_the_other_door_answers_fhir_to_who_accepts_it(
         assert plain.json()["data"]["id"] == record_id
     lists = await clinic.get("/patients", headers=accept)
     assert lists.json()["success"] is True
+
+
+async def test_a_part_of_one_is_asked_for_rightly(clinic: Clinic, fhir: Server) -> None:
+    path = f"/Patient/{(await clinic.patient())['id']}"
+    for where in (path, f"{path}/_history/1"):
+        for summary in ("count", "nonsense", ""):
+            refused = await fhir.send("GET", f"{where}?_summary={summary}")
+            assert refused.status_code == 400
+            assert refused.json()["issue"][0]["expression"] == ["_summary"]
+        for summary in ("true", "text", "data", "false"):
+            assert (await fhir.send("GET", f"{where}?_summary={summary}")).status_code == 200
+    looked = await fhir.send("HEAD", f"{path}/$everything")
+    whole = await fhir.send("GET", f"{path}/$everything")
+    assert (looked.status_code, looked.content) == (200, b"")
+    assert whole.json()["type"] == "searchset"

@@ -112,6 +112,8 @@ def _id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
+        if text == "_search":
+            raise outcome.NotWritable from None
         raise NotFound from None
 
 

@@ -7,6 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core import wire
+from chroniccare.core.errors import Invalid
 from chroniccare.fhir import (
     actions,
     asking,
@@ -32,13 +33,16 @@ from chroniccare.fhir.answers_api import (
 from chroniccare.fhir.holding import Held
 from chroniccare.fhir.kind import Kind, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
-from chroniccare.fhir.registry import KINDS, found, reads, seen_by
+from chroniccare.fhir.registry import KINDS, reads, seen_by
+from chroniccare.fhir.registry import found as of_registry
 from chroniccare.platform.gathering import gathered
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
 from chroniccare.tenancy.api import Straight
 
 router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=Straight, include_in_schema=False)
+_SUMMARIES = frozenset({"data", "false", "text", "true"})
+"""Of one resource, of which there is no count."""
 _READ = msgspec.json.Decoder(float_hook=Decimal)
 public = APIRouter(prefix="/fhir", include_in_schema=False)
 
@@ -89,9 +93,9 @@ async def history_of_resource(kind: str, resource_id: str, request: Request) -> 
 async def read_version(kind: str, resource_id: str, version: str, request: Request) -> Response:
     """Answer a record as it was."""
     check_format(request)
-    one = found(kind)
+    one, part = found(kind), _part(request)
     resource = await history.version(seen_by(caller_of(request), one), one, resource_id, version)
-    return _answer(request, one, resource)
+    return _answer(request, one, resource, part)
 
 
 @router.api_route("/{kind}/{resource_id}", methods=["GET", "HEAD"])
@@ -103,8 +107,9 @@ async def read_resource(kind: str, resource_id: str, request: Request) -> Respon
     caller = seen_by(caller, one)
     if not request.scope["query_string"] and (held := await actions.held(caller, one, resource_id)):
         return _held(request, held)
+    part = _part(request)
     resource = await actions.read(caller, one, resource_id)
-    return _answer(request, one, resource)
+    return _answer(request, one, resource, part)
 
 
 @router.post("/{kind}/_search")
@@ -126,6 +131,18 @@ async def _search(name: str, request: Request, pairs: list[tuple[str, str]]) -> 
     ask = asking.read(kind, KINDS, pairs, strict=strict)
     bundle = await actions.search(seen_by(caller, kind), kind, ask)
     return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
+
+
+def found(name: str) -> Kind:
+    """Return the type called `name`.
+
+    Raises:
+        NotFound: it is not served.
+        NotWritable: it is by routes of its own, for all that can be done with it.
+    """
+    if name in capability.APART:
+        raise outcome.NotWritable
+    return of_registry(name)
 
 
 def _head(request: Request, response: Response) -> Response:
@@ -264,16 +281,29 @@ def _told(request: Request, written: writing.Written) -> Response:
     )
 
 
-def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
-    """Return one resource with its version, or 304 when the client has that already."""
+def _part(request: Request) -> tuple[str, list[str]]:
+    """Return how much of one resource is asked for, by `_summary` and `_elements`.
+
+    Raises:
+        Invalid: that is no summary of one.
+    """
     pairs = dict(pairs_of(request))
+    summary = pairs.get("_summary", "false")
+    if summary not in _SUMMARIES:
+        raise Invalid.field("_summary", "must be true, text, data or false", "value")
+    return summary, values.split(pairs.get("_elements", ""))
+
+
+def _answer(
+    request: Request, kind: Kind, resource: Resource, part: tuple[str, list[str]]
+) -> Response:
+    """Return a part of one resource with its version, or 304 when the client has that already."""
     headers = _version(resource)
     if is_told_by_version(kind) and _knows(
         request, resource["meta"]["versionId"], resource["meta"]["lastUpdated"]
     ):
         return Response(status_code=304, headers=headers)
-    summary, elements = pairs.get("_summary", "false"), values.split(pairs.get("_elements", ""))
-    resource = bundles.reduced(kind, resource, summary=summary, elements=elements)
+    resource = bundles.reduced(kind, resource, summary=part[0], elements=part[1])
     response = Response(_written(request, resource), headers=headers, media_type=outcome.MEDIA_TYPE)
     return _head(request, response)
 
