@@ -37,6 +37,10 @@ async def warned(fhir: Server, query: str) -> list[str]:
     found = (await fhir.send("GET", f"/{query}", headers=headers)).json()
     last = found["entry"][-1]
     issues = last["resource"]["issue"] if last["search"]["mode"] == "outcome" else []
+    assert {one["severity"] for one in issues} <= {"warning"}
+    codes = ["incomplete" if "included" in one["diagnostics"] or "iterate" in one["diagnostics"]
+             else "not-supported" for one in issues]  # fmt: skip
+    assert [one["code"] for one in issues] == codes
     return [one["diagnostics"] for one in issues]
 
 
