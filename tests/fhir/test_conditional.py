@@ -170,6 +170,21 @@ async def test_the_same_search_at_once_makes_one(fhir: Server) -> None:
     assert len({one.json()["id"] for one in answers}) == 1
 
 
+async def test_a_query_makes_a_record_only_if_none_matches(fhir: Server) -> None:
+    """As fhirpy's `get_or_create` has it."""
+    said = numbered("Q-1")
+    path = "/Patient?identifier=Q-1&_format=json"
+    first = await fhir.send("POST", path, json=said)
+    again = await fhir.send("POST", path, json=said)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["id"] == again.json()["id"]
+    other = await fhir.send("POST", "/Patient?_format=json&_pretty=true", json=numbered("Q-2"))
+    assert other.status_code == 201
+    for wrong in ("/Patient?nonsense=1", "/Patient?_count=1"):
+        assert (await fhir.send("POST", wrong, json=numbered("Q-3"))).status_code == 400
+    assert len(await fhir.ids("Patient")) == 2
+
+
 async def test_who_has_the_version_is_not_sent_it_again(fhir: Server) -> None:
     made = await fhir.send("POST", "/Device", json={"resourceType": "Device"})
     path, at = f"/Device/{made.json()['id']}", made.headers["last-modified"]

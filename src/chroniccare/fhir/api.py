@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -154,11 +155,11 @@ def _head(request: Request, response: Response) -> Response:
 
 @router.post("/{kind}")
 async def create_resource(kind: str, request: Request) -> Response:
-    """Make a record; with If-None-Exist only if none matches."""
+    """Make a record; with If-None-Exist, or a query as fhirpy has it, only if none matches."""
     check_format(request)
     check_media(request)
     one = found(kind)
-    unless, body = request.headers.get("if-none-exist"), await request.body()
+    unless, body = request.headers.get("if-none-exist") or _searched(request), await request.body()
     caller = seen_by(caller_of(request), one)
     async with begin(caller) as tx, gathered(tx):
         written = await writing.create(tx, one, body, unless=unless)
@@ -238,6 +239,14 @@ async def delete_matching(kind: str, request: Request) -> Response:
 def _removed(gone: Version | None) -> Response:
     headers = {} if gone is None else _versioned(gone.version, gone.updated_at)
     return Response(status_code=204, headers=headers)
+
+
+def _searched(request: Request) -> str | None:
+    """Return the search that stands in the address, without what says how to answer."""
+    if not request.scope["query_string"]:
+        return None
+    pairs = [one for one in pairs_of(request) if one[0] not in {"_format", "_pretty"}]
+    return urlencode(pairs) or None
 
 
 def _query(request: Request) -> str:
