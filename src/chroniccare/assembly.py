@@ -110,8 +110,11 @@ def _allowed(request: Request) -> str:
     of_fhir = ask(path[len(outcome.BASE) :]) if ask and outcome.is_fhir(path) else None
     if of_fhir is not None:
         return of_fhir
+    last = path.rpartition("/")[2]
     for route in request.app.router.routes:
-        if isinstance(route, Route) and route.path_regex.match(path):
+        # What stands in the place of an id is no operation.
+        is_it = not last.startswith("$") or getattr(route, "path", "").endswith(last)
+        if is_it and isinstance(route, Route) and route.path_regex.match(path):
             found |= route.methods or set()
     return ", ".join(sorted(found))
 

@@ -170,6 +170,21 @@ async def test_the_same_search_at_once_makes_one(fhir: Server) -> None:
     assert len({one.json()["id"] for one in answers}) == 1
 
 
+async def test_a_query_makes_a_record_only_if_none_matches(fhir: Server) -> None:
+    """As fhirpy's `get_or_create` has it."""
+    said = numbered("Q-1")
+    path = "/Patient?identifier=Q-1&_format=json"
+    first = await fhir.send("POST", path, json=said)
+    again = await fhir.send("POST", path, json=said)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["id"] == again.json()["id"]
+    other = await fhir.send("POST", "/Patient?_format=json&_pretty=true", json=numbered("Q-2"))
+    assert other.status_code == 201
+    for wrong in ("/Patient?nonsense=1", "/Patient?_count=1"):
+        assert (await fhir.send("POST", wrong, json=numbered("Q-3"))).status_code == 400
+    assert len(await fhir.ids("Patient")) == 2
+
+
 async def test_who_has_the_version_is_not_sent_it_again(fhir: Server) -> None:
     made = await fhir.send("POST", "/Device", json={"resourceType": "Device"})
     path, at = f"/Device/{made.json()['id']}", made.headers["last-modified"]
@@ -300,11 +315,21 @@ async def test_entries_that_are_no_patch(fhir: Server, resource: Any, status: st
         ("POST", "/Patient/x", "DELETE, GET, HEAD, PATCH, PUT"),
         ("PATCH", "/Patient/x/_history/1", "GET, HEAD"),
         ("GET", "/Schedule/_history", ""),
+        ("OPTIONS", "/_history", "GET, HEAD"),
+        ("GET", "/Patient/_search?name=x", "POST"),
+        ("DELETE", "/Slot/x", "GET, HEAD, PUT"),
+        ("PATCH", "/Subscription/x", "DELETE, GET, HEAD, PUT"),
+        ("PUT", "/Subscription", "GET, HEAD, POST"),
+        ("DELETE", "/Patient/x/$everything", "GET, HEAD, POST"),
+        ("OPTIONS", "/Appointment/$hold", "POST"),
+        ("OPTIONS", "/Patient/$match", "POST"),
     ],
 )
 async def test_a_method_that_is_not_taken(
     fhir: Server, method: str, path: str, allowed: str
 ) -> None:
-    body = {} if method in {"GET", "DELETE"} else {"json": {"resourceType": "Organization"}}
+    body = (
+        {} if method in {"GET", "DELETE", "OPTIONS"} else {"json": {"resourceType": "Organization"}}
+    )
     answer = await fhir.send(method, path, **body)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)

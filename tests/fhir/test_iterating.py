@@ -37,6 +37,10 @@ async def warned(fhir: Server, query: str) -> list[str]:
     found = (await fhir.send("GET", f"/{query}", headers=headers)).json()
     last = found["entry"][-1]
     issues = last["resource"]["issue"] if last["search"]["mode"] == "outcome" else []
+    assert {one["severity"] for one in issues} <= {"warning"}
+    codes = ["incomplete" if "included" in one["diagnostics"] or "iterate" in one["diagnostics"]
+             else "not-supported" for one in issues]  # fmt: skip
+    assert [one["code"] for one in issues] == codes
     return [one["diagnostics"] for one in issues]
 
 
@@ -179,3 +183,15 @@ async def test_what_cannot_be_followed_is_refused(fhir: Server, query: str, name
     response = await fhir.send("GET", f"/{query}")
     assert response.status_code == 400
     assert name in response.json()["issue"][0]["expression"]
+
+
+async def test_all_that_a_type_refers_to(fhir: Server) -> None:
+    booked = await visit(fhir.clinic)
+    query = f"Appointment?_id={booked['id']}"
+    each = "".join(f"&_include=Appointment:{one}" for one in KINDS["Appointment"].includes)
+    expected = await brought(fhir, query + each)
+    assert len(expected) == 3
+    for every in ("*", "Appointment:*"):
+        assert await brought(fhir, f"{query}&_include={every}") == expected
+    for wrong in ("Appointment?_include=Patient:*", "Organization?_include=*"):
+        assert (await fhir.send("GET", f"/{wrong}")).status_code == 400

@@ -7,12 +7,15 @@ import httpx
 import pytest
 
 from chroniccare.core.caller import system
+from chroniccare.core.errors import RateLimited, TooSlow, Unavailable
+from chroniccare.fhir import actions
 from chroniccare.fhir.registry import KINDS
 from chroniccare.fhir.stored.table import searches
 from chroniccare.platform.postgres import begin
 from chroniccare.tenancy.actions import create_key
 from chroniccare.tenancy.rules import SCOPES
 from tests.client import Clinic
+from tests.fhir.judges import judge
 from tests.fhir.server import Server, beside, everything, prescription, visit
 from tests.fhir.stored.made import each
 
@@ -263,3 +266,44 @@ async def test_the_other_door_answers_fhir_to_who_accepts_it(
         assert plain.json()["data"]["id"] == record_id
     lists = await clinic.get("/patients", headers=accept)
     assert lists.json()["success"] is True
+
+
+async def test_a_part_of_one_is_asked_for_rightly(clinic: Clinic, fhir: Server) -> None:
+    path = f"/Patient/{(await clinic.patient())['id']}"
+    for where in (path, f"{path}/_history/1"):
+        for summary in ("count", "nonsense", ""):
+            refused = await fhir.send("GET", f"{where}?_summary={summary}")
+            assert refused.status_code == 400
+            assert refused.json()["issue"][0]["expression"] == ["_summary"]
+        for summary in ("true", "text", "data", "false"):
+            assert (await fhir.send("GET", f"{where}?_summary={summary}")).status_code == 200
+    looked = await fhir.send("HEAD", f"{path}/$everything")
+    whole = await fhir.send("GET", f"{path}/$everything")
+    assert (looked.status_code, looked.content) == (200, b"")
+    assert whole.json()["type"] == "searchset"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (RateLimited(retry_after=2), 429, "throttled"),
+        (Unavailable(retry_after=2), 503, "transient"),
+        (TooSlow(), 408, "timeout"),
+        (RuntimeError("secret words"), 500, "exception"),
+    ],
+)
+async def test_what_fails_elsewhere_is_an_outcome_as_well(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(actions, "search", fail)
+    answer = await clinic.http.get("/fhir/Patient")
+    assert answer.status_code == status
+    assert answer.headers.get("retry-after") == ("2" if status in {429, 503} else None)
+    assert answer.headers["content-type"] == "application/fhir+json"
+    judge(answer.content)
+    [issue] = answer.json()["issue"]
+    assert (issue["code"], issue["severity"]) == (code, "fatal" if status >= 500 else "error")
+    assert "secret" not in answer.text

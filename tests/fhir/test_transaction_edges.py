@@ -83,3 +83,17 @@ async def test_an_address_is_of_one_new_record(clinic: Clinic, fhir: Server) -> 
     refused = await send(fhir, "transaction", *twice)
     assert refused.status_code == 400, refused.text
     assert refused.json()["issue"][0]["expression"] == ["Bundle.entry[1]"]
+
+
+async def test_a_search_finds_what_an_entry_of_its_own_type_has_made(fhir: Server) -> None:
+    """Also by what is written together with others' rows, later than its record."""
+    number = [{"system": "urn:oid:2.9", "value": "first"}]
+    other = {"reference": "Patient?identifier=urn:oid:2.9|first"}
+    answer = await send(
+        fhir, "transaction",
+        entry("POST", "Patient", {**SMALL, "identifier": number}),
+        entry("POST", "Patient", {**SMALL, "link": [{"other": other, "type": "seealso"}]}),
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    first, second = (one["resource"] for one in answer.json()["entry"])
+    assert second["link"][0]["other"] == {"reference": f"Patient/{first['id']}"}

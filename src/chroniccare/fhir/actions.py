@@ -112,6 +112,8 @@ def _id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
+        if text == "_search":
+            raise outcome.NotWritable from None
         raise NotFound from None
 
 
@@ -157,8 +159,8 @@ async def told(seen: Seen) -> Resource:
     await _note(caller, found, action="list")
     entries = _entries(caller, seen.base, ask, found)
     texts = [f"{name} is not known and was left out" for name in ask.ignored]
-    if texts := [*texts, *seen.cut]:
-        words = outcome.warnings(texts)
+    if texts or seen.cut:
+        words = outcome.warnings(texts, seen.cut)
         entries.append({"resource": words, "search": {"mode": "outcome"}})
     return bundles.searchset(entries, links=seen.links, total=seen.total)
 

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from chroniccare.core import wire
+from chroniccare.core.errors import Invalid
 from chroniccare.fhir import (
     actions,
     asking,
@@ -32,13 +34,16 @@ from chroniccare.fhir.answers_api import (
 from chroniccare.fhir.holding import Held
 from chroniccare.fhir.kind import Kind, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
-from chroniccare.fhir.registry import KINDS, found, reads, seen_by
+from chroniccare.fhir.registry import KINDS, reads, seen_by
+from chroniccare.fhir.registry import found as of_registry
 from chroniccare.platform.gathering import gathered
 from chroniccare.platform.postgres import begin, database
 from chroniccare.settings import address
 from chroniccare.tenancy.api import Straight
 
 router = APIRouter(prefix="/fhir", tags=["fhir"], route_class=Straight, include_in_schema=False)
+_SUMMARIES = frozenset({"data", "false", "text", "true"})
+"""Of one resource, of which there is no count."""
 _READ = msgspec.json.Decoder(float_hook=Decimal)
 public = APIRouter(prefix="/fhir", include_in_schema=False)
 
@@ -89,9 +94,9 @@ async def history_of_resource(kind: str, resource_id: str, request: Request) -> 
 async def read_version(kind: str, resource_id: str, version: str, request: Request) -> Response:
     """Answer a record as it was."""
     check_format(request)
-    one = found(kind)
+    one, part = found(kind), _part(request)
     resource = await history.version(seen_by(caller_of(request), one), one, resource_id, version)
-    return _answer(request, one, resource)
+    return _answer(request, one, resource, part)
 
 
 @router.api_route("/{kind}/{resource_id}", methods=["GET", "HEAD"])
@@ -103,8 +108,9 @@ async def read_resource(kind: str, resource_id: str, request: Request) -> Respon
     caller = seen_by(caller, one)
     if not request.scope["query_string"] and (held := await actions.held(caller, one, resource_id)):
         return _held(request, held)
+    part = _part(request)
     resource = await actions.read(caller, one, resource_id)
-    return _answer(request, one, resource)
+    return _answer(request, one, resource, part)
 
 
 @router.post("/{kind}/_search")
@@ -128,6 +134,18 @@ async def _search(name: str, request: Request, pairs: list[tuple[str, str]]) -> 
     return _head(request, Response(_written(request, bundle), media_type=outcome.MEDIA_TYPE))
 
 
+def found(name: str) -> Kind:
+    """Return the type called `name`.
+
+    Raises:
+        NotFound: it is not served.
+        NotWritable: it is by routes of its own, for all that can be done with it.
+    """
+    if name in capability.APART:
+        raise outcome.NotWritable
+    return of_registry(name)
+
+
 def _head(request: Request, response: Response) -> Response:
     """Return the answer, of HEAD without its body; its length stays."""
     if request.method == "HEAD":
@@ -137,11 +155,11 @@ def _head(request: Request, response: Response) -> Response:
 
 @router.post("/{kind}")
 async def create_resource(kind: str, request: Request) -> Response:
-    """Make a record; with If-None-Exist only if none matches."""
+    """Make a record; with If-None-Exist, or a query as fhirpy has it, only if none matches."""
     check_format(request)
     check_media(request)
     one = found(kind)
-    unless, body = request.headers.get("if-none-exist"), await request.body()
+    unless, body = request.headers.get("if-none-exist") or _searched(request), await request.body()
     caller = seen_by(caller_of(request), one)
     async with begin(caller) as tx, gathered(tx):
         written = await writing.create(tx, one, body, unless=unless)
@@ -223,6 +241,14 @@ def _removed(gone: Version | None) -> Response:
     return Response(status_code=204, headers=headers)
 
 
+def _searched(request: Request) -> str | None:
+    """Return the search that stands in the address, without what says how to answer."""
+    if not request.scope["query_string"]:
+        return None
+    pairs = [one for one in pairs_of(request) if one[0] not in {"_format", "_pretty"}]
+    return urlencode(pairs) or None
+
+
 def _query(request: Request) -> str:
     return str(request.scope["query_string"].decode("latin-1"))
 
@@ -264,16 +290,29 @@ def _told(request: Request, written: writing.Written) -> Response:
     )
 
 
-def _answer(request: Request, kind: Kind, resource: Resource) -> Response:
-    """Return one resource with its version, or 304 when the client has that already."""
+def _part(request: Request) -> tuple[str, list[str]]:
+    """Return how much of one resource is asked for, by `_summary` and `_elements`.
+
+    Raises:
+        Invalid: that is no summary of one.
+    """
     pairs = dict(pairs_of(request))
+    summary = pairs.get("_summary", "false")
+    if summary not in _SUMMARIES:
+        raise Invalid.field("_summary", "must be true, text, data or false", "value")
+    return summary, values.split(pairs.get("_elements", ""))
+
+
+def _answer(
+    request: Request, kind: Kind, resource: Resource, part: tuple[str, list[str]]
+) -> Response:
+    """Return a part of one resource with its version, or 304 when the client has that already."""
     headers = _version(resource)
     if is_told_by_version(kind) and _knows(
         request, resource["meta"]["versionId"], resource["meta"]["lastUpdated"]
     ):
         return Response(status_code=304, headers=headers)
-    summary, elements = pairs.get("_summary", "false"), values.split(pairs.get("_elements", ""))
-    resource = bundles.reduced(kind, resource, summary=summary, elements=elements)
+    resource = bundles.reduced(kind, resource, summary=part[0], elements=part[1])
     response = Response(_written(request, resource), headers=headers, media_type=outcome.MEDIA_TYPE)
     return _head(request, response)
 

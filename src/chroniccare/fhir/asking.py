@@ -283,6 +283,9 @@ def _include(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: 
     source, _, rest = value.partition(":")
     parameter, _, target = rest.partition(":")
     if name == "_include":
+        if kind.includes and value in {"*", f"{kind.name}:*"}:
+            ask.includes += [(kind.name, one, None) for one in kind.includes]
+            return None
         if source != kind.name or parameter not in kind.includes:
             able = ", ".join(f"{kind.name}:{one}" for one in sorted(kind.includes))
             return f"must be among {able}" if able else "cannot be used with this type"

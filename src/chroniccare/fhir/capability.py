@@ -55,16 +55,31 @@ def statement(base: str, *, exports: bool = False) -> bytes:
     )
 
 
+APART = frozenset({"Slot", "Subscription"})
+"""Types that have routes of their own."""
+_APART = {
+    ("Slot", 0): "GET, HEAD, POST",
+    ("Slot", 1): "GET, HEAD, PUT",
+    ("Subscription", 0): "GET, HEAD, POST",
+    ("Subscription", 1): "DELETE, GET, HEAD, PUT",
+}
+"""Methods of theirs, of all and of one."""
+
+
 def allowed(path: str) -> str | None:
     """Return the methods that a type takes at the path behind /fhir; None: it is of no type."""
     name, *rest = path.strip("/").split("/")
-    if name == "metadata" and not rest:
+    if not rest and name in {"metadata", "_history"}:
         return "GET, HEAD"
     kind = KINDS.get(name)
-    if kind is None or len(rest) > 3:  # noqa: PLR2004  id, _history, version
+    if "$" in path:  # an operation, which has a route of its own
         return None
-    if "_history" in rest:
-        return "GET, HEAD" if kind.versions else ""
+    if rest == ["_search"] and (kind or name in APART):
+        return "POST"
+    if "_history" in rest and (kind or name in APART):
+        return "GET, HEAD" if kind and kind.versions else ""
+    if kind is None or len(rest) > 1:
+        return _APART.get((name, len(rest)))
     found = ["GET", "HEAD"]
     if kind.writer:
         found += [] if rest else ["POST"]

@@ -30,7 +30,7 @@ async def _given(request: Request, known: Mapping[str, In]) -> Given:
     return read(body, known)
 
 
-@router.get("/Appointment/$find")
+@router.api_route("/Appointment/$find", methods=["GET", "HEAD"])
 async def find_by_address(request: Request) -> Response:
     """Answer which visits could be booked; IHE ITI-115."""
     check_format(request)
@@ -87,7 +87,7 @@ async def cancel_visit(appointment_id: str, request: Request) -> Response:
     return answered(request, cancelled)
 
 
-@router.get("/Patient/{patient_id}/$everything")
+@router.api_route("/Patient/{patient_id}/$everything", methods=["GET", "HEAD"])
 async def everything_by_address(patient_id: str, request: Request) -> Response:
     """Answer a page of a patient's records."""
     check_format(request)

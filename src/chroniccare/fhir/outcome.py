@@ -140,11 +140,16 @@ def information(text: str) -> dict[str, Any]:
     return {"resourceType": "OperationOutcome", "issue": issues}
 
 
-def warnings(texts: Iterable[str]) -> dict[str, Any]:
-    """Return an OperationOutcome that stands beside what was found."""
+def warnings(texts: Iterable[str], missing: Iterable[str] = ()) -> dict[str, Any]:
+    """Return an OperationOutcome that stands beside what was found.
+
+    `texts` are of what was not taken into account, `missing` of what was, and not to the end.
+    """
     return {
         "resourceType": "OperationOutcome",
         "issue": [
-            {"severity": "warning", "code": "not-supported", "diagnostics": text} for text in texts
+            {"severity": "warning", "code": code, "diagnostics": text}
+            for code, each in (("not-supported", texts), ("incomplete", missing))
+            for text in each
         ],
     }

@@ -7,7 +7,6 @@ from chroniccare.core.errors import Invalid, PreconditionFailed
 from chroniccare.fhir import conditional
 from chroniccare.fhir.kind import Resource
 from chroniccare.fhir.registry import found
-from chroniccare.platform.gathering import settle
 from chroniccare.platform.postgres import Tx
 
 
@@ -24,8 +23,23 @@ def refers_to_entries(resource: Resource, entries: Collection[str]) -> bool:
     return found
 
 
+def has_search(resource: Resource | None) -> bool:
+    """Say whether a reference of the resource is a search: what it finds may be an entry's."""
+    found = False
+
+    def look(text: str) -> str:
+        nonlocal found
+        found = found or "?" in text
+        return text
+
+    _each_reference(resource, look)
+    return found
+
+
 async def referring(tx: Tx, resource: Resource, known: Mapping[str, str]) -> Resource:
     """Return the resource with references to entries and to searches replaced by the records'.
+
+    What a search may find is written by then, see `has_search`.
 
     Raises:
         Invalid: a reference names no entry, or its search finds no record.
@@ -54,7 +68,6 @@ async def referring(tx: Tx, resource: Resource, known: Mapping[str, str]) -> Res
 
 async def _searched(tx: Tx, text: str) -> str:
     name, _, query = text.partition("?")
-    await settle(tx)  # what it looks for may be an entry's
     row = await conditional.existing(tx, found(name), query)
     if row is None:
         raise PreconditionFailed("No record matches a reference that is a search.")

@@ -38,7 +38,7 @@ from chroniccare.fhir import (
 from chroniccare.fhir.entries import Entry
 from chroniccare.fhir.kind import Check, Kind, Planned, Resource, is_told_by_version
 from chroniccare.fhir.queries_versions import Version
-from chroniccare.fhir.referring import referring
+from chroniccare.fhir.referring import has_search, referring
 from chroniccare.fhir.registry import KINDS, found, reads, seen_by
 from chroniccare.fhir.validation import parse
 from chroniccare.platform.gathering import gathered, settle
@@ -219,7 +219,9 @@ async def _together(caller: Caller, steps: list[Step], *, told: Told) -> list[Re
                 made = await creating.at_once(tx, part, Entry)
                 last = part[0].path[0]
             for step in part:
-                if step.path[0] != last or not step.is_plain:  # it may look at what was written
+                # It may look at what was written; those that are made at once do not.
+                looks = len(part) == 1 and has_search(step.resource)
+                if step.path[0] != last or not step.is_plain or looks:
                     await settle(tx)  # before the entry: rows of others are none of its mistakes
                 last = step.path[0]
                 with Entry(step.place):
