@@ -114,17 +114,28 @@ def secret(cloud: Cloud, settings: Settings) -> str:
 
 
 @pytest.fixture(scope="session")
-def function(
-    code: Path, settings: Settings, secret: str, cloud: Cloud,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], rie.Function]]:  # fmt: skip
-    """Return what starts a function at its first use, as its template names it."""
-    given = {variable(name): values_of(settings, name) for name in _KEPT}
-    del given["DATABASE_URL"]
-    given |= {
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the auditor exports the heads of the audit."""
+    return tmp_path_factory.mktemp("heads")
+
+
+@pytest.fixture(scope="session")
+def given(settings: Settings, secret: str, cloud: Cloud, heads: Path) -> dict[str, str]:
+    """What every function is told."""
+    told = {variable(name): values_of(settings, name) for name in _KEPT}
+    del told["DATABASE_URL"]
+    return told | {
         "SECRET_DATABASE_URL": secret, "AWS_ENDPOINT_URL_SECRETS_MANAGER": cloud.url,
         "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "CHRONICCARE_AUDIT_HEADS_DIR": str(heads),
     }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def function(
+    code: Path, given: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], rie.Function]]:
+    """Return what starts a function at its first use, as its template names it."""
     started: dict[str, rie.Function] = {}
     logs = tmp_path_factory.mktemp("logs")
     with ExitStack() as stack:

@@ -122,7 +122,13 @@ def calls(cloud: Cloud, found: dict[str, str]) -> dict[str, Callable[[Client, st
     body = {"Simple": {"Subject": {"Data": "x"}, "Body": {"Text": {"Data": "y"}}}}
     groups = {"ExecutionRole": found["app-ApiLogGroup"], "WorkerRole": found["app-AuditLogGroup"],
               "ApiRole": resource(cloud, "app", "MetricsLogGroup")}  # fmt: skip
-    blob = sealed(cloud, master)
+    blob, file = sealed(cloud, master), {"Bucket": found["data-ExportsBucketName"],
+                                         "Key": "exports/x"}  # fmt: skip
+
+    def written(as_: Client) -> None:
+        as_("s3").put_object(**file, Body=b"x")
+        cloud.client("s3").delete_object(**file)  # a bucket that holds something is not deleted
+
     digest = "sha256:" + "a" * 64
     return {
         "secretsmanager:GetSecretValue": lambda as_, role: as_("secretsmanager").get_secret_value(
@@ -145,6 +151,11 @@ def calls(cloud: Cloud, found: dict[str, str]) -> dict[str, Callable[[Client, st
         "kms:GenerateDataKeyWithoutPlaintext": lambda as_, _: as_(
             "kms").generate_data_key_without_plaintext(
             KeyId=master, KeySpec="AES_256", EncryptionContext=PURPOSE),
+        "s3:GetObject": lambda as_, _: as_("s3").get_object(**file),
+        "s3:PutObject": lambda as_, _: written(as_),
+        "s3:DeleteObject": lambda as_, _: as_("s3").delete_object(**file),
+        "s3:ListBucket": lambda as_, _: as_("s3").list_objects_v2(
+            Bucket=file["Bucket"], Prefix="exports/"),
         "ses:SendEmail": lambda as_, _: as_("sesv2").send_email(
             FromEmailAddress="reminders@clinic.example", Content=body,
             Destination={"ToAddresses": ["a@b.example"]}),
@@ -167,6 +178,7 @@ def calls(cloud: Cloud, found: dict[str, str]) -> dict[str, Callable[[Client, st
 ELSEWHERE = {
     "elasticfilesystem:ClientMount": "a mount is no call of AWS's API",
     "elasticfilesystem:ClientWrite": "as above",
+    "kms:GenerateDataKey": "MiniStack's S3 asks KMS for nothing",
     "xray:PutTraceSegments": "MiniStack has no X-Ray",
     "xray:PutTelemetryRecords": "as above",
 }
@@ -231,7 +243,8 @@ def test_sec_39_no_process_may_do_what_is_another_ones(standing: Cloud, role: st
     made, acts = calls(standing, found), acting(standing, "app", role)
     mine = set(needs("app", role))
     for action in ("ses:SendEmail", "sns:Publish", "kms:GenerateDataKeyWithoutPlaintext",
-                   "secretsmanager:GetSecretValue", "kms:Decrypt"):  # fmt: skip
+                   "secretsmanager:GetSecretValue", "kms:Decrypt", "s3:GetObject",
+                   "s3:PutObject", "s3:DeleteObject"):  # fmt: skip
         assert refused(partial(made[action], acts, role)) is (action not in mine), action
     owner = resource(standing, "data", "OwnerSecret")
     assert refused(lambda: acts("secretsmanager").get_secret_value(SecretId=owner))

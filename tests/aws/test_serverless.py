@@ -108,6 +108,7 @@ ELSEWHERE = {
     "kms:Decrypt": "MiniStack asks nobody before it decrypts",
     "kms:GenerateDataKey": "as above",
     "elasticfilesystem:ClientMount": "MiniStack mounts no file system",
+    "elasticfilesystem:ClientWrite": "as above",
     "ec2:CreateNetworkInterface": "MiniStack's functions run on this machine",
     "ec2:DescribeNetworkInterfaces": "as above",
     "ec2:DescribeSubnets": "as above",

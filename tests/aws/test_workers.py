@@ -4,13 +4,16 @@ import asyncio
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from chroniccare.audit import heads as exported
 from chroniccare.audit import queries_seals
 from chroniccare.notifications import dispatch
+from chroniccare.platform import key_file
 from chroniccare.platform.postgres import Command, begin
 from tests.aws import rie
 from tests.client import Clinic
@@ -100,14 +103,21 @@ def test_messages_that_are_not_ours_are_counted_and_passed_over(
     assert processor.metrics()[-1]["RejectedMessages"] == 1
 
 
-async def test_a_tick_seals_the_audit(
-    clinic: Clinic, function: Callable[[str], rie.Function]
+async def test_a_tick_seals_the_audit_and_exports_its_signed_head_once(
+    clinic: Clinic, function: Callable[[str], rie.Function], heads: Path
 ) -> None:
     await clinic.patient()
     async with begin(clinic.caller) as tx:
         assert await tx.value(_UNSEALED)
     auditor = function("AuditorFunction")
-    assert await asyncio.to_thread(auditor, {}) == {"copied": 0}
+    said = await asyncio.to_thread(auditor, {})
+    assert said["copied"] == 0
     async with begin(clinic.caller) as tx:
         assert await tx.value(_UNSEALED) == 0
-        assert await tx.one(queries_seals.LAST)
+        last = await tx.one(queries_seals.LAST)
+    assert last is not None
+    key = key_file.public_key(heads / exported.PUBLIC)
+    lines = (heads / exported.FILE).read_bytes().splitlines()
+    told = [exported.read(key, one) for one in lines]
+    assert (clinic.tenant_id, last.seq, last.hash) in [(o.tenant_id, o.seq, o.hash) for o in told]
+    assert (await asyncio.to_thread(auditor, {}))["heads"] == 0  # none has moved

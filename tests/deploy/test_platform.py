@@ -112,7 +112,8 @@ def test_environments_differ_as_they_should() -> None:
     database = STACKS["data"]["Resources"]["Database"]["Properties"]
     assert database["MultiAZ"] == {"Fn::If": ["IsDoubled", True, False]}
     assert database["DeletionProtection"] == {"Fn::If": ["IsProduction", True, False]}
-    for name in ("DataKey", "MasterKey", "Files", "Bucket", "PepperSecret", "OwnerSecret"):
+    for name in ("DataKey", "MasterKey", "Files", "Bucket", "ExportsBucket", "PepperSecret",
+                 "OwnerSecret"):  # fmt: skip
         kept = STACKS["data"]["Resources"][name]["DeletionPolicy"]
         assert kept == {"Fn::If": ["IsProduction", "Retain", "Delete"]}, name
     scaled = of_type(STACKS["app"], "AWS::ApplicationAutoScaling::ScalableTarget")
@@ -162,7 +163,8 @@ def said(value: Any, environment: str) -> str:
     if isinstance(given, str):  # Fn::Sub of what AWS itself knows
         return ("cloudwatch:arn:aws:logs:us-east-1:123456789012:log-group:audit"
                 if given.startswith("cloudwatch:") else given)  # fmt: skip
-    return str(given[0]).replace("${SenderName}", "Clinic").replace("${Domain}", "clinic.example")
+    known = {"SenderName": "Clinic", "Domain": "clinic.example", "Bucket": "clinic-exports"}
+    return re.sub(r"\$\{(\w+)\}", lambda one: known[one[1]], given[0])
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -187,6 +189,7 @@ def test_what_tasks_are_told_starts_in_production(task: str, environment: str) -
     settings = load(given | urls)
     assert settings.environment == "production"
     assert settings.trusted_proxies == "10.20.0.0/16"
+    assert settings.fhir_export_dir == "s3://clinic-exports/exports"
     assert settings.master_key_kms.startswith("arn:aws:kms:")
     assert (settings.otlp_url != "") is (task != "PrepareTask")
     known = {variable(name) for name in Settings.model_fields}
@@ -209,6 +212,24 @@ def test_tasks_mount_what_they_are_told_of_and_only_some_may_write() -> None:
                 )
         assert told(name)["User"] == "10001:10001"
     assert (told("ApiTask")["Command"], told("WorkerTask")["Command"]) == (["serve"], ["work"])
+
+
+def test_exports_are_in_a_bucket_that_keeps_nothing() -> None:
+    bucket = STACKS["data"]["Resources"]["ExportsBucket"]["Properties"]
+    assert "VersioningConfiguration" not in bucket  # what is removed is gone
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    [most] = [one.le for one in Settings.model_fields["fhir_export_hours"].metadata
+              if hasattr(one, "le")]  # fmt: skip
+    assert most <= rule["ExpirationInDays"] * 24 - 24
+    assert {
+        role: {action for one in statements(STACKS["app"], role) for action in actions(one)
+               if action.startswith("s3:")}
+        for role in ("ExecutionRole", "ApiRole", "WorkerRole", "PrepareRole")
+    } == {
+        "ExecutionRole": set(), "ApiRole": {"s3:GetObject", "s3:ListBucket"},
+        "WorkerRole": {"s3:PutObject", "s3:DeleteObject", "s3:ListBucket"},
+        "PrepareRole": {"s3:DeleteObject", "s3:ListBucket"},
+    }  # fmt: skip
 
 
 def test_prepare_makes_what_is_missing_once(tmp_path: Path) -> None:

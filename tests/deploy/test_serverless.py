@@ -203,7 +203,8 @@ def test_functions_may_do_no_more_than_the_processes_in_their_place() -> None:
         for one in statements(TEMPLATE, role):
             if "kms:Decrypt" in actions(one) and one["Sid"] != "MasterKeys":
                 assert one["Condition"]["StringEquals"].keys() == {"kms:ViaService"}
-        assert key in [one.get("Condition") for one in statements(TEMPLATE, role)]
+        holds_keys = key in [one.get("Condition") for one in statements(TEMPLATE, role)]
+        assert holds_keys is (role != "AuditorRole")
     email = {name: [one for one in statements(template, role)
                     if one["Sid"] == "EmailFromOneAddress"]
              for name, template, role in (("app", app, "WorkerRole"),
@@ -221,7 +222,6 @@ def _trusts(template: dict[str, Any], role: str) -> list[Any]:
 
 NOT_THEIRS = {
     "CHRONICCARE_TRUSTED_PROXIES": "API Gateway says the client's address itself",
-    "CHRONICCARE_AUDIT_HEADS_DIR": "functions mount keys alone: docs/serverless.md",
     "CHRONICCARE_FHIR_EXPORT_DIR": "answers of up to 6 MB: exports belong on servers",
     "CHRONICCARE_AWS_REGION": "that of Lambda: lambdas/environment.py",
     "CHRONICCARE_OTLP_URL": "CloudWatch's embedded metrics are in the log",
@@ -232,11 +232,14 @@ NOT_THEIRS = {
 """What tasks are told and functions are not, and why."""
 OF_SOME = {
     "CHRONICCARE_AUDIT_COPY": "AuditorFunction",
+    "CHRONICCARE_AUDIT_HEADS_DIR": "AuditorFunction",
     "CHRONICCARE_SMS_ASKS": "ProcessorFunction",
     "CHRONICCARE_SENDER_PROCESSES": "ProcessorFunction",
     "RABBITMQ_URL": "SchedulerFunction",
 }
 """What one function alone is told."""
+OF_KEYS = {"CHRONICCARE_MASTER_KEY_KMS", "CHRONICCARE_TENANT_KEY_DIRS"}
+"""What the auditor is not told: it opens no keys."""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -246,10 +249,23 @@ def test_functions_are_told_what_tasks_are(name: str) -> None:
     told = {one["Name"] for one in [*ours["Environment"], *ours["Secrets"]]}
     assert NOT_THEIRS.keys() | OF_SOME.keys() <= told
     given = FUNCTIONS[name]["Environment"]["Variables"]
-    assert told - NOT_THEIRS.keys() - OF_SOME.keys() <= given.keys()
+    keyless = OF_KEYS if name == "AuditorFunction" else set()
+    assert told - NOT_THEIRS.keys() - OF_SOME.keys() - keyless <= given.keys()
+    assert not given.keys() & keyless
     assert not given.keys() & NOT_THEIRS.keys()
     for one, only in OF_SOME.items():
         assert (not given.keys().isdisjoint({one, f"SECRET_{one}"})) is (name == only), one
+
+
+def test_the_auditor_mounts_where_heads_go_and_no_keys() -> None:
+    made = FUNCTIONS["AuditorFunction"]
+    [files] = made["FileSystemConfigs"]
+    assert files["LocalMountPath"] == "/mnt/state"
+    assert files["Arn"] == {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-data-StateAccessPointArn"}}
+    told = made["Environment"]["Variables"]["CHRONICCARE_AUDIT_HEADS_DIR"]
+    assert told == "/mnt/state/audit"  # /state/audit of tasks, which `prepare` makes
+    [may] = [one for one in statements(TEMPLATE, "AuditorRole") if one["Sid"] == "State"]
+    assert json.dumps(files["Arn"]) in json.dumps(may["Condition"])
 
 
 def test_processors_share_what_a_provider_takes() -> None:

@@ -27,6 +27,7 @@ if IS_LAMBDA:
 BY_ARN = "SECRET_"
 """Before a setting's variable: the ARN of the secret whose text it is, such as SECRET_REDIS_URL."""
 NAMESPACE = "ChronicCare"
+_NO_KEYS = {"master_key_file": "", "master_key_kms": "", "tenant_key_dirs": ""}
 _DEFAULTS = {
     "CHRONICCARE_POOL_SIZE": "1",  # an environment serves one request at a time
     "CHRONICCARE_REQUESTS_AT_ONCE": "1",
@@ -62,9 +63,10 @@ class _Environment:
         self.platform: wiring.Platform | None = None
         asyncio.set_event_loop(self.runner.get_loop())  # Mangum asks for it
 
-    async def open(self) -> wiring.Platform:
+    async def open(self, *, keys: bool) -> wiring.Platform:
         if self.platform is None:
-            opened = wiring.opened(settings(), alone=True)
+            given = settings() if keys else settings().model_copy(update=_NO_KEYS)
+            opened = wiring.opened(given, alone=True)
             self.platform = await self.stack.enter_async_context(opened)
         return self.platform
 
@@ -98,13 +100,15 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     return _environment().runner.run(coroutine)
 
 
-async def platform() -> wiring.Platform:
+async def platform(*, keys: bool = True) -> wiring.Platform:
     """Return what is open; the first call opens it, as does the next when that failed.
+
+    Without `keys` whatever is sealed stays so: for a function that never looks at it.
 
     Raises:
         Unavailable: PostgreSQL cannot be reached.
     """
-    return await _environment().open()
+    return await _environment().open(keys=keys)
 
 
 async def kept(context: AbstractAsyncContextManager[T]) -> T:
