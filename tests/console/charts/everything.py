@@ -59,7 +59,7 @@ async def screens(bench: Bench) -> list[str]:
         f"/availability/facilities/{where(provider)}", "/audit", f"/audit/patients/{who}",
         "/audit/chain", "/admin/staff", "/admin/staff/new", f"/admin/staff/{person['id']}",
         "/admin/keys", "/admin/webhooks", "/admin/webhooks/new",
-        f"/admin/webhooks/{endpoint['id']}", "/admin/texts", *_records(provider),
+        f"/admin/webhooks/{endpoint['id']}", "/admin/settings", *_records(provider),
         "/account", "/account/password", "/account/factor", "/keys", "/styleguide", "/nowhere",
     ]  # fmt: skip
 
