@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.console.conftest import Desk, Open, SignIn
+from tests.console.conftest import Axe, Desk, Open, SignIn
 
 SCRIPT = "<script>alert(1)</script>"
 PERSON = {"email": "new@clinic.example", "display_name": SCRIPT, "role": "clinician",
@@ -87,15 +87,72 @@ async def test_an_endpoint_that_cannot_be_is_refused_with_the_reason(sign_in: Si
 async def test_rules_of_texts_are_changed_or_refused_with_the_field(sign_in: SignIn) -> None:
     desk = await sign_in()
     rules = {"default_locale": "es", "max_segments": "2", "four_eyes": "yes", "version": "0"}
-    assert (await desk.post("/admin/texts", rules)).status_code == 303
+    assert (await desk.post("/admin/settings/texts", rules)).status_code == 303
     assert (await desk.clinic.get("/message-policy")).json()["data"]["default_locale"] == "es"
-    stale = await desk.post("/admin/texts", {**rules, "four_eyes": "", "asks": "link"})
+    stale = await desk.post("/admin/settings/texts", {**rules, "four_eyes": "", "asks": "link"})
     assert stale.status_code == 412
     assert "an SMS about a visit asks for an answer</dt><dd>–</dd>" in stale.text
     assert "somebody else than its author</dt><dd>Yes</dd>" in stale.text
-    wrong = await desk.post("/admin/texts", {**rules, "max_segments": "99", "version": "1"})
+    wrong = await desk.post(
+        "/admin/settings/texts", {**rules, "max_segments": "99", "version": "1"}
+    )
     assert wrong.status_code == 400
     assert 'id="e-max_segments"' in wrong.text
+    assert (await desk.post("/admin/settings/walls", rules)).status_code == 404
+
+
+async def test_rules_of_booking_and_limits_of_costs_are_changed(sign_in: SignIn) -> None:
+    desk = await sign_in()
+    page = (await desk.get("/admin/settings")).text
+    assert [page.count(f'id="{name}"') for name in ("booking", "texts", "costs")] == [1, 1, 1]
+    booking: dict[str, object] = {
+        "cancel_notice_minutes": "1440", "reschedule_notice_minutes": "60", "max_reschedules": "",
+        "overbooking_lanes": "1", "waitlist_offer_minutes": "60", "recall_return_days": "15",
+        "version": "0",
+    }  # fmt: skip
+    path = "/admin/settings/booking"
+    wrong = await desk.post(path, {**booking, "overbooking_lanes": "x", "recall_return_days": ""})
+    assert wrong.status_code == 400
+    assert 'id="e-recall_return_days"' in wrong.text
+    assert 'value="1440"' in wrong.text
+    assert (await desk.post(path, booking)).status_code == 303
+    kept = (await desk.clinic.get("/scheduling-policy")).json()["data"]
+    assert (kept["cancel_notice_minutes"], kept["max_reschedules"]) == (1440, None)
+    stale = await desk.post(path, {**booking, "cancel_notice_minutes": "0"})
+    assert stale.status_code == 412
+    assert "minutes ahead</dt><dd>1440</dd>" in stale.text
+    costs: dict[str, object] = {
+        "monthly_segments": "20000", "monthly_amount": "150.50", "currency": "USD",
+        "alert_percent": "80", "segment_price": "0,0079", "countries": "US 2000\nCA",
+        "version": "0",
+    }  # fmt: skip
+    path = "/admin/settings/costs"
+    for field, text in (("countries", SCRIPT), ("monthly_amount", "NaN")):
+        refused = await desk.post(path, {**costs, field: text})
+        assert refused.status_code == 400
+        assert f'id="e-{field}"' in refused.text
+        assert SCRIPT not in refused.text
+    assert (await desk.post(path, costs)).status_code == 303
+    limits = (await desk.clinic.get("/spend/limits")).json()["data"]
+    assert limits["monthly_amount"] == 150.5
+    assert [one["daily_segments"] for one in limits["countries"]] == [None, 2000]
+    assert "CA\nUS 2000</textarea>" in (await desk.get("/admin/settings")).text
+    reader = await sign_in("auditor")
+    assert "Save" not in (await reader.get("/admin/settings")).text.split("</nav>")[-1]
+    assert (await reader.post(path, costs)).status_code == 403
+
+
+async def test_settings_by_keyboard(sign_in: SignIn, window: Open, axe: Axe) -> None:
+    opened = await window(await sign_in())
+    page = await opened.go("/admin/settings")
+    await axe(page)
+    await page.emulate_media(color_scheme="dark")
+    await axe(page, only="color-contrast")
+    await opened.picture("settings")
+    await page.locator("#f-cancel_notice_minutes").fill("720")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Saved.").wait_for()
+    assert await page.locator("#f-cancel_notice_minutes").input_value() == "720"
 
 
 @pytest.mark.parametrize("path", ["/admin/staff", "/admin/webhooks", "/admin/staff/new"])

@@ -248,6 +248,13 @@ async def test_the_next_free_visit_takes_three_keys_from_a_patient(
     await clinic.provider()
     patient = await clinic.patient(last_name="Ortega")
     opened = await window(await sign_in("front_desk"))
+    pressed: list[str] = []
+
+    def note(key: str) -> None:
+        pressed.append(key)
+
+    await opened.page.expose_function("pressed", note)
+    await opened.page.add_init_script("addEventListener('keydown', (e) => pressed(e.key), true)")
     page = await opened.go("/patients")
     await page.locator("#f-name").fill("ortega")
     await page.keyboard.press("Enter")
@@ -255,6 +262,7 @@ async def test_the_next_free_visit_takes_three_keys_from_a_patient(
     assert page.url.endswith("/console/patients")
     await axe(page)
     await opened.picture("patients")
+    pressed.clear()
     await page.keyboard.press("b")
     await page.get_by_text("For Maria Ortega").wait_for()
     await axe(page)
@@ -266,10 +274,11 @@ async def test_the_next_free_visit_takes_three_keys_from_a_patient(
     await page.keyboard.press("Enter")
     await page.get_by_text("Booked. The patient is told").wait_for()
     assert len(await visits_of(clinic, patient)) == 1
+    assert pressed == ["b", "1", "Enter"]  # three actions, as the page itself has counted them
     await axe(page)
     await opened.picture("visit")
     await page.keyboard.press("/")
-    await page.keyboard.type("ort")
+    await page.keyboard.type("or")  # two letters find who is meant
     await page.locator("#found a").wait_for()
     await page.keyboard.press("ArrowDown")
     assert patient["id"] in await page.evaluate("document.activeElement.href")

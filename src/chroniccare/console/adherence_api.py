@@ -11,26 +11,29 @@ from chroniccare.console import calls, messages, pages, people, routes
 
 router = routes.router()
 _PAGE = 100
-_Sort = Annotated[str, Query(pattern="^(rate|since|name|medication)$")]
+_Sort = Annotated[str, Query(pattern="^(rate|since|name|medication|threshold|reason|escalated)$")]
+_Order = Annotated[str, Query(pattern="^(asc|desc)$")]
 
 
 @router.get("/adherence")
-async def cohort(request: Request, sort: _Sort = "rate", cursor: str | None = None) -> Response:
+async def cohort(
+    request: Request, sort: _Sort = "rate", order: _Order = "asc", cursor: str | None = None
+) -> Response:
     """List the open episodes of low adherence."""
     found, zone = await asyncio.gather(
-        calls.get(request, "/adherence/low", sort=sort, cursor=cursor, limit=_PAGE),
+        calls.get(request, "/adherence/low", sort=sort, order=order, cursor=cursor, limit=_PAGE),
         people.clinic_zone(request),
     )
     return pages.page(
         request, "adherence.html", rows=found["items"], next=found["next_cursor"], sort=sort,
-        zone=zone,
+        order=order, zone=zone,
     )  # fmt: skip
 
 
 @router.get("/adherence.csv")
-async def as_file(request: Request, sort: _Sort = "rate") -> Response:
+async def as_file(request: Request, sort: _Sort = "rate", order: _Order = "asc") -> Response:
     """Send the whole list as CSV, page by page; the audit has each patient in it as exported."""
-    query = {"sort": sort, "for_file": True, "limit": 200}
+    query = {"sort": sort, "order": order, "for_file": True, "limit": 200}
     first = await calls.get(request, "/adherence/low", **query)
 
     async def lines() -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""/console/admin: staff and their roles, and the rules of the clinic's texts."""
+"""/console/admin: staff and their roles."""
 
 from typing import Any
 from uuid import UUID
@@ -72,33 +72,6 @@ async def give_password(request: Request, staff_id: UUID) -> Response:
     given = await calls.call(request, "POST", f"{place}/password", body, once=form.once)
     person = await calls.get(request, place)
     return _person(request, person, None, password=given.data["password"] or "")
-
-
-@router.get("/admin/texts")
-async def texts(request: Request) -> Response:
-    """Show the rules of the clinic's texts."""
-    policy = await calls.get(request, "/message-policy")
-    return pages.page(request, "admin_texts.html", policy=policy, error=None, now={})
-
-
-@router.post("/admin/texts")
-async def change_texts(request: Request) -> Response:
-    """Replace the rules of the clinic's texts."""
-    form = await forms.read(request)
-    body = {
-        "default_locale": form.text("default_locale"), "max_segments": form.number("max_segments"),
-        "plain_letters": form.checked("plain_letters"), "four_eyes": form.checked("four_eyes"),
-        "asks": form.some("asks"),
-    }  # fmt: skip
-    try:
-        await calls.call(request, "PUT", "/message-policy", body, version=form.version)
-    except calls.Refused as error:
-        now = await calls.get(request, "/message-policy")
-        return pages.page(
-            request, "admin_texts.html", status=error.status, policy={**now, **body}, error=error,
-            now=error.differing(now, body),
-        )  # fmt: skip
-    return pages.done("/console/admin/texts", "saved")
 
 
 def _body(form: forms.Form) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from chroniccare.console.records import KINDS
 from tests.console.charts.made import maria, measured, prescribed
 from tests.console.charts.test_messages import refused
 from tests.console.charts.test_replies import wrote
@@ -58,8 +59,8 @@ async def screens(bench: Bench) -> list[str]:
         f"/availability/facilities/{where(provider)}", "/audit", f"/audit/patients/{who}",
         "/audit/chain", "/admin/staff", "/admin/staff/new", f"/admin/staff/{person['id']}",
         "/admin/keys", "/admin/webhooks", "/admin/webhooks/new",
-        f"/admin/webhooks/{endpoint['id']}", "/admin/texts", "/account", "/account/password",
-        "/account/factor", "/keys", "/styleguide", "/nowhere",
+        f"/admin/webhooks/{endpoint['id']}", "/admin/settings", *_records(provider),
+        "/account", "/account/password", "/account/factor", "/keys", "/styleguide", "/nowhere",
     ]  # fmt: skip
 
 
@@ -67,4 +68,12 @@ def _chart(listed: list[dict[str, Any]]) -> tuple[str, ...]:
     return (
         "", "/visits", "/medicines", "/messages", f"/messages/{listed[0]['id']}", "/readings",
         "/preferences", "/contact", "/access",
+    )  # fmt: skip
+
+
+def _records(provider: dict[str, Any]) -> tuple[str, ...]:
+    at = "/admin/clinic"
+    return (
+        *(f"{at}/{kind}" for kind in KINDS), *(f"{at}/{kind}/new" for kind in KINDS),
+        f"{at}/providers/{provider['id']}", f"{at}/facilities/{where(provider)}",
     )  # fmt: skip

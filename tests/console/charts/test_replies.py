@@ -146,6 +146,12 @@ async def test_who_takes_too_little_is_listed_and_goes_into_a_file(
     await page.keyboard.press("Enter")
     await page.wait_for_url("**sort=medication")
     assert "Vega" in await page.inner_text("tbody tr:first-child")
+    await page.get_by_role("link", name="Medicine").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**order=desc")
+    assert "Ortiz" in await page.inner_text("tbody tr:first-child")
+    assert await page.locator("th[aria-sort=descending]").inner_text() == "Medicine"
+    await axe(page)
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

@@ -1,8 +1,22 @@
 """Who takes too little: the list of open episodes, in any order, page by page."""
 
+from typing import Any
+
 from tests.medications.adherence.support import taking
 from tests.medications.adherence.test_low import DAY, go
 from tests.notifications.support import NOON, Bench
+
+
+async def one_by_one(bench: Bench, sort: str, order: str) -> list[dict[str, Any]]:
+    """Return the whole list, a page for each entry."""
+    found: list[dict[str, Any]] = []
+    asked: dict[str, Any] = {"sort": sort, "order": order, "limit": 1}
+    while True:
+        page = (await bench.clinic.get("/adherence/low", params=asked)).json()["data"]
+        found += page["items"]
+        if page["next_cursor"] is None:
+            return found
+        asked["cursor"] = page["next_cursor"]
 
 
 async def test_who_is_below_is_listed_in_the_order_asked_for(bench: Bench) -> None:
@@ -23,6 +37,11 @@ async def test_who_is_below_is_listed_in_the_order_asked_for(bench: Bench) -> No
         "name": ["Metformin", "Zocor"],
         "medication": ["Metformin", "Zocor"],
     }
+    for sort in (*lists, "threshold", "reason", "escalated"):
+        there = await one_by_one(bench, sort, "asc")
+        back = await one_by_one(bench, sort, "desc")
+        assert there == back[::-1], sort
+        assert len(there) == 2
     lowest = lists["rate"][0]
     assert (lowest["taken"], lowest["observed"], lowest["percent"]) == (5, 10, 50.0)
     assert (lowest["threshold"], lowest["reason"]) == (80, "rate")

@@ -114,6 +114,7 @@ async def list_low(
     sort: Annotated[
         schemas.Sort, Query(description="The lowest, the longest, or by a name, first.")
     ] = "rate",
+    order: Annotated[schemas.Order, Query(description="`desc`: the other way round.")] = "asc",
     for_file: Annotated[  # noqa: FBT002  a query parameter
         bool, Query(description="It goes into a file: the audit says `export`.")
     ] = False,
@@ -122,7 +123,7 @@ async def list_low(
 ) -> Response:
     """Answer one page of the open episodes; every patient in it is noted in the audit."""
     async with begin(caller) as tx:
-        found = await cohort.low(tx, sort, cursor=cursor, limit=limit)
+        found = await cohort.low(tx, sort, order=order, cursor=cursor, limit=limit)
     seen = list(dict.fromkeys(one["patient_id"] for one in found.items))
     action = "export_adherence" if for_file else "list_adherence"
     await note_read(caller, entity_type="patient", seen=seen, action=action)

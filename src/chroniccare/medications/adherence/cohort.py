@@ -11,13 +11,20 @@ from chroniccare.platform.postgres import Tx
 _LISTING = "low adherence"
 
 
-async def low(tx: Tx, sort: str, *, cursor: str | None, limit: int) -> paging.Page[dict[str, Any]]:
-    """Return one page of who is below a threshold now, in the order of `sort`."""
-    after = paging.decode(cursor, _LISTING, [sort], [str, UUID]) or [None, None]
+async def low(
+    tx: Tx, sort: str, *, order: str = "asc", cursor: str | None, limit: int
+) -> paging.Page[dict[str, Any]]:
+    """Return one page of who is below a threshold now, by `sort`, `asc` or `desc`."""
+    filters = [sort, order]
+    after = paging.decode(cursor, _LISTING, filters, [str, UUID]) or [None, None]
     await tx.plan_afresh()
-    rows = await tx.all(queries.LOW, tx.now, tx.now - rules.WINDOW, sort, *after, limit + 1)
+    query = queries.LOW_DESCENDING if order == "desc" else queries.LOW
+    rows = await tx.all(
+        query, tx.now, tx.now - rules.WINDOW, sort, *after, limit + 1,
+        *rules.thresholds_by_class(),
+    )  # fmt: skip
     found = paging.page(
-        rows, limit, listing=_LISTING, filters=[sort], key=lambda row: [row.key, row.id]
+        rows, limit, listing=_LISTING, filters=filters, key=lambda row: [row.key, row.id]
     )
     return paging.Page([_shown(row) for row in found.items], found.next_cursor)
 

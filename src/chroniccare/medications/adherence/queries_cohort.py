@@ -29,10 +29,14 @@ class Row:
     key: str
 
 
-# Of whom nothing is observed stands last. $1 is the instant, $2 the window's beginning.
+# Of whom nothing is observed stands last, either way. $1 is the instant, $2 the window's
+# beginning, $7 the drug classes with the threshold $8, $9 that of all others.
 _KEY = (
     "CASE $3::text WHEN 'rate' THEN coalesce(lpad((c.taken * 100000 / nullif(c.observed, 0))::text,"
-    " 6, '0'), '999999') WHEN 'since' THEN to_char(e.opened_at AT TIME ZONE 'UTC',"
+    " 6, '0'), '999999') WHEN 'reason' THEN e.reason WHEN 'escalated' THEN e.escalated::text"
+    " WHEN 'threshold' THEN lpad(coalesce(nullif(m.adherence_threshold, 0), CASE WHEN"
+    " lower(btrim(m.drug_class)) = ANY ($7::text[]) THEN $8::int ELSE $9::int END)::text, 3, '0')"
+    " WHEN 'since' THEN to_char(e.opened_at AT TIME ZONE 'UTC',"
     " 'YYYYMMDDHH24MISSUS') WHEN 'medication' THEN m.medication_name"
     " ELSE p.last_name || ' ' || p.first_name END COLLATE \"C\""
 )
@@ -51,4 +55,11 @@ LOW = Query(
     " AND d.state IN ('taken', 'skipped', 'missed')) o) c"
     " WHERE e.closed_at IS NULL AND p.deleted_at IS NULL) r"
     " WHERE ($4::text IS NULL OR (r.key, r.id) > ($4, $5::uuid)) ORDER BY r.key, r.id LIMIT $6",
+)
+# The same the other way round.
+LOW_DESCENDING = Query(
+    Row,
+    LOW.sql.replace("(r.key, r.id) >", "(r.key, r.id) <")
+    .replace("ORDER BY r.key, r.id", "ORDER BY r.key DESC, r.id DESC")
+    .replace("'999999'", "''"),
 )

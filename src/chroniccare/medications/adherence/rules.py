@@ -56,6 +56,11 @@ def thresholds(own: int | None, drug_class: str | None) -> Thresholds:
     return Thresholds(low, min(100, low + HYSTERESIS))
 
 
+def thresholds_by_class() -> tuple[list[str], int, int]:
+    """Return the drug classes with a `low` of their own in small letters, it, and all others'."""
+    return sorted(_ANTIRETROVIRAL), ANTIRETROVIRAL_PERCENT, DEFAULT_PERCENT
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """How a medication went of late, from its doses of `WINDOW` and its fills.

@@ -15,7 +15,8 @@ from chroniccare.medications.adherence.words import (
 )
 
 Interval = Literal["day", "week"]
-Sort = Literal["rate", "since", "name", "medication"]
+Sort = Literal["rate", "since", "name", "medication", "threshold", "reason", "escalated"]
+Order = Literal["asc", "desc"]
 WhyNot = Literal[
     "nothing_observed", "no_doses_due", "no_fills", "one_fill", "too_short"
 ]  # fmt: skip
