@@ -2,7 +2,8 @@
 
 The suite sends ten of each kind; this sends as many as make up the number asked for, chosen anew
 each time: each as it was generated, and with ids of records that exist, none of them twice.
-`--fhir` sends them to every interaction of /fhir. Prints JSON with the seed, which `--seed` takes
+`--fhir` sends them to every interaction of /fhir; `--stateful` sends them to /api/v1 in sequences
+that go on with what earlier answers named. Prints JSON with the seed, which `--seed` takes
 again; ends with 1 when an answer was a server error or is not what the OpenAPI document, or R4,
 says.
 """
@@ -43,7 +44,10 @@ def main(arguments: list[str]) -> int:
         "--part", default="1/1", help="1/10 to 10/10: a tenth of the operations, as many of each"
     )
     parser.add_argument("--fhir", action="store_true", help="to /fhir in place of /api/v1")
+    parser.add_argument("--stateful", action="store_true", help="in sequences")
     chosen = parser.parse_args(arguments)
+    if chosen.stateful:
+        return _in_clinics("CHAIN", "tests/contracts/test_chains.py", chosen)
     if chosen.fhir:
         return _in_clinics("FHIR_FUZZ", "tests/fhir/test_fuzz.py", chosen)
     each = 1 if chosen.small else math.ceil(chosen.cases / len(MODES) / _DIFFERENT)
