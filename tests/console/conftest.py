@@ -18,11 +18,12 @@ from granian.server.embed import Server
 from playwright.async_api import Browser, Page, async_playwright
 
 from chroniccare.core.caller import Caller
-from chroniccare.platform.postgres import utc_now
 from chroniccare.tenancy.roles import ROLES
 from tests.client import Clinic
 from tests.conftest import Running
-from tests.notifications.support import Clock
+from tests.notifications.conftest import clock
+
+__all__ = ["clock"]
 
 PICTURES = Path(__file__).parents[2] / "docs" / "screenshots"
 AXE = Path(__file__).parents[2] / ".cache" / "axe" / "axe.min.js"
@@ -70,17 +71,6 @@ class Desk:
         """Send a form with the session's token; what comes back is not followed."""
         given = {"csrf": self.session.csrf, **(data or {})}
         return await self.http.post(f"/console{path}", data=given)
-
-
-@pytest.fixture
-async def clock(running: Running) -> AsyncIterator[Clock]:
-    """A clock that stands at noon in New York until it is moved."""
-    made = Clock()
-    running.platform.database.clock = made
-    try:
-        yield made
-    finally:
-        running.platform.database.clock = utc_now
 
 
 SignIn = Callable[..., Awaitable[Desk]]

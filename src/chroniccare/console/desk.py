@@ -1,7 +1,6 @@
 """What the pages of visits share: places, people and kinds by name, days, and what may be done."""
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -10,6 +9,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 
 from chroniccare.console import calls
+from chroniccare.console.people import patients as patients  # noqa: PLC0414  as desk.patients, too
 from chroniccare.console.session import current
 from chroniccare.core.time import EARLIEST, LATEST, to_instant, to_local
 from chroniccare.core.time import zone as named
@@ -17,7 +17,6 @@ from chroniccare.notifications.templates import words
 from chroniccare.platform.postgres import database
 from chroniccare.scheduling import rules
 
-_PAGE = 200
 NOBODY = "\N{EN DASH}"
 STEPS = {
     "confirm": ("confirm", "confirmed"),
@@ -80,16 +79,6 @@ async def clinic(request: Request) -> Clinic:
         )
     )
     return Clinic(*found)
-
-
-async def patients(request: Request, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return patients by id, in one call for 200; who is removed is missing."""
-    wanted = sorted(set(ids))
-    parts = [wanted[at : at + _PAGE] for at in range(0, len(wanted), _PAGE)]
-    found = await asyncio.gather(
-        *(calls.get(request, "/patients", id_=part, limit=_PAGE) for part in parts)
-    )
-    return {one["id"]: one for page in found for one in page["items"]}
 
 
 def may(request: Request, scope: str) -> bool:
