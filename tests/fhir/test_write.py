@@ -360,7 +360,8 @@ async def test_a_write_is_audited_told_and_sealed(clinic: Clinic, fhir: Server) 
     assert told["audit"] == ["create", "update", "delete"]
     assert told["events"] == ["patient.created", "patient.updated", "patient.updated"]
     assert "Widowed" not in str(told["extra"])
-    assert len(told["numbers"]) == 9  # three by system each, but for one of no system; one by type
+    # Three by system each, but for one of no system; one by type; and one by profile.
+    assert len(told["numbers"]) == 10
     assert "999" not in str(told["numbers"])
     assert "ssn" not in str(told["numbers"])
 

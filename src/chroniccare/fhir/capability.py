@@ -6,7 +6,7 @@ from chroniccare import __version__
 from chroniccare.core.wire import dumps
 from chroniccare.fhir.asking import MOST
 from chroniccare.fhir.exports import capability as exporting
-from chroniccare.fhir.kind import Kind
+from chroniccare.fhir.kind import Kind, is_told_by_version
 from chroniccare.fhir.kinds.slots import SLOT
 from chroniccare.fhir.operations import completed
 from chroniccare.fhir.registry import KINDS
@@ -107,7 +107,7 @@ def resource(kind: Kind) -> dict[str, Any]:
         "readHistory": kind.versions is not None,
         "updateCreate": False,
         "conditionalCreate": kind.writer is not None,
-        "conditionalRead": "full-support",
+        "conditionalRead": "full-support" if is_told_by_version(kind) else "not-supported",
         "conditionalUpdate": bool(kind.writer and kind.writer.update),
         "conditionalDelete": "single" if kind.writer and kind.writer.delete else "not-supported",
         "searchParam": [{"name": one.name, "type": one.type} for one in kind.parameters.values()],
