@@ -17,7 +17,7 @@ STORED: dict[str, Callable[..., Any]] = {
     "notification": messages.Stored,
     "consent": consents.Stored,
 }
-ROUND = 250
+ROUND = 200
 """Steps in a transaction."""
 
 

@@ -27,7 +27,7 @@ _LAST = Command(
     "SELECT from_status || ' ' || to_status FROM notification_history WHERE notification_id = $1"
     " ORDER BY seq DESC LIMIT 1"
 )
-_IDS = Command("SELECT array_agg(id ORDER BY id) FROM notifications")
+_IDS = Command("SELECT array_agg(id) FROM notifications WHERE delivery_status = 'pending'")
 
 
 @dataclass(slots=True)
@@ -226,7 +226,7 @@ class Stored:
         """Change states in one transaction; what is refused must have changed nothing.
 
         Raises:
-            DiffersError: a change was taken or refused that should not have been, or history lacks it.
+            DiffersError: a change was taken or refused as it should not be, or history lacks it.
         """
         self.states = dict.fromkeys(self.ids, "pending")
         async with taken_back(self.clinic) as tx:

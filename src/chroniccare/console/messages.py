@@ -16,7 +16,8 @@ PRIORITIES = ("urgent", "high", "normal")
 """Of tasks, the most urgent first."""
 RESULTS = ("answered", "rebooked", "cancelled", "passed_on", "nothing_to_do")
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The wide ones count where a spreadsheet is set to an East Asian language.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _COLUMNS = ("mrn", "last_name", "first_name", "medication_name", "percent", "taken", "observed",
             "threshold", "reason", "since")  # fmt: skip
 
