@@ -25,7 +25,7 @@ async def test_it_is_loaded_once_with_visits_in_working_hours(running: Running) 
     assert again == actions.Loaded(first.tenant_id, 0, 0, 0, 0)
     async with begin(system(first.tenant_id, job="test")) as tx:
         hours = await diary.hours(tx)
-        page = await scheduling.search(tx, filters=[None] * 7, cursor=None, limit=1000)
+        page = await scheduling.search(tx, filters=[None] * 8, cursor=None, limit=1000)
         assert len({rule.provider_id for rule in hours}) == 12
         assert len(await diary.panel(tx, None)) > 400
     assert len(page.items) >= 200

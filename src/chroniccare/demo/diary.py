@@ -56,7 +56,7 @@ def _hours(provider_id: UUID, rule: dict[str, Any], zones: dict[UUID, str]) -> H
 async def taken(tx: Tx, since: datetime | None = None) -> Diary:
     """Return the visits from `since` on that take time, by provider and by patient."""
     page = await scheduling.search(
-        tx, filters=[None, None, None, since, None, None, None], cursor=None, limit=_MOST
+        tx, filters=[None] * 3 + [since] + [None] * 4, cursor=None, limit=_MOST
     )
     diary = Diary({})
     for visit in page.items:
