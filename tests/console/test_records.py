@@ -16,7 +16,7 @@ FACILITY: dict[str, object] = {
     "name": SCRIPT, "facility_type": "clinic", "timezone": "America/New_York",
     "city": "Springfield",
     "line": "1 Main St", "country": "US", "phone": "+14155550100", "is_active": "yes",
-    "monday": "08:00-12:00, 13:00 \N{EN DASH} 17:00", "capabilities": "lab, dialysis",
+    "monday": "08:00-12:00, 13:00 \N{EN DASH} 17:00", "capabilities": "lab\ndialysis, at night",
 }  # fmt: skip
 
 
@@ -65,8 +65,9 @@ async def test_a_provider_keeps_what_the_form_does_not_have(
     place = await clinic.facility()
     form: dict[str, object] = {
         "first_name": SCRIPT, "last_name": "Rahman", "npi": "", "number_system": "urn:oid:1.2.3",
-        "number_value": "8383", "number_type": "MD", "specializations": "Endocrinology",
-        "languages": "en, es", "max_daily_capacity": "12", "facilities": [place["id"]],
+        "number_value": "8383", "number_type": "MD", "languages": "en, es",
+        "specializations": "Endocrinology, Diabetes and Metabolism",
+        "max_daily_capacity": "12", "facilities": [place["id"]],
         "primary": place["id"], "durations": "follow_up 30, lab 15", "is_active": "yes",
         "email": "rahman@clinic.example",
     }  # fmt: skip
@@ -78,6 +79,7 @@ async def test_a_provider_keeps_what_the_form_does_not_have(
     made = await one(desk, "providers", last_name="Rahman")
     assert made["default_appointment_durations"] == {"follow_up": 30, "lab": 15}
     assert made["facilities"] == [{"facility_id": place["id"], "is_primary": True}]
+    assert made["specializations"] == ["Endocrinology, Diabetes and Metabolism"]
     for path in (f"{AT}/providers", f"{AT}/providers/{made['id']}"):
         assert SCRIPT not in (await desk.get(path)).text
 
@@ -99,7 +101,10 @@ async def test_a_change_that_strands_visits_asks_first(clinic: Clinic, sign_in: 
     left = {**form, "facilities": [], "is_active": "yes"}  # while their week names it
     refused = await desk.post(path, {**left, "max_daily_capacity": "20"})
     assert "availability names one" in refused.text
-    kept = await desk.post(path, {**form, "max_daily_capacity": "20", "stranded": "keep"})
+    told = {**form, "max_daily_capacity": "20", "stranded": "keep", "listed": "another"}
+    again = await desk.post(path, told)
+    assert again.status_code == 409, "nobody was shown this visit"
+    kept = await desk.post(path, {**told, "listed": visit["id"]})
     assert kept.status_code == 303, kept.text
     assert (await clinic.get(f"/appointments/{visit['id']}")).json()["data"]["version"] == 1
 
@@ -110,7 +115,7 @@ async def test_kinds_of_visit_and_rooms(clinic: Clinic, sign_in: SignIn) -> None
     kind: dict[str, object] = {
         "name": SCRIPT, "code": "infusion", "duration_minutes": "180", "is_active": "yes",
         "buffer_before_minutes": "10", "buffer_after_minutes": "0", "min_notice_minutes": "0",
-        "horizon_days": "365", "requirements": "room infusion\nequipment big pump 2",
+        "horizon_days": "365", "requirements": "room bay2\nequipment big pump 2",
     }  # fmt: skip
     wrong = await desk.post(f"{AT}/visit-types", {**kind, "requirements": "chair x"})
     assert wrong.status_code == 400
@@ -128,6 +133,10 @@ async def test_kinds_of_visit_and_rooms(clinic: Clinic, sign_in: SignIn) -> None
     assert (await desk.post(f"{AT}/resources", room)).status_code == 303
     bay = await one(desk, "resources", category="infusion")
     assert SCRIPT not in (await desk.get(f"{AT}/resources/{bay['id']}")).text
+    stale = {**room, "name": "Bay", "version": "7"}
+    late = await desk.post(f"{AT}/resources/{bay['id']}", stale)
+    assert late.status_code == 412
+    assert 'value="Bay"' in late.text
     visitor = await clinic.provider(facilities=[{"facility_id": place["id"]}])
     await booked(clinic, visitor, resource_ids=[bay["id"]])
     path = f"{AT}/resources/{bay['id']}"

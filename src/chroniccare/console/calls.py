@@ -16,6 +16,7 @@ from chroniccare.console.session import current
 from chroniccare.core.errors import FieldError, Problem
 
 _FIRST_ERROR = 400
+CONFLICT = 409
 _STALE = 412
 # What FastAPI and its middleware have put there, without which no route can be called.
 _SHARED = (
@@ -36,7 +37,9 @@ class Refused(Problem):
         """Return what stands where the entries are others, by field; only for an old version."""
         if self.status != _STALE:
             return {}
-        return {name: now[name] for name, one in entries.items() if now.get(name) != one}
+        return {
+            name: now[name] for name, one in entries.items() if name in now and now[name] != one
+        }
 
     @property
     def fields(self) -> dict[str, str]:

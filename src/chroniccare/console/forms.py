@@ -37,6 +37,10 @@ class Form:
         """Return every value of a field that is not empty."""
         return [one for one in self.values.get(name, []) if one]
 
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a field that hold something."""
+        return [one.strip() for one in self.text(name).splitlines() if one.strip()]
+
     def checked(self, name: str) -> bool:
         """Return whether a box is ticked."""
         return bool(self.text(name))

@@ -22,19 +22,28 @@ def entered(session: dict[str, Any], zone: str) -> dict[str, Any]:
 def body(
     form: Form, zone: str, rooms: dict[str, dict[str, Any]], session: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Return a session as the API plans or replaces it; what the form does not have stays."""
+    """Return a session as the API plans or replaces it; what the form does not have stays.
+
+    Nothing is set aside here: what a session was once planned with stays its own.
+    """
+    at = desk.instant(form.text("day"), form.text("clock"), zone)
+    if (
+        session is not None
+        and entered(session, zone).items()
+        >= {name: form.text(name) for name in ("day", "clock", "facility_id")}.items()
+    ):
+        at = session["scheduled_start"]  # a clock says one time twice when it is set back
     return {
         "title": form.text("title"), "provider_id": form.some("provider_id"),
         "facility_id": form.some("facility_id"),
         "appointment_type": form.text("appointment_type"),
-        "scheduled_start": desk.instant(form.text("day"), form.text("clock"), zone),
+        "scheduled_start": at,
         "duration_minutes": form.number("duration_minutes"), "seats": form.number("seats"),
         "resource_ids": _resources(form, rooms, session),
         "additional_provider_ids": [
             one for one in (session or {}).get("additional_provider_ids", [])
             if one != form.text("provider_id")
         ],
-        "override": (session or {}).get("override"),
     }  # fmt: skip
 
 

@@ -47,10 +47,10 @@ def _facility(form: Form, now: Record) -> Record:
         "name": form.text("name"), "facility_type": form.text("facility_type"),
         "timezone": form.text("timezone"), "contact_info": _contact(form, now),
         "address": {
-            "line": some(form.text("line")), **{name: form.some(name) for name in _ADDRESS},
+            "line": form.lines("line"), **{name: form.some(name) for name in _ADDRESS},
         },
         "operating_hours": {day: _ranges(form.text(day)) for day in DAYS},
-        "capabilities": some(form.text("capabilities")), "is_active": form.checked("is_active"),
+        "capabilities": form.lines("capabilities"), "is_active": form.checked("is_active"),
     }  # fmt: skip
 
 
@@ -60,9 +60,11 @@ def _provider(form: Form, now: Record) -> Record:
     return {
         "first_name": form.text("first_name"), "last_name": form.text("last_name"),
         "npi": form.some("npi"),
-        "identifiers": [first, *now.get("identifiers", [])[1:]] if any(first.values()) else [],
-        "specializations": some(form.text("specializations")),
-        "qualifications": some(form.text("qualifications")),
+        "identifiers": [
+            *([first] if any(first.values()) else []), *now.get("identifiers", [])[1:],
+        ],
+        "specializations": form.lines("specializations"),
+        "qualifications": form.lines("qualifications"),
         "languages": some(form.text("languages")), "contact_info": _contact(form, now),
         "telehealth_enabled": form.checked("telehealth_enabled"),
         "max_daily_capacity": form.number("max_daily_capacity"),
@@ -87,10 +89,12 @@ def _visit_type(form: Form, now: Record) -> Record:
         "horizon_days",
     )  # fmt: skip
     needs = []
-    for one in some(form.text("requirements")):
+    for one in form.lines("requirements"):
         kind, _, rest = one.partition(" ")
-        category, _, count = rest.rpartition(" ") if rest[-1:].isdecimal() else (rest, "", "1")
-        needs.append({"kind": kind, "category": category or rest, "count": whole(count)})
+        category, _, count = rest.rpartition(" ")
+        if not category or not count.isdecimal():
+            category, count = rest, "1"
+        needs.append({"kind": kind, "category": category, "count": whole(count)})
     return {
         "code": form.text("code"), "name": form.text("name"),
         "description": form.some("description"), "requirements": needs,

@@ -65,19 +65,23 @@ async def look(request: Request, kind: str, record_id: UUID) -> Response:
 
 @router.post("/admin/clinic/{kind}/{record_id}")
 async def change(request: Request, kind: str, record_id: UUID) -> Response:
-    """Replace a record, unless that strands visits of which nobody has said what is to be."""
+    """Replace a record, unless that strands visits of which nobody has said what is to be.
+
+    What was said is of those that were listed: where there are others by now, it is asked again.
+    """
     form = await forms.read(request)
     at, chosen = f"/{kind}/{record_id}", form.some("stranded")
     stranded: list[dict[str, Any]] = []
     now = await calls.get(request, at)
     body = _kind(kind).body(form, now)
     try:
-        if _kind(kind).strands and chosen is None:
+        if _kind(kind).strands:
             tried = await calls.call(
                 request, "PUT", at, body, query={"dry_run": "true"}, version=form.version
             )
             stranded = (tried.data or {}).get("stranded") or []
-        if not stranded:
+        listed = " ".join(one["appointment_id"] for one in stranded)
+        if not stranded or (chosen and form.text("listed") == listed):
             query = {"stranded": chosen} if chosen else {}
             await calls.call(request, "PUT", at, body, query=query, version=form.version)
             return pages.done(f"{_HOME}/{kind}", "saved")
