@@ -102,6 +102,9 @@ async def test_a_condition_in_a_bundle(fhir: Server) -> None:
     second = await send(fhir, "transaction", one)
     assert first.json()["entry"][0]["response"]["status"] == "201"
     assert second.json()["entry"][0]["response"]["status"] == "200"
+    for kind in ("transaction", "batch"):  # a query of a POST says the same
+        again = await send(fhir, kind, entry("POST", "Patient?identifier=T-1", numbered))
+        assert again.json()["entry"][0]["response"]["status"] == "200"
     assert len(await fhir.ids("Patient")) == 1
 
 

@@ -37,9 +37,13 @@ class Kept(Parameter):
             return "true" if modifier == "not" else "false"
         wanted = [f"{self.name} {self.wanted(asked.base, modifier, one)}" for one in values]
         hashes = asked.among([hashed(asked.keys, one) for one in wanted], "text")
-        sign = "NOT IN" if modifier == "not" else "IN"
+        if modifier == "not":  # by the record: NOT IN would gather those of the whole clinic
+            return (
+                f"NOT EXISTS (SELECT FROM fhir_numbers n WHERE n.record_id = {self.id}"
+                f" AND n.number_index = {hashes})"
+            )
         return (
-            f"{self.id} {sign} (SELECT n.record_id FROM fhir_numbers n"  # noqa: S608  a constant, and a placeholder
+            f"{self.id} IN (SELECT n.record_id FROM fhir_numbers n"  # noqa: S608  a constant, and a placeholder
             f" WHERE n.number_index = {hashes})"
         )
 
@@ -136,7 +140,10 @@ def null(id_: str | None, name: str) -> str:
     """Return the condition that nothing is kept of a parameter."""
     if id_ is None:
         return "true"
-    return f"{id_} NOT IN (SELECT n.record_id FROM fhir_numbers n WHERE n.parameter = '{name}')"  # noqa: S608  constants
+    return (
+        f"NOT EXISTS (SELECT FROM fhir_numbers n WHERE n.record_id = {id_}"
+        f" AND n.parameter = '{name}')"
+    )
 
 
 async def write(

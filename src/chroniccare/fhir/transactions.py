@@ -86,7 +86,12 @@ class Step:
     @property
     def is_plain(self) -> bool:
         """Say whether it makes a record, whatever others there are."""
-        return self.method == "POST" and "ifNoneExist" not in self.request
+        return self.method == "POST" and self.unless is None
+
+    @property
+    def unless(self) -> str | None:
+        """Return the search of a conditional create: `ifNoneExist`, or the query of a POST."""
+        return self.request.get("ifNoneExist") or (self.query if self.method == "POST" else None)
 
     @property
     def kind(self) -> Kind:
@@ -249,7 +254,7 @@ def _plan(steps: list[Step]) -> dict[str, str]:
         step.full_url: f"{step.path[0]}/{new_id()}"
         for step in steps
         if step.method == "POST" and step.full_url is not None and batches.is_stored(step)
-        and "ifNoneExist" not in step.request
+        and step.unless is None
     }  # fmt: skip
 
 
@@ -302,10 +307,12 @@ async def _write(
         raise Invalid.field("resource", "is needed", "required")
     resource = await referring(tx, step.resource, known)
     if step.method == "POST":
-        unless, name = step.request.get("ifNoneExist"), plan.get(step.full_url or "")
+        name = plan.get(step.full_url or "")
         coming = frozenset(plan.values())
         planned = Planned(UUID(name.partition("/")[2]) if name else None, coming)
-        return await writing.create(tx, kind, resource, unless=unless, planned=planned, made=made)
+        return await writing.create(
+            tx, kind, resource, unless=step.unless, planned=planned, made=made
+        )
     if step.query is not None:
         return await _write_matching(tx, step, resource, check)
     if step.method == "PATCH":

@@ -20,7 +20,6 @@ PLACES = {
 }
 """Where a client finds the fields that rules speak of."""
 _MINUTES = {"min": 1, "h": 60}
-_MOST_CODE = 50
 _NOT_GONE_BY = ("availableTime", "availabilityExceptions", "notAvailable")
 
 
@@ -50,7 +49,7 @@ def from_fhir(said: Resource, kept: Mapping[str, Any], tenant_id: UUID) -> dict[
     words = [one for one in map(common.words, concepts) if one]
     return {
         **kept,
-        "code": _code(concepts, local(tenant_id, "visit-type")) or kept.get("code"),
+        "code": _code(concepts, local(tenant_id, "visit-type"), kept.get("code")),
         "name": said.get("name") or next(iter(words), None),
         "description": said.get("comment"),
         "duration_minutes": minutes,
@@ -58,13 +57,17 @@ def from_fhir(said: Resource, kept: Mapping[str, Any], tenant_id: UUID) -> dict[
     }
 
 
-def _code(concepts: list[Resource], ours: str) -> str | None:
-    """Return the code of our own system, else the first word there is, as visits are read."""
+def _code(concepts: list[Resource], ours: str, kept: str | None) -> str | None:
+    """Return the code of our own system, else the one it has: visits carry it.
+
+    Of a new kind of visit it is the first word there is, as visits are read.
+    """
     codings = [coding for one in concepts for coding in one.get("coding", []) if "code" in coding]
     codes = [one["code"] for one in codings if one.get("system") == ours]
+    codes += [kept] if kept else []
     codes += [one["code"] for one in codings]
     codes += [one["text"] for one in concepts if "text" in one]
-    return codes[0][:_MOST_CODE] if codes else None
+    return codes[0] if codes else None
 
 
 def _length(said: Resource, url: str, wrong: list[FieldError]) -> int | None:
