@@ -203,7 +203,8 @@ def test_tasks_mount_what_they_are_told_of_and_only_some_may_write() -> None:
     for name in TASKS:
         mounted = {one["ContainerPath"]: one["ReadOnly"] for one in told(name)["MountPoints"]}
         assert mounted.keys() == {"/keys", "/state", "/tmp"}  # noqa: S108  in the container
-        assert (str(mounted["/keys"]).lower() == "true") is (name == "ApiTask")
+        for path in ("/keys", "/state"):
+            assert (str(mounted[path]).lower() == "true") is (name == "ApiTask")
         for volume in TASKS[name]["Volumes"]:
             if volume["Name"] != "tmp":
                 files = volume["EFSVolumeConfiguration"]
