@@ -1,5 +1,8 @@
 """Whatever the owner of the tables does to the log is found, and where."""
 
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -239,6 +242,32 @@ async def test_heads_are_exported_signed_and_each_once(
     assert (tmp_path / "audit" / "head.key").stat().st_mode & 0o777 == 0o600
     ours = {one.seq: one for one in found if one.tenant_id == chain.tenant_id}
     assert (await verify(chain.tenant_id, ours)).agreed == 4
+
+
+_HOLD = """
+import fcntl, sys
+with open(sys.argv[1], "ab") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+async def test_who_writes_heads_waits_for_another_machine_that_does(
+    clinic: Clinic, settings: Settings, tmp_path: Path
+) -> None:
+    there = settings.model_copy(update={"audit_heads_dir": str(tmp_path)})
+    await chain_of(clinic, 1)
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _HOLD, str(tmp_path / heads.FILE), stdin=PIPE, stdout=PIPE
+    )
+    assert other.stdout is not None
+    assert await other.stdout.readline() == b"held\n"
+    exporting = asyncio.create_task(heads.export(there, {}))
+    done, _ = await asyncio.wait([exporting], timeout=1)
+    assert done == set()
+    await other.communicate(b"")  # the end of its input lets it go
+    assert await exporting > 0
 
 
 @pytest.mark.parametrize("byte", [10, 60, 90, 150, -10])

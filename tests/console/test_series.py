@@ -137,7 +137,9 @@ async def test_a_visit_that_was_moved_after_it_was_shown_is_shown_again(
     desk = await sign_in("front_desk")
     made = await weekly(clinic, await clinic.provider())
     path, moved = f"/series/{made['series']['id']}/cancel", visits(made)[2]
-    form = {"visit": visits(made)[1], "version": "1", "cancellation_reason": "Away"}
+    form: dict[str, object] = {
+        "visit": visits(made)[1], "version": "1", "cancellation_reason": "Away",
+    }  # fmt: skip
     seen = await look(desk, path, form)
     one = (await clinic.get(f"/appointments/{moved}")).json()["data"]
     when = {"scheduled_start": "2031-04-15T14:00:00Z"}

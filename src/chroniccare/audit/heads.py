@@ -6,6 +6,7 @@ an ed25519 signature (base64) of the other four. The public key stands beside it
 
 import asyncio
 import base64
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -97,6 +98,8 @@ def _append(settings: Settings, found: Iterable[Head]) -> None:
     lines = b"".join(line(key, head) for head in found)
     descriptor = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "ab") as file:
+        # Several workers share the file over NFS, where an append of two machines is not atomic.
+        fcntl.lockf(file, fcntl.LOCK_EX)
         file.write(lines)
         file.flush()
         os.fsync(descriptor)
