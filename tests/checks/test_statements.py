@@ -7,7 +7,7 @@ from tests.checks.test_regressions import gaps
 
 _PAGE = ROOT / "docs" / "security-statements.md"
 _FIRST = (
-    "tests/contracts/test_isolation.py::test_a_role_owns_nothing_and_may_not_get_round_the_policies"
+    "tests/contracts/test_isolation.py::test_sec_02_a_role_owns_nothing_and_gets_round_no_policy"
     "`<br>`"
     "tests/contracts/test_isolation.py::test_nothing_runs_with_the_owners_rights"
 )

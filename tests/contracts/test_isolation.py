@@ -263,9 +263,7 @@ async def test_a_row_can_only_be_the_tenants_own(probe: Probe, table: str) -> No
 
 
 @pytest.mark.parametrize("table", TABLES)
-async def test_without_a_tenant_nothing_is_seen_and_nothing_written(
-    probe: Probe, table: str
-) -> None:
+async def test_sec_03_without_a_tenant_nothing_is_seen_or_written(probe: Probe, table: str) -> None:
     refused = f'new row violates row-level security policy for table "{table}"'
     for _ in range(2):  # never set, then left behind empty by the transactions in between
         assert await probe.attempt(f"SELECT count(*) FROM {table}", tenant=None) == 0  # noqa: S608
@@ -276,7 +274,7 @@ async def test_without_a_tenant_nothing_is_seen_and_nothing_written(
 
 
 @pytest.mark.parametrize("table", TABLES)
-async def test_a_table_is_behind_forced_row_level_security(probe: Probe, table: str) -> None:
+async def test_sec_01_a_table_is_behind_forced_row_level_security(probe: Probe, table: str) -> None:
     row = await probe.connection.fetchrow(
         "SELECT relrowsecurity, relforcerowsecurity FROM pg_class"
         " WHERE relname = $1 AND relnamespace = 'public'::regnamespace",
@@ -301,7 +299,7 @@ async def test_a_table_is_behind_forced_row_level_security(probe: Probe, table: 
 
 
 @pytest.mark.parametrize("table", sorted(set(TABLES) - set(GLOBAL)))
-async def test_a_tenants_table_is_keyed_by_tenant(probe: Probe, table: str) -> None:
+async def test_sec_07_a_tenants_table_is_keyed_by_tenant(probe: Probe, table: str) -> None:
     nullable = await probe.connection.fetchval(
         "SELECT NOT attnotnull FROM pg_attribute WHERE attrelid = $1::text::regclass"
         " AND attname = 'tenant_id'",
@@ -339,9 +337,7 @@ async def test_foreign_keys_stay_within_the_tenant(probe: Probe, database_url: s
 
 
 @pytest.mark.parametrize("role", [APP_ROLE, SYSTEM_ROLE])
-async def test_a_role_owns_nothing_and_may_not_get_round_the_policies(
-    probe: Probe, role: str
-) -> None:
+async def test_sec_02_a_role_owns_nothing_and_gets_round_no_policy(probe: Probe, role: str) -> None:
     row = await probe.connection.fetchrow(
         "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolcanlogin, rolinherit,"
         " EXISTS (SELECT FROM pg_class WHERE relowner = r.oid) AS owns,"

@@ -183,7 +183,7 @@ async def test_a_removed_record_is_gone(clinic: Clinic, fhir: Server, other_fhir
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-async def test_another_clinics_record_was_never_there(
+async def test_sec_09_another_clinics_record_was_never_there(
     clinic: Clinic, fhir: Server, other_fhir: Server, kind: str
 ) -> None:
     await (each(fhir) if kind in searches() else everything(clinic))

@@ -121,7 +121,7 @@ async def test_what_changed_since_planning_counts(
     assert await bench.outbox() == []
 
 
-async def test_an_opted_out_number_is_passed_over_for_email(bench: Bench) -> None:
+async def test_sec_25_an_opted_out_number_is_passed_over_for_email(bench: Bench) -> None:
     await bench.planned()
     suppress = (
         "INSERT INTO suppressions (id, tenant_id, channel, value, reason, created_at)"

@@ -230,7 +230,7 @@ async def test_silence_is_given_up_after_the_time_allowed(monkeypatch: pytest.Mo
         ({"to": "märia@example.com"}, "address_not_ascii"),
     ],
 )
-async def test_no_value_breaks_out_of_its_header(
+async def test_sec_24_no_value_breaks_out_of_its_header(
     serve: Serve, fields: dict[str, str], code: str
 ) -> None:
     relay = serve()

@@ -190,7 +190,7 @@ async def test_a_certificate_is_fetched_once(
     assert amazon.asked.count("/cert.pem?again") == before + 1
 
 
-async def test_without_topics_and_secret_nothing_is_taken(
+async def test_sec_31_without_topics_and_secret_nothing_is_taken(
     anonymous: httpx.AsyncClient, amazon: Amazon, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = database()
