@@ -106,7 +106,12 @@ async def test_a_seat_is_booked_once_and_cancelled(clinic: Clinic, sign_in: Sign
     items = (await clinic.get(f"/group-sessions/{made['id']}/appointments")).json()["data"]["items"]
     gone: dict[str, object] = {"cancellation_reason": "Asked", "version": "7"}
     seat = f"{path}/seats/{items[0]['id']}/cancel"
-    assert (await desk.post(seat, gone)).status_code == 412
+    late = await desk.post(seat, gone)
+    assert late.status_code == 412
+    assert (
+        late.text.count('value="Asked"') == 1
+    )  # in that seat's row, and not in the session's form
+    assert late.text.index('value="Asked"') > late.text.index(f'id="why-{items[0]["id"]}"')
     assert (await desk.post(seat, {**gone, "version": "1"})).status_code == 303
     assert (await now(clinic, path))["seats_taken"] == 1
     assert (await desk.post(f"{path}/cancel", {"version": "1"})).status_code == 400

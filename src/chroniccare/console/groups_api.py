@@ -106,10 +106,12 @@ async def seat(request: Request, session_id: UUID) -> Response:
 @router.post("/groups/{session_id}/seats/{visit_id}/cancel")
 async def leave(request: Request, session_id: UUID, visit_id: UUID) -> Response:
     """Cancel one seat, which somebody else can have then."""
-    return await _cancel(request, session_id, f"/appointments/{visit_id}")
+    return await _cancel(request, session_id, f"/appointments/{visit_id}", seat=visit_id)
 
 
-async def _cancel(request: Request, session_id: UUID, at: str) -> Response:
+async def _cancel(
+    request: Request, session_id: UUID, at: str, *, seat: UUID | None = None
+) -> Response:
     form = await forms.read(request)
     body = {
         "cancellation_reason": form.text("cancellation_reason"),
@@ -118,12 +120,23 @@ async def _cancel(request: Request, session_id: UUID, at: str) -> Response:
     try:
         await calls.call(request, "DELETE", at, body, version=form.version)
     except calls.Refused as error:
-        return await _page(request, session_id, body, error=error)
+        entries = {"seat": str(seat), "seat_reason": body["cancellation_reason"]} if seat else body
+        return await _page(request, session_id, entries, error=error)
     return pages.done(f"{_HERE}/{session_id}", "cancelled")
 
 
 def _zones(clinic: desk.Clinic) -> dict[str, str]:
     return {one["id"]: one["timezone"] for one in clinic.places}
+
+
+async def _zone(
+    request: Request, clinic: desk.Clinic, facility_id: str, session: dict[str, Any] | None
+) -> str:
+    """Return the zone of a facility; that of a session may be offered no more."""
+    known = _zones(clinic).get(facility_id)
+    if known is None and session is not None and session["facility_id"] == facility_id:
+        known = (await calls.get(request, f"/facilities/{facility_id}"))["timezone"]
+    return known or "UTC"
 
 
 def _entries(form: forms.Form) -> dict[str, str]:
@@ -139,7 +152,7 @@ async def _body(
     request: Request, form: forms.Form, session: dict[str, Any] | None
 ) -> dict[str, Any]:
     clinic, rooms = await asyncio.gather(desk.clinic(request), _rooms(request))
-    zone = _zones(clinic).get(form.text("facility_id"), "UTC")
+    zone = await _zone(request, clinic, form.text("facility_id"), session)
     return groups.body(form, zone, rooms, session)
 
 
@@ -152,7 +165,7 @@ async def _form(
 ) -> Response:
     clinic, rooms = await asyncio.gather(desk.clinic(request), _rooms(request))
     zones, names = _zones(clinic), clinic.names()
-    zone = zones.get((session or entries).get("facility_id", ""), "UTC")
+    zone = await _zone(request, clinic, (session or entries).get("facility_id", ""), session)
     filled = groups.entered(session, zone) if session else dict.fromkeys(groups.ENTRIES, "")
     data = (error.data or {}) if error else {}
     return pages.page(
