@@ -53,7 +53,7 @@ def ask(language: str, token: str, *, why: str = "") -> bytes:
     return birth_date.ask(language, _TEXTS[language]["title"], f"/offers/{token}", why=why)
 
 
-def over(language: str, outcome: str) -> bytes:
+def over(language: str, outcome: str = "over") -> bytes:
     """Return the page of an offer that was declined or is over: it says nothing but that."""
     texts = _TEXTS[language]
     return page.render(language, texts["title"], [texts.get(outcome, texts["over"])])

@@ -211,3 +211,19 @@ async def test_a_text_message_has_the_link_where_the_clinic_asks_by_link(ward: W
         body = (await ward.at(due))[-1].body
         assert ("/doses/" in body) == there, body
         assert ("Reply TAKEN" in body) == (asks == "reply")
+
+
+async def test_a_patient_who_was_erased_is_asked_nothing(
+    ward: Ward, anonymous: httpx.AsyncClient
+) -> None:
+    patient, _, path = await reminded(ward)
+    _, proof = await unlocked(anonymous, path)
+    reason = {"reason": "Asked in writing."}
+    assert (await ward.clinic.post(f"/patients/{patient}/erase", reason)).status_code == 201
+    placeholder = {"year": "1900", "month": "1", "day": "1"}
+    for answer in (
+        await anonymous.get(path), await anonymous.post(path, data=placeholder),
+        await anonymous.post(f"{path}/taken", data=proof),
+    ):  # fmt: skip
+        assert (answer.status_code, "no longer in use" in answer.text) == (410, True)
+        assert "<form" not in answer.text

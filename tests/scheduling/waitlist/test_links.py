@@ -143,6 +143,8 @@ async def test_no_passes_the_time_on_in_the_patients_language(
     assert "Sí, iré" in page.text
     answer = await anonymous.post(f"{path}/decline", data=proof)
     assert (answer.status_code, "Gracias" in answer.text) == (200, True)
+    unproved = (await anonymous.get(path)).text  # says no more than of one that has ended
+    assert ("Esta oferta ya no vale" in unproved, "Gracias" in unproved) == (True, False)
     assert await desk.status(entry) == "waiting"
     assert await desk.sweep() == 1
     assert await desk.status(second) == "offered"

@@ -34,6 +34,12 @@ class NoDoses(NotFound):
     message = "No such reminder."
 
 
+class DosesGone(NoDoses):
+    """The patient was erased or removed: nobody can say the date of birth any more."""
+
+    status = 410
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A link that we gave out: who calls, which doses it is about, and when they were due."""
@@ -150,6 +156,8 @@ async def _rows(tx: Tx, link: Link) -> Sequence[queries_links.Row]:
     rows = await tx.all(queries_links.SHOWN, link.bundle_id)
     if not rows:
         raise NoDoses
+    if rows[0].is_gone:
+        raise DosesGone
     return rows
 
 

@@ -62,6 +62,8 @@ def opened(token: str, pepper: str, *, request_id: str, ip_address: str | None) 
 async def question(link: Link, *, why: str = "") -> bytes:
     """Return the page that asks for the date of birth, or says that the offer is over.
 
+    That it was declined is told after the proof alone.
+
     Raises:
         NoOffer: the clinic is not active any more, or the patient is gone.
     """
@@ -70,7 +72,7 @@ async def question(link: Link, *, why: str = "") -> bytes:
     language = language_of(shown.language)
     if shown.outcome in offer_page.ASKED:
         return offer_page.ask(language, link.door.token, why=why)
-    return offer_page.over(language, shown.outcome)
+    return offer_page.over(language)
 
 
 async def prove(link: Link, keeper: Doorkeeper, given: Mapping[str, str]) -> str:
