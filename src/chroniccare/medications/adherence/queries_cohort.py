@@ -29,37 +29,32 @@ class Row:
     key: str
 
 
-# Of whom nothing is observed stands last, either way. $1 is the instant, $2 the window's
-# beginning, $7 the drug classes with the threshold $8, $9 that of all others.
-_KEY = (
-    "CASE $3::text WHEN 'rate' THEN coalesce(lpad((c.taken * 100000 / nullif(c.observed, 0))::text,"
-    " 6, '0'), '999999') WHEN 'reason' THEN e.reason WHEN 'escalated' THEN e.escalated::text"
-    " WHEN 'threshold' THEN lpad(coalesce(nullif(m.adherence_threshold, 0), CASE WHEN"
-    " lower(btrim(m.drug_class)) = ANY ($7::text[]) THEN $8::int ELSE $9::int END)::text, 3, '0')"
-    " WHEN 'since' THEN to_char(e.opened_at AT TIME ZONE 'UTC',"
-    " 'YYYYMMDDHH24MISSUS') WHEN 'medication' THEN m.medication_name"
-    " ELSE p.last_name || ' ' || p.first_name END COLLATE \"C\""
-)
-LOW = Query(
-    Row,
-    "SELECT r.* FROM (SELECT e.id, e.patient_id, p.mrn, p.first_name, p.last_name,"
-    " e.medication_id, m.medication_name, m.drug_class, m.adherence_threshold, e.reason,"
-    f" e.escalated, e.opened_at, c.taken, c.observed, {_KEY} AS key"
-    " FROM adherence_episodes e"
-    " JOIN medications m ON m.tenant_id = e.tenant_id AND m.id = e.medication_id"
-    " JOIN patients p ON p.tenant_id = e.tenant_id AND p.id = e.patient_id"
-    " CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE o.code IN ('t', 'l')) AS taken,"
-    " count(*) FILTER (WHERE o.code IN ('t', 'l', 's', 'm')) AS observed"
-    f" FROM (SELECT {CODE} AS code FROM medication_doses d WHERE d.tenant_id = e.tenant_id"
-    " AND d.medication_id = e.medication_id AND d.due_at > $2::timestamptz"
-    " AND d.state IN ('taken', 'skipped', 'missed')) o) c"
-    " WHERE e.closed_at IS NULL AND p.deleted_at IS NULL) r"
-    " WHERE ($4::text IS NULL OR (r.key, r.id) > ($4, $5::uuid)) ORDER BY r.key, r.id LIMIT $6",
-)
-# The same the other way round.
-LOW_DESCENDING = Query(
-    Row,
-    LOW.sql.replace("(r.key, r.id) >", "(r.key, r.id) <")
-    .replace("ORDER BY r.key, r.id", "ORDER BY r.key DESC, r.id DESC")
-    .replace("'999999'", "''"),
+# Of whom nothing is observed stands last, either way: `last` is their key. $1 is the instant, $2
+# the window's beginning, $7 the drug classes with the threshold $8, $9 that of all others.
+LOW, LOW_DESCENDING = (
+    Query(
+        Row,
+        "SELECT r.* FROM (SELECT e.id, e.patient_id, p.mrn, p.first_name, p.last_name,"
+        " e.medication_id, m.medication_name, m.drug_class, m.adherence_threshold, e.reason,"
+        " e.escalated, e.opened_at, c.taken, c.observed, CASE $3::text WHEN 'rate' THEN"
+        f" coalesce(lpad((c.taken * 100000 / nullif(c.observed, 0))::text, 6, '0'), '{last}')"
+        " WHEN 'reason' THEN e.reason WHEN 'escalated' THEN e.escalated::text"
+        " WHEN 'threshold' THEN lpad(coalesce(nullif(m.adherence_threshold, 0), CASE WHEN"
+        " lower(btrim(m.drug_class)) = ANY ($7::text[]) THEN $8::int ELSE $9::int END)::text, 3,"
+        " '0') WHEN 'since' THEN to_char(e.opened_at AT TIME ZONE 'UTC',"
+        " 'YYYYMMDDHH24MISSUS') WHEN 'medication' THEN m.medication_name"
+        " ELSE p.last_name || ' ' || p.first_name END COLLATE \"C\" AS key"
+        " FROM adherence_episodes e"
+        " JOIN medications m ON m.tenant_id = e.tenant_id AND m.id = e.medication_id"
+        " JOIN patients p ON p.tenant_id = e.tenant_id AND p.id = e.patient_id"
+        " CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE o.code IN ('t', 'l')) AS taken,"
+        " count(*) FILTER (WHERE o.code IN ('t', 'l', 's', 'm')) AS observed"
+        f" FROM (SELECT {CODE} AS code FROM medication_doses d WHERE d.tenant_id = e.tenant_id"
+        " AND d.medication_id = e.medication_id AND d.due_at > $2::timestamptz"
+        " AND d.state IN ('taken', 'skipped', 'missed')) o) c"
+        " WHERE e.closed_at IS NULL AND p.deleted_at IS NULL) r"
+        f" WHERE ($4::text IS NULL OR (r.key, r.id) {after} ($4, $5::uuid))"
+        f" ORDER BY r.key {order}, r.id {order} LIMIT $6",
+    )
+    for after, order, last in ((">", "ASC", "999999"), ("<", "DESC", ""))
 )
