@@ -105,6 +105,8 @@ async def test_rules_of_booking_and_limits_of_costs_are_changed(sign_in: SignIn)
     desk = await sign_in()
     page = (await desk.get("/admin/settings")).text
     assert [page.count(f'id="{name}"') for name in ("booking", "texts", "costs")] == [1, 1, 1]
+    assert "(needed)" not in page
+    assert page.count(" required") == 9  # each number and word whose hint does not allow none
     booking: dict[str, object] = {
         "cancel_notice_minutes": "1440", "reschedule_notice_minutes": "60", "max_reschedules": "",
         "overbooking_lanes": "1", "waitlist_offer_minutes": "60", "recall_return_days": "15",
@@ -120,7 +122,7 @@ async def test_rules_of_booking_and_limits_of_costs_are_changed(sign_in: SignIn)
     assert (kept["cancel_notice_minutes"], kept["max_reschedules"]) == (1440, None)
     stale = await desk.post(path, {**booking, "cancel_notice_minutes": "0"})
     assert stale.status_code == 412
-    assert "minutes ahead</dt><dd>1440</dd>" in stale.text
+    assert "Notice to cancel</dt><dd>1440</dd>" in stale.text
     costs: dict[str, object] = {
         "monthly_segments": "20000", "monthly_amount": "150.50", "currency": "USD",
         "alert_percent": "80", "segment_price": "0,0079", "countries": "US 2000\nCA",
