@@ -53,9 +53,12 @@ class Message:
         elif kind in _NO_USE:
             return self._useless(which, newest=newest)
         elif state in {"in_flight", "unknown", "transient"}:
+            gone_on = any(one in _NO_USE for _, one in self.tries[which + 1 :])
+            if not newest and not gone_on and self.status == "sending" and not coming:
+                return False  # another is on the wire: its answer comes first
             self.tries[which][1] = "accepted"
             unsent = self.status in _WAITS | _DOUBTED or (coming and self.status == "sending")
-            if newest and unsent:
+            if (newest or not gone_on) and unsent:
                 self._settle("accepted", channel)
         return True
 
@@ -80,6 +83,15 @@ class Message:
             self._go_on(rest, "unconfirmed" if hoped else "failed")
         return True
 
+    def _taken(self) -> str | None:
+        """Return the channel of an earlier attempt that was accepted, with no refusal since."""
+        for channel, state in reversed(self.tries[:-1]):
+            if state in _NO_USE:
+                return None
+            if state == "accepted":
+                return channel
+        return None
+
     def _go_on(self, rest: list[str], otherwise: str) -> None:
         if rest:
             self.status, self.channel, self.plan = "pending", rest[0], rest
@@ -91,8 +103,11 @@ class Message:
         channel, state = self.tries[-1]
         doubts = sum(one == "unknown" for _, one in self.tries)
         again = kind in {"medication_reminder", "refill_reminder"} or today
+        taken = self._taken()
         if state in {"accepted", "delivered"}:
             self.status = state
+        elif taken is not None:
+            self._settle("accepted", taken)
         elif late:
             self.status = "unconfirmed"
         elif kind in {"low_adherence", "care_message"}:
@@ -116,7 +131,16 @@ class _Real:
             self.row, attempt_channel=self.tries[which][0], attempt_status=self.tries[which][1],
             last=all(one == "prepared" for one in later), coming="prepared" in later,
             hoped=any(state == "accepted" for _, state in self.tries[:which]),
+            left=any(state in {"rejected", "undelivered"} for state in later),
         )  # fmt: skip
+
+    def taken(self) -> str | None:
+        found = [
+            channel
+            for which, (channel, state) in enumerate(self.tries[:-1])
+            if state == "accepted" and not self.standing(which).left
+        ]
+        return found[-1] if found else None
 
     def set(self, which: int, then: rules.Standing) -> None:
         self.row, self.tries[which][1] = then, then.attempt_status
@@ -196,7 +220,8 @@ def _doubt(model: Message, real: _Real, dice: Random) -> None:
     kind, today, late = dice.choice(TYPES), dice.random() < 0.3, dice.random() < 0.2
     doubts = sum(state == "unknown" for _, state in real.tries)
     last = len(real.tries) - 1
-    real.set(last, rules.resolve(rules.Doubt(kind, today, late, doubts, real.standing(last))))
+    doubt = rules.Doubt(kind, today, late, doubts, real.standing(last), real.taken())
+    real.set(last, rules.resolve(doubt))
     model.decide(kind, today=today, late=late)
 
 

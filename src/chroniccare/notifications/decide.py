@@ -33,10 +33,11 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Nothing will be sent; `status` is final."""
+    """Nothing will be sent; `status` is final, and `channel` the one that has had it."""
 
     status: str
     reason: str
+    channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ def _decide(
     if due.attempt_status in {"accepted", "delivered"} and not moved_on:
         # Its worker lost the lease after the provider had answered; there is nothing left to do.
         return Stop(due.attempt_status, "accepted_late")
+    if due.taken_on is not None:
+        return Stop("accepted", "accepted_late", due.taken_on)
     who = recipients.of_due(due)
     stop = _moot(due, now) or _not_theirs(due, now, suppressed)
     if stop is not None:

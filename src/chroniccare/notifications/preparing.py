@@ -215,6 +215,9 @@ def _prepared(
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"id": due.id, "channel": due.channel, "channel_plan": due.channel_plan}
     if isinstance(verdict, decide.Stop):
+        if verdict.channel is not None:
+            rest = [one for one in due.channel_plan if one != verdict.channel]
+            row |= {"channel": verdict.channel, "channel_plan": [verdict.channel, *rest]}
         return row | {"status": verdict.status, "details": {"reason": verdict.reason}}
     if isinstance(verdict, decide.Hold):
         held = {"for": verdict.reason, "at": now, "since": verdict.since}

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chroniccare.core.contact import found_by
+from chroniccare.notifications.queries_attempts import TAKEN_ON
 from chroniccare.notifications.queries_doses import DOSES, LIVE_DOSE, SUPPLY
 from chroniccare.notifications.queries_recipients import (
     OPENS_CONTACTS,
@@ -93,9 +94,10 @@ class Due:
     `sms_countries` are where SMS may go (null: anywhere), `spend_limits` what the tenant set.
     `held_since` is when it began to wait for a driver; `plan_steps` are those of the clinic's own
     plan, `preferred` the channels that the patient has chosen, and `moved_on` is the attempt that
-    was not delivered in time, while it may still arrive. `care_stands` is False when the medication
-    that it is about is no longer taken, or the patient's adherence has recovered. `doses` are the
-    open ones of a bundle, `supply` is what a refill is about, both as in `queries_doses`.
+    was not delivered in time, while it may still arrive; `taken_on` is the channel of one that a
+    provider has after all. `care_stands` is False when the medication that it is about is no longer
+    taken, or the patient's adherence has recovered. `doses` are the open ones of a bundle, `supply`
+    is what a refill is about, both as in `queries_doses`.
     `facility_phone` is the contact point `{"value"}`.
     """
 
@@ -148,6 +150,7 @@ class Due:
     held_since: datetime | None
     plan_steps: list[dict[str, Any]] | None
     moved_on: UUID | None
+    taken_on: str | None
     facility_phone: dict[str, str] | None
     care_stands: bool
     doses: list[dict[str, Any]] | None
@@ -217,7 +220,7 @@ READ_DUE = Query(
     " AND s.notification_type = n.notification_type) AS plan_steps,"
     " (SELECT t.id FROM notification_attempts t WHERE t.tenant_id = n.tenant_id"
     " AND t.id = (n.delivery_details #>> '{moved_on,attempt}')::uuid AND t.status = 'accepted')"
-    " AS moved_on,"
+    f" AS moved_on, CASE WHEN l.number > 1 THEN {TAKEN_ON} END AS taken_on,"
     " (SELECT jsonb_build_object('point', c.id, 'value', c.value) FROM contact_points c"
     " WHERE c.tenant_id = f.tenant_id AND c.facility_id = f.id AND c.system = 'phone'"
     " AND c.use <> 'old' ORDER BY c.rank, c.id LIMIT 1) AS facility_phone,"

@@ -20,7 +20,7 @@ from chroniccare.platform.postgres import Command, Query, begin, begin_system
 from chroniccare.settings import Settings
 from tests.client import Clinic
 from tests.notifications.optouts import opt_outs
-from tests.notifications.provider import Provider, by_sms
+from tests.notifications.provider import Provider, by, by_sms
 from tests.notifications.support import Bench, Row, eventually
 
 
@@ -43,6 +43,7 @@ _EVENTS = Command("SELECT payload FROM outbox WHERE event_type = 'contact.suppre
 _AUDITED = Command("SELECT changes FROM audit_logs WHERE entity_type = 'suppression'")
 _WAITING = Command("SELECT count(*) FROM receipt_inbox")
 _CLEAR = Command("DELETE FROM receipt_inbox")
+_ENDED = Command("UPDATE notification_attempts SET status = $2 WHERE id = $1")
 
 
 @pytest.fixture(autouse=True)
@@ -434,6 +435,99 @@ async def test_an_echo_that_comes_just_before_the_second_call_prevents_it(
     provider = await _second_prepared(bench, "accepted", applied=applied)
     assert len(provider.got) == 1
     assert (await last(bench)).delivery_status == "accepted"
+
+
+async def _doubted_twice(bench: Bench, provider: Provider) -> list[UUID]:
+    """Have a message of today sent twice, and both calls end as the provider has it."""
+    await bench.planned(
+        bench.clock.at + timedelta(hours=2), patient_id=await bench.patient(**TEXTING)
+    )
+    await dispatch.drain(calling(bench, provider))
+    assert (await _reconciled(bench, 121)).delivery_status == "pending"
+    await dispatch.drain(calling(bench, provider))
+    return await attempts(bench)
+
+
+async def _ended(bench: Bench, attempt: UUID, status: str) -> None:
+    """Let a worker whose lease has ended write what its call came to."""
+    async with begin(bench.clinic.caller) as tx:
+        await tx.run(_ENDED, attempt, status)
+
+
+async def test_an_echo_of_the_first_of_two_in_doubt_prevents_a_third_call(bench: Bench) -> None:
+    provider = Provider([Outcome("unknown", "timeout")] * 2)
+    first, _ = await _doubted_twice(bench, provider)
+    await tell(bench, told("accepted", first))
+    assert (await last(bench)).delivery_status == "accepted"
+    assert (await _reconciled(bench, 121)).delivery_status == "accepted"
+    await dispatch.drain(calling(bench, provider))
+    assert len(provider.got) == 2
+
+
+async def test_an_echo_while_a_later_call_is_on_the_wire_ends_what_would_follow(
+    bench: Bench,
+) -> None:
+    attempt = await sent(bench, Provider([Outcome("unknown", "timeout")]))
+    assert (await _reconciled(bench, 121)).channel == "email"
+    provider = Provider([Outcome("transient", "throttled")], slow=asyncio.Event())
+    channels = by(bench, email=replace(provider.calls(), name="ses"))
+    [claimed] = dispatch.batches(await dispatch.claim())
+    working = asyncio.create_task(dispatch.handle(claimed, channels))
+    await provider.called.wait()
+    await tell(bench, told("accepted", attempt))
+    assert ((await last(bench)).delivery_status, await waiting()) == ("sending", 1)
+    assert provider.slow is not None
+    provider.slow.set()
+    await working
+    assert (await last(bench)).delivery_status == "pending"
+    bench.clock.forward(seconds=2)
+    await applying.apply_due()
+    row = await last(bench)
+    assert (row.delivery_status, row.channel, await waiting()) == ("accepted", "sms", 0)
+    bench.clock.forward(hours=1)
+    await dispatch.drain(channels)
+    assert len(provider.got) == 1
+
+
+async def test_a_late_word_of_the_first_worker_stops_what_was_to_follow(bench: Bench) -> None:
+    provider = Provider([Outcome("unknown", "timeout")] * 2)
+    first, second = await _doubted_twice(bench, provider)
+    await _ended(bench, first, "accepted")
+    await _ended(bench, second, "transient")
+    await bench.sql("UPDATE notifications SET delivery_status = 'pending', next_attempt_at ="
+                    " updated_at WHERE delivery_status = 'unknown'")  # fmt: skip
+    await dispatch.drain(calling(bench, provider))
+    row = await last(bench)
+    assert (row.delivery_status, row.details.get("reason")) == ("accepted", "accepted_late")
+    assert len(provider.got) == 2
+
+
+async def test_a_message_in_doubt_of_which_an_earlier_call_was_taken_is_not_sent_again(
+    bench: Bench,
+) -> None:
+    provider = Provider([Outcome("unknown", "timeout")] * 2)
+    first, _ = await _doubted_twice(bench, provider)
+    await _ended(bench, first, "accepted")
+    row = await _reconciled(bench, 121)
+    assert (row.delivery_status, row.channel) == ("accepted", "sms")
+
+
+async def test_an_echo_of_a_call_whose_repetition_was_refused_keeps_the_next_channel(
+    bench: Bench,
+) -> None:
+    provider = Provider([Outcome("unknown", "timeout"), Outcome("rejected", "invalid_number")])
+    await bench.planned(bench.clock.at + timedelta(hours=2))
+    channels = calling(bench, provider)
+    await dispatch.drain(channels)
+    [first] = await attempts(bench)
+    assert (await _reconciled(bench, 121)).channel == "sms"
+    [claimed] = dispatch.batches(await dispatch.claim())
+    await dispatch.handle(claimed, channels)
+    await tell(bench, told("accepted", first))
+    row = await last(bench)
+    assert (row.delivery_status, row.channel) == ("pending", "email")
+    await dispatch.drain(channels)
+    assert (await last(bench)).delivery_status == "delivered"
 
 
 @pytest.mark.parametrize("applied", [True, False])

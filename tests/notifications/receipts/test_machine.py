@@ -10,6 +10,7 @@ from chroniccare.notifications.receipts import rules
 from tests.notifications.receipts.test_rules import KINDS
 
 _FINAL = {"delivered", "failed", "unconfirmed", "cancelled"}
+_REFUSED = {"rejected", "undelivered"}
 _PLAN = ("sms", "email")
 
 
@@ -30,7 +31,18 @@ class Message(RuleBasedStateMachine):
         return replace(
             self.row, attempt_status=status, attempt_channel=channel,
             last=all(one == "prepared" for one in later), coming="prepared" in later,
+            hoped=any(status == "accepted" for _, status in self.attempts[:number]),
+            left=any(status in _REFUSED for status in later),
         )  # fmt: skip
+
+    @property
+    def _taken(self) -> str | None:
+        """The channel of an accepted attempt that the message has not gone on from."""
+        for number in reversed(range(len(self.attempts))):
+            channel, status = self.attempts[number]
+            if status == "accepted" and not self._attempt(number).left:
+                return channel
+        return None
 
     @property
     def _begun(self) -> int:
@@ -44,8 +56,11 @@ class Message(RuleBasedStateMachine):
     @rule()
     def send(self) -> None:
         assert all(status != "delivered" for _, status in self.attempts)
-        if self.attempts and self.attempts[-1][1] == "accepted":
-            self.row = replace(self.row, status="accepted")  # as `decide` has it
+        if self._taken is not None:  # as `decide` has it
+            rest = [one for one in self.row.plan if one != self._taken]
+            self.row = replace(
+                self.row, status="accepted", channel=self._taken, plan=(self._taken, *rest)
+            )
             return
         if not self.attempts or self.attempts[-1] != (self.row.channel, "prepared"):
             self.attempts.append((self.row.channel, "prepared"))
@@ -54,7 +69,7 @@ class Message(RuleBasedStateMachine):
     @precondition(lambda self: self.row.status == "sending" and self.attempts[-1][1] == "prepared")
     @rule()
     def begin(self) -> None:
-        assert not any(status == "accepted" for _, status in self.attempts), "it has been taken"
+        assert self._taken is None, "it has been taken"
         self.attempts[-1] = (self.attempts[-1][0], "in_flight")
 
     @precondition(lambda self: self.row.status == "sending" and self.attempts[-1][1] == "prepared")
@@ -109,7 +124,7 @@ class Message(RuleBasedStateMachine):
     def reconcile(self, kind: str, expired: bool) -> None:
         doubts = sum(status == "unknown" for _, status in self.attempts)
         now = self._attempt(len(self.attempts) - 1)
-        then = rules.resolve(rules.Doubt(kind, False, expired, doubts, now))
+        then = rules.resolve(rules.Doubt(kind, False, expired, doubts, now, self._taken))
         assert then.status != "unknown"
         self._set(len(self.attempts) - 1, then)
 
@@ -143,3 +158,15 @@ class Message(RuleBasedStateMachine):
 
 TestMessage = Message.TestCase
 TestMessage.settings = settings(max_examples=300, stateful_step_count=30)
+
+
+def test_an_echo_of_the_first_of_two_in_doubt_prevents_a_third() -> None:
+    message = Message()
+    for _ in range(2):
+        message.send()
+        message.begin()
+        message.answer("unknown")
+        if len(message.attempts) == 1:
+            message.reconcile("medication_reminder", False)
+    message._apply(0, "accepted")
+    assert (message.row.status, message.row.channel) == ("accepted", "sms")

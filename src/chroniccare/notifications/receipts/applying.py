@@ -153,6 +153,7 @@ def _standing(state: queries.State) -> rules.Standing:
     return rules.Standing(
         state.delivery_status, state.channel, tuple(state.channel_plan), state.reason,
         state.attempt_status, state.attempt_channel, state.last, state.hoped, state.coming,
+        state.left,
     )  # fmt: skip
 
 
@@ -312,4 +313,5 @@ def _doubt(row: queries.Doubtful, now: datetime) -> rules.Doubt:
             "unknown", row.channel, tuple(row.channel_plan), row.reason, row.attempt_status,
             row.attempt_channel,
         ),
+        taken=row.taken,
     )  # fmt: skip

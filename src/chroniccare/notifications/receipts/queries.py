@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from chroniccare.core.contact import found_by
+from chroniccare.notifications.queries_attempts import LEFT, TAKEN_ON
 from chroniccare.notifications.queries_due import RECIPIENT
 from chroniccare.platform.postgres import Command, Query
 from chroniccare.platform.sealing import Opens
@@ -91,6 +92,7 @@ class State:
     last: bool
     hoped: bool
     coming: bool
+    left: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Doubtful:
     visit_start: datetime | None
     facility_zone: str | None
     doubts: int
+    taken: str | None
 
 
 # SKIP LOCKED: whoever holds a row changes it just now; its receipts are looked at again.
@@ -139,7 +142,8 @@ STATES = Query(
     " AND t.status = 'accepted') AS hoped,"
     " EXISTS (SELECT FROM notification_attempts t WHERE t.tenant_id = a.tenant_id"
     " AND t.notification_id = a.notification_id AND t.number > a.number"
-    " AND t.status = 'prepared') AS coming"
+    " AND t.status = 'prepared') AS coming,"
+    f" {LEFT} AS left"
     " FROM notification_attempts a JOIN notifications n ON n.tenant_id = a.tenant_id"
     " AND n.id = a.notification_id WHERE a.id = ANY ($1::uuid[]) AND n.id = ANY ($2::uuid[])",
     (Opens(RECIPIENT, "recipient", by="attempt_id"),),
@@ -198,8 +202,8 @@ DOUBTFUL = Query(
     " l.channel AS attempt_channel, n.expires_at, v.scheduled_start AS visit_start,"
     " f.timezone AS facility_zone, (SELECT count(*) FROM notification_attempts t"
     " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id AND t.status = 'unknown')"
-    " AS doubts FROM notifications n"
-    " JOIN LATERAL (SELECT t.id, t.status, t.channel FROM notification_attempts t"
+    f" AS doubts, {TAKEN_ON} AS taken FROM notifications n"
+    " JOIN LATERAL (SELECT t.id, t.number, t.status, t.channel FROM notification_attempts t"
     " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
     " ORDER BY t.number DESC LIMIT 1) l ON true"
     " LEFT JOIN appointments v ON v.tenant_id = n.tenant_id AND v.id = n.appointment_id"

@@ -67,7 +67,8 @@ class Standing:
     """A message and one attempt of it, as they stand; `last`: no later attempt was begun.
 
     `hoped`: an earlier attempt was accepted, and may still arrive. `coming`: a later one is
-    prepared, and not begun.
+    prepared, and not begun. `left`: the message has gone on from it for good, since it was not
+    delivered in time, or a later attempt was refused.
     """
 
     status: str
@@ -79,6 +80,7 @@ class Standing:
     last: bool = True
     hoped: bool = False
     coming: bool = False
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +140,17 @@ def _next(then: Standing, code: str) -> Standing:
     return replace(then, status="unconfirmed" if then.hoped else "failed", reason=code)
 
 
-def _echoed(now: Standing) -> Standing:
+def _echoed(now: Standing) -> Standing | Later:
     """The provider has it: a doubt ends, and what was to follow from the doubt does not."""
     if now.attempt_status not in {"in_flight", "unknown", "transient"}:
         return now
+    stands = now.last or not now.left
+    if stands and not now.last and now.status == "sending" and not now.coming:
+        return Later()  # a later attempt is on the wire: what it hears decides what is left to end
     then = replace(now, attempt_status="accepted")
     # What was to be sent again and is not on the wire yet: the last look before it finds this.
     beaten = now.coming and now.status == "sending"
-    if now.last and (beaten or now.status in _UNSURE or now.status in _OUT_OF_HANDS):
+    if stands and (beaten or now.status in _UNSURE or now.status in _OUT_OF_HANDS):
         return replace(then, status="accepted", reason=None, **_back(now))
     return then
 
@@ -160,13 +165,17 @@ SENSITIVE = frozenset({"low_adherence", "care_message"})
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A message of which nobody knows whether it left; `doubts` counts such attempts of it."""
+    """A message of which nobody knows whether it left; `doubts` counts such attempts of it.
+
+    `taken` is the channel of an earlier attempt that was accepted, and was not left since.
+    """
 
     notification_type: str
     same_day: bool
     expired: bool
     doubts: int
     standing: Standing
+    taken: str | None = None
 
 
 def resolve(doubt: Doubt) -> Standing:
@@ -179,10 +188,13 @@ def resolve(doubt: Doubt) -> Standing:
     if now.attempt_status in {"accepted", "delivered"}:
         # The echo came while the call was still open, and its worker knew nothing of it.
         return replace(now, status=now.attempt_status, reason=None)
-    if doubt.expired:
-        return replace(now, status="unconfirmed")
-    if doubt.notification_type in SENSITIVE:
-        return replace(now, status="needs_staff")
+    if doubt.taken is not None:
+        others = [channel for channel in now.plan if channel != doubt.taken]
+        return replace(
+            now, status="accepted", reason=None, channel=doubt.taken, plan=(doubt.taken, *others)
+        )
+    if doubt.expired or doubt.notification_type in SENSITIVE:
+        return replace(now, status="unconfirmed" if doubt.expired else "needs_staff")
     urgent = doubt.notification_type in RESENT or doubt.same_day
     if urgent and doubt.doubts == 1:
         return replace(now, status="pending", reason=None)
