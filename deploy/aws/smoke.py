@@ -3,7 +3,8 @@
     python deploy/aws/smoke.py --prefix clinic-prod --region us-east-1 [--key cck_...]
 
 It reads stacks and metrics with the credentials of boto's usual chain, sends requests to the API,
-and with --text one SMS, which costs money. It changes nothing else. Each line says what was asked,
+with --text one SMS, which costs money, and with --notifier to that stack an event that must fail,
+of which two of its alarms tell. It changes nothing else. Each line says what was asked,
 `ok` or what to do; the exit code is 1 if one is not. docs/serverless.md says what each means.
 """
 
@@ -26,6 +27,8 @@ _STACKS = ("network", "data", "messaging", "serverless")
 _REQUESTS = 50
 _SLOWEST_MS = 1000.0
 _IN_VAIN = {401, 403}
+_NO_DAY = {"date": "1999-12-31"}
+"""An event that fails: no list is of that day."""
 
 
 class AmissError(Exception):
@@ -51,8 +54,11 @@ class Account:
 
     async def outputs(self, stack: str) -> dict[str, str]:
         """Return what a stack tells."""
-        told = await self.call("cloudformation", "describe_stacks",
-                               StackName=f"{self.prefix}-{stack}")  # fmt: skip
+        return await self.told(f"{self.prefix}-{stack}")
+
+    async def told(self, name: str) -> dict[str, str]:
+        """Return what the stack of that whole name tells."""
+        told = await self.call("cloudformation", "describe_stacks", StackName=name)
         [made] = told["Stacks"]
         if not made["StackStatus"].endswith("_COMPLETE") or "ROLLBACK" in made["StackStatus"]:
             raise AmissError(f"{made['StackStatus']}: look at its events in CloudFormation")
@@ -167,6 +173,26 @@ async def text(account: Account, number: str, origination: str) -> str:
     return f"sent as {told['MessageId']}: look at the telephone"
 
 
+async def dead_letter(account: Account, stack: str, *, pause_s: float = 10, times: int = 48) -> str:
+    """Have the notification stack's function fail, and say that its event became a dead letter."""
+    told = await account.told(stack)
+    url, function = told["DeadLetterQueueUrl"], told["LambdaFunctionArn"]
+
+    async def letters() -> int:
+        asked = await account.call("sqs", "get_queue_attributes", QueueUrl=url,
+                                   AttributeNames=["ApproximateNumberOfMessages"])  # fmt: skip
+        return int(asked["Attributes"]["ApproximateNumberOfMessages"])
+
+    before = await letters()
+    await account.call("lambda", "invoke", FunctionName=function, InvocationType="Event",
+                       Payload=json.dumps(_NO_DAY).encode())  # fmt: skip
+    for _ in range(times):  # AWS tries again after one minute, and after two
+        await asyncio.sleep(pause_s)
+        if await letters() > before:
+            return "an event that failed three times is there; its alarms are of this"
+    raise AmissError("no letter came: may the role send to the queue, and use its key?")
+
+
 async def run(account: Account, checks: dict[str, Callable[[Account], Awaitable[str]]]) -> bool:
     """Make every check, however the others went; return whether all is well."""
     well = True
@@ -187,10 +213,13 @@ def main() -> None:
     parser.add_argument("--key", default="", help="an API key that may read patients")
     parser.add_argument("--text", default="", help="a number that gets one SMS")
     parser.add_argument("--origination", default="", help="where that SMS comes from")
+    parser.add_argument("--notifier", default="", help="the notification stack: an event fails")
     asked = parser.parse_args()
     account, checks = Account(asked.prefix, asked.region, asked.key), dict(CHECKS)
     if asked.text:
         checks["SMS"] = lambda one: text(one, asked.text, asked.origination)
+    if asked.notifier:
+        checks["dead letters"] = lambda one: dead_letter(one, asked.notifier)
     if not asyncio.run(run(account, checks)):
         raise SystemExit(1)
 

@@ -25,6 +25,20 @@ def module(function: str) -> ModuleType:
     return made
 
 
+def modules(function: str) -> list[ModuleType]:
+    """Return the modules that have routes of a function: its own, or those of its parts."""
+    made = module(function)
+    parts = sorted(set(getattr(made, "PARTS", {}).values()))
+    return [importlib.import_module(one) for one in parts] or [made]
+
+
+def serving(function: str, path: str) -> ModuleType:
+    """Return the module that a function has a path served by."""
+    made = module(function)
+    part = made.part(path) if hasattr(made, "part") else None
+    return importlib.import_module(part) if part else made
+
+
 def chosen(path: str) -> tuple[str, bool]:
     """Return the function that API Gateway takes for a path, and whether it asks the authorizer.
 

@@ -202,8 +202,13 @@ def test_what_tasks_are_told_starts_in_production(task: str, environment: str) -
 def test_tasks_mount_what_they_are_told_of_and_only_some_may_write() -> None:
     for name in TASKS:
         mounted = {one["ContainerPath"]: one["ReadOnly"] for one in told(name)["MountPoints"]}
-        assert mounted.keys() == {"/keys", "/state", "/tmp"}  # noqa: S108  in the container
-        for path in ("/keys", "/state"):
+        # What signs the audit is below /state: who answers requests has no way there.
+        state = {"/state"} if name != "ApiTask" else set()
+        assert mounted.keys() == {"/keys", "/tmp"} | state  # noqa: S108  in the container
+        assert {one["Name"] for one in TASKS[name]["Volumes"]} == {
+            one["SourceVolume"] for one in told(name)["MountPoints"]
+        }
+        for path in mounted.keys() - {"/tmp"}:  # noqa: S108
             assert (str(mounted[path]).lower() == "true") is (name == "ApiTask")
         for volume in TASKS[name]["Volumes"]:
             if volume["Name"] != "tmp":
@@ -213,6 +218,17 @@ def test_tasks_mount_what_they_are_told_of_and_only_some_may_write() -> None:
                 )
         assert told(name)["User"] == "10001:10001"
     assert (told("ApiTask")["Command"], told("WorkerTask")["Command"]) == (["serve"], ["work"])
+
+
+def test_only_the_worker_and_prepare_may_mount_what_signs_the_audit() -> None:
+    may = {
+        role for role in ("ExecutionRole", "ApiRole", "WorkerRole", "PrepareRole")
+        for one in statements(STACKS["app"], role)
+        if any(action.startswith("elasticfilesystem:") for action in actions(one))
+        and "StateAccessPointArn" in json.dumps(one["Condition"])
+    }  # fmt: skip
+    assert may == {"WorkerRole", "PrepareRole"}
+    assert not [one for one in told("ApiTask")["Environment"] if "AUDIT" in one["Name"]]
 
 
 def test_exports_are_in_a_bucket_that_keeps_nothing() -> None:

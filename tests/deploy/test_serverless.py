@@ -16,6 +16,8 @@ from chroniccare.platform import aws_secrets
 from chroniccare.settings import load as load_settings
 from chroniccare.smart import token_api
 from tests.deploy.gateway import BODY, FUNCTIONS, INTEGRATION, METHOD, TEMPLATE, chosen, module
+from tests.deploy.gateway import modules as modules_of
+from tests.deploy.gateway import serving as module_of
 from tests.deploy.template import AWS, actions, load, of_type, statements
 
 # The console keeps streams open, which no function can: it is served beside them, or by the tasks.
@@ -56,7 +58,7 @@ def test_each_route_is_served_by_the_function_that_the_gateway_takes() -> None:
     for method, template in routes():
         path = re.sub(r"\{[^}]+\}", "0f8fad5b-d9cb-469f-a165-70867728950e", template)
         name, _ = chosen(path)
-        there = endpoint(module(name).ROUTERS, method, path)
+        there = endpoint(module_of(name, path).ROUTERS, method, path)
         assert there is not None, f"{name} has no {method} {template}"
         assert there is endpoint(ROUTERS, method, path), f"{name} serves {path} by another"
 
@@ -65,8 +67,21 @@ def test_each_router_is_in_one_function() -> None:
     names = {uri["Fn::Sub"].split("${")[-1].split(".")[0]
              for path in BODY["paths"].values()
              for uri in [path[METHOD][INTEGRATION]["uri"]]}  # fmt: skip
-    listed = [id(router) for name in names for router in module(name).ROUTERS]
+    listed = [id(router) for name in names for part in modules_of(name) for router in part.ROUTERS]
     assert sorted(listed) == sorted(map(id, ROUTERS))
+
+
+def test_a_part_of_the_clinics_function_is_found_by_each_of_its_words_and_no_other() -> None:
+    clinic = module("ClinicFunction")
+    words = {word for router in ROUTERS for route in router.routes for word in _words(route)}
+    assert words >= set(clinic.PARTS)
+    for path in ("/", "/readyz", "/api/v1", "/api/v1/nothing", "/api/v1/patients/x"):
+        assert clinic.part(path) is None
+    assert clinic.part("/api/v1/%74asks") == "chroniccare.lambdas.clinic_work"
+
+
+def _words(route: Any) -> list[str]:
+    return [one for one in str(route.path).split("/") if "{" not in one]
 
 
 def test_what_needs_no_key_passes_the_gateway_and_nothing_else_does() -> None:
@@ -103,7 +118,8 @@ def test_each_function_is_as_the_seed_has_it_where_that_makes_sense(name: str) -
     made = FUNCTIONS[name]
     assert (made["Runtime"], made["Architectures"]) == ("python3.13", ["arm64"])
     memory, seconds = {
-        "AppointmentsFunction": (1024, 29), "FhirFunction": (1024, 29),
+        "AppointmentsFunction": (1024, 29), "ClinicFunction": (1024, 29),
+        "FhirFunction": (1024, 29),
         "AuthorizerFunction": (512, 10), "SchedulerFunction": (256, 300),
         "ProcessorFunction": (512, 300), "AuditorFunction": (256, 300),
     }.get(name, (512, 29))  # fmt: skip

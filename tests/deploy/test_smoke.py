@@ -121,3 +121,31 @@ async def test_that_functions_reach_postgresql_is_asked_before_all_that_needs_it
     assert not await smoke.run(_account(smoke, url), smoke.CHECKS)
     said = capsys.readouterr().out.splitlines()
     assert said[1].startswith("amiss  PostgreSQL: AmissError /readyz answered 401")
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_an_event_that_fails_must_become_a_dead_letter(
+    smoke: ModuleType, *, comes: bool
+) -> None:
+    class Queue(smoke.Account):  # type: ignore[name-defined, misc]  # loaded above
+        called: list[dict[str, Any]] = []  # noqa: RUF012  one test's
+
+        async def call(self, service: str, operation: str, **given: Any) -> Any:
+            if operation == "describe_stacks":
+                outputs = {"DeadLetterQueueUrl": "https://q/1", "LambdaFunctionArn": "arn:f"}
+                return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": [
+                    {"OutputKey": key, "OutputValue": value} for key, value in outputs.items()
+                ]}]}  # fmt: skip
+            if operation == "invoke":
+                assert (service, given["InvocationType"]) == ("lambda", "Event")
+                self.called.append(given)
+            letters = 2 + (comes and bool(self.called))
+            return {"Attributes": {"ApproximateNumberOfMessages": str(letters)}}
+
+    account = Queue("clinic-prod", "us-east-1")
+    if comes:
+        assert "failed three times" in await smoke.dead_letter(account, "reminders", pause_s=0)
+    else:
+        with pytest.raises(smoke.AmissError, match="no letter came"):
+            await smoke.dead_letter(account, "reminders", pause_s=0, times=3)
+    assert [one["FunctionName"] for one in account.called] == ["arn:f"]

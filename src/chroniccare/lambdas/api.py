@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from importlib import import_module
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Any, Any], dict[str, Any]]
 Held = Mapping[str, Callable[[Authority, Settings], object]]
 """What routes of a function look for in `app.state`, by name, and how it is made."""
+Apart = Callable[[str], str | None]
+"""From a path to the module whose `ROUTERS`, and what they `HELD`, have it; None: none has."""
 _TEXTS = ["text/", "application/json", "application/fhir+json", "application/x-ndjson"]
 _NEEDED = ("httpMethod", "path", "headers", "requestContext")
 """Of every request of a REST API, by AWS's format 1.0 of proxy events."""
@@ -27,9 +30,12 @@ _NEEDED = ("httpMethod", "path", "headers", "requestContext")
 
 def serving(
     name: str, routers: Sequence[APIRouter], *, held: Held | None = None,
-    allowed_of_fhir: AllowedOfFhir | None = None,
+    allowed_of_fhir: AllowedOfFhir | None = None, apart: Apart | None = None,
 ) -> Handler:  # fmt: skip
-    """Return the handler of the function `name`, which has these routers and no others."""
+    """Return the handler of the function `name`, which has these routers and no others.
+
+    What is `apart` is imported by the first request that asks for it, and kept.
+    """
     served = cache(partial(_served, routers, held or {}, allowed_of_fhir))
     environment.start(served)
 
@@ -37,7 +43,8 @@ def serving(
         if not _is_request(event):
             environment.count(name, RejectedEvents=1)
             return _failure(Invalid("The event is no request of a REST API."), context)
-        app, mangum = served()
+        module = apart(event["path"]) if apart else None
+        app, mangum = _served_by(module) if module else served()
         try:
             app.state.platform = environment.run(environment.platform())
         except Unavailable as problem:
@@ -46,6 +53,13 @@ def serving(
         return mangum(event, context)
 
     return handler
+
+
+@cache
+def _served_by(module: str) -> tuple[FastAPI, Mangum]:
+    with environment.loading():
+        made = import_module(module)
+        return _served(made.ROUTERS, made.HELD, None)
 
 
 def _made(

@@ -1,52 +1,39 @@
-"""All that the other functions do not have: much code, and seldom asked."""
+"""All that the other functions do not have: much code, seldom asked, and never all of it.
 
-from chroniccare.audit import api as audit
-from chroniccare.codes import api as codes
-from chroniccare.fhir.readings import api as readings
+So it starts with no routes at all. The first request for a part imports that part, and what else
+the part has; together they would take three times as long.
+"""
+
+from urllib.parse import unquote
+
 from chroniccare.lambdas.api import serving
-from chroniccare.medications.reminders import link_api as dose_links
-from chroniccare.notifications import birth_date
-from chroniccare.notifications.outbox import api as outbox
-from chroniccare.privacy import api as privacy
-from chroniccare.scheduling import link_api as visit_links
-from chroniccare.scheduling.calendars import api as calendars
-from chroniccare.scheduling.catalogue import api as catalogue
-from chroniccare.scheduling.groups import api as groups
-from chroniccare.scheduling.recall import api as recalls
-from chroniccare.scheduling.waitlist import api as waitlist
-from chroniccare.scheduling.waitlist import link_api as waitlist_links
-from chroniccare.smart import api as smart_clients
-from chroniccare.staff import api as staff
-from chroniccare.staff.accounts import api as accounts
-from chroniccare.staff.emergency import api as emergency
-from chroniccare.staff.keys import api as api_keys
-from chroniccare.tasks import api as tasks
-from chroniccare.webhooks import api as webhooks
 
-ROUTERS = (
-    groups.router,
-    catalogue.router,
-    recalls.router,
-    waitlist.router,
-    calendars.router,
-    calendars.public,
-    waitlist_links.public,
-    visit_links.public,
-    dose_links.public,
-    tasks.router,
-    codes.router,
-    webhooks.router,
-    staff.router,
-    accounts.router,
-    api_keys.router,
-    readings.router,
-    outbox.router,
-    emergency.router,
-    smart_clients.router,
-    audit.router,
-    privacy.router,
-)
+_OF_OTHERS = frozenset({"patients", "providers"})
+"""Records that have functions of their own; what hangs on one of them may be here."""
+_NAMED = {
+    "links": ("doses", "offers", "visits"),
+    "records": (
+        "access-report", "audit", "audit-chain", "audit-logs", "erase", "export", "legal-hold",
+        "privacy-jobs", "readings",
+    ),
+    "staff": ("api-keys", "break-glass", "smart-clients", "staff"),
+    "visits": (
+        "calendar-feeds", "calendars", "group-sessions", "recalls", "resources",
+        "scheduling-policy", "visit-types", "waitlist",
+    ),
+    "work": ("codes", "outbox", "tasks", "webhooks"),
+}  # fmt: skip
+PARTS = {
+    word: f"chroniccare.lambdas.clinic_{part}" for part, words in _NAMED.items() for word in words
+}
+"""By the word of a path that says of what it is: the module that has it."""
 
-HELD = {"doorkeeper": birth_date.doorkeeper}  # of the pages of visits and doses
 
-handler = serving("clinic", ROUTERS, held=HELD)
+def part(path: str) -> str | None:
+    """Return the module that has the routes of a path; None: there are none."""
+    words = unquote(path).removeprefix("/api/v1").strip("/").split("/")
+    word = words[2] if words[0] in _OF_OTHERS and len(words) > 2 else words[0]  # noqa: PLR2004  of one
+    return PARTS.get(word)
+
+
+handler = serving("clinic", (), apart=part)

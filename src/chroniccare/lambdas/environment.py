@@ -7,8 +7,8 @@ connection to PostgreSQL, opened by the first invocation that needs it, and none
 import asyncio
 import gc
 import os
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -83,9 +83,19 @@ def start(*prepare: Callable[[], object]) -> None:
     To be called last: what stands then is kept from the collector.
     """
     if IS_LAMBDA:
-        _environment()
-        for one in prepare:
-            one()
+        with loading():
+            _environment()
+            for one in prepare:
+                one()
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Keep what is loaded meanwhile from the collector, as all of it stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
         gc.freeze()
         gc.enable()
 
