@@ -14,7 +14,7 @@ from chroniccare.audit import reads
 from chroniccare.audit.actions import changes
 from chroniccare.core.errors import Unavailable
 from chroniccare.platform.owner import owner_connection
-from chroniccare.platform.postgres import Command, Query, begin
+from chroniccare.platform.postgres import Command, Query, begin, begin_system
 from tests.client import Clinic
 
 
@@ -192,3 +192,37 @@ def test_changes_are_the_fields_that_differ() -> None:
     assert changes({"a": 1, "b": 2}, {"a": 1, "b": 3}) == {"before": {"b": 2}, "after": {"b": 3}}
     assert changes({"a": None}, None) == {"before": {}, "after": {}}
     assert changes(None, None) == {"before": {}, "after": {}}
+
+
+AUDITED = Command(
+    "INSERT INTO audit_logs (id, tenant_id, entity_type, action, created_at)"
+    " SELECT gen_random_uuid(), t, 'patient', 'list', now() FROM unnest($1::uuid[]) t"
+)
+
+
+async def test_rows_of_no_tenant_are_refused_with_all_of_their_statement(clinic: Clinic) -> None:
+    tenant = clinic.caller.tenant_id
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="of no tenant"):
+        async with begin_system("test") as tx:
+            await tx.run(AUDITED, [tenant, tenant, uuid4()])
+    assert await rows(clinic) == []
+    async with begin_system("test") as tx:
+        assert await tx.run(AUDITED, [tenant, tenant]) == 2
+    assert len(await rows(clinic)) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM tenants",
+        "TRUNCATE tenants CASCADE",
+        "UPDATE tenants SET id = gen_random_uuid()",
+    ],
+)
+async def test_no_tenant_goes_from_its_audit(
+    clinic: Clinic, database_url: str, change: str
+) -> None:
+    async with owner_connection(database_url) as owner:
+        with pytest.raises(asyncpg.ForeignKeyViolationError, match="tenants are not removed"):
+            await owner.execute(change)
+    assert await rows(clinic) == []

@@ -118,6 +118,15 @@ async def test_a_role_does_not_see_what_is_hidden_from_it(clinic: Clinic) -> Non
     assert "telecom" in await actions.read(clinician, KINDS["Patient"], made["id"])
 
 
+async def test_of_all_that_may_come_along_what_is_open_does(clinic: Clinic) -> None:
+    booked = await visit(clinic)
+    less = client(clinic, "system/Appointment.rs system/Patient.rs")
+    found = await search(less, f"Appointment?_id={booked['id']}&_include=*")
+    assert {one["resourceType"] for one in found} == {"Appointment", "Patient"}
+    with pytest.raises(Forbidden):
+        await search(less, "Appointment?_include=*&_include=Appointment:practitioner")
+
+
 async def test_what_comes_along_is_masked_as_well(clinic: Clinic) -> None:
     await visit(clinic)
     auditor = member(clinic, "auditor", "appointments")

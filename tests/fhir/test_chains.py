@@ -101,6 +101,8 @@ async def test_what_is_too_deep_or_too_wide_is_refused(fhir: Server) -> None:
         (f"Practitioner?{down}part-status=accepted", None),
         (f"Practitioner?{down}actor.name=a", DEEP),
         ("Observation?derived-from.based-on.performer._id=1", "too many types"),
+        ("Appointment?" + "&".join(["patient.name=a"] * 30), None),
+        ("Appointment?" + "&".join(["patient.name=a"] * 31), "the parameters before it"),
     ):
         response = await fhir.send("GET", f"/{query}")
         if reason is None:

@@ -268,6 +268,36 @@ async def test_the_other_door_answers_fhir_to_who_accepts_it(
     assert lists.json()["success"] is True
 
 
+def said(response: httpx.Response) -> list[str]:
+    """Return which parameters an OperationOutcome names."""
+    return [name for issue in response.json()["issue"] for name in issue["expression"]]
+
+
+@pytest.mark.parametrize("name", ["_count", "_summary", "_total"])
+async def test_how_a_search_is_answered_is_said_once(fhir: Server, name: str) -> None:
+    value = {"_count": "1", "_summary": "true", "_total": "none"}[name]
+    refused = await fhir.send("GET", f"/Patient?{name}={value}&{name}={value}")
+    assert (refused.status_code, said(refused)) == (400, [name])
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("4.0", True), ('"4.0"', True), ("3.0", False), ("5.0", False)]
+)
+async def test_another_version_of_fhir_is_neither_told_nor_taken(
+    clinic: Clinic, fhir: Server, version: str, known: bool
+) -> None:
+    path = f"/Patient/{(await clinic.patient())['id']}"
+    media = f"application/fhir+json; fhirVersion={version}"
+    told = await fhir.send("GET", path, headers={"Accept": media})
+    assert told.status_code == (200 if known else 406)
+    either = await fhir.send("GET", path, headers={"Accept": f"{media}, application/fhir+json"})
+    assert either.status_code == 200
+    asked = await fhir.send("GET", path, params={"_format": media})
+    assert asked.status_code == (200 if known else 406)
+    taken = await fhir.send("PUT", path, content=b"{}", headers={"Content-Type": media})
+    assert taken.status_code == (400 if known else 415)
+
+
 async def test_a_part_of_one_is_asked_for_rightly(clinic: Clinic, fhir: Server) -> None:
     path = f"/Patient/{(await clinic.patient())['id']}"
     for where in (path, f"{path}/_history/1"):
@@ -275,6 +305,8 @@ async def test_a_part_of_one_is_asked_for_rightly(clinic: Clinic, fhir: Server) 
             refused = await fhir.send("GET", f"{where}?_summary={summary}")
             assert refused.status_code == 400
             assert refused.json()["issue"][0]["expression"] == ["_summary"]
+        twice = await fhir.send("GET", f"{where}?_summary=true&_summary=data")
+        assert (twice.status_code, said(twice)) == (400, ["_summary"])
         for summary in ("true", "text", "data", "false"):
             assert (await fhir.send("GET", f"{where}?_summary={summary}")).status_code == 200
     looked = await fhir.send("HEAD", f"{path}/$everything")

@@ -21,15 +21,17 @@ from chroniccare.fhir import (
     conditions,
     cursors,
     holding,
+    including,
     iterating,
     outcome,
     queries,
 )
 from chroniccare.fhir.asking import MOST, Ask
 from chroniccare.fhir.holding import Held
+from chroniccare.fhir.iterating import Brought
 from chroniccare.fhir.kind import Kind, Resource
-from chroniccare.fhir.parameters import Asked, Reference
-from chroniccare.fhir.registry import KINDS, opened
+from chroniccare.fhir.parameters import Asked
+from chroniccare.fhir.registry import opened
 from chroniccare.fhir.resources import extra
 from chroniccare.platform.cache import Rendered, cache
 from chroniccare.platform.memory import memory
@@ -40,9 +42,6 @@ from chroniccare.settings import address
 def base_of(tx: Tx) -> str:
     """Return the address under which clients reach the types."""
     return address(tx.settings) + outcome.BASE
-
-
-Brought = list[tuple[Kind, list[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +202,8 @@ async def find(tx: Tx, caller: Caller, kind: Kind, ask: Ask) -> Seen:
         Forbidden: the caller's scopes do not open a type that is searched or brought along.
         Invalid: values or the cursor are wrong.
     """
-    for source, name, _ in ask.includes + ask.revincludes:
-        _check_includes(caller, KINDS[source], name, of=kind)
+    ask = including.spelled(caller, kind, ask)
+    including.check(caller, kind, ask)
     iterating.check(caller, ask)
     narrowed = bool(opened(caller, kind, "s"))
     asked = await asked_of(tx, zones=narrowed or conditions.needs_zones(kind, ask.filters))
@@ -217,9 +216,14 @@ async def find(tx: Tx, caller: Caller, kind: Kind, ask: Ask) -> Seen:
     links = [("self", bundles.address(asked.base, kind, ask.pairs))]
     if only_count:
         return Seen(caller, kind, [], ask, links=links, total=total, base=asked.base)
-    rows, link = await _page(tx, kind, ask, asked, wanted, caller=caller)
-    brought, cut = await _brought(tx, caller, kind, ask, rows)
+    beside = including.beside(caller, kind, ask)
+    page, link = await _page(tx, kind, ask, asked, wanted, beside=beside)
+    rows = await _whole(tx, caller, kind, page)
     fetch = partial(_by_ids, tx, caller, ask=ask)
+    brought, cut = await including.brought(kind, ask, rows, fetch, beside=beside)
+    if beside is not None:
+        along = await _whole(tx, caller, beside.kind, including.stamped(page))
+        brought = [(beside.kind, along), *brought] if along else brought
     more, is_cut = await iterating.followed(ask, [(kind, rows), *brought], fetch)
     cut += [iterating.CUT] * is_cut
     return Seen(caller, kind, rows, ask, brought + more, links + link, total, asked.base, cut)
@@ -240,9 +244,10 @@ async def asked_of(tx: Tx, *, zones: bool) -> Asked:
 
 
 async def _page(
-    tx: Tx, kind: Kind, ask: Ask, asked: Asked, wanted: Sequence[str], *, caller: Caller
-) -> tuple[list[Any], list[tuple[str, str]]]:
-    """Return the records of a page, and the link to the next if there is one."""
+    tx: Tx, kind: Kind, ask: Ask, asked: Asked, wanted: Sequence[str], *,
+    beside: composing.Beside | None,
+) -> tuple[list[Any], list[tuple[str, str]]]:  # fmt: skip
+    """Return the records of a page or their stamps, and the link to the next if there is one."""
     order = ordered(kind, ask)
     search_ = cursors.digest([kind.name, [p for p in ask.pairs if p[0] != "_count"]])
     after, began, wanted = None, tx.now, list(wanted)
@@ -252,7 +257,9 @@ async def _page(
         if kind.grows:
             began = after.pop()
             wanted.append(f"{kind.grows} <= {asked.put(began, 'timestamptz')}")
-    compose = composing.stamps if _is_held(kind, ask) else composing.page
+    compose = composing.page
+    if holding.is_held(kind, ask):
+        compose = partial(composing.stamps, beside=beside)
     statement = compose(kind, asked, wanted, order, after=after, limit=ask.count + 1)
     rows: list[Any] = await tx.all(statement, *asked.arguments)
     links = []
@@ -264,12 +271,7 @@ async def _page(
         text = cursors.written(tx.settings, tx.caller.tenant_id, search_, keys)
         url = bundles.address(asked.base, kind, [*ask.pairs, ("_cursor", text)])
         links = [("next", url)]
-    return await _whole(tx, caller, kind, rows), links
-
-
-def _is_held(kind: Kind, ask: Ask) -> bool:
-    """Say whether resources of this type are told from memory; what is reduced is made anew."""
-    return kind.stamp is not None and ask.summary == "false" and not ask.elements
+    return rows, links
 
 
 async def _whole(tx: Tx, caller: Caller, kind: Kind, rows: list[Any]) -> list[Any]:
@@ -291,53 +293,6 @@ def ordered(kind: Kind, ask: Ask) -> list[tuple[str, str, bool]]:
     return list(found.values())
 
 
-def _check_includes(caller: Caller, source: Kind, name: str, *, of: Kind) -> None:
-    """Check that the caller may read what a search brings along.
-
-    Raises:
-        Forbidden: not all of it.
-    """
-    if source is not of:
-        opened(caller, source, "s")
-        return
-    for include in source.includes.get(name, ()):
-        opened(caller, KINDS[include.target], "r")
-
-
-async def _brought(
-    tx: Tx, caller: Caller, kind: Kind, ask: Ask, rows: list[Any]
-) -> tuple[Brought, list[str]]:
-    """Return what comes along with the matches, each record once, and words on what does not."""
-    wanted: dict[str, set[UUID]] = {}
-    for _, name, target in ask.includes:
-        for number, include in enumerate(kind.includes[name]):
-            if target in {None, include.target}:
-                for row in rows:
-                    those = row.refers[name][number] if isinstance(row, Held) else include.ids(row)
-                    wanted.setdefault(include.target, set()).update(those)
-    found, cut = Brought(), list[str]()
-    for name, ids in wanted.items():
-        if ids:
-            other = KINDS[name]
-            rows_ = await _by_ids(
-                tx, caller, other, ask=ask, template=f"{other.id} {{}}", ids=ids, letter="r"
-            )
-            found.append((other, rows_[:MOST]))
-            cut += [iterating.cut_off(other.name)] * (len(rows_) > MOST)
-    for source, name, _ in ask.revincludes:
-        if rows:
-            other = KINDS[source]
-            reference = other.parameters[name]
-            assert isinstance(reference, Reference)  # noqa: S101  `asking` has looked
-            template, ids = reference.targets[kind.name], {row.id for row in rows}
-            rows_ = await _by_ids(
-                tx, caller, other, ask=ask, template=template, ids=ids, letter="s"
-            )
-            found.append((other, rows_[:MOST]))
-            cut += [iterating.cut_off(other.name)] * (len(rows_) > MOST)
-    return found, cut
-
-
 async def _by_ids(
     tx: Tx, caller: Caller, kind: Kind, *, ask: Ask, template: str, ids: set[UUID], letter: str
 ) -> list[Any]:
@@ -350,7 +305,7 @@ async def _by_ids(
     wanted = [template.format(f"= ANY({asked.put(list(ids), 'uuid[]')})")]
     wanted += conditions.scope_conditions(kind, granted, asked)
     order = [(kind.id, "uuid", False)]
-    compose = composing.stamps if _is_held(kind, ask) else composing.page
+    compose = composing.stamps if holding.is_held(kind, ask) else composing.page
     statement = compose(kind, asked, wanted, order, after=None, limit=MOST + 1)
     return await _whole(tx, caller, kind, await tx.all(statement, *asked.arguments))
 

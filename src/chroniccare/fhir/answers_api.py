@@ -13,6 +13,7 @@ from chroniccare.platform.postgres import database
 from chroniccare.settings import address
 
 _JSON = {"json", "application/json", "application/fhir+json", "text/json"}
+_VERSIONS = {"4.0", "4.0.1"}
 _ANY = {"*/*", "application/*"}
 _FORM = "application/x-www-form-urlencoded"
 
@@ -22,8 +23,17 @@ def media_of(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def _is_r4(media: str) -> bool:
+    """Say whether the parameters of a media type ask for no other version of FHIR than R4."""
+    for one in media.split(";")[1:]:
+        name, _, value = one.partition("=")
+        if name.strip().lower() == "fhirversion":
+            return value.strip().strip('"') in _VERSIONS
+    return True
+
+
 def check_format(request: Request, pairs: list[tuple[str, str]] | None = None) -> None:
-    """Check that the client takes JSON, the only format.
+    """Check that the client takes JSON of R4, the only format.
 
     Raises:
         NotAcceptable: it asks for another.
@@ -33,22 +43,25 @@ def check_format(request: Request, pairs: list[tuple[str, str]] | None = None) -
     wanted = dict(pairs).get("_format") if pairs else None
     if wanted is None:
         accept = request.headers.get("accept") or "*/*"
-        kinds = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
+        able = [one for one in accept.split(",") if _is_r4(one)]
+        kinds = {one.partition(";")[0].strip().lower() for one in able}
         if kinds & (_JSON | _ANY):
             return
         raise outcome.NotAcceptable
-    if wanted.partition(";")[0].strip().lower().replace(" ", "+") not in _JSON:
+    media = wanted.partition(";")[0].strip().lower().replace(" ", "+")
+    if media not in _JSON or not _is_r4(wanted):
         raise outcome.NotAcceptable
 
 
 def check_media(request: Request) -> None:
-    """Check that the body is FHIR's JSON.
+    """Check that the body is R4 as JSON.
 
     Raises:
         UnsupportedMedia: it is not.
     """
     media = media_of(request)
-    if media not in {"application/fhir+json", wire.JSON}:
+    is_r4 = _is_r4(request.headers.get("content-type", ""))
+    if media not in {"application/fhir+json", wire.JSON} or not is_r4:
         raise outcome.UnsupportedMedia
 
 

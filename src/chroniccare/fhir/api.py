@@ -296,8 +296,11 @@ def _part(request: Request) -> tuple[str, list[str]]:
     Raises:
         Invalid: that is no summary of one.
     """
-    pairs = dict(pairs_of(request))
+    given = pairs_of(request)
+    pairs = dict(given)
     summary = pairs.get("_summary", "false")
+    if [name for name, _ in given].count("_summary") > 1:
+        raise Invalid.field("_summary", "must be given once", "value")
     if summary not in _SUMMARIES:
         raise Invalid.field("_summary", "must be true, text, data or false", "value")
     return summary, values.split(pairs.get("_elements", ""))

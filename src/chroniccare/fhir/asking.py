@@ -14,11 +14,12 @@ _MOST_PAIRS, _MOST_VALUES, _MOST_ITERATES = 200, 100, 10
 _MOST_LEVELS = 3
 """Steps of a chain and of `_has`, together."""
 _MOST_ENDS = 30
-"""Types that a chain leads to, each way counted: each is a search of its own."""
+"""Types that the chains of a search lead to, each way counted: each is a search of its own."""
 _TOO_DEEP = f"chains more than {_MOST_LEVELS} levels"
 _CONTROL = frozenset({"_format", "_pretty", "_count", "_cursor", "_sort", "_total", "_summary",
                       "_elements", "_include", "_revinclude", "_include:iterate",
                       "_revinclude:iterate", "_totalMethod"})  # fmt: skip
+_ONCE = {"_count", "_summary", "_total"}
 _SUMMARIES = {"true", "text", "data", "count", "false"}
 _TOTALS = {"none", "estimate", "accurate"}
 
@@ -69,6 +70,8 @@ class Ask:
         sort: names of parameters, with whether the largest come first.
         count: most matches a page.
         includes: type, parameter and type of the target or None; in either direction.
+        includes_all: `*`, what the type refers to, as far as the caller may read it.
+        led: types that its chains and `_has` lead to, each way counted.
         ignored: names of parameters that are not known, when the client is lenient.
     """
 
@@ -80,11 +83,13 @@ class Ask:
     summary: str = "false"
     elements: list[str] = field(default_factory=list)
     includes: list[tuple[str, str, str | None]] = field(default_factory=list)
+    includes_all: bool = False
     revincludes: list[tuple[str, str, str | None]] = field(default_factory=list)
     iterates: list[Iterate] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     pairs: list[tuple[str, str]] = field(default_factory=list)
     wrong: list[FieldError] = field(default_factory=list)
+    led: int = 0
 
 
 def pairs_of(query: str) -> list[tuple[str, str]]:
@@ -131,6 +136,9 @@ def read(
             ask.wrong.append(FieldError(name, found, "unknown"))
         else:
             ask.ignored.append(name)
+    names = [name for name, _ in pairs]
+    twice = sorted(name for name in _ONCE if names.count(name) > 1)
+    ask.wrong += [FieldError(name, "must be given once", "value") for name in twice]
     if ask.wrong:
         raise Invalid(details=ask.wrong)
     # The links hold what was used, so that who follows them needs no leniency.
@@ -140,6 +148,9 @@ def read(
 
 def _add(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], found: Filter) -> None:
     reason = _fault(kind, kinds, found) if found.values else "has no value"
+    ask.led += _led(kind, kinds, found)
+    if reason is None and ask.led > _MOST_ENDS:
+        reason = f"leads, with the parameters before it, to over {_MOST_ENDS} types"
     if reason is None:
         ask.filters.append(found)
     else:
@@ -219,6 +230,13 @@ def _ends(kind: Kind, kinds: Mapping[str, Kind], one: Filter) -> list[Kind]:
     ]
 
 
+def _led(kind: Kind, kinds: Mapping[str, Kind], one: Filter) -> int:
+    """Return how many searches of other types a filter is."""
+    if one.reverse is not None and one.inner is not None:
+        return 1 + _led(kinds[one.reverse[0]], kinds, one.inner)
+    return len(_ends(kind, kinds, one)) if len(one.path) > 1 else 0
+
+
 def _modifier(kind: Kind, name: str, modifier: str | None) -> str | None:
     """Return what is wrong with a modifier."""
     parameter = kind.parameters[name]
@@ -284,7 +302,7 @@ def _include(ask: Ask, kind: Kind, kinds: Mapping[str, Kind], name: str, value: 
     parameter, _, target = rest.partition(":")
     if name == "_include":
         if kind.includes and value in {"*", f"{kind.name}:*"}:
-            ask.includes += [(kind.name, one, None) for one in kind.includes]
+            ask.includes_all = True
             return None
         if source != kind.name or parameter not in kind.includes:
             able = ", ".join(f"{kind.name}:{one}" for one in sorted(kind.includes))

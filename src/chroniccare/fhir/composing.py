@@ -50,24 +50,45 @@ class Stamped(NamedTuple):
     Attributes:
         keys: what the page is sorted by, as JSON.
         stamp: another one once the resource is.
+        beside: id of the record that comes along, if its stamp was asked for with the page's.
+        beside_stamp: None: it is not there any more.
     """
 
     id: UUID
     keys: str
     stamp: str
+    beside: UUID | None = None
+    beside_stamp: str | None = None
+
+
+class Beside(NamedTuple):
+    """What a page brings along by a column of its own; its stamps come in the page's statement."""
+
+    kind: Kind
+    column: str
 
 
 def stamps(
     kind: Kind, asked: Asked, conditions: Sequence[str], order: Order, *,
-    after: Sequence[Any] | None, limit: int,
+    after: Sequence[Any] | None, limit: int, beside: Beside | None = None,
 ) -> Query[Stamped]:  # fmt: skip
     """Return the statement of the ids and stamps of one page; see `page`."""
     wanted, by, keys = _parts(kind, asked, conditions, order, after)
     return Query(
         Stamped,
         f"SELECT {kind.id} AS id, jsonb_build_array({keys})::text AS keys,"  # noqa: S608  see above
-        f" {_stamp(kind)} AS stamp FROM {kind.source} WHERE {wanted}"
+        f" {_stamp(kind)} AS stamp{_beside(beside)} FROM {kind.source} WHERE {wanted}"
         f" ORDER BY {by} LIMIT {asked.put(limit, 'int')}",
+    )
+
+
+def _beside(one: Beside | None) -> str:
+    if one is None:
+        return ""
+    kind, column = one
+    return (
+        f", {column} AS beside, (SELECT {_stamp(kind)} FROM {kind.source}"  # noqa: S608  see above
+        f" WHERE {kind.where} AND {kind.id} = {column}) AS beside_stamp"
     )
 
 

@@ -17,6 +17,7 @@ import orjson
 from chroniccare.core.caller import Caller
 from chroniccare.core.wire import dumps
 from chroniccare.fhir import bundles, composing
+from chroniccare.fhir.asking import Ask
 from chroniccare.fhir.kind import Kind, Resource
 from chroniccare.platform.memory import memory
 from chroniccare.platform.postgres import Tx
@@ -48,6 +49,11 @@ class Held:
     data: bytes
     opening: bytes
     refers: Mapping[str, tuple[list[UUID], ...]]
+
+
+def is_held(kind: Kind, ask: Ask) -> bool:
+    """Say whether resources of this type are told from memory; what is reduced is made anew."""
+    return kind.stamp is not None and ask.summary == "false" and not ask.elements
 
 
 def key(kind: Kind, tenant_id: UUID, record_id: UUID) -> str:

@@ -38,10 +38,15 @@ class Row(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """What a search may bring along: which type, and the ids that a record refers to."""
+    """What a search may bring along: which type, and the ids that a record refers to.
+
+    Attributes:
+        column: SQL of the id, where the row that a page is found in has just one; else None.
+    """
 
     target: str
     ids: Callable[[Any], list[UUID]]
+    column: str | None = None
 
 
 Check = Callable[[int], None]

@@ -21,6 +21,7 @@ from chroniccare.fhir import (
     conditions,
     cursors,
     dates,
+    including,
     outcome,
 )
 from chroniccare.fhir.asking import Ask, Filter
@@ -131,6 +132,7 @@ async def search(caller: Caller, pairs: Sequence[tuple[str, str]], *, strict: bo
     check_scope(caller, "s")
     ask = asking.read(SLOT, _WITH_SLOTS, pairs, strict=strict)
     _check(ask)
+    ask = including.spelled(caller, SLOT, ask)
     if ask.includes:
         opened(caller, _SCHEDULE, "r")
     async with begin(caller) as tx:

@@ -109,13 +109,13 @@ APPOINTMENT = Kind(
         ),
     ),
     includes={
-        "patient": (Include("Patient", lambda row: [row.patient_id]),),
+        "patient": (Include("Patient", lambda row: [row.patient_id], "a.patient_id"),),
         "practitioner": (
             Include("Practitioner", lambda row: [row.provider_id, *row.additional_provider_ids]),
         ),
         "location": (Include("Location", lambda row: [row.facility_id]),),
         "actor": (
-            Include("Patient", lambda row: [row.patient_id]),
+            Include("Patient", lambda row: [row.patient_id], "a.patient_id"),
             Include("Practitioner", lambda row: [row.provider_id, *row.additional_provider_ids]),
             Include("Location", lambda row: [row.facility_id]),
         ),
