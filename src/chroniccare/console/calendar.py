@@ -23,7 +23,7 @@ def rows(
     rooms: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Return each visit with what a line or a box of it says."""
-    zones = {one["id"]: one["timezone"] for one in clinic.places}
+    zones = clinic.zones()
     names = clinic.names() | {one["id"]: one["name"] for one in rooms}
     found = []
     for visit in visits:
@@ -59,7 +59,11 @@ def columns(
             if any(known.isdisjoint(one["visit"]["resource_ids"]) for one in found) else []
         )  # fmt: skip
     if by == "facility":
-        return [{"id": one["id"], "title": one["name"]} for one in clinic.places]
+        seen = {one["visit"]["facility_id"] for one in found}
+        return [
+            {"id": one["id"], "title": one["name"]}
+            for one in clinic.facilities if one["is_active"] or one["id"] in seen
+        ]  # fmt: skip
     busy = {one["visit"]["provider_id"]: one["provider"] for one in found}
     return [
         {"id": key, "title": name} for key, name in sorted(busy.items(), key=lambda one: one[1])

@@ -88,7 +88,7 @@ async def _page(
     clinic, rooms = await asyncio.gather(
         desk.clinic(request), _rooms(request, found["facility_id"])
     )
-    place = next((one for one in clinic.places if one["id"] == found["facility_id"]), None)
+    place = next((one for one in clinic.facilities if one["id"] == found["facility_id"]), None)
     zone = place["timezone"] if place else "UTC"
     patient = (await desk.patients(request, [found["patient_id"]])).get(found["patient_id"])
     entries = visit.filled(found, entries, zone)
