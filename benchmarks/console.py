@@ -60,6 +60,11 @@ _PAGES = (
     "/patients/{patient}/preferences", "/patients/{patient}/contact", "/patients/{patient}/access",
     "/recalls", "/adherence", "/messages", "/failed", "/replies", "/templates", "/outbox",
     "/availability", "/audit", "/audit/chain", "/admin/staff", "/admin/keys", "/admin/webhooks",
+    "/groups", "/groups/new", "/calendar?by=room", "/calendar?by=facility", "/admin/settings",
+    "/admin/plans", "/admin/plans/appointment_reminder", "/admin/times",
+    "/patients/{patient}/times",
+    "/admin/clinic/facilities", "/admin/clinic/providers", "/admin/clinic/visit-types",
+    "/admin/clinic/resources", "/admin/clinic/visit-types/new",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 from chroniccare.console import calendar_api
 from tests.client import Clinic
 from tests.console.conftest import Axe, Open, SignIn
+from tests.console.test_groups import session
 from tests.console.visits import SCRIPT, booked, read, where
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -41,6 +42,52 @@ async def test_the_same_visits_by_provider_room_and_facility(
 
 async def test_a_clinic_without_facilities_says_so(sign_in: SignIn) -> None:
     assert "No facility yet" in (await (await sign_in()).get("/calendar")).text
+
+
+async def test_a_session_stands_for_its_seats(
+    clinic: Clinic, sign_in: SignIn, window: Open, axe: Axe
+) -> None:
+    desk = await sign_in("front_desk")
+    provider = await clinic.provider(last_name="Rahman")
+    hall = await room(clinic, provider, "Hall")
+    visit = await booked(clinic, provider, minutes=180)
+    made = await session(
+        clinic, provider, title=SCRIPT, seats=12, resource_ids=[hall["id"]], duration_minutes=90
+    )
+    patient = await clinic.patient(first_name="Noor")
+    seats = f"/group-sessions/{made['id']}/appointments"
+    seat = await clinic.make(seats, {"patient_id": patient["id"]})
+    for by in ("provider", "room", "facility"):
+        for view in ("day", "week"):
+            text = (await desk.get(f"/calendar?by={by}&view={view}")).text
+            listed = text.partition("As a list")[2]
+            assert f"/console/groups/{made['id']}" in listed
+            assert "1 of 12 seats" in listed
+            assert f"/console/visits/{visit['id']}" in listed
+            assert seat["id"] not in text
+            assert SCRIPT not in text
+    spanish = await sign_in("front_desk", locale="es")
+    assert "1 de 12 plazas" in (await spanish.get("/calendar")).text
+    elsewhere = await clinic.provider(facilities=provider["facilities"])
+    assert made["id"] not in (await desk.get(f"/calendar?provider_id={elsewhere['id']}")).text
+    opened = await window(desk)
+    page = await opened.go("/calendar")
+    box = page.locator(".ec-event").filter(has_text="1 of 12 seats").first
+    await box.wait_for()
+    await axe(page)
+    at = await box.bounding_box()
+    assert at is not None
+    await page.mouse.move(at["x"] + 20, at["y"] + 8)
+    await page.mouse.down()
+    await page.mouse.move(at["x"] + 20, at["y"] + 60)
+    await page.mouse.up()  # which is a click on what cannot be dragged
+    await page.get_by_role("heading", name="Seats").wait_for()
+    assert page.url.endswith(f"/groups/{made['id']}")
+    await page.go_back()
+    await opened.picture("calendar-session")
+    gone = {"cancellation_reason": "Asked"}
+    await clinic.delete(f"/group-sessions/{made['id']}", json=gone)
+    assert made["id"] not in (await desk.get("/calendar")).text
 
 
 async def test_more_visits_than_a_page_has_are_not_left_out_silently(

@@ -121,6 +121,37 @@ async def test_a_seat_is_booked_once_and_cancelled(clinic: Clinic, sign_in: Sign
     assert (await now(clinic, path))["status"] == "cancelled"
 
 
+async def test_a_facility_that_is_closed_for_good_keeps_its_clock(
+    clinic: Clinic, sign_in: SignIn
+) -> None:
+    desk = await sign_in("front_desk")
+    await clinic.facility()  # another one, which pages begin with
+    provider = await clinic.provider()
+    made = await session(clinic, provider)
+    visit = await booked(clinic, provider, minutes=240)
+    entry = await clinic.make("/waitlist", {"patient_id": visit["patient_id"]})
+    offer = {
+        "provider_id": provider["id"], "facility_id": where(provider), "duration_minutes": 30,
+        "scheduled_start": (NOON + timedelta(hours=5)).isoformat(),
+        "appointment_type": "follow_up",
+    }  # fmt: skip
+    await clinic.make(f"/waitlist/{entry['id']}/offers", offer)
+    place = (await clinic.get(f"/facilities/{where(provider)}")).json()["data"]
+    body = clinic.facility_body(is_active=False, name=place["name"])
+    closed = await clinic.put(f"/facilities/{place['id']}?stranded=keep", json=body)
+    assert closed.status_code == 200, closed.text
+    shown = {
+        "/groups": "1:00", f"/groups/{made['id']}": "1:00", f"/visits/{visit['id']}": "4:00",
+        f"/groups/{made['id']}/edit": 'value="13:00"', f"/waitlist/{entry['id']}": "5:00",
+        f"/calendar?facility_id={place['id']}": "4:00", "/calendar?by=facility": "4:00",
+    }  # fmt: skip
+    for path, clock in shown.items():
+        page = (await desk.get(path)).text
+        assert clock in page, path
+        assert "UTC" not in page.partition("<main")[2], path
+        assert place["name"] in page or path.endswith(("/edit", entry["id"])), path
+
+
 async def test_a_seat_by_keyboard(clinic: Clinic, sign_in: SignIn, window: Open, axe: Axe) -> None:
     provider = await clinic.provider(last_name="Rahman")
     made = await session(clinic, provider, seats=12)

@@ -115,15 +115,19 @@ async def test_kinds_of_visit_and_rooms(clinic: Clinic, sign_in: SignIn) -> None
     kind: dict[str, object] = {
         "name": SCRIPT, "code": "infusion", "duration_minutes": "180", "is_active": "yes",
         "buffer_before_minutes": "10", "buffer_after_minutes": "0", "min_notice_minutes": "0",
-        "horizon_days": "365", "requirements": "room bay2\nequipment big pump 2",
+        "horizon_days": "365", "need_kind": ["room", "equipment", "room"],
+        "need_category": ["bay2", "big pump", ""], "need_count": ["1", "2", "1"],
     }  # fmt: skip
-    wrong = await desk.post(f"{AT}/visit-types", {**kind, "requirements": "chair x"})
+    wrong = await desk.post(f"{AT}/visit-types", {**kind, "need_count": ["1", "many", ""]})
     assert wrong.status_code == 400
     assert 'id="e-requirements"' in wrong.text
-    assert "chair x" in wrong.text
+    assert 'value="many"' in wrong.text
     assert (await desk.post(f"{AT}/visit-types", kind)).status_code == 303
     made = await one(desk, "visit-types", code="infusion")
-    assert [need["count"] for need in made["requirements"]] == [1, 2]
+    needs = [(need["kind"], need["category"], need["count"]) for need in made["requirements"]]
+    assert needs == [("room", "bay2", 1), ("equipment", "big pump", 2)]
+    spanish = await (await sign_in(locale="es")).get(f"{AT}/visit-types/{made['id']}")
+    assert '<option value="equipment" selected>Equipo</option>' in spanish.text
     assert SCRIPT not in (await desk.get(f"{AT}/visit-types")).text
     room: dict[str, object] = {
         "kind": "room", "facility_id": place["id"], "name": SCRIPT, "category": "infusion",
@@ -187,3 +191,13 @@ async def test_a_room_is_added_by_keyboard(
     await page.emulate_media(color_scheme="dark")
     await axe(page, only="color-contrast")
     await opened.picture("rooms")
+    await page.goto(f"{opened.address}/console{AT}/visit-types/new")
+    await page.locator("#f-name").fill("Infusion")
+    await page.locator("#f-code").fill("infusion")
+    await page.get_by_label("Category 1").fill("infusion")
+    await axe(page)
+    await opened.picture("kind-of-visit")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Saved.").wait_for()
+    await page.get_by_role("link", name="Infusion").wait_for()
+    await opened.picture("kinds-of-visit")

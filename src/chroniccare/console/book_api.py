@@ -79,10 +79,7 @@ async def decide(request: Request) -> Response:
     try:
         if act in {"preview", "series"}:
             clinic = await desk.clinic(request)
-            zone = next(
-                (one["timezone"] for one in clinic.places if one["id"] == entries["facility_id"]),
-                "UTC",
-            )
+            zone = clinic.zones().get(entries["facility_id"], "UTC")
             answer = await calls.call(
                 request, "POST", "/appointments/batch",
                 book.series_body(form, zone, dry_run=act == "preview"),
@@ -115,7 +112,7 @@ async def _slot(
 ) -> Response:  # fmt: skip
     clinic = await desk.clinic(request)
     patient = (await desk.patients(request, [entries["patient_id"]])).get(entries["patient_id"])
-    place = next((one for one in clinic.places if one["id"] == entries["facility_id"]), None)
+    place = next((one for one in clinic.facilities if one["id"] == entries["facility_id"]), None)
     zone = place["timezone"] if place else "UTC"
     return pages.page(
         request, "book_slot.html", status=error.status if error else 200, error=error,

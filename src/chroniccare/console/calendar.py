@@ -1,4 +1,7 @@
-"""Visits as a calendar's columns, events and lists; times are on the clocks of their facility."""
+"""Visits and group sessions as a calendar's columns, events and lists.
+
+Times are on the clocks of their facility. The seats of a session are on its own page.
+"""
 
 from typing import Any
 
@@ -11,8 +14,21 @@ from chroniccare.console.visit import ANY_ROOM
 _TONES = {
     "held": "warn", "checked_in": "ok", "in_progress": "ok", "completed": "over",
 }  # fmt: skip
+_MOVABLE = frozenset({"held", "scheduled", "confirmed"})
 _FIRST_HOUR = 7
 _LAST_HOUR = 19
+
+
+def without_seats(
+    visits: list[dict[str, Any]], sessions: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the visits that take place and are no seats of `sessions`."""
+    shown = {one["id"] for one in sessions}
+    return [
+        one
+        for one in visits
+        if one["status"] not in {"cancelled", "no_show"} and one["group_session_id"] not in shown
+    ]
 
 
 def rows(
@@ -21,12 +37,18 @@ def rows(
     patients: dict[str, dict[str, Any]],
     clinic: desk.Clinic,
     rooms: list[dict[str, Any]],
+    *,
+    seats: str,
 ) -> list[dict[str, Any]]:
-    """Return each visit with what a line or a box of it says."""
-    zones = {one["id"]: one["timezone"] for one in clinic.places}
+    """Return each visit and session with what a line or a box of it says, by start.
+
+    `seats` says how many of a session's are taken, with places for `done` and `all`.
+    """
+    zones = clinic.zones()
     names = clinic.names() | {one["id"]: one["name"] for one in rooms}
     found = []
-    for visit in visits:
+    for visit in sorted(visits, key=lambda one: one["scheduled_start"]):
+        is_session = "seats" in visit
         zone = zones.get(visit["facility_id"], "UTC")
         start, end = (desk.local(visit[f"scheduled_{one}"], zone) for one in ("start", "end"))
         found.append({
@@ -35,7 +57,12 @@ def rows(
             "hours": (start.hour, end.hour + 1 if end.date() == start.date() else 24),
             "day": start.date().isoformat(),
             "clock": desk.clock(visit["scheduled_start"], zone, current(request).locale),
-            "patient": desk.person(patients.get(visit["patient_id"])),
+            "href": f"/console/{'groups' if is_session else 'visits'}/{visit['id']}",
+            "who": visit["title"] if is_session
+            else desk.person(patients.get(visit["patient_id"])),
+            "moves": not is_session and visit["status"] in _MOVABLE,
+            "seats": seats % {"done": visit["seats_taken"], "all": visit["seats"]}
+            if is_session else "",
             "provider": names.get(visit["provider_id"], desk.NOBODY),
             "rooms": [names[one] for one in visit["resource_ids"] if one in names],
             "place": names.get(visit["facility_id"], desk.NOBODY),
@@ -59,7 +86,11 @@ def columns(
             if any(known.isdisjoint(one["visit"]["resource_ids"]) for one in found) else []
         )  # fmt: skip
     if by == "facility":
-        return [{"id": one["id"], "title": one["name"]} for one in clinic.places]
+        seen = {one["visit"]["facility_id"] for one in found}
+        return [
+            {"id": one["id"], "title": one["name"]}
+            for one in clinic.facilities if one["is_active"] or one["id"] in seen
+        ]  # fmt: skip
     busy = {one["visit"]["provider_id"]: one["provider"] for one in found}
     return [
         {"id": key, "title": name} for key, name in sorted(busy.items(), key=lambda one: one[1])
@@ -92,10 +123,10 @@ def drawing(
         "events": [
             {
                 "id": one["visit"]["id"], "start": one["start"], "end": one["end"],
-                "title": one["patient"], "resourceIds": _of(query["by"], one["visit"], heads),
-                "extendedProps": {"state": one["visit"]["status"]},
-                "editable": edits
-                and one["visit"]["status"] in {"held", "scheduled", "confirmed"},
+                "title": " · ".join(text for text in (one["who"], one["seats"]) if text),
+                "resourceIds": _of(query["by"], one["visit"], heads),
+                "extendedProps": {"state": one["visit"]["status"], "href": one["href"]},
+                "startEditable": one["moves"] and edits, "durationEditable": one["moves"] and edits,
                 "classNames": [f"visit-{_TONES.get(one['visit']['status'], 'info')}"],
             }
             for one in found

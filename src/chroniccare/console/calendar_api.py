@@ -15,6 +15,7 @@ router = routes.router()
 Text = Annotated[str, Query(max_length=60)]
 _MOST = 1000
 """Visits on one page; where there are more, it says so."""
+_SEATS = "%(done)s of %(all)s seats"
 
 
 @router.get("/calendar")
@@ -26,30 +27,38 @@ async def show(
     facility_id: Text = "",
     provider_id: Text = "",
 ) -> Response:
-    """Show who is where and when; a visit that is dragged is moved on its own page."""
+    """Show who is where and when; a visit that is dragged is moved on its own page.
+
+    A group session stands for its seats, and is moved by the form of its own page alone.
+    """
     clinic = await desk.clinic(request)
     place = clinic.place(facility_id)
     zone = named(place["timezone"] if place else "UTC")
     asked = desk.day_or_today(day, zone)
     first = asked - timedelta(days=asked.weekday()) if view == "week" else asked
     days = 7 if view == "week" else 1
-    rooms, visits = [], []
+    rooms: list[dict[str, Any]] = []
+    visits: list[dict[str, Any]] = []
+    sessions: list[dict[str, Any]] = []
     if place is not None:
-        where = None if by == "facility" else place["id"]
-        rooms, visits = await asyncio.gather(
+        asked_for: dict[str, Any] = {
+            "facility_id": None if by == "facility" else place["id"],
+            "provider_id": provider_id or None, "from_": desk.midnight(first, zone),
+            "to": desk.midnight(first + timedelta(days=days), zone), "most": _MOST,
+        }  # fmt: skip
+        rooms, visits, sessions = await asyncio.gather(
             _rooms(request, place["id"]) if by == "room" else asyncio.sleep(0, []),
-            calls.everything(
-                request, "/appointments", most=_MOST, facility_id=where,
-                provider_id=provider_id or None,
-                from_=desk.midnight(first, zone),
-                to=desk.midnight(first + timedelta(days=days), zone),
-            ),
-        )  # fmt: skip
-    cut = len(visits) >= _MOST
-    visits = [one for one in visits if one["status"] not in {"cancelled", "no_show"}]
+            calls.everything(request, "/appointments", **asked_for),
+            calls.everything(request, "/group-sessions", status="scheduled", **asked_for),
+        )
+    cut = max(len(visits), len(sessions)) >= _MOST
+    visits = calendar.without_seats(visits, sessions)
     patients = await desk.patients(request, (one["patient_id"] for one in visits))
-    rows = calendar.rows(request, visits, patients, clinic, rooms)
     words = pages.catalogue(current(request).locale)
+    rows = calendar.rows(
+        request, [*visits, *sessions], patients, clinic, rooms,
+        seats=words.get(_SEATS, _SEATS),
+    )  # fmt: skip
     without = words.get("No room", "No room")
     columns = calendar.columns(by, rows, clinic, rooms, without=without)
     query = {

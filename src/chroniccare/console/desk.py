@@ -32,49 +32,56 @@ STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """What a page of visits offers to choose from.
+    """What visits are at, with and of; what takes none any more keeps its clock and its name.
 
     Attributes:
-        places, people, kinds: facilities, providers and visit types that are active.
+        facilities, providers, visit_types: all, active or not.
     """
 
-    places: list[dict[str, Any]]
-    people: list[dict[str, Any]]
-    kinds: list[dict[str, Any]]
+    facilities: list[dict[str, Any]]
+    providers: list[dict[str, Any]]
+    visit_types: list[dict[str, Any]]
+
+    @property
+    def places(self) -> list[dict[str, Any]]:
+        """Return the facilities that take visits."""
+        return [one for one in self.facilities if one["is_active"]]
 
     def place(self, wanted: str | None) -> dict[str, Any] | None:
         """Return the facility that was asked for, else the first by name; None where none is."""
-        asked = [one for one in self.places if one["id"] == wanted]
+        asked = [one for one in self.facilities if one["id"] == wanted]
         return next(iter(asked or self.places), None)
+
+    def zones(self) -> dict[str, str]:
+        """Return the time zone of each facility by id."""
+        return {one["id"]: one["timezone"] for one in self.facilities}
 
     def names(self) -> dict[str, str]:
         """Return what each facility, provider and kind of visit is called, by id or code."""
         return (
-            {one["id"]: one["name"] for one in self.places}
-            | {one["id"]: person(one) for one in self.people}
-            | {one["code"]: one["name"] for one in self.kinds}
+            {one["id"]: one["name"] for one in self.facilities}
+            | {one["id"]: person(one) for one in self.providers}
+            | {one["code"]: one["name"] for one in self.visit_types}
         )
 
     def choices(self, what: str) -> list[tuple[str, str]]:
-        """Return `places`, `people` or `kinds` for a select."""
+        """Return the active `places`, `people` or `kinds` for a select."""
         if what == "kinds":
-            return [(one["code"], one["name"]) for one in self.kinds]
+            return [(one["code"], one["name"]) for one in self.visit_types if one["is_active"]]
         if what == "people":
-            return [(one["id"], person(one)) for one in self.people]
+            return [(one["id"], person(one)) for one in self.providers if one["is_active"]]
         return [(one["id"], one["name"]) for one in self.places]
 
 
 async def clinic(request: Request) -> Clinic:
-    """Return what can be chosen, as far as the caller's role reads it."""
+    """Return facilities, providers and kinds of visit, as far as the caller's role reads them."""
     paths = {
         "facilities:read": "/facilities", "providers:read": "/providers",
         "scheduling:read": "/visit-types",
     }  # fmt: skip
     found = await asyncio.gather(
         *(
-            calls.everything(request, path, is_active=True)
-            if may(request, scope)
-            else asyncio.sleep(0, [])
+            calls.everything(request, path) if may(request, scope) else asyncio.sleep(0, [])
             for scope, path in paths.items()
         )
     )

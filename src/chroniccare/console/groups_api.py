@@ -29,7 +29,7 @@ async def show(request: Request, when: Text = "", cursor: Text = "") -> Response
         request, "groups.html", sessions=found["items"], when=when,
         next={"when": when or since, "cursor": found["next_cursor"]}
         if found["next_cursor"] else None,
-        names=clinic.names(), zones=_zones(clinic), writes=desk.may(request, "appointments:write"),
+        names=clinic.names(), zones=clinic.zones(), writes=desk.may(request, "appointments:write"),
     )  # fmt: skip
 
 
@@ -125,20 +125,6 @@ async def _cancel(
     return pages.done(f"{_HERE}/{session_id}", "cancelled")
 
 
-def _zones(clinic: desk.Clinic) -> dict[str, str]:
-    return {one["id"]: one["timezone"] for one in clinic.places}
-
-
-async def _zone(
-    request: Request, clinic: desk.Clinic, facility_id: str, session: dict[str, Any] | None
-) -> str:
-    """Return the zone of a facility; that of a session may be offered no more."""
-    known = _zones(clinic).get(facility_id)
-    if known is None and session is not None and session["facility_id"] == facility_id:
-        known = (await calls.get(request, f"/facilities/{facility_id}"))["timezone"]
-    return known or "UTC"
-
-
 def _entries(form: forms.Form) -> dict[str, str]:
     return {name: form.text(name) for name in groups.ENTRIES}
 
@@ -152,7 +138,7 @@ async def _body(
     request: Request, form: forms.Form, session: dict[str, Any] | None
 ) -> dict[str, Any]:
     clinic, rooms = await asyncio.gather(desk.clinic(request), _rooms(request))
-    zone = await _zone(request, clinic, form.text("facility_id"), session)
+    zone = clinic.zones().get(form.text("facility_id"), "UTC")
     return groups.body(form, zone, rooms, session)
 
 
@@ -164,8 +150,8 @@ async def _form(
     error: calls.Refused | None = None,
 ) -> Response:
     clinic, rooms = await asyncio.gather(desk.clinic(request), _rooms(request))
-    zones, names = _zones(clinic), clinic.names()
-    zone = await _zone(request, clinic, (session or entries).get("facility_id", ""), session)
+    zones, names = clinic.zones(), clinic.names()
+    zone = zones.get((session or entries).get("facility_id", ""), "UTC")
     filled = groups.entered(session, zone) if session else dict.fromkeys(groups.ENTRIES, "")
     data = (error.data or {}) if error else {}
     return pages.page(
@@ -198,7 +184,7 @@ async def _page(
     begun = session["scheduled_start"] <= desk.now().isoformat()[:19]
     return pages.page(
         request, "group.html", status=error.status if error else 200, error=error,
-        session=session, zone=named(_zones(clinic).get(session["facility_id"], "UTC")),
+        session=session, zone=named(clinic.zones().get(session["facility_id"], "UTC")),
         seats=sorted(seats, key=lambda one: one["status"] == "cancelled"),
         people={key: desk.person(one) for key, one in patients.items()}, clinic=clinic,
         names=clinic.names(), adding=patients.get(asked or ""), entries={**blank, **entries},

@@ -88,13 +88,12 @@ def _visit_type(form: Form, now: Record) -> Record:
         "duration_minutes", "buffer_before_minutes", "buffer_after_minutes", "min_notice_minutes",
         "horizon_days",
     )  # fmt: skip
-    needs = []
-    for one in form.lines("requirements"):
-        kind, _, rest = one.partition(" ")
-        category, _, count = rest.rpartition(" ")
-        if not category or not count.isdecimal():
-            category, count = rest, "1"
-        needs.append({"kind": kind, "category": category, "count": whole(count)})
+    rows = (form.values.get(f"need_{name}", []) for name in ("kind", "category", "count"))
+    needs = [
+        {"kind": kind, "category": category, "count": whole(count)}
+        for kind, category, count in zip(*rows, strict=False)
+        if category
+    ]
     return {
         "code": form.text("code"), "name": form.text("name"),
         "description": form.some("description"), "requirements": needs,
@@ -172,10 +171,6 @@ def shown(record: Record) -> Record:
         "durations": ", ".join(
             f"{kind} {minutes}"
             for kind, minutes in (record.get("default_appointment_durations") or {}).items()
-        ),
-        "needs": "\n".join(
-            f"{one['kind']} {one['category']} {one['count']}"
-            for one in record.get("requirements") or []
         ),
     }  # fmt: skip
 

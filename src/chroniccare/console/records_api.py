@@ -126,7 +126,7 @@ async def _form(
     status = error.status if error else 409 if stranded else 200
     return pages.page(
         request, "record.html", status=status, kind=kind, error=error, stranded=stranded or [],
-        record={**filled, **texts, "needs": entered.get("requirements", filled["needs"])},
+        record={**filled, **texts},
         faults=records.faults(error.fields) if error else {},
         now=error.differing(now, _plain(record)) if error and now else {},
         places=[(one["id"], one["name"]) for one in facilities], zones=zones,

@@ -1,9 +1,6 @@
 """Series of visits as their page shows them: the rule, what can be chosen, what would change."""
 
-from hashlib import sha256
 from typing import Any
-
-import orjson
 
 from chroniccare.console import desk
 from chroniccare.console.forms import Form
@@ -69,11 +66,6 @@ def cancellation(form: Form) -> dict[str, Any]:
         **scope(form), "cancellation_reason": form.text("cancellation_reason"),
         "notify_patient": form.checked("notify_patient"),
     }  # fmt: skip
-
-
-def seen(body: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """Return the mark of what was asked for and of every visit as it was shown, now and then."""
-    return sha256(orjson.dumps([body, rows], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def planned(series: dict[str, Any], occurrences: list[dict[str, Any]]) -> list[dict[str, Any]]:

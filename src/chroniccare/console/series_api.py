@@ -1,6 +1,7 @@
 """/console/series/{id}: visits that come back, changed and cancelled together."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from fastapi import Request, Response
 
 from chroniccare.console import calls, desk, forms, pages, routes, series
 from chroniccare.core.time import zone as named
+from chroniccare.scheduling.series.previews import PreviewChanged
 
 router = routes.router()
 
@@ -22,25 +24,15 @@ async def show(request: Request, series_id: UUID, visit: UUID | None = None) -> 
 async def change(request: Request, series_id: UUID) -> Response:
     """Say what would become of every visit; what was looked at is changed."""
     form = await forms.read(request)
-    body, at = series.change(form), f"/appointments/series/{series_id}"
+    body, at = series.change(form), f"/appointments/series/{series_id}/edit"
     entries = {name: form.text(name) for name in ("visit", *series.CHANGES)}
-    acts, told, seen = form.text("act") != "check", None, form.text("seen")
     try:
-        try:
-            told, seen = await _looked(request, "POST", at, f"{at}/edit", body, form)
-        except calls.Refused:
-            if not acts:
-                raise  # else it may have been sent twice, which the key of the form knows
-        if told is not None and (not acts or seen != form.text("seen")):
-            again = acts and bool(form.text("seen"))
-            return await _page(request, series_id, entries, preview=told, seen=seen, again=again)
-        answer = await calls.call(
-            request, "POST", f"{at}/edit", {**body, "dry_run": False},
-            version=form.version, once=form.once,
-        )  # fmt: skip
+        told = await _shown(request, "POST", at, body, form)
+        if told.is_done:
+            return pages.done(f"/console/series/{told.data['series']['id']}", "saved")
+        return await _page(request, series_id, entries, preview=told.data, again=told.again)
     except calls.Refused as error:
         return await _page(request, series_id, entries, error=error, preview=error.data)
-    return pages.done(f"/console/series/{answer.data['series']['id']}", "saved")
 
 
 @router.post("/series/{series_id}/cancel")
@@ -49,32 +41,50 @@ async def cancel(request: Request, series_id: UUID) -> Response:
     form = await forms.read(request)
     body, at = series.cancellation(form), f"/appointments/series/{series_id}"
     entries = {**body, "visit": form.text("visit")}
-    acts = form.text("act") != "check"
     try:
-        told, seen = await _looked(request, "DELETE", at, at, body, form)
-        if not acts or seen != form.text("seen"):
-            again = acts and bool(form.text("seen"))
-            return await _page(request, series_id, entries, going=told, seen=seen, again=again)
-        await calls.call(request, "DELETE", at, {**body, "dry_run": False}, version=form.version)
+        told = await _shown(request, "DELETE", at, body, form)
+        if told.is_done:
+            return pages.done(f"/console/series/{series_id}", "cancelled")
+        return await _page(request, series_id, entries, going=told.data, again=told.again)
     except calls.Refused as error:
         return await _page(request, series_id, entries, error=error)
-    return pages.done(f"/console/series/{series_id}", "cancelled")
 
 
-async def _looked(
-    request: Request, method: str, series_at: str, path: str, body: dict[str, Any],
-    form: forms.Form,
-) -> tuple[dict[str, Any], str]:  # fmt: skip
-    """Return what would become of the visits now, and the mark of that.
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the API says of a change: that it is done, or what it would do.
 
-    The version of a series says nothing of a visit that was moved by itself.
+    Attributes:
+        again: something else was looked at before.
     """
-    answer, found = await asyncio.gather(
-        calls.call(request, method, path, {**body, "dry_run": True}, version=form.version),
-        calls.get(request, series_at),
-    )
-    rows = series.planned(found, answer.data["occurrences"])
-    return answer.data, series.seen(body, rows)
+
+    data: dict[str, Any]
+    is_done: bool = False
+    again: bool = False
+
+
+async def _shown(
+    request: Request, method: str, path: str, body: dict[str, Any], form: forms.Form
+) -> _Told:
+    """Do what was looked at, and nothing else; say what would be done where that is not it.
+
+    The API compares, with the visits locked: the version of a series says nothing of a visit that
+    was moved by itself, and the key of a form that was sent twice answers before it.
+    """
+    seen = form.text("act") != "check" and form.some("seen")
+    if seen:
+        try:
+            done = await calls.call(
+                request, method, path, {**body, "preview": seen}, version=form.version,
+                once=form.once,
+            )  # fmt: skip
+        except calls.Refused as error:
+            if error.code != PreviewChanged.code:
+                raise
+        else:
+            return _Told(done.data, is_done=True)
+    looked = await calls.call(request, method, path, {**body, "dry_run": True})
+    return _Told(looked.data, again=bool(seen))
 
 
 async def _page(
@@ -85,7 +95,6 @@ async def _page(
     error: calls.Refused | None = None,
     preview: dict[str, Any] | None = None,
     going: dict[str, Any] | None = None,
-    seen: str = "",
     again: bool = False,
 ) -> Response:
     found, clinic = await asyncio.gather(
@@ -101,8 +110,7 @@ async def _page(
         request, "series.html", status=status, error=error, series=found,
         patient=patients.get(found["patient_id"]), clinic=clinic, names=clinic.names(),
         zone=named(found["time_zone"]), rule=series.rule(found["recurrence_pattern"]),
-        coming=coming, entries={**blank, **entries}, seen=seen, going=going, preview=preview,
-        again=again,
+        coming=coming, entries={**blank, **entries}, going=going, preview=preview, again=again,
         planned=series.planned(found, (preview or going or {}).get("occurrences", [])),
         open=bool(coming) and desk.may(request, "appointments:write"),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from chroniccare.console import desk
@@ -84,7 +85,7 @@ def clashes(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return what overlaps a time, each once, with `why`: whose it is of `near`.
 
-    `visit` itself is none, and a room is in the way when all its places are taken.
+    `visit` itself is none, and a room is in the way when all its places are taken at one moment.
     """
     found: dict[str, dict[str, Any]] = {}
     for why, several in near.items():
@@ -96,6 +97,20 @@ def clashes(
             and datetime.fromisoformat(one["scheduled_start"]) < end
             and datetime.fromisoformat(one["scheduled_end"]) > start
         ]
-        if why != "room" or (room is not None and len(there) >= room["capacity"]):
+        if why != "room" or (room is not None and most_at_once(there) >= room["capacity"]):
             found = {one["id"]: one for one in there} | found
     return list(found.values())
+
+
+def most_at_once(visits: list[dict[str, Any]]) -> int:
+    """Return how many of visits or sessions there are at the moment that has most of them.
+
+    What ends when another begins is not there with it. Of visits that all overlap one time, those
+    that overlap each other do so within it, so that nothing need be cut to that time.
+    """
+    steps = sorted(
+        (datetime.fromisoformat(one[f"scheduled_{what}"]), by)
+        for one in visits
+        for what, by in (("start", 1), ("end", -1))
+    )
+    return max(accumulate((by for _, by in steps), initial=0))

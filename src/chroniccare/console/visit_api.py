@@ -88,7 +88,7 @@ async def _page(
     clinic, rooms = await asyncio.gather(
         desk.clinic(request), _rooms(request, found["facility_id"])
     )
-    place = next((one for one in clinic.places if one["id"] == found["facility_id"]), None)
+    place = next((one for one in clinic.facilities if one["id"] == found["facility_id"]), None)
     zone = place["timezone"] if place else "UTC"
     patient = (await desk.patients(request, [found["patient_id"]])).get(found["patient_id"])
     entries = visit.filled(found, entries, zone)
@@ -130,23 +130,31 @@ async def _clashes(
     wanted: dict[str, Any],
     room: dict[str, Any] | None,
 ) -> list[dict[str, Any]]:
-    """Return what lies where a visit is wanted: of the provider, the patient and the room."""
+    """Return what lies where a visit is wanted: of the provider, the patient and the room.
+
+    A provider may lead a session at any facility. A seat takes what its session takes, once.
+    """
     start, end = wanted["start"], wanted["end"]
     around = {"from_": (start - timedelta(days=1)).isoformat(), "to": end.isoformat()}
     several = [
         calls.everything(request, "/appointments", provider_id=wanted["provider_id"], **around),
         calls.everything(request, "/appointments", patient_id=found["patient_id"], **around),
-        calls.everything(request, "/group-sessions", facility_id=found["facility_id"], **around),
+        calls.everything(request, "/group-sessions", status="scheduled", **around),
     ]
     if room is not None:
         several.append(calls.everything(request, "/appointments", resource_id=room["id"], **around))
     provider, patient, groups, *of_room = await asyncio.gather(*several)
     near = {"patient": patient, "provider": [], "group": [], "room": []}
-    near["provider"] = [one for one in provider if one["group_session_id"] is None]
+    near["provider"] = _seatless(provider)
     near["group"] = [
         one for one in groups
         if wanted["provider_id"] in {one["provider_id"], *one["additional_provider_ids"]}
     ]  # fmt: skip
     if room is not None:
-        near["room"] = [*of_room[0], *(one for one in groups if room["id"] in one["resource_ids"])]
+        led = [one for one in groups if room["id"] in one["resource_ids"]]
+        near["room"] = [*_seatless(of_room[0]), *led]
     return visit.clashes(found, near, start, end, room=room)
+
+
+def _seatless(visits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in visits if one["group_session_id"] is None]

@@ -173,12 +173,11 @@ async def _entry(
         calls.everything(request, f"/waitlist/{entry_id}/offers", most=50),
         _times(request, entry),
     )
-    zones = {one["id"]: one["timezone"] for one in clinic.places}
     return pages.page(
         request, "waitlist_entry.html", status=error.status if error else 200, error=error,
         entry=entry, clinic=clinic, names=clinic.names(),
         who=desk.person(patients.get(entry["patient_id"])),
-        zones=zones, offers=offers, times=times, kinds=clinic.choices("kinds"),
+        zones=clinic.zones(), offers=offers, times=times, kinds=clinic.choices("kinds"),
         writes=desk.may(request, "appointments:write"),
     )  # fmt: skip
 

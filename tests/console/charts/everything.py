@@ -59,15 +59,16 @@ async def screens(bench: Bench) -> list[str]:
         f"/availability/facilities/{where(provider)}", "/audit", f"/audit/patients/{who}",
         "/audit/chain", "/admin/staff", "/admin/staff/new", f"/admin/staff/{person['id']}",
         "/admin/keys", "/admin/webhooks", "/admin/webhooks/new",
-        f"/admin/webhooks/{endpoint['id']}", "/admin/settings", *_records(provider),
+        f"/admin/webhooks/{endpoint['id']}", "/admin/settings", "/admin/times", "/admin/plans",
+        "/admin/plans/appointment_reminder", *_records(provider),
         "/account", "/account/password", "/account/factor", "/keys", "/styleguide", "/nowhere",
     ]  # fmt: skip
 
 
 def _chart(listed: list[dict[str, Any]]) -> tuple[str, ...]:
     return (
-        "", "/visits", "/medicines", "/messages", f"/messages/{listed[0]['id']}", "/readings",
-        "/preferences", "/contact", "/access",
+        "", "/visits", "/medicines", "/times", "/messages", f"/messages/{listed[0]['id']}",
+        "/readings", "/preferences", "/contact", "/access",
     )  # fmt: skip
 
 

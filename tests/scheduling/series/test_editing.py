@@ -383,3 +383,32 @@ async def test_a_visit_that_is_over_is_not_changed(stage: Stage) -> None:
             stage, series_id, 409, scope=scope, appointment_id=visits[0], local_time="10:00"
         )
         assert refused["code"] == "APPOINTMENT_NOT_OPEN"
+
+
+async def test_what_was_shown_is_done_or_nothing(stage: Stage) -> None:
+    series_id, visits = await booked(stage)
+    change: dict[str, Any] = {"scope": "all", "local_time": "10:30"}
+    end: dict[str, Any] = {"scope": "this_and_following", "appointment_id": visits[2]}
+    shown = (await edit(stage, series_id, **change, dry_run=True))["preview"]
+    going = (await cancel(stage, series_id, **end, dry_run=True))["preview"]
+    assert shown == (await edit(stage, series_id, **change, dry_run=True))["preview"]
+    other = await edit(stage, series_id, 412, **{**change, "local_time": "11:00"}, preview=shown)
+    assert other["code"] == "PREVIEW_CHANGED"
+    await edit(stage, series_id, 400, **change, preview="x")
+    moved = {"scheduled_start": "2026-03-05T11:00:00-05:00"}
+    await stage.clinic.post(f"/appointments/{visits[3]}/reschedule", moved)
+    before = await held(stage, series_id)
+    # The series has its version still, but one of the visits is elsewhere.
+    assert (await stage.series(series_id))["version"] == 1
+    for refused in (
+        await edit(stage, series_id, 412, **change, preview=shown),
+        await cancel(stage, series_id, 412, **end, preview=going),
+    ):
+        assert refused["code"] == "PREVIEW_CHANGED"
+    assert await held(stage, series_id) == before
+    shown = (await edit(stage, series_id, **change, dry_run=True))["preview"]
+    done = await edit(stage, series_id, **change, preview=shown)
+    assert done["preview"] is None
+    going = (await cancel(stage, series_id, **end, dry_run=True))["preview"]
+    gone = await cancel(stage, series_id, **end, preview=going)
+    assert len(gone["occurrences"]) == 4

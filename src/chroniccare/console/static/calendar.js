@@ -46,7 +46,7 @@
       headerToolbar: { start: "", center: "", end: "" }, allDaySlot: false, nowIndicator: false,
       slotMinTime: `${two(given.from)}:00`, slotMaxTime: `${two(given.to)}:00`,
       slotHeight: 36, eventContent: said, locale: document.documentElement.lang, editable: given.edits,
-      eventClick: (info) => visit(info.event.id), eventDrop: moved, eventResize: moved,
+      eventClick: (info) => { location.href = info.event.extendedProps.href; }, eventDrop: moved, eventResize: moved,
     });
     plain(place);
     new MutationObserver(() => plain(place)).observe(place, { childList: true, subtree: true });

@@ -63,6 +63,7 @@ class Result:
     moved: int
     failed: int
     occurrences: list[Occurrence]
+    preview: str | None = None
 
 
 class SeriesConflict(Conflict):

@@ -11,7 +11,14 @@ from chroniccare.scheduling import booking, rules
 from chroniccare.scheduling import queries as visit_queries
 from chroniccare.scheduling.queries import Appointment
 from chroniccare.scheduling.series import queries
-from chroniccare.scheduling.series.actions import Occurrence, Result, document, get, tell_series
+from chroniccare.scheduling.series.actions import (
+    Occurrence,
+    Result,
+    document,
+    get,
+    tell_series,
+)
+from chroniccare.scheduling.series.previews import PreviewChanged, mark
 from chroniccare.scheduling.series.schemas import SeriesCancellation
 from chroniccare.scheduling.series.splitting import halves, pivot_of, place_of, shorten
 from chroniccare.scheduling.telling import messages_of
@@ -27,11 +34,16 @@ async def cancel(tx: Tx, series: queries.Series, body: SeriesCancellation) -> Re
         Unprocessable: the visit is not of this series.
         StepRefused: the visit has begun, is over or was missed.
         LateChange: one is too near, and `override` does not allow `late_change`.
+        PreviewChanged: it is not what was looked at.
     """
     several = await tx.all(queries.VISITS_FOR_UPDATE, series.id)
     pivot = pivot_of(body.scope, body.appointment_id, several)
-    if body.dry_run:
-        return await _preview(tx, series, pivot, several, body)
+    if body.dry_run or body.preview is not None:
+        shown = await _preview(tx, series, pivot, several, body)
+        if body.dry_run:
+            return shown
+        if shown.preview != body.preview:
+            raise PreviewChanged
     if body.scope == "this" and pivot is not None:
         gone = [await visits.cancel(
             tx, pivot, reason=body.cancellation_reason, notify=body.notify_patient,
@@ -69,7 +81,8 @@ async def _preview(
             await tx.one(visit_queries.POLICY) or visit_queries.Policy()
         ).cancel_notice_minutes
     told = [_described(series, one, _near(tx, one, minutes)) for one in sorted(gone, key=place_of)]
-    return Result(series, True, 0, 0, sum(one.result == "failed" for one in told), told)
+    failed = sum(one.result == "failed" for one in told)
+    return Result(series, True, 0, 0, failed, told, mark(body, gone, told))
 
 
 def _near(tx: Tx, visit: Appointment, minutes: int) -> list[FieldError]:

@@ -33,6 +33,7 @@ from chroniccare.scheduling.series.actions import (
     tell_series,
 )
 from chroniccare.scheduling.series.placing import Choice, Diary, Placed, seat
+from chroniccare.scheduling.series.previews import PreviewChanged, mark
 from chroniccare.scheduling.series.schemas import SeriesEdit
 from chroniccare.scheduling.series.splitting import halves, pivot_of, place_of, shorten
 from chroniccare.scheduling.telling import messages_of, said, tell_many
@@ -75,22 +76,27 @@ async def edit(tx: Tx, series: queries.Series, body: SeriesEdit) -> Result:
         Unprocessable: the visit is not of this series, or a party or time cannot be booked.
         NothingToCome, NotOpen: what is named can no longer be changed.
         SeriesConflict: some visit cannot be at its new time.
+        PreviewChanged: it is not what was looked at.
         LateChange, MovedTooOften: the clinic's rules do not let one be moved.
     """
-    told = _told(body)
-    if not set(told) - {"override"}:
+    new = _told(body)
+    if not set(new) - {"override"}:
         raise Invalid.field("body", "names nothing that changes", "missing")
     several = await tx.all(queries.VISITS_FOR_UPDATE, series.id)
     pivot = pivot_of(body.scope, body.appointment_id, several)
     targets = _targets(body.scope, pivot, several, now=tx.now)
     after = _edited(series, body, await _zone(tx, series, body, targets[0]))
-    changes = [_change(series, after, body, told, visit) for visit in targets]
+    changes = [_change(series, after, body, new, visit) for visit in targets]
     await _choose(tx, body, changes)
     await _seat(tx, changes)
+    told = [_described(one, after.time_zone) for one in changes]
+    shown = mark(body, (one.visit for one in changes), told)
     if body.dry_run:
-        return result(after, [_described(one, after.time_zone) for one in changes], dry=True)
+        return replace(result(after, told, dry=True), preview=shown)
     if any(one.placed is not None and one.placed.start is None for one in changes):
-        raise SeriesConflict([_described(one, after.time_zone) for one in changes])
+        raise SeriesConflict(told)
+    if body.preview not in {None, shown}:
+        raise PreviewChanged
     kept = series
     if body.scope != "this":
         kept = await _keep(tx, series, after, pivot, several)
@@ -100,7 +106,7 @@ async def edit(tx: Tx, series: queries.Series, body: SeriesEdit) -> Result:
         others = [v for v in several if place_of(v) >= place_of(pivot) and v.id not in ids]
     await _write(tx, body.scope, changes, kept, others)
     answered = await get(tx, kept.id)
-    return result(answered, [_described(one, after.time_zone) for one in changes])
+    return result(answered, told)
 
 
 def _told(body: SeriesEdit) -> dict[str, Any]:

@@ -158,6 +158,16 @@ class SeriesBook(VisitWrite):
     ] = False
 
 
+Preview = Annotated[
+    Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None,
+    Field(
+        description="`preview` of the dry run that was looked at: 412 PREVIEW_CHANGED where"
+        " something else would be done by now.",
+        examples=[None],
+    ),
+]
+
+
 class SeriesEdit(Wire):
     """What changes in visits of a series; what is not told stays. All of them change, or none."""
 
@@ -194,6 +204,7 @@ class SeriesEdit(Wire):
     dry_run: Annotated[
         bool, Field(description="Answer what would change, and change nothing.", examples=[False])
     ] = False
+    preview: Preview = None
 
 
 class SeriesCancellation(Wire):
@@ -214,6 +225,7 @@ class SeriesCancellation(Wire):
         bool,
         Field(description="Answer what would be cancelled, and cancel nothing.", examples=[False]),
     ] = False
+    preview: Preview = None
 
 
 class Series(Wire):
@@ -301,6 +313,13 @@ class SeriesResult(Wire):
     moved: Annotated[int, Field(description="Visits at another time or provider.", examples=[0])]
     failed: Annotated[int, Field(description="Visits that could not be booked.", examples=[0])]
     occurrences: Annotated[list[Occurrence], Field(description="By time.")]
+    preview: Annotated[
+        str | None,
+        Field(
+            description="Of a dry run of a change or cancellation: sent along as `preview`, it has"
+            " what was shown done, or nothing."
+        ),
+    ]
 
 
 class SeriesVisit(Wire):
