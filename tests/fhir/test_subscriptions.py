@@ -18,6 +18,7 @@ from chroniccare.fhir.validation import parse
 from chroniccare.platform.egress import Egress
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import begin
+from chroniccare.tasks import webhooks as webhook_tasks
 from chroniccare.tenancy.actions import create_key, revoke_key, rotate_key
 from chroniccare.tenancy.rules import SCOPES, parse_key
 from chroniccare.tenancy.smart_scopes import parse_all
@@ -46,7 +47,7 @@ async def drain(running: Running, database_url: str) -> AsyncIterator[Drain]:
     database.settings = before.model_copy(update={"webhook_targets": "any"})
     egress = Egress(anywhere=True)
     try:
-        yield lambda: loop.drain(egress, SHAPES)
+        yield lambda: loop.drain(egress, SHAPES, notice=webhook_tasks.tell)
     finally:
         database.settings = before
         await egress.close()
@@ -486,6 +487,7 @@ async def test_a_subscription_ends_with_the_key_that_wrote_it_and_not_with_its_r
     await visit(fhir.clinic)
     await drain()
     assert len(receiver.came) == 2
+    assert await told_staff(fhir) == [("credential", made_id)]
     read = await fhir.read("Subscription", made_id)
     assert (read["status"], "credential" in read["error"]) == ("off", True)
     again = await fhir.send("PUT", f"/Subscription/{made_id}", json={**read, "status": "active"})
@@ -520,6 +522,13 @@ async def test_a_subscription_ends_with_the_smart_client_that_wrote_it(
     await visit(fhir.clinic)
     await drain()
     assert len(receiver.came) == 1
+    assert await told_staff(fhir) == [("credential", made_id)]
+
+
+async def told_staff(fhir: Server) -> list[tuple[str, str]]:
+    """Return why which subscription was disabled by itself, as staff find it."""
+    listed = await fhir.clinic.get("/tasks", params={"code": "webhook_disabled"})
+    return [(one["reason"], one["focus_id"]) for one in listed.json()["data"]["items"]]
 
 
 async def test_another_clinic_sees_nothing_of_it(
