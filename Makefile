@@ -53,11 +53,12 @@ bench: $(VENV)/.dev
 audit: $(VENV)/.dev
 	$(BIN)/python tools/vulnerabilities.py requirements.lock requirements-dev.lock
 
-# What a release is made of, as CycloneDX.
+# What a release is made of, as CycloneDX: the packages, and the scripts of the console.
 sbom: $(VENV)/.dev
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
 		--output-reproducible --output-file dist/chroniccare.cdx.json
+	$(BIN)/python -m tools.scripts_bill dist/chroniccare.cdx.json
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m tests.checks --write
