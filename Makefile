@@ -30,7 +30,8 @@ check: $(VENV)/.dev
 
 # The race of docs/races.md, the storm of docs/delivery-proof.md, the kills of docs/webhooks.md:
 # nobody is booked twice, no message is lost or sent twice, no event lost or out of order, no request
-# lost while workers are exchanged, no undocumented answer. ARGS=--small for seconds in place of minutes.
+# lost while workers are exchanged, no state that the models do not know, no undocumented answer,
+# neither of /api/v1 nor of /fhir, alone and in sequences. ARGS=--small for seconds in place of minutes.
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(ARGS)
 	$(BIN)/python -m tests.chaos.messages $(ARGS)
@@ -39,7 +40,10 @@ chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.away $(ARGS)
 	$(BIN)/python -m tests.chaos.rolling $(ARGS)
 	$(BIN)/python -m tests.chaos.restoring $(ARGS)
+	$(BIN)/python -m tests.chaos.machines $(ARGS)
 	$(BIN)/python -m tests.chaos.fuzz $(ARGS)
+	$(BIN)/python -m tests.chaos.fuzz --fhir $(ARGS)
+	$(BIN)/python -m tests.chaos.fuzz --stateful $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -49,11 +53,12 @@ bench: $(VENV)/.dev
 audit: $(VENV)/.dev
 	$(BIN)/python tools/vulnerabilities.py requirements.lock requirements-dev.lock
 
-# What a release is made of, as CycloneDX.
+# What a release is made of, as CycloneDX: the packages, and the scripts of the console.
 sbom: $(VENV)/.dev
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
 		--output-reproducible --output-file dist/chroniccare.cdx.json
+	$(BIN)/python -m tools.scripts_bill dist/chroniccare.cdx.json
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m tests.checks --write

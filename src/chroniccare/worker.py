@@ -47,6 +47,7 @@ from chroniccare.settings import Settings, load
 from chroniccare.smart import actions as smart
 from chroniccare.staff.accounts import actions as accounts
 from chroniccare.staff.accounts import sealed as sealed_accounts
+from chroniccare.tasks import webhooks as webhook_tasks
 from chroniccare.tenancy import resealing
 from chroniccare.tenancy import sealed as sealed_addresses
 from chroniccare.tenancy.actions import list_tenants
@@ -123,7 +124,12 @@ def loops(
         "inbound": partial(inbound.run, bell=bell(inbound.LOOP), stop=stop),
         "webhook-relay": partial(relaying.run, bell=asyncio.Event(), stop=stop, told=SHAPES),
         "webhooks": partial(
-            webhooks.run, settings, bell=bell(relaying.LOOP), stop=stop, told=SHAPES
+            webhooks.run,
+            settings,
+            bell=bell(relaying.LOOP),
+            stop=stop,
+            notice=webhook_tasks.tell,
+            told=SHAPES,
         ),
         "devices": partial(device_loop.run, settings, bell=bell(devices.LOOP), stop=stop),
         "audit-seals": partial(sealing.run, stop=stop),

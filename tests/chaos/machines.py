@@ -37,11 +37,14 @@ def main(arguments: list[str]) -> int:
     """Run them and print what came of it."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.machines", description=__doc__)
     parser.add_argument("--steps", type=int, default=STEPS, help="of all three together")
+    parser.add_argument("--small", action="store_true", help="a thousandth of them")
     parser.add_argument("--stored", type=int, help="of these, through the database; a tenth")
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10**9), help="of an earlier run"
     )
     chosen = parser.parse_args(arguments)
+    if chosen.small:
+        chosen.steps //= 1000
     stored = chosen.steps // _STORED if chosen.stored is None else chosen.stored
     came: dict[str, Any] = {"seed": chosen.seed}
     started, worked = time.monotonic(), time.process_time()

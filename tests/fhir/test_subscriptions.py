@@ -18,6 +18,7 @@ from chroniccare.fhir.validation import parse
 from chroniccare.platform.egress import Egress
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import begin
+from chroniccare.tasks import webhooks as webhook_tasks
 from chroniccare.tenancy.actions import create_key, revoke_key, rotate_key
 from chroniccare.tenancy.rules import SCOPES, parse_key
 from chroniccare.tenancy.smart_scopes import parse_all
@@ -46,7 +47,7 @@ async def drain(running: Running, database_url: str) -> AsyncIterator[Drain]:
     database.settings = before.model_copy(update={"webhook_targets": "any"})
     egress = Egress(anywhere=True)
     try:
-        yield lambda: loop.drain(egress, SHAPES)
+        yield lambda: loop.drain(egress, SHAPES, notice=webhook_tasks.tell)
     finally:
         database.settings = before
         await egress.close()
@@ -400,6 +401,12 @@ async def test_off_stops_it_and_back_on_it_is_verified_anew(
         ({"channel": {"payload": "text/plain"}}, "Subscription.channel.payload"),
         ({"channel": {"header": ["Host: x"]}}, "Subscription.channel.header[0]"),
         ({"channel": {"header": ["no colon"]}}, "Subscription.channel.header[0]"),
+        ({"channel": {"header": ["A: 1\r\nX-Evil: 1"]}}, "Subscription.channel.header[0]"),
+        ({"channel": {"header": ["A: 1", "B: 2\nX-Evil: 1"]}}, "Subscription.channel.header[1]"),
+        ({"channel": {"header": ["A: 1\r"]}}, "Subscription.channel.header[0]"),
+        ({"channel": {"header": ["A: 1\n"]}}, "Subscription.channel.header[0]"),
+        ({"channel": {"header": ["A\r\n: 1"]}}, "Subscription.channel.header[0]"),
+        ({"channel": {"header": ["A: 1\x00"]}}, "Subscription.channel.header[0]"),
         ({"channel": {"header": ["A: ********"]}}, "Subscription.channel.header[0]"),
         ({"channel": {"header": ["A: 1", "a: 2"]}}, "Subscription.channel.header"),
         ({"end": "2030-01-01T00:00:00Z"}, "Subscription.end"),
@@ -486,6 +493,7 @@ async def test_a_subscription_ends_with_the_key_that_wrote_it_and_not_with_its_r
     await visit(fhir.clinic)
     await drain()
     assert len(receiver.came) == 2
+    assert await told_staff(fhir) == [("credential", made_id)]
     read = await fhir.read("Subscription", made_id)
     assert (read["status"], "credential" in read["error"]) == ("off", True)
     again = await fhir.send("PUT", f"/Subscription/{made_id}", json={**read, "status": "active"})
@@ -520,6 +528,13 @@ async def test_a_subscription_ends_with_the_smart_client_that_wrote_it(
     await visit(fhir.clinic)
     await drain()
     assert len(receiver.came) == 1
+    assert await told_staff(fhir) == [("credential", made_id)]
+
+
+async def told_staff(fhir: Server) -> list[tuple[str, str]]:
+    """Return why which subscription was disabled by itself, as staff find it."""
+    listed = await fhir.clinic.get("/tasks", params={"code": "webhook_disabled"})
+    return [(one["reason"], one["focus_id"]) for one in listed.json()["data"]["items"]]
 
 
 async def test_another_clinic_sees_nothing_of_it(

@@ -42,6 +42,21 @@ INSERT = Command(
 )
 
 
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("statement_timeout", "5s"), ("lock_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+    ],
+)  # fmt: skip
+async def test_a_transaction_waits_no_longer_than_its_limits(
+    clinic: Clinic, name: str, most: str
+) -> None:
+    async with begin(clinic.caller) as tx, begin_system("test") as system_tx:
+        for one in (tx, system_tx):
+            assert await one.value(Command(f"SHOW {name}")) == most
+
+
 async def insert(tx: Tx, value: str = "x") -> None:
     await tx.run(INSERT, new_id(), tx.caller.tenant_id, value, tx.now)
 

@@ -27,6 +27,13 @@ async def until(who: Clinic, status: int) -> None:
         assert time.monotonic() - started < 1.5
 
 
+async def review(clinic: Clinic) -> str:
+    """Return the id of the one review that waits for somebody."""
+    listed = await clinic.get("/tasks", params={"code": "review_break_glass"})
+    [task] = listed.json()["data"]["items"]
+    return str(task["id"])
+
+
 async def test_sec_18_it_shows_what_a_clinician_sees_and_is_marked(
     clinic: Clinic, person: Person
 ) -> None:
@@ -78,6 +85,33 @@ async def test_sec_18_colleagues_are_told(clinic: Clinic, person: Person) -> Non
     assert (await who.get("/break-glass")).status_code == 403
     async with begin(clinic.caller) as tx:
         assert await tx.values(EVENTS) == ["break_glass.started"]
+
+
+async def test_sec_18_who_broke_it_does_not_deal_with_the_review(
+    clinic: Clinic, person: Person
+) -> None:
+    who, colleague = await person("front_desk"), await person("front_desk")
+    await broken(who)
+    path = f"/tasks/{await review(clinic)}"
+    bodies: dict[str, dict[str, Any]] = {
+        "claim": {"worker": "Dana Lee"}, "release": {}, "complete": {"outcome": "reviewed"},
+        "cancel": {"reason": "mistake"},
+    }  # fmt: skip
+    for step in ("claim", "complete", "cancel"):
+        refused = await who.post(f"{path}/{step}", bodies[step])
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "OWN_REVIEW")
+    assert (await clinic.get(path)).json()["data"]["version"] == 1
+    # A colleague takes it up; what that one holds is not taken from them or put back either.
+    assert (await colleague.post(f"{path}/claim", bodies["claim"])).status_code == 200
+    for step, body in bodies.items():
+        assert (await who.post(f"{path}/{step}", body)).status_code == 403
+    assert (await colleague.post(f"{path}/complete", bodies["complete"])).status_code == 200
+    # Neither an administrator's own: the role is no way round it.
+    chief = await person("administrator")
+    await chief.make("/break-glass", BODY)
+    mine = f"/tasks/{await review(clinic)}"
+    assert (await chief.post(f"{mine}/cancel", bodies["cancel"])).status_code == 403
+    assert (await colleague.post(f"{mine}/cancel", bodies["cancel"])).status_code == 200
 
 
 async def test_sec_18_it_ends_after_an_hour_although_it_is_remembered(

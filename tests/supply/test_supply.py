@@ -1,12 +1,14 @@
 """What the product is made of: pinned, listed, asked about; no secret in the tree."""
 
+import base64
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tools import leaks, vulnerabilities
+from tools import console_scripts, leaks, scripts_bill, vulnerabilities
 
 from tests.checks.code import ROOT
 
@@ -57,12 +59,32 @@ def test_sec_41_the_bill_of_materials_lists_every_locked_package(tmp_path: Path)
          "--pyproject", ROOT / "pyproject.toml", "--output-file", listed],
         check=True, capture_output=True, timeout=60,
     )  # fmt: skip
-    bill = json.loads(listed.read_text(encoding="utf-8"))
+    scripts_bill.main(listed)
+    once = listed.read_bytes()
+    scripts_bill.main(listed)
+    assert listed.read_bytes() == once  # nothing is listed twice
+    bill = json.loads(once)
     assert bill["bomFormat"] == "CycloneDX"
     names = {one["name"].lower() for one in bill["components"]}
     locked = vulnerabilities.packages((ROOT / LOCKS[0]).read_text(encoding="utf-8"))
     assert locked <= names
-    assert all(one["externalReferences"][0]["hashes"] for one in bill["components"])
+    scripts = {one["purl"]: one for one in bill["components"] if is_script(one)}
+    python = [one for one in bill["components"] if not is_script(one)]
+    assert all(one["externalReferences"][0]["hashes"] for one in python)
+    assert {f"{one['name']}@{one['version']}" for one in scripts.values()} == {
+        package.name for package in console_scripts.PACKAGES
+    }
+    assert "pkg:npm/%40event-calendar/build@5.10.1" in scripts
+    htmx = scripts["pkg:npm/htmx.org@4.0.1"]["hashes"]
+    digest = base64.b64decode(console_scripts.PACKAGES[0].digest).hex()
+    assert htmx == [{"alg": "SHA-512", "content": digest}]
+    assert {one["bom-ref"] for one in bill["components"]} == {
+        one["ref"] for one in bill["dependencies"]
+    } - {bill["metadata"]["component"]["bom-ref"]}
+
+
+def is_script(component: dict[str, Any]) -> bool:
+    return str(component.get("purl", "")).startswith("pkg:npm/")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from chroniccare.platform.egress import Egress
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import utc_now
+from chroniccare.tasks import webhooks as webhook_tasks
 from chroniccare.webhooks import loop
 from tests.client import Clinic
 from tests.conftest import Running
@@ -40,7 +41,7 @@ async def drain(running: Running, database_url: str) -> AsyncIterator[Drain]:
     database.settings = before.model_copy(update={"webhook_targets": "any"})
     egress = Egress(anywhere=True)
     try:
-        yield lambda: loop.drain(egress)
+        yield lambda: loop.drain(egress, notice=webhook_tasks.tell)
     finally:
         database.settings = before
         await egress.close()

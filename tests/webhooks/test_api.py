@@ -125,25 +125,34 @@ async def test_a_rotation_tells_the_new_secret_and_until_when_the_old_one_holds(
         ("secret", "whsec_mine", 400),
     ],
 )  # fmt: skip
-async def test_bad_input_is_refused_by_name_and_writes_nothing(
+async def test_sec_29_bad_input_is_refused_by_name_and_writes_nothing(
     clinic: Clinic, field: str, value: Any, status: int
 ) -> None:
-    refused = await clinic.post("/webhooks", body(**{field: value}))
-    assert refused.status_code == status
-    (detail, *_) = refused.json()["error"]["details"]
-    assert detail["field"].split(".")[0] == field
+    refused = [await clinic.post("/webhooks", body(**{field: value}))]
     assert (await clinic.get("/webhooks")).json()["data"]["items"] == []
+    made = await clinic.make("/webhooks", body())
+    path = f"/webhooks/{made['id']}"
+    before = (await clinic.get(path)).json()["data"]
+    refused.append(await clinic.put(path, body(**{field: value})))
+    for one in refused:
+        assert one.status_code == status
+        (detail, *_) = one.json()["error"]["details"]
+        assert detail["field"].split(".")[0] == field
+    assert (await clinic.get(path)).json()["data"] == before
 
 
-async def test_a_name_that_leads_inside_is_refused_at_create(
+async def test_sec_29_a_name_that_leads_inside_is_refused(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made = await clinic.make("/webhooks", body())
     monkeypatch.setattr(
         "chroniccare.platform.public_hosts._look_up", lambda _host, port: [(2, ("10.1.2.3", port))]
     )
-    refused = await clinic.post("/webhooks", body(url="https://hooks.example.org/"))
-    assert refused.status_code == 422
-    assert refused.json()["error"]["details"][0]["code"] == "address"
+    inside, path = body(url="https://hooks.example.org/"), f"/webhooks/{made['id']}"
+    for refused in (await clinic.post("/webhooks", inside), await clinic.put(path, inside)):
+        assert refused.status_code == 422
+        assert refused.json()["error"]["details"][0]["code"] == "address"
+    assert (await clinic.get(path)).json()["data"]["url"] == made["url"]
 
 
 async def test_another_clinics_webhook_is_not_there(clinic: Clinic, other_clinic: Clinic) -> None:

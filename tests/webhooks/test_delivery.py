@@ -16,6 +16,7 @@ from chroniccare.platform.egress import Egress
 from chroniccare.platform.owner import owner_connection
 from chroniccare.platform.postgres import Command, begin, database
 from chroniccare.platform.public_hosts import TIMEOUT_S
+from chroniccare.tasks import webhooks as webhook_tasks
 from chroniccare.webhooks import delivery, loop, relaying, resending
 from chroniccare.webhooks.actions import emit
 from tests.client import Clinic
@@ -254,6 +255,12 @@ async def test_after_three_days_of_failures_the_webhook_is_disabled_with_notice(
     async with begin(clinic.caller) as tx:
         (payload,) = await tx.values(DISABLED)
     assert payload["reason"] == "failing"
+    # It is the clinic's only webhook: nobody hears that event, so staff find a task.
+    [task] = (await clinic.get("/tasks")).json()["data"]["items"]
+    assert (task["code"], task["reason"], task["priority"]) == (
+        "webhook_disabled", "failing", "high",
+    )  # fmt: skip
+    assert (task["focus_type"], task["focus_id"]) == ("webhook", made["id"])
 
 
 async def test_one_event_is_sent_again_under_its_id(
@@ -385,7 +392,7 @@ async def test_a_worker_that_died_leaves_nothing_undone(
     assert versions(receiver) == [1, 2]
     # It was only frozen: what it holds is not its any more.
     egress = Egress(anywhere=True)
-    await delivery.deliver(claimed, egress)
+    await delivery.deliver(claimed, egress, notice=webhook_tasks.tell)
     await egress.close()
     assert versions(receiver) == [1, 2]
 
@@ -417,7 +424,8 @@ async def test_r17_a_dead_and_a_slow_endpoint_delay_nobody_else(
         for version in range(100):
             await told(clinic, new_id(), version)
         await relaying.sweep()
-        working = [asyncio.create_task(loop.run(settings, bell=bell, stop=stop)),
+        notice = webhook_tasks.tell
+        working = [asyncio.create_task(loop.run(settings, bell=bell, stop=stop, notice=notice)),
                    asyncio.create_task(relaying.run(bell=asyncio.Event(), stop=stop))]  # fmt: skip
         await asyncio.sleep(0.3)
         begun = asyncio.get_running_loop().time()
@@ -455,7 +463,7 @@ async def test_an_address_that_turned_private_is_a_failure_and_tried_again(
     made = await hook(receiver)
     await told(clinic, new_id(), 1)
     guarded = Egress()
-    await loop.drain(guarded)
+    await loop.drain(guarded, notice=webhook_tasks.tell)
     await guarded.close()
     (row,) = await deliveries(clinic, made)
     assert receiver.came == []

@@ -102,7 +102,8 @@ REPLIES = Command(
 )
 MEDICATIONS = Command(
     "UPDATE medications SET special_instructions = '{}', pharmacy_info = '{}', stop_reason = NULL,"
-    " override = NULL, updated_at = $2, version = version + 1 WHERE patient_id = $1"
+    " side_effects_to_monitor = '[]', override = NULL, updated_at = $2, version = version + 1"
+    " WHERE patient_id = $1"
 )
 ADHERENCE = Command(
     "UPDATE medication_adherence SET notes = NULL WHERE notes IS NOT NULL"
@@ -137,8 +138,9 @@ WAITLIST = Command(
     " WHERE patient_id = $1"
 )
 DOSING = Command("DELETE FROM dosing_times WHERE patient_id = $1 AND $2::timestamptz IS NOT NULL")
+# Why the patient was erased is the evidence; why their data were copied out before is not.
 EXPORTS = Command(
-    "UPDATE privacy_jobs SET bundle = NULL WHERE bundle IS NOT NULL"
+    "UPDATE privacy_jobs SET bundle = NULL, reason = 'Erased' WHERE kind = 'export'"
     " AND $2::timestamptz IS NOT NULL AND patient_id = $1"
 )
 VERSIONS = Command(

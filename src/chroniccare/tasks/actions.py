@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chroniccare.audit.actions import record, record_many
 from chroniccare.core import paging
-from chroniccare.core.errors import NotFound
+from chroniccare.core.errors import Forbidden, NotFound
 from chroniccare.core.ids import new_id
 from chroniccare.platform.postgres import Tx
 from chroniccare.tasks import queries, rules
@@ -16,7 +16,16 @@ from chroniccare.webhooks.actions import EventType, emit, emit_many
 
 ENTITY = "task"
 _LISTING = "tasks"
+_REVIEWED = "break_glass"
+"""What a task is about that reviews what a member of staff has done."""
 _EVENTS: dict[str, EventType] = {"completed": "task.completed", "cancelled": "task.cancelled"}
+
+
+class OwnReview(Forbidden):
+    """The task reviews what the caller did."""
+
+    code = "OWN_REVIEW"
+    message = "This task reviews your own access; somebody else has to deal with it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,7 @@ async def claim(tx: Tx, task: queries.Task, *, worker: str) -> queries.Task:
 
     Raises:
         TaskState: it is closed.
+        OwnReview: it reviews what the caller did.
     """
     return await _step(tx, task, "claim", assigned_to=worker, key=tx.caller.actor_id)
 
@@ -131,6 +141,7 @@ async def release(tx: Tx, task: queries.Task) -> queries.Task:
 
     Raises:
         TaskState: nobody has claimed it, or it is closed.
+        OwnReview: it reviews what the caller did.
     """
     return await _step(tx, task, "release", assigned_to=None, key=None)
 
@@ -142,6 +153,7 @@ async def complete(
 
     Raises:
         TaskState: it is closed.
+        OwnReview: it reviews what the caller did.
     """
     return await _step(
         tx,
@@ -161,6 +173,7 @@ async def cancel(
 
     Raises:
         TaskState: it is closed.
+        OwnReview: it reviews what the caller did.
     """
     return await _step(
         tx,
@@ -178,6 +191,7 @@ async def _step(
     outcome: str | None = None, note: str | None = None,
 ) -> queries.Task:  # fmt: skip
     status = rules.next_status(step, task.status)
+    await _not_by_whom_it_is_about(tx, task)
     row = await tx.one(queries.STEP, task.id, status, assigned_to, outcome, note, tx.now, key)
     changed = _found(row)
     await record(tx, action=step, entity_type=ENTITY, entity_id=task.id, before=task, after=changed)
@@ -186,6 +200,14 @@ async def _step(
             tx, _EVENTS[status], entity_type=ENTITY, entity_id=task.id, payload=_payload(changed)
         )
     return changed
+
+
+async def _not_by_whom_it_is_about(tx: Tx, task: queries.Task) -> None:
+    """Leave a review to others: a claim would hide it from them, a closed one nobody reads."""
+    if task.focus_type != _REVIEWED or tx.caller.role is None:
+        return
+    if await tx.value(queries.REVIEWED, task.focus_id) == tx.caller.actor_id:
+        raise OwnReview
 
 
 def _payload(task: queries.Task) -> dict[str, Any]:

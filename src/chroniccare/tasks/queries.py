@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chroniccare.platform.postgres import Query
+from chroniccare.platform.postgres import Command, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ OPEN_FOR_UPDATE = Query(
     " AND t.status IN ('requested', 'in-progress')"
     " AND ($2::timestamptz IS NULL OR t.created_at <= $2) ORDER BY t.id FOR UPDATE",
 )
+# Whose access a task reviews: asked of the row itself, so that no caller has to say it.
+REVIEWED = Command("SELECT b.staff_id FROM break_glass b WHERE b.id = $1")
 STEP = Query(
     Task,
     "UPDATE tasks t SET status = $2, assigned_to = $3, outcome = $4, note = $5,"

@@ -90,8 +90,9 @@ async def claim(lane: Lane, room: int) -> list[queries.Claim]:
 
 
 async def deliver(
-    claimed: queries.Claim, egress: Egress, told: shapes.Shapes = shapes.NONE
-) -> None:
+    claimed: queries.Claim, egress: Egress, told: shapes.Shapes = shapes.NONE, *,
+    notice: disabling.Notice,
+) -> None:  # fmt: skip
     """Make one attempt, if the claim still holds, and record what came of it."""
     job = await _begun(claimed, told)
     if job is None:
@@ -100,7 +101,7 @@ async def deliver(
     # An outcome that cannot be written is kept for a moment: losing it repeats the event.
     for pause in (0.2, 1.0, 3.0, None):
         try:
-            await _record(claimed.tenant_id, job, came)
+            await _record(claimed.tenant_id, job, came, notice)
         except (Conflict, Unavailable):
             if pause is None:
                 raise
@@ -158,7 +159,7 @@ async def _said(tx: Tx, due: queries.Due, told: shapes.Shapes) -> shapes.Told | 
     return shapes.Told(body, "application/json", {})
 
 
-async def _record(tenant_id: UUID, job: Job, came: Came) -> None:
+async def _record(tenant_id: UUID, job: Job, came: Came, notice: disabling.Notice) -> None:
     async with begin(system(tenant_id, job="webhooks")) as tx:
         # The endpoint's row comes first, as for everybody who changes its line.
         await tx.value(queries.LOCK_ENDPOINT, job.due.endpoint_id)
@@ -175,10 +176,12 @@ async def _record(tenant_id: UUID, job: Job, came: Came) -> None:
             slow, asked = came.latency_ms > rules.SLOW_MS, job.due.url if job.is_ping else None
             await tx.run(queries.WELL, job.due.endpoint_id, slow, tx.now, asked)
         else:
-            await _failed(tx, job, came, state)
+            await _failed(tx, job, came, state, notice)
 
 
-async def _failed(tx: Tx, job: Job, came: Came, state: queries.State) -> None:
+async def _failed(
+    tx: Tx, job: Job, came: Came, state: queries.State, notice: disabling.Notice
+) -> None:
     """Write down a failure: tried again, given up, or the endpoint disabled."""
     endpoint_id, answer = job.due.endpoint_id, came.answer
     asked = rules.retry_after(None if answer is None else answer.retry_after, tx.now)
@@ -195,10 +198,10 @@ async def _failed(tx: Tx, job: Job, came: Came, state: queries.State) -> None:
         await tx.run(queries.RETRY, job.due.id, came.status, came.latency_ms, again, tx.now)
     unverified = again is None and job.due.shape != shapes.EVENT and job.is_ping
     if came.status == rules.GONE:
-        await disabling.disable(tx, endpoint_id, "gone")
+        await disabling.disable(tx, endpoint_id, "gone", notice=notice)
     elif unverified or rules.is_given_up(failing_since=state.failing_since or tx.now, now=tx.now):
         reason: disabling.Reason = "unreadable" if came.error == rules.UNREADABLE else "failing"
-        await disabling.disable(tx, endpoint_id, reason)
+        await disabling.disable(tx, endpoint_id, reason, notice=notice)
 
 
 async def _finish(tx: Tx, job: Job, came: Came, status: str) -> None:

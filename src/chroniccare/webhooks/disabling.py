@@ -5,6 +5,7 @@
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Literal
 from uuid import UUID
 
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 ENTITY = "webhook"
 Reason = Literal["gone", "failing", "unreadable", "credential"]
+Notice = Callable[[Tx, UUID, Reason], Awaitable[None]]
+"""How staff are told, in the same transaction; a slice above does it, and is handed in."""
 
 
 async def park_rest() -> int:
@@ -33,8 +36,11 @@ async def park_rest() -> int:
     return count
 
 
-async def disable(tx: Tx, endpoint_id: UUID, reason: Reason) -> None:
-    """Disable an endpoint whose row is locked, park what waits for it, and tell."""
+async def disable(tx: Tx, endpoint_id: UUID, reason: Reason, *, notice: Notice) -> None:
+    """Disable an endpoint whose row is locked, park what waits for it, and tell.
+
+    The event goes to the tenant's other webhooks; of the only one nobody would hear by it.
+    """
     before = await tx.one(queries_endpoints.GET_ANY, endpoint_id)
     if before is None or not await tx.run(queries_deliveries.DISABLE, endpoint_id, reason, tx.now):
         return
@@ -47,4 +53,5 @@ async def disable(tx: Tx, endpoint_id: UUID, reason: Reason) -> None:
         tx, "webhook.disabled", entity_type=ENTITY, entity_id=endpoint_id,
         payload={"version": before.version + 1, "reason": reason},
     )  # fmt: skip
+    await notice(tx, endpoint_id, reason)
     log.warning("webhook disabled", extra={"webhook_id": str(endpoint_id), "reason": reason})

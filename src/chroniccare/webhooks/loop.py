@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from chroniccare.platform.egress import Egress
 from chroniccare.platform.wake import either
 from chroniccare.settings import Settings
-from chroniccare.webhooks import delivery, queries_deliveries, relaying, shapes
+from chroniccare.webhooks import delivery, disabling, queries_deliveries, relaying, shapes
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ class Crew:
     egress: Egress
     bell: asyncio.Event
     told: shapes.Shapes
+    notice: disabling.Notice
     working: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
 
@@ -46,7 +47,7 @@ class Crew:
 
     async def _work(self, claim: queries_deliveries.Claim, lane: delivery.Lane) -> None:
         try:
-            await delivery.deliver(claim, self.egress, self.told)
+            await delivery.deliver(claim, self.egress, self.told, notice=self.notice)
         except Exception as error:
             # Nothing is lost: it is claimed again when its lease ends.
             log.exception("webhook failed", extra={"kind": type(error).__name__})
@@ -60,10 +61,14 @@ async def run(
     *,
     bell: asyncio.Event,
     stop: asyncio.Event,
+    notice: disabling.Notice,
     told: shapes.Shapes = shapes.NONE,
 ) -> None:
-    """Deliver until `stop`; then finish the requests on the wire."""
-    crew = Crew(Egress(anywhere=settings.webhook_targets == "any"), bell, told)
+    """Deliver until `stop`; then finish the requests on the wire.
+
+    `notice` tells staff of an endpoint that is disabled by itself.
+    """
+    crew = Crew(Egress(anywhere=settings.webhook_targets == "any"), bell, told, notice)
     try:
         while not stop.is_set():
             bell.clear()
@@ -75,9 +80,11 @@ async def run(
         await crew.egress.close()
 
 
-async def drain(egress: Egress, told: shapes.Shapes = shapes.NONE) -> int:
+async def drain(
+    egress: Egress, told: shapes.Shapes = shapes.NONE, *, notice: disabling.Notice
+) -> int:
     """Hand on and deliver until nothing is due; return how many attempts were made."""
-    crew, count = Crew(egress, asyncio.Event(), told), 0
+    crew, count = Crew(egress, asyncio.Event(), told, notice), 0
     while await relaying.sweep(told=told) + (begun := await crew.fill()):
         count += begun
         await crew.finish()

@@ -15,6 +15,7 @@ from chroniccare.fhir.subscriptions import queries, rules
 from chroniccare.platform import masterkey, sealing
 from chroniccare.platform.opening import opened
 from chroniccare.platform.postgres import Tx
+from chroniccare.tasks import webhooks as webhook_tasks
 from chroniccare.tenancy.rules import SCOPES
 from chroniccare.webhooks import disabling
 from chroniccare.webhooks.queries_deliveries import Due, Event
@@ -54,7 +55,7 @@ async def picks(tx: Tx, subscription_id: UUID, events: Sequence[Event]) -> set[U
     if row is None:
         return set()
     if row.is_orphan:
-        await disabling.disable(tx, subscription_id, "credential")
+        await disabling.disable(tx, subscription_id, "credential", notice=webhook_tasks.tell)
         return set()
     topic = row.topic
     if topic is not None:
