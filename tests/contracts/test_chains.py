@@ -39,3 +39,7 @@ async def test_what_earlier_answers_named_is_worked_on(clinic: Clinic, part: int
             break
     tally(f"chain-{part}", chain.answers)
     assert not faults, "\n\n".join(faults)
+    # Were every step refused, nothing would have been worked on: 145 of 250 succeed.
+    done = {name: many for name, many in chain.answers.items() if name.split()[1].startswith("2")}
+    assert sum(done.values()) >= sum(chain.answers.values()) / 3, chain.answers
+    assert {name.split()[0] for name in done} == {"DELETE", "GET", "POST", "PUT"}, chain.answers
