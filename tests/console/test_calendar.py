@@ -83,7 +83,9 @@ async def test_a_session_stands_for_its_seats(
     await page.mouse.up()  # which is a click on what cannot be dragged
     await page.get_by_role("heading", name="Seats").wait_for()
     assert page.url.endswith(f"/groups/{made['id']}")
-    await page.go_back()
+    await session(clinic, elsewhere, title="Living with diabetes", duration_minutes=90)
+    await opened.go(f"/calendar?provider_id={elsewhere['id']}")
+    await page.locator(".ec-event").filter(has_text="0 of 2 seats").wait_for()
     await opened.picture("calendar-session")
     gone = {"cancellation_reason": "Asked"}
     await clinic.delete(f"/group-sessions/{made['id']}", json=gone)
