@@ -53,7 +53,7 @@ class Message:
         elif kind in _NO_USE:
             return self._useless(which, newest=newest)
         elif state in {"in_flight", "unknown", "transient"}:
-            gone_on = any(one in _NO_USE for _, one in self.tries[which + 1 :])
+            gone_on = self._gone_on(which)
             if not newest and not gone_on and self.status == "sending" and not coming:
                 return False  # another is on the wire: its answer comes first
             self.tries[which][1] = "accepted"
@@ -73,7 +73,9 @@ class Message:
         if state == "rejected":
             return True
         self.tries[which][1] = "undelivered"
-        if state == "undelivered" or not newest:
+        taken = any(one == "accepted" for _, one in self.tries)
+        its_own = self.status == "accepted" and self.channel == channel and not taken
+        if state == "undelivered" or not (newest or its_own):
             return True
         rest = [one for one in self.plan if one != channel]
         if self.status in _WAITS and self.channel != channel:
@@ -85,12 +87,18 @@ class Message:
 
     def _taken(self) -> str | None:
         """Return the channel of an earlier attempt that was accepted, with no refusal since."""
-        for channel, state in reversed(self.tries[:-1]):
-            if state in _NO_USE:
-                return None
-            if state == "accepted":
+        for which in reversed(range(len(self.tries) - 1)):
+            channel, state = self.tries[which]
+            if state == "accepted" and not self._gone_on(which):
                 return channel
         return None
+
+    def _gone_on(self, which: int) -> bool:
+        """Whether a later attempt was refused, or was made by another channel."""
+        return any(
+            state in _NO_USE or (state != "prepared" and channel != self.tries[which][0])
+            for channel, state in self.tries[which + 1 :]
+        )
 
     def _go_on(self, rest: list[str], otherwise: str) -> None:
         if rest:
@@ -131,7 +139,11 @@ class _Real:
             self.row, attempt_channel=self.tries[which][0], attempt_status=self.tries[which][1],
             last=all(one == "prepared" for one in later), coming="prepared" in later,
             hoped=any(state == "accepted" for _, state in self.tries[:which]),
-            left=any(state in {"rejected", "undelivered"} for state in later),
+            beyond="accepted" in later,
+            left=any(
+                state in rules.REFUSED or (state != "prepared" and channel != self.tries[which][0])
+                for channel, state in self.tries[which + 1 :]
+            ),
         )  # fmt: skip
 
     def taken(self) -> str | None:
@@ -220,7 +232,7 @@ def _doubt(model: Message, real: _Real, dice: Random) -> None:
     kind, today, late = dice.choice(TYPES), dice.random() < 0.3, dice.random() < 0.2
     doubts = sum(state == "unknown" for _, state in real.tries)
     last = len(real.tries) - 1
-    doubt = rules.Doubt(kind, today, late, doubts, real.standing(last), real.taken())
+    doubt = rules.Doubt(kind, today, late, doubts, real.standing(last), real.taken() is not None)
     real.set(last, rules.resolve(doubt))
     model.decide(kind, today=today, late=late)
 

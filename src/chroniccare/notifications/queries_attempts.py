@@ -1,13 +1,15 @@
 """SQL of what earlier attempts `a` say of a message `n`."""
 
 LEFT = (
-    "(n.delivery_details ? 'moved_on' OR EXISTS (SELECT FROM notification_attempts u"
-    " WHERE u.tenant_id = a.tenant_id AND u.notification_id = a.notification_id"
-    " AND u.number > a.number AND u.status IN ('rejected', 'undelivered')))"
+    "EXISTS (SELECT FROM notification_attempts u WHERE u.tenant_id = a.tenant_id"
+    " AND u.notification_id = a.notification_id AND ((u.number > a.number AND (u.status IN"
+    " ('rejected', 'undelivered') OR (u.channel <> a.channel AND u.status <> 'prepared')))"
+    " OR (u.number >= a.number AND u.id = (n.delivery_details #>> '{moved_on,attempt}')::uuid)))"
 )
 """Whether `n` has gone on from the attempt for good.
 
-It was not delivered in time, or one that followed was refused, so what follows must go out.
+It was not delivered in time, or one that followed was refused, or went by another channel: what
+follows from that must go out.
 """
 TAKEN_ON = (
     "(SELECT a.channel FROM notification_attempts a WHERE a.tenant_id = n.tenant_id"

@@ -251,8 +251,9 @@ SUPPRESSED = Query(
 PREPARE = Command(
     "UPDATE notifications n SET delivery_status = d.status, channel = d.channel,"
     " channel_plan = d.channel_plan, next_attempt_at = coalesce(d.next_at, n.next_attempt_at),"
-    " lease_until = d.lease_until, fence = n.fence + 1, evidence_due_at = d.evidence_due_at,"
-    " sent_at = CASE d.status WHEN 'accepted' THEN $2 ELSE n.sent_at END,"
+    " lease_until = d.lease_until, fence = n.fence + 1, evidence_due_at = CASE d.status WHEN"
+    " 'accepted' THEN n.evidence_due_at ELSE d.evidence_due_at END, sent_at = CASE d.status"
+    " WHEN 'accepted' THEN $2 ELSE n.sent_at END,"
     " delivery_details = (n.delivery_details - 'reason' - 'held') || d.details, updated_at = $2"
     " FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, status text, channel text,"
     " channel_plan jsonb, next_at timestamptz, lease_until timestamptz, details jsonb,"
@@ -347,8 +348,7 @@ RECORD = Command(
     " WHERE n.id = d.id AND ((n.fence = d.fence AND n.delivery_status = 'sending') OR ("
     " n.delivery_status IN ('unknown', 'needs_staff') AND d.status IN ('accepted', 'delivered')))"
 )
-# Back to `prepared` only in the hands of whoever holds the row: it may be another's call by now.
-# What was not made takes nothing of the budget.
+# Back to `prepared` only by whoever holds the row: it may be another's by now. No call, no cost.
 RECORD_ATTEMPTS = Command(
     "UPDATE notification_attempts a SET status = d.attempt_status,"
     " segments = CASE d.attempt_status WHEN 'prepared' THEN NULL ELSE a.segments END,"

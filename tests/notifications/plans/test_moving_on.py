@@ -120,6 +120,25 @@ async def test_what_is_not_delivered_in_time_goes_to_the_next_channel(bench: Ben
     assert await due_at(bench) is None
 
 
+async def test_what_the_first_of_two_calls_brought_is_waited_for_like_any_other(
+    bench: Bench,
+) -> None:
+    sms = Provider([Outcome("unknown", "timeout")] * 2)
+    await bench.planned(bench.clock.at + timedelta(hours=3))
+    await dispatch.drain(channels(bench, sms))
+    bench.clock.forward(minutes=3)
+    await sweep(bench)  # of today's visit: once more
+    await dispatch.drain(channels(bench, sms))
+    await told(bench, "accepted", (await attempts(bench))[0])
+    await applying.apply_due()
+    taken = await row(bench)
+    assert (taken.delivery_status, taken.channel, len(sms.got)) == ("accepted", "sms", 2)
+    bench.clock.forward(minutes=60)
+    await sweep(bench)
+    moved = await row(bench)
+    assert (moved.delivery_status, moved.channel) == ("pending", "email")
+
+
 async def test_what_is_known_not_to_have_arrived_is_failed_in_the_end(bench: Bench) -> None:
     await bench.planned()
     plans = channels(bench, Provider(), Provider([Outcome("rejected", "smtp_550")]))

@@ -20,7 +20,7 @@ from chroniccare.platform.postgres import Command, Query, begin, begin_system
 from chroniccare.settings import Settings
 from tests.client import Clinic
 from tests.notifications.optouts import opt_outs
-from tests.notifications.provider import Provider, by, by_sms
+from tests.notifications.provider import Provider, by_sms
 from tests.notifications.support import Bench, Row, eventually
 
 
@@ -464,17 +464,19 @@ async def test_an_echo_of_the_first_of_two_in_doubt_prevents_a_third_call(bench:
     assert len(provider.got) == 2
 
 
-async def test_an_echo_while_a_later_call_is_on_the_wire_ends_what_would_follow(
+async def test_an_echo_while_the_second_call_is_on_the_wire_ends_what_would_follow(
     bench: Bench,
 ) -> None:
-    attempt = await sent(bench, Provider([Outcome("unknown", "timeout")]))
-    assert (await _reconciled(bench, 121)).channel == "email"
+    await bench.planned(bench.clock.at + timedelta(hours=2))
+    await dispatch.drain(calling(bench, Provider([Outcome("unknown", "timeout")])))
+    [first] = await attempts(bench)
+    assert (await _reconciled(bench, 121)).channel == "sms"
     provider = Provider([Outcome("transient", "throttled")], slow=asyncio.Event())
-    channels = by(bench, email=replace(provider.calls(), name="ses"))
+    channels = calling(bench, provider)
     [claimed] = dispatch.batches(await dispatch.claim())
     working = asyncio.create_task(dispatch.handle(claimed, channels))
     await provider.called.wait()
-    await tell(bench, told("accepted", attempt))
+    await tell(bench, told("accepted", first))
     assert ((await last(bench)).delivery_status, await waiting()) == ("sending", 1)
     assert provider.slow is not None
     provider.slow.set()
@@ -484,9 +486,49 @@ async def test_an_echo_while_a_later_call_is_on_the_wire_ends_what_would_follow(
     await applying.apply_due()
     row = await last(bench)
     assert (row.delivery_status, row.channel, await waiting()) == ("accepted", "sms", 0)
-    bench.clock.forward(hours=1)
     await dispatch.drain(channels)
     assert len(provider.got) == 1
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_bounce_after_the_echo_of_two_in_doubt_goes_to_the_next_channel(
+    bench: Bench, which: int
+) -> None:
+    provider = Provider([Outcome("unknown", "timeout")] * 2)
+    await bench.planned(bench.clock.at + timedelta(hours=2))
+    channels = calling(bench, provider)
+    await dispatch.drain(channels)
+    assert (await _reconciled(bench, 121)).channel == "sms"
+    await dispatch.drain(channels)
+    both = await attempts(bench)
+    await tell(bench, told("accepted", both[0]))
+    assert (await last(bench)).delivery_status == "accepted"
+    await tell(bench, told("undelivered", both[which]))
+    row = await last(bench)
+    assert (row.delivery_status, row.channel) == ("pending", "email")
+    await dispatch.drain(channels)
+    assert ((await last(bench)).delivery_status, len(provider.got)) == ("delivered", 2)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_an_echo_after_a_bounce_of_the_second_keeps_the_next_channel(
+    bench: Bench, together: bool
+) -> None:
+    provider = Provider([Outcome("unknown", "timeout")] * 2)
+    await bench.planned(bench.clock.at + timedelta(hours=2))
+    channels = calling(bench, provider)
+    await dispatch.drain(channels)
+    assert (await _reconciled(bench, 121)).channel == "sms"
+    await dispatch.drain(channels)
+    first, second = await attempts(bench)
+    bounce, echo = told("undelivered", second), told("accepted", first)
+    if together:
+        await tell(bench, bounce, echo)
+    else:
+        await tell(bench, bounce)
+        await tell(bench, echo)
+    row = await last(bench)
+    assert (row.delivery_status, row.channel) == ("pending", "email")
 
 
 async def test_a_late_word_of_the_first_worker_stops_what_was_to_follow(bench: Bench) -> None:

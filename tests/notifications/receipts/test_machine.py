@@ -10,7 +10,6 @@ from chroniccare.notifications.receipts import rules
 from tests.notifications.receipts.test_rules import KINDS
 
 _FINAL = {"delivered", "failed", "unconfirmed", "cancelled"}
-_REFUSED = {"rejected", "undelivered"}
 _PLAN = ("sms", "email")
 
 
@@ -32,7 +31,11 @@ class Message(RuleBasedStateMachine):
             self.row, attempt_status=status, attempt_channel=channel,
             last=all(one == "prepared" for one in later), coming="prepared" in later,
             hoped=any(status == "accepted" for _, status in self.attempts[:number]),
-            left=any(status in _REFUSED for status in later),
+            beyond="accepted" in later,
+            left=any(
+                status in rules.REFUSED or (status != "prepared" and other != channel)
+                for other, status in self.attempts[number + 1 :]
+            ),
         )  # fmt: skip
 
     @property
@@ -124,7 +127,11 @@ class Message(RuleBasedStateMachine):
     def reconcile(self, kind: str, expired: bool) -> None:
         doubts = sum(status == "unknown" for _, status in self.attempts)
         now = self._attempt(len(self.attempts) - 1)
-        then = rules.resolve(rules.Doubt(kind, False, expired, doubts, now, self._taken))
+        taken = any(
+            status == "accepted" and not self._attempt(number).left
+            for number, (_, status) in enumerate(self.attempts[:-1])
+        )
+        then = rules.resolve(rules.Doubt(kind, False, expired, doubts, now, taken))
         assert then.status != "unknown"
         self._set(len(self.attempts) - 1, then)
 

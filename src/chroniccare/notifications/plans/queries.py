@@ -47,12 +47,12 @@ DELETE = Command("DELETE FROM notification_plans WHERE id = $1")
 # next channel fails the message is not failed, because that attempt may still arrive. A row that
 # is locked is changed just now, by its receipt: it is looked at again.
 MOVE_ON = Command(
-    "WITH late AS MATERIALIZED (SELECT n.id, l.id AS attempt_id, l.status = 'accepted'"
-    " AND l.channel = n.channel AND jsonb_array_length(n.channel_plan) > 1"
+    "WITH late AS MATERIALIZED (SELECT n.id, l.id AS attempt_id, l.id IS NOT NULL"
+    " AND jsonb_array_length(n.channel_plan) > 1"
     " AND (n.expires_at IS NULL OR n.expires_at > $1) AS goes FROM notifications n"
-    " LEFT JOIN LATERAL (SELECT t.id, t.status, t.channel FROM notification_attempts t"
-    " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id"
-    " ORDER BY t.number DESC LIMIT 1) l ON true"
+    " LEFT JOIN LATERAL (SELECT t.id FROM notification_attempts t"
+    " WHERE t.tenant_id = n.tenant_id AND t.notification_id = n.id AND t.status = 'accepted'"
+    " AND t.channel = n.channel ORDER BY t.number DESC LIMIT 1) l ON true"
     " WHERE n.delivery_status = 'accepted' AND n.evidence_due_at <= $1"
     " ORDER BY n.evidence_due_at LIMIT $2 FOR UPDATE OF n SKIP LOCKED)"
     " UPDATE notifications n SET evidence_due_at = NULL, updated_at = $1,"

@@ -119,10 +119,14 @@ class Desk:
         """Return how the attempt's message stands now, after the receipts read so far."""
         own = self.standings.get(state.attempt_id, _standing(state))
         for attempt_id, other in self.standings.items():
-            if self.before[attempt_id].notification_id == state.notification_id:
+            its = self.before[attempt_id]
+            if its.notification_id == state.notification_id and attempt_id != state.attempt_id:
+                later, taken = its.number > state.number, other.attempt_status == "accepted"
                 own = replace(
                     own, status=other.status, channel=other.channel, plan=other.plan,
-                    reason=other.reason,
+                    reason=other.reason, hoped=own.hoped or (taken and not later),
+                    beyond=own.beyond or (taken and later),
+                    left=own.left or (later and other.attempt_status in rules.REFUSED),
                 )  # fmt: skip
         return own
 
@@ -153,7 +157,7 @@ def _standing(state: queries.State) -> rules.Standing:
     return rules.Standing(
         state.delivery_status, state.channel, tuple(state.channel_plan), state.reason,
         state.attempt_status, state.attempt_channel, state.last, state.hoped, state.coming,
-        state.left,
+        state.beyond, state.left,
     )  # fmt: skip
 
 
@@ -313,5 +317,5 @@ def _doubt(row: queries.Doubtful, now: datetime) -> rules.Doubt:
             "unknown", row.channel, tuple(row.channel_plan), row.reason, row.attempt_status,
             row.attempt_channel,
         ),
-        taken=row.taken,
+        taken=row.taken is not None,
     )  # fmt: skip

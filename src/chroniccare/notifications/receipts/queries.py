@@ -80,6 +80,7 @@ class State:
     """An attempt and its message; see `rules.Standing`."""
 
     attempt_id: UUID
+    number: int
     notification_id: UUID
     patient_id: UUID | None
     delivery_status: str
@@ -92,6 +93,7 @@ class State:
     last: bool
     hoped: bool
     coming: bool
+    beyond: bool
     left: bool
 
 
@@ -131,7 +133,7 @@ LOCK = Command(
 )
 STATES = Query(
     State,
-    "SELECT a.id AS attempt_id, n.id AS notification_id, n.patient_id, n.delivery_status,"
+    "SELECT a.id AS attempt_id, a.number, n.id AS notification_id, n.patient_id, n.delivery_status,"
     " n.channel, n.channel_plan, n.delivery_details ->> 'reason' AS reason,"
     " a.status AS attempt_status, a.channel AS attempt_channel, a.recipient,"
     " NOT EXISTS (SELECT FROM notification_attempts t WHERE t.tenant_id = a.tenant_id"
@@ -143,6 +145,9 @@ STATES = Query(
     " EXISTS (SELECT FROM notification_attempts t WHERE t.tenant_id = a.tenant_id"
     " AND t.notification_id = a.notification_id AND t.number > a.number"
     " AND t.status = 'prepared') AS coming,"
+    " EXISTS (SELECT FROM notification_attempts t WHERE t.tenant_id = a.tenant_id"
+    " AND t.notification_id = a.notification_id AND t.number > a.number"
+    " AND t.status = 'accepted') AS beyond,"
     f" {LEFT} AS left"
     " FROM notification_attempts a JOIN notifications n ON n.tenant_id = a.tenant_id"
     " AND n.id = a.notification_id WHERE a.id = ANY ($1::uuid[]) AND n.id = ANY ($2::uuid[])",

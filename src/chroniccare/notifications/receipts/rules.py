@@ -36,6 +36,8 @@ SNS_TOLERANCE = timedelta(hours=24)
 
 _OUT_OF_HANDS = frozenset({"pending", "held", "queued"})
 """States in which nobody is on the wire for the row."""
+REFUSED = frozenset({"rejected", "undelivered"})
+"""States of an attempt of which it is known that it does not arrive."""
 _UNSURE = frozenset({"unknown", "needs_staff"})
 _IMPROVABLE = _OUT_OF_HANDS | _UNSURE | {"sending", "accepted", "unconfirmed", "failed"}
 """Only these become `delivered`; what was cancelled or has expired stays so."""
@@ -67,8 +69,9 @@ class Standing:
     """A message and one attempt of it, as they stand; `last`: no later attempt was begun.
 
     `hoped`: an earlier attempt was accepted, and may still arrive. `coming`: a later one is
-    prepared, and not begun. `left`: the message has gone on from it for good, since it was not
-    delivered in time, or a later attempt was refused.
+    prepared, and not begun. `beyond`: a later one was accepted. `left`: the
+    message has gone on from it for good: it was not delivered in time, or a later attempt was
+    refused, or went by another channel.
     """
 
     status: str
@@ -80,6 +83,7 @@ class Standing:
     last: bool = True
     hoped: bool = False
     coming: bool = False
+    beyond: bool = False
     left: bool = False
 
 
@@ -122,7 +126,10 @@ def _refused(now: Standing, code: str) -> Standing | Later:
     if now.attempt_status == "rejected":
         return now  # known before: what follows has been decided
     then = replace(now, attempt_status="undelivered")
-    if now.attempt_status == "undelivered" or not now.last:
+    ours = now.status == "accepted" and now.channel == now.attempt_channel
+    # Of two on one channel the message may stand on the first: its echo was the only one.
+    alone = ours and not (now.hoped or now.beyond)
+    if now.attempt_status == "undelivered" or not (now.last or alone):
         return then
     if now.status in _OUT_OF_HANDS and now.channel != now.attempt_channel:
         rest = tuple(channel for channel in now.plan if channel != now.attempt_channel)
@@ -167,7 +174,7 @@ SENSITIVE = frozenset({"low_adherence", "care_message"})
 class Doubt:
     """A message of which nobody knows whether it left; `doubts` counts such attempts of it.
 
-    `taken` is the channel of an earlier attempt that was accepted, and was not left since.
+    `taken`: an earlier attempt on its channel was accepted, and was not left since.
     """
 
     notification_type: str
@@ -175,7 +182,7 @@ class Doubt:
     expired: bool
     doubts: int
     standing: Standing
-    taken: str | None = None
+    taken: bool = False
 
 
 def resolve(doubt: Doubt) -> Standing:
@@ -188,11 +195,8 @@ def resolve(doubt: Doubt) -> Standing:
     if now.attempt_status in {"accepted", "delivered"}:
         # The echo came while the call was still open, and its worker knew nothing of it.
         return replace(now, status=now.attempt_status, reason=None)
-    if doubt.taken is not None:
-        others = [channel for channel in now.plan if channel != doubt.taken]
-        return replace(
-            now, status="accepted", reason=None, channel=doubt.taken, plan=(doubt.taken, *others)
-        )
+    if doubt.taken:
+        return replace(now, status="accepted", reason=None)
     if doubt.expired or doubt.notification_type in SENSITIVE:
         return replace(now, status="unconfirmed" if doubt.expired else "needs_staff")
     urgent = doubt.notification_type in RESENT or doubt.same_day
