@@ -62,6 +62,7 @@ async def test_a_plan_of_channels_is_made_changed_and_taken_away(
         answer = await desk.post(PLAN, {**form, **wrong, "once": "b"})
         assert answer.status_code == 400
         assert 'id="e-steps"' in answer.text
+        assert 'href="#f-steps">Channels in order' in answer.text
     for _ in range(2):
         assert (await desk.post(PLAN, form)).status_code == 303
     assert "own</span>" in (await desk.get("/admin/plans")).text
@@ -70,7 +71,9 @@ async def test_a_plan_of_channels_is_made_changed_and_taken_away(
     taken = await desk.post(PLAN, {**form, "once": "c"})
     assert taken.status_code == 409
     changed = {**form, "plan_id": made["id"], "version": "1", "channel": ["push", "", ""]}
-    assert (await desk.post(PLAN, {**changed, "version": "9"})).status_code == 412
+    stale = await desk.post(PLAN, {**changed, "version": "9"})
+    assert stale.status_code == 412
+    assert "<dd>Email 30 min, SMS 60 min</dd>" in stale.text
     assert (await desk.post(PLAN, changed)).status_code == 303
     away: dict[str, object] = {"plan_id": made["id"], "version": "1"}
     assert (await desk.post(f"{PLAN}/default", away)).status_code == 412

@@ -30,7 +30,7 @@ async def look(request: Request, kind: str) -> Response:
 async def change(request: Request, kind: str) -> Response:
     """Replace the clinic's own plan, or make one."""
     form = await forms.read(request)
-    plan, steps = await _of(request, kind), _steps(form)
+    steps = _steps(form)
     try:
         if form.version:
             await calls.call(
@@ -41,7 +41,8 @@ async def change(request: Request, kind: str) -> Response:
             body = {"notification_type": kind, "steps": steps}
             await calls.call(request, "POST", _PLANS, body, once=form.once)
     except calls.Refused as error:
-        return await _form(request, plan, entries=steps, error=error)
+        # Read again: somebody else may have changed it meanwhile.
+        return await _form(request, await _of(request, kind), entries=steps, error=error)
     return pages.done(_HOME, "saved")
 
 

@@ -69,7 +69,8 @@ async def _shown(
     """Do what was looked at, and nothing else; say what would be done where that is not it.
 
     The API compares, with the visits locked: the version of a series says nothing of a visit that
-    was moved by itself, and the key of a form that was sent twice answers before it.
+    was moved by itself. A change that was sent twice is answered by its key before that; a
+    cancellation has none, and the second one hears that the series is another by now.
     """
     seen = form.text("act") != "check" and form.some("seen")
     if seen:

@@ -394,6 +394,8 @@ async def test_what_was_shown_is_done_or_nothing(stage: Stage) -> None:
     assert shown == (await edit(stage, series_id, **change, dry_run=True))["preview"]
     other = await edit(stage, series_id, 412, **{**change, "local_time": "11:00"}, preview=shown)
     assert other["code"] == "PREVIEW_CHANGED"
+    # To say nothing of the reason is not to take it away.
+    await edit(stage, series_id, 412, **change, reason=None, preview=shown)
     await edit(stage, series_id, 400, **change, preview="x")
     moved = {"scheduled_start": "2026-03-05T11:00:00-05:00"}
     await stage.clinic.post(f"/appointments/{visits[3]}/reschedule", moved)

@@ -21,7 +21,8 @@ def mark(
     body: SeriesEdit | SeriesCancellation, now: Iterable[Appointment], told: list[Occurrence]
 ) -> str:
     """Return the mark of what is asked for, and of every visit as it is and as it would be."""
-    asked = body.model_dump(exclude={"dry_run", "preview"}, mode="json")
+    # What was not said stays, and null takes away: they are not the same.
+    asked = body.model_dump(exclude={"dry_run", "preview"}, exclude_unset=True, mode="json")
     stands = [
         [one.id, one.scheduled_start, one.scheduled_end, one.provider_id, one.facility_id]
         for one in now
