@@ -148,7 +148,9 @@ class Codes:
 
 def _codes(concepts: list[Json]) -> Iterator[str]:
     for concept in concepts:
-        yield concept["code"]
+        # An abstract code, such as `question` of item-type, stands for those below it.
+        if {"code": "notSelectable", "valueBoolean": True} not in concept.get("property", []):
+            yield concept["code"]
         yield from _codes(concept.get("concept", []))
 
 

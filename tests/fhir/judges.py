@@ -19,9 +19,12 @@ GAPS = (b'"valueMeta"', b'"_value')
 """Members that R4 has and fhir.resources does not know everywhere."""
 
 
+_CANONICAL = "#/definitions/canonical"
+
+
 @cache
 def _schema() -> dict[str, Any]:
-    """Return HL7's schema with the four things set right that it has otherwise than HL7's R4."""
+    """Return HL7's schema with the five things set right that it has otherwise than HL7's R4."""
     found: dict[str, Any] = orjson.loads(lzma.decompress(_FILE.read_bytes()))
     types = found["definitions"]
     # It was made before the correction of 2019, and takes a binding that may be extended for all.
@@ -32,6 +35,9 @@ def _schema() -> dict[str, Any]:
         members = one.get("properties", {})
         if "valueDosage" in members:  # a value of any type, and Meta is one
             members["valueMeta"] = {"$ref": "#/definitions/Meta"}
+        # A canonical can be extended like any primitive; of one alone the schema forgets it.
+        alone = [name for name, one in members.items() if one.get("$ref") == _CANONICAL]
+        members |= {f"_{name}": {"$ref": "#/definitions/Element"} for name in alone}
         for name, member in members.items():
             items = member.get("items", {})
             led = items.get("$ref", "").rpartition("/")[2]

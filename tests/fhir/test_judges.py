@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chroniccare.fhir.validation import parse
 from chroniccare.fhir.validation_issues import InvalidResourceError
 from tests.fhir import generated, judges
+from tests.fhir.examples import XHTML
 from tests.fhir.examples_records import EXAMPLES
 
 MADE = (
@@ -57,6 +58,15 @@ def test_the_schema_refuses_what_is_wrong(
         assert found == []
     else:
         assert [one.partition(":")[0] for one in found] == [place]
+
+
+def test_a_narratives_xhtml_takes_no_extension() -> None:
+    text = {"status": "generated", "div": f'<div xmlns="{XHTML}">x</div>', "_div": {"id": "x"}}
+    body = {**EXAMPLES["Patient"], "text": text}
+    assert judges.by_schema(body)
+    with pytest.raises(InvalidResourceError) as refused:
+        parse("Patient", orjson.dumps(body))
+    assert [one.expression for one in refused.value.issues] == ["Patient.text._div"]
 
 
 def test_the_models_refuse_what_is_wrong() -> None:

@@ -156,5 +156,6 @@ def _properties(line: list[Any]) -> Iterator[Property]:
             json, step = f"{element}{outer[0].upper()}{outer[1:]}", f"{element}.ofType({outer})"
         targets = tuple(extra) if isinstance(extra, list) and outer == "Reference" else ()
         yield Property(json, element, step, inner or outer, bool(many), listed, targets)
-        if outer in PRIMITIVES and not bare:
+        # XHTML has attributes of its own, and takes no extension.
+        if outer in PRIMITIVES and not bare and outer != "xhtml":
             yield Property(f"_{json}", element, step, "Element", bool(many))
