@@ -437,10 +437,10 @@ async def test_an_echo_that_comes_just_before_the_second_call_prevents_it(
     assert (await last(bench)).delivery_status == "accepted"
 
 
-async def _doubted_twice(bench: Bench, provider: Provider) -> list[UUID]:
+async def _doubted_twice(bench: Bench, provider: Provider, **patient: Any) -> list[UUID]:
     """Have a message of today sent twice, and both calls end as the provider has it."""
     await bench.planned(
-        bench.clock.at + timedelta(hours=2), patient_id=await bench.patient(**TEXTING)
+        bench.clock.at + timedelta(hours=2), patient_id=await bench.patient(**patient)
     )
     await dispatch.drain(calling(bench, provider))
     assert (await _reconciled(bench, 121)).delivery_status == "pending"
@@ -456,7 +456,7 @@ async def _ended(bench: Bench, attempt: UUID, status: str) -> None:
 
 async def test_an_echo_of_the_first_of_two_in_doubt_prevents_a_third_call(bench: Bench) -> None:
     provider = Provider([Outcome("unknown", "timeout")] * 2)
-    first, _ = await _doubted_twice(bench, provider)
+    first, _ = await _doubted_twice(bench, provider, **TEXTING)
     await tell(bench, told("accepted", first))
     assert (await last(bench)).delivery_status == "accepted"
     assert (await _reconciled(bench, 121)).delivery_status == "accepted"
@@ -495,18 +495,13 @@ async def test_a_bounce_after_the_echo_of_two_in_doubt_goes_to_the_next_channel(
     bench: Bench, which: int
 ) -> None:
     provider = Provider([Outcome("unknown", "timeout")] * 2)
-    await bench.planned(bench.clock.at + timedelta(hours=2))
-    channels = calling(bench, provider)
-    await dispatch.drain(channels)
-    assert (await _reconciled(bench, 121)).channel == "sms"
-    await dispatch.drain(channels)
-    both = await attempts(bench)
+    both = await _doubted_twice(bench, provider)
     await tell(bench, told("accepted", both[0]))
     assert (await last(bench)).delivery_status == "accepted"
     await tell(bench, told("undelivered", both[which]))
     row = await last(bench)
     assert (row.delivery_status, row.channel) == ("pending", "email")
-    await dispatch.drain(channels)
+    await dispatch.drain(calling(bench, provider))
     assert ((await last(bench)).delivery_status, len(provider.got)) == ("delivered", 2)
 
 
@@ -515,12 +510,7 @@ async def test_an_echo_after_a_bounce_of_the_second_keeps_the_next_channel(
     bench: Bench, together: bool
 ) -> None:
     provider = Provider([Outcome("unknown", "timeout")] * 2)
-    await bench.planned(bench.clock.at + timedelta(hours=2))
-    channels = calling(bench, provider)
-    await dispatch.drain(channels)
-    assert (await _reconciled(bench, 121)).channel == "sms"
-    await dispatch.drain(channels)
-    first, second = await attempts(bench)
+    first, second = await _doubted_twice(bench, provider)
     bounce, echo = told("undelivered", second), told("accepted", first)
     if together:
         await tell(bench, bounce, echo)
@@ -533,7 +523,7 @@ async def test_an_echo_after_a_bounce_of_the_second_keeps_the_next_channel(
 
 async def test_a_late_word_of_the_first_worker_stops_what_was_to_follow(bench: Bench) -> None:
     provider = Provider([Outcome("unknown", "timeout")] * 2)
-    first, second = await _doubted_twice(bench, provider)
+    first, second = await _doubted_twice(bench, provider, **TEXTING)
     await _ended(bench, first, "accepted")
     await _ended(bench, second, "transient")
     await bench.sql("UPDATE notifications SET delivery_status = 'pending', next_attempt_at ="
@@ -548,7 +538,7 @@ async def test_a_message_in_doubt_of_which_an_earlier_call_was_taken_is_not_sent
     bench: Bench,
 ) -> None:
     provider = Provider([Outcome("unknown", "timeout")] * 2)
-    first, _ = await _doubted_twice(bench, provider)
+    first, _ = await _doubted_twice(bench, provider, **TEXTING)
     await _ended(bench, first, "accepted")
     row = await _reconciled(bench, 121)
     assert (row.delivery_status, row.channel) == ("accepted", "sms")
